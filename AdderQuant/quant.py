@@ -1,0 +1,194 @@
+r"""Quantization of an adder layer: both schemes as pure functions, and the quantized layer.
+
+Both schemes put activations on the grid k s, k = 0 ... 2^b - 1, with one step s = R_g / (2^b - 1) per group of filters,
+R_g = min(max |W_g|, R_x), and reduce to sums of absolute differences of unsigned codes:
+
+=========  ============================  ================  ===========================================================
+scheme     weight levels                 rounding of .5    what is exact besides
+=========  ============================  ================  ===========================================================
+two-sided  k s, k = 0 ... 2^b - 1        to even           w < 0 acts as 0 with the constant -|w|, as inputs are >= 0
+paper      2 k s, k = -2^(b-1) ...       to even           |x - 2 k s| = x + 2 |k| s for k < 0, so those codes too
+           2^(b-1) - 1                                     become 0 with a constant
+=========  ============================  ================  ===========================================================
+
+4 bits = 16 levels. Weights beyond R_x are clamped without loss, since inputs stay at or below R_x: the constant
+-(w - R_x) joins the filter's bias (Nie et al., NeurIPS 2022, lossless range clamp).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+from mindspore import dtype as mstype
+from sklearn.cluster import KMeans
+
+from common.errors import ConfigError, QuantizationError
+from common.kernels import AdderInt8
+
+SCHEMES = ("two-sided", "paper")
+MAX_GROUPS = 8
+
+
+@dataclass(frozen=True)
+class AdderCodes:
+    """A quantized adder layer: y = -steps[group] * sum |q(x) - codes| + bias.
+
+    Attributes:
+        codes: (F, C, KH, KW) uint8, 0 ... 2^b - 1.
+        group: (F,) uint8, the group of each filter.
+        steps: (G,) float32 > 0, the step of each group.
+        bias: (F,) float32.
+    """
+
+    codes: np.ndarray
+    group: np.ndarray
+    steps: np.ndarray
+    bias: np.ndarray
+
+
+def group_filters(maxima: np.ndarray, groups: int, seed: int) -> np.ndarray:
+    """Group filters by k-means on their largest absolute weight; groups are numbered by rising centre.
+
+    Args:
+        maxima: (F,), max |W_f|.
+        groups: wanted number; fewer distinct maxima give fewer groups.
+        seed: of k-means++.
+
+    Returns:
+        (F,) uint8 group of each filter, every number below the maximum in use.
+    """
+    values = np.asarray(maxima, np.float64).reshape(-1, 1)
+    groups = min(groups, len(np.unique(values)))
+    found = KMeans(groups, n_init=10, max_iter=300, tol=1e-4, random_state=seed).fit(values)
+    _, numbered = np.unique(found.cluster_centers_[found.labels_, 0], return_inverse=True)
+    return numbered.astype(np.uint8)
+
+
+def quantize_adder(
+    weight: np.ndarray, activation_range: float, bits: int, groups: int = 4, scheme: str = "two-sided", seed: int = 0
+) -> AdderCodes:
+    """Quantize the weights of an adder layer whose inputs lie in [0, activation_range].
+
+    Args:
+        weight: (F, C, KH, KW) float.
+        activation_range: R_x > 0, what the inputs are clamped to.
+        bits: 2 to 8.
+        groups: 1 to 8.
+        scheme: ``two-sided`` or ``paper``.
+        seed: of the grouping.
+
+    Raises:
+        ConfigError: a value outside its range.
+        QuantizationError: weights that are not finite, or a range that is not positive.
+    """
+    _check_choice(bits, groups, scheme)
+    if not (np.isfinite(weight).all() and np.isfinite(activation_range) and activation_range > 0):
+        raise QuantizationError(f"finite weights and a positive input range are needed, found {activation_range}")
+    maxima = np.abs(weight).max((1, 2, 3))
+    group = group_filters(maxima, groups, seed)
+    ranges = np.array([min(maxima[group == g].max(), activation_range) or activation_range for g in np.unique(group)])
+    steps = (ranges / (2**bits - 1)).astype(np.float32)
+    step = steps[group].reshape(-1, 1, 1, 1).astype(np.float64)
+    quantize = two_sided_codes if scheme == "two-sided" else paper_codes
+    codes, constant = quantize(weight.astype(np.float64), step, bits)
+    bias = -constant.sum((1, 2, 3))
+    return AdderCodes(codes.astype(np.uint8), group, steps, bias.astype(np.float32))
+
+
+def two_sided_codes(weight: np.ndarray, step: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """Codes 0 ... 2^bits - 1 of weights on the activations' own grid, and what |x - w| exceeds |x - clamp(w)| by."""
+    top = step * (2**bits - 1)
+    clamped = np.clip(weight, 0, top)
+    return np.rint(clamped / step), np.abs(weight - clamped)
+
+
+def paper_codes(weight: np.ndarray, step: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """Codes of signed weights with twice the activations' step, and the constant part of each distance.
+
+    A signed code k stands for 2 k steps. Negative ones give |x - 2 k s| = x + 2 |k| s, that is code 0 and a constant.
+    """
+    top = step * (2**bits - 1)
+    clamped = np.clip(weight, -top, top)
+    half = 2 ** (bits - 1)
+    signed = np.clip(np.rint(clamped / (2 * step)), -half, half - 1)
+    constant = np.abs(weight - clamped) + 2 * step * np.maximum(-signed, 0)
+    return 2 * np.maximum(signed, 0), constant
+
+
+def _check_choice(bits: int, groups: int, scheme: str) -> None:
+    if not 2 <= bits <= 8:
+        raise ConfigError(f"bits: expected 2 to 8 (or 32 for float), found {bits}")
+    if not 1 <= groups <= MAX_GROUPS:
+        raise ConfigError(f"groups: expected 1 to {MAX_GROUPS}, found {groups}")
+    if scheme not in SCHEMES:
+        raise ConfigError(f"scheme: expected {' or '.join(SCHEMES)}, found {scheme!r}")
+
+
+class QuantAdder2d(nn.Cell):
+    """Adder layer on integer codes: (N, C, H, W) to (N, F, OH, OW).
+
+    All that calibration finds is in parameters, so a checkpoint alone rebuilds the layer and bits change without
+    compiling anew: ``codes`` (F, C, KH, KW) uint8, ``group`` (F,) uint8, ``steps`` (G,) float32, ``bias`` (F,)
+    float32 and ``qmax`` (1,) float32 = 2^bits - 1.
+
+    Args:
+        channels: C.
+        filters: F.
+        kernel: side of the square window.
+        stride: step of the window.
+        padding: zeros on each side.
+        groups: G, upper limit of scale groups.
+        native: force or forbid the C++ kernel; None chooses.
+    """
+
+    def __init__(self, channels, filters, kernel, stride=1, padding=0, groups: int = 4, native: bool | None = None):
+        super().__init__()
+        shape = (filters, channels, kernel, kernel)
+        self.stride, self.padding = stride, padding
+        self.codes = _constant(np.zeros(shape, np.uint8), "codes")
+        self.group = _constant(np.zeros(filters, np.uint8), "group")
+        self.steps = _constant(np.ones(groups, np.float32), "steps")
+        self.bias = _constant(np.zeros(filters, np.float32), "bias")
+        self.qmax = _constant(np.full(1, 255, np.float32), "qmax")
+        self.conv = AdderInt8(stride, padding, False, native)
+        self.conv_relu = AdderInt8(stride, padding, True, native)
+
+    @property
+    def bits(self) -> int:
+        """Bits of weights and activations."""
+        return int(self.qmax.asnumpy()[0] + 1).bit_length() - 1
+
+    def set_codes(self, found: AdderCodes, bits: int) -> None:
+        """Take over the result of :func:`quantize_adder`."""
+        steps = np.ones(self.steps.shape, np.float32)
+        steps[: len(found.steps)] = found.steps
+        for parameter, value in ((self.codes, found.codes), (self.group, found.group), (self.steps, steps)):
+            parameter.set_data(Tensor(value))
+        self.bias.set_data(Tensor(found.bias))
+        self.qmax.set_data(Tensor(np.full(1, 2**bits - 1, np.float32)))
+
+    def to_int(self) -> tuple[np.ndarray, np.ndarray]:
+        """The integer codes (F, C, KH, KW) and the step of each filter (F,)."""
+        return self.codes.asnumpy(), self.steps.asnumpy()[self.group.asnumpy()]
+
+    def _affine(self, scale, shift):
+        """Rows a, b of y = a S + b for a map ``scale (-step S + bias) + shift`` behind the sums."""
+        return ops.stack((-self.steps[self.group.astype(mstype.int32)] * scale, self.bias * scale + shift))
+
+    def construct(self, x):
+        affine = self._affine(ops.ones_like(self.bias), ops.zeros_like(self.bias))
+        return self.conv(x, self.codes, self.group, self.steps, self.qmax, affine)
+
+    def fused(self, x, norm: nn.BatchNorm2d, residual, relu: bool):
+        """The layer, the inference form of BatchNorm, a residual (or None) and ReLU (if ``relu``) in one operator."""
+        scale = norm.gamma / ops.sqrt(norm.moving_variance + norm.eps)
+        affine = self._affine(scale, norm.beta - norm.moving_mean * scale)
+        conv = self.conv_relu if relu else self.conv
+        return conv(x, self.codes, self.group, self.steps, self.qmax, affine, residual)
+
+    def extend_repr(self) -> str:
+        return f"shape={self.codes.shape}, stride={self.stride}, padding={self.padding}, groups={self.steps.shape[0]}"
+
+
+def _constant(value: np.ndarray, name: str) -> Parameter:
+    return Parameter(Tensor(value), name=name, requires_grad=False)

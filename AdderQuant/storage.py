@@ -1,0 +1,86 @@
+"""Float and calibrated adder networks in files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mindspore import nn
+
+from AdderQuant.network import DEPTHS, adder_layers, adder_published_name, adder_resnet, quant_adder_resnet
+from common import checkpoint
+from common.errors import CheckpointError, ConfigError
+
+METHOD = "AdderQuant"
+
+
+@dataclass(frozen=True)
+class StoredNetwork:
+    """A network from a file.
+
+    Attributes:
+        network: float or quantized.
+        metadata: ``method``, ``kind`` (float or quantized), ``network``, ``num_classes`` and what else was recorded.
+    """
+
+    network: nn.Cell
+    metadata: dict[str, Any]
+
+    @property
+    def quantized(self) -> bool:
+        """Whether the file holds a calibrated network."""
+        return self.metadata["kind"] == "quantized"
+
+
+def load(path: str | Path, network: str = "resnet20", num_classes: int | None = None) -> StoredNetwork:
+    """Read a network; ``.ckpt`` and ``.safetensors`` of this project, or a published ``.pth``.
+
+    Args:
+        path: of the file.
+        network: where the file does not record it.
+        num_classes: expected class count; None takes what the file records, else 10.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or of another method, network or class count.
+    """
+    found = checkpoint.load(path)
+    metadata = {"method": METHOD, "kind": "float", "network": network, "num_classes": num_classes or 10}
+    metadata |= found.metadata
+    tensors = found.tensors
+    if found.metadata:
+        checkpoint.require_metadata(found, method=METHOD, **({"num_classes": num_classes} if num_classes else {}))
+    else:
+        tensors = {adder_published_name(name): value for name, value in tensors.items()}
+    if metadata["network"] not in DEPTHS:
+        raise CheckpointError(f"{path}: expected a network of {', '.join(DEPTHS)}, found {metadata['network']!r}")
+    built = _build(metadata)
+    checkpoint.restore(built, tensors, path)
+    return StoredNetwork(built, metadata)
+
+
+def _build(metadata: dict[str, Any]) -> nn.Cell:
+    if metadata["kind"] == "quantized":
+        return quant_adder_resnet(metadata["network"], metadata["num_classes"], metadata["groups"])
+    return adder_resnet(metadata["network"], metadata["num_classes"])
+
+
+def save(path: str | Path, network: nn.Cell, metadata: dict[str, Any]) -> None:
+    """Write a network with its metadata; the codes of a quantized one are packed to their bits."""
+    checkpoint.save(path, checkpoint.state(network), {"method": METHOD, **metadata}, packed_codes(network))
+
+
+def packed_codes(network: nn.Cell) -> dict[str, int]:
+    """Names of the code tensors of a network and the bits each code is stored in."""
+    layers = adder_layers(network)
+    return {f"{name}.codes": layer.bits for name, layer in layers.items() if hasattr(layer, "codes")}
+
+
+def embedded(dataset: str) -> Path:
+    """The checkpoint that ships with the repository for a data set.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    path = Path(__file__).parent / "checkpoints" / f"adder_resnet20_{dataset}.ckpt"
+    if not path.exists():
+        raise ConfigError(f"checkpoint_path: no checkpoint is shipped for {dataset}; give the path of one")
+    return path

@@ -1,0 +1,54 @@
+"""Train a float AdderNet from scratch; a run that was killed continues when the command is given again."""
+
+from argparse import BooleanOptionalAction
+from pathlib import Path
+
+from AdderQuant import storage
+from AdderQuant.dataset import open_split, preprocessing_of
+from AdderQuant.network import DEPTHS, adder_resnet
+from common import config, context
+from common.data import batches, eval_dataset
+from common.errors import entry_point
+from common.evaluation import Metrics, evaluate
+from common.training import Recipe, Schedule, Trainer
+
+
+def make_parser() -> config.OptionParser:
+    """Options of this script."""
+    parser = config.build_parser("Train a float AdderNet.", Path(__file__).parent / "config" / "train.yaml")
+    group = parser.add_argument_group("training")
+    group.add_argument("--network", choices=list(DEPTHS), default="resnet20", help="to train")
+    group.add_argument("--epochs", type=config.positive_int, default=40, help="passes over the training images")
+    group.add_argument("--lr", type=config.positive_float, default=0.1, help="first learning rate, cosine to 0")
+    group.add_argument("--momentum", type=float, default=0.9, help="of SGD")
+    group.add_argument("--weight_decay", type=float, default=5e-4, help="L2 penalty on all parameters")
+    group.add_argument("--resume", action=BooleanOptionalAction, default=True, help="continue a run in output_dir")
+    return parser
+
+
+@entry_point
+def main(argv: list[str] | None = None) -> None:
+    """Train to the last epoch, then write the network's checkpoint beside the run's own files."""
+    args = config.parse(make_parser(), argv)
+    context.setup(args.device_target, args.mode, args.seed, args.threads)
+    train, test = open_split(args, "train"), open_split(args, "test")
+    preprocessing = preprocessing_of(args.dataset, {})
+    network = adder_resnet(args.network, train.num_classes)
+    metadata = {"kind": "float", "network": args.network, "num_classes": train.num_classes, "dataset": args.dataset}
+
+    def measure(network) -> Metrics:
+        return evaluate(network, batches(eval_dataset(test, preprocessing, args.batch_size)), len(test), "test")
+
+    schedule = Schedule("cosine", args.lr)
+    recipe = Recipe(args.epochs, args.batch_size, schedule, "sgd", args.momentum, args.weight_decay, seed=args.seed)
+    trainer = Trainer(network, train, preprocessing, recipe, args.output_dir, metadata, measure)
+    history = trainer.run(args.resume)
+    config.save(args, args.output_dir)
+    path = args.output_dir / f"adder_{args.network}_{args.dataset}.ckpt"
+    record = {"epochs": args.epochs, "seed": args.seed, "test_acc": history[-1]["test_acc"]}
+    storage.save(path, network, {**trainer.metadata, "training": record})
+    print(f"{path}: test accuracy {history[-1]['test_acc']:.4f} on {len(test)} images")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Files that appear whole or not at all."""
+
+import os
+import secrets
+from pathlib import Path
+
+from common.errors import ConfigError
+
+
+def write_atomically(path: str | Path, data: bytes) -> None:
+    """Write ``data`` to ``path``; whatever happens, ``path`` holds either the old content or all of the new.
+
+    The data goes to a temporary file in the same folder, reaches the disk, and then takes the name in one step.
+
+    Raises:
+        OSError: The folder is absent or not writable, or the disk is full. Nothing is left behind.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        # Mode 'x' and no tempfile module: the file gets the user's usual permissions, not 0600.
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)  # noqa: PTH105
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself survive a power cut, where the system allows to open folders."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write a file whole or not at all; its folder is made if it is missing.
+
+    Raises:
+        ConfigError: If it cannot be written.
+    """
+    try:
+        target = Path(path).resolve()  # a link stays a link
+        if target.exists() and not target.is_file():
+            raise ConfigError(f"cannot write {path}: expected the name of a file, found a folder or a device")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(target, text.encode("utf-8", "backslashreplace"))
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"cannot write {path}: {reason}; give another file or folder") from None
+    return Path(path)

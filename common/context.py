@@ -1,0 +1,61 @@
+"""Device, execution mode, seed and threads: the only place that touches MindSpore's global state."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import mindspore as ms
+
+from common.errors import ConfigError
+from common.kernels import build
+
+MODES = {"graph": ms.GRAPH_MODE, "pynative": ms.PYNATIVE_MODE}
+DEVICES = ("CPU", "GPU", "Ascend")
+
+
+def prepare_onednn() -> None:
+    """Keep oneDNN off its reference convolution on processors with AVX-512.
+
+    There the oneDNN inside MindSpore 2.10 picks ``jit_uni_ncsp:conv+ref`` (about 1 GFLOP/s) for float convolutions;
+    held to AVX2 it picks ``gemm:jit`` (50-100 GFLOP/s). It reads the variable at the first operator, so this must run
+    before. A value that the user has set is kept; processors without AVX-512 are left alone.
+    """
+    if "avx512f" in build.processor_features().split():
+        os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
+
+
+def setup(device_target: str = "CPU", mode: str = "graph", seed: int = 0, threads: int | None = None) -> None:
+    """Choose where and how everything runs; call once, before the first operator.
+
+    Args:
+        device_target: ``CPU``, ``GPU`` or ``Ascend``.
+        mode: ``graph`` (compiled, the default) or ``pynative`` (eager).
+        seed: seed of MindSpore's generators (parameter initialisation).
+        threads: limit for the custom CPU operators; None or 0 uses all processors.
+
+    Raises:
+        ConfigError: unknown mode, or a device that this installation of MindSpore does not have.
+    """
+    if mode not in MODES:
+        raise ConfigError(f"mode: expected one of {', '.join(MODES)}, found {mode!r}")
+    prepare_onednn()
+    try:
+        ms.set_device(device_target)
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(f"device_target: {device_target!r} is not available here ({reason}); try CPU") from error
+    ms.set_context(mode=MODES[mode])
+    ms.set_seed(seed)
+    if threads and device_target == "CPU":
+        build.set_threads(threads)
+
+
+@contextlib.contextmanager
+def execution_mode(mode: str) -> Iterator[None]:
+    """Run a block in ``graph`` or ``pynative`` mode and return to the mode before."""
+    before = ms.get_context("mode")
+    ms.set_context(mode=MODES[mode])
+    try:
+        yield
+    finally:
+        ms.set_context(mode=before)

@@ -1,0 +1,30 @@
+"""Data sets, the preprocessing that belongs to a checkpoint, and pipelines that count every image exactly once.
+
+>>> from common.data import CIFAR10, batches, eval_dataset, open_dataset
+>>> source = open_dataset("cifar10", "/data/cifar10", "test")           # doctest: +SKIP
+>>> for batch in batches(eval_dataset(source, CIFAR10, 128)):           # doctest: +SKIP
+...     batch["image"], batch["label"], batch["valid"]
+"""
+
+from common.data.arrays import ImageArrays
+from common.data.imagenet import ImageFolder
+from common.data.pipeline import batches, eval_dataset, train_dataset
+from common.data.preprocessing import CIFAR10, CIFAR10_IMAGENET_STATS, DIGITS, IMAGENET, Preprocessing
+from common.data.registry import DATASETS, open_dataset
+from common.data.source import ImageSource
+
+__all__ = [
+    "CIFAR10",
+    "CIFAR10_IMAGENET_STATS",
+    "DATASETS",
+    "DIGITS",
+    "IMAGENET",
+    "ImageArrays",
+    "ImageFolder",
+    "ImageSource",
+    "Preprocessing",
+    "batches",
+    "eval_dataset",
+    "open_dataset",
+    "train_dataset",
+]

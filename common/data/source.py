@@ -1,0 +1,84 @@
+"""What the pipelines need to know of a data set."""
+
+from abc import ABC, abstractmethod
+from typing import TypeVar
+
+import numpy as np
+
+from common.data.preprocessing import Preprocessing
+from common.errors import ConfigError, DataError
+
+Self = TypeVar("Self", bound="ImageSource")
+
+
+class ImageSource(ABC):
+    """Labelled images with random access, in memory or on disk.
+
+    Attributes:
+        labels: int32 (N,), each in [0, num_classes).
+        num_classes: number of classes the labels refer to.
+    """
+
+    labels: np.ndarray
+    num_classes: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @abstractmethod
+    def take(self: Self, indices: np.ndarray) -> Self:
+        """The images of these numbers, in this order."""
+
+    @abstractmethod
+    def check(self, preprocessing: Preprocessing) -> None:
+        """Raise ConfigError if these images cannot be brought to the form that ``preprocessing`` declares."""
+
+    @abstractmethod
+    def eval_batch(self, indices: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
+        """Images as evaluation sees them, float32 (B, 3, S, S)."""
+
+    @abstractmethod
+    def train_batch(self, indices: np.ndarray, preprocessing: Preprocessing, seed: int, epoch: int) -> np.ndarray:
+        """Augmented images, float32 (B, 3, S, S); each depends only on (seed, epoch, its index)."""
+
+    def head(self: Self, n: int) -> Self:
+        """The first ``n`` images.
+
+        Raises:
+            ConfigError: ``n`` is below 1.
+            DataError: there are fewer images than ``n``.
+        """
+        self._check_count(n)
+        return self.take(np.arange(n))
+
+    def sample(self: Self, n: int, seed: int) -> Self:
+        """``n`` different images in random order; with one seed, a smaller sample begins a larger one.
+
+        Raises:
+            ConfigError: ``n`` is below 1 or ``seed`` below 0.
+            DataError: there are fewer images than ``n``.
+        """
+        self._check_count(n)
+        if seed < 0:
+            raise ConfigError(f"the seed must be 0 or above, found {seed}")
+        return self.take(np.random.default_rng(seed).permutation(len(self))[:n])
+
+    def fraction(self: Self, ratio: float, seed: int) -> Self:
+        """A :meth:`sample` of ``ratio`` of the images, rounded to the nearest count.
+
+        Raises:
+            ConfigError: ``ratio`` is not in (0, 1].
+            DataError: that is less than one image.
+        """
+        if not 0 < ratio <= 1:
+            raise ConfigError(f"the fraction of the images must be above 0 and at most 1, found {ratio}")
+        count = round(ratio * len(self))
+        if count == 0:
+            raise DataError(f"a fraction of {ratio} of {len(self)} images is less than one image; raise the fraction")
+        return self.sample(count, seed)
+
+    def _check_count(self, n: int) -> None:
+        if n < 1:
+            raise ConfigError(f"the number of images must be at least 1, found {n}")
+        if n > len(self):
+            raise DataError(f"{n} images were asked for, the data set holds {len(self)}; ask for at most that many")

@@ -1,0 +1,37 @@
+"""Makes MindSpore operators of the functions in the native library."""
+
+from collections.abc import Callable
+
+import mindspore as ms
+from mindspore import ops
+
+from common.kernels import build
+
+
+def use_native(native: bool | None) -> bool:
+    """Resolve the choice of implementation: None means native on CPU where it can be had.
+
+    Raises:
+        build.BuildError: native kernels are demanded and cannot be had.
+    """
+    on_cpu = ms.get_context("device_target") == "CPU"
+    if native and not (on_cpu and build.native_available()):
+        raise build.BuildError("native kernels were demanded, but they need the CPU as device and a C++ compiler")
+    return (on_cpu and build.native_available()) if native is None else native
+
+
+def operator(function: str, out_shape: Callable, out_dtype: Callable | ms.Type) -> ops.Custom:
+    """The operator that calls ``function`` of the native library; shapes are inferred by ``out_shape``."""
+    path, _ = build.library()
+    return ops.Custom(f"{path}:{function}", out_shape, out_dtype, func_type="aot")
+
+
+def conv_shape(stride: int, padding: int) -> Callable[..., list[int]]:
+    """Shape inference of a convolution: (N, C, H, W) and (F, C, KH, KW) to (N, F, OH, OW)."""
+
+    def infer(x, w, *_):
+        rows = (x[2] + 2 * padding - w[2]) // stride + 1
+        columns = (x[3] + 2 * padding - w[3]) // stride + 1
+        return [x[0], w[0], rows, columns]
+
+    return infer

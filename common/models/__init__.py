@@ -1,0 +1,1 @@
+"""Networks, each described once and parametrised by the layers it is built of."""

@@ -1,0 +1,144 @@
+"""ResNets for 32 x 32 images (He et al., CVPR 2016, section 4.2), built of any layers.
+
+Parameter names are those of the well-known PyTorch descriptions with MindSpore's names for BatchNorm, the last layer's
+under ``head``: ``layer1.0.conv1.weight``, ``layer2.0.downsample.0.weight``, ``head.fc.weight``.
+:func:`published_name` maps the names of published state files to them.
+"""
+
+from collections.abc import Callable
+
+from mindspore import nn, ops
+
+from common.errors import ConfigError
+from common.models.layers import Layers, conv2d
+
+DEPTHS = (20, 32, 44, 56, 110)
+
+
+def published_name(name: str) -> str:
+    """Our name of a parameter of a published PyTorch state file (BatchNorm's own names already converted)."""
+    for theirs, ours in (("linear.", "head.fc."), ("fc.", "head.fc."), ("bn2.", "head.bn2.")):
+        if name.startswith(theirs):
+            return ours + name.removeprefix(theirs)
+    return name
+
+
+class PadShortcut(nn.Cell):
+    """Parameter-free shortcut (option A): every second pixel, new channels zero, half of them on each side."""
+
+    def __init__(self, new_channels: int, stride: int):
+        super().__init__()
+        self.stride = stride
+        self.before, self.after = new_channels // 2, new_channels - new_channels // 2
+
+    def construct(self, x):
+        return ops.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.before, self.after))
+
+
+class BasicBlock(nn.Cell):
+    """conv-norm-act, conv-norm, plus the shortcut, act: (N, C, H, W) to (N, F, H / stride, W / stride).
+
+    Args:
+        channels: C.
+        filters: F.
+        stride: of the first convolution.
+        shortcut: ``pad`` (option A) or ``conv`` (option B: 1 x 1 convolution and norm), where the shape changes.
+        layers: what the block is built of.
+    """
+
+    def __init__(self, channels: int, filters: int, stride: int, shortcut: str, layers: Layers):
+        super().__init__()
+        self.conv1 = layers.conv(channels, filters, 3, stride, 1)
+        self.bn1 = layers.norm(filters)
+        self.act1 = layers.act()
+        self.conv2 = layers.conv(filters, filters, 3, 1, 1)
+        self.bn2 = layers.norm(filters)
+        self.act2 = layers.act()
+        self.downsample = None
+        if stride != 1 or channels != filters:
+            self.downsample = _downsample(channels, filters, stride, shortcut, layers)
+
+    def construct(self, x):
+        shortcut = x if self.downsample is None else self.downsample(x)
+        x = self.act1(self.bn1(self.conv1(x)))
+        return self.act2(self.bn2(self.conv2(x)) + shortcut)
+
+
+def _downsample(channels: int, filters: int, stride: int, shortcut: str, layers: Layers) -> nn.Cell:
+    if shortcut == "pad":
+        return PadShortcut(filters - channels, stride)
+    if shortcut == "conv":
+        return nn.SequentialCell(layers.conv(channels, filters, 1, stride, 0), layers.norm(filters))
+    raise ConfigError(f"shortcut: expected pad or conv, found {shortcut!r}")
+
+
+class DenseHead(nn.Cell):
+    """Global average and a linear layer: (N, C, H, W) to (N, classes)."""
+
+    def __init__(self, channels: int, num_classes: int):
+        super().__init__()
+        self.fc = nn.Dense(channels, num_classes)
+
+    def construct(self, x):
+        return self.fc(x.mean((2, 3)))
+
+
+class ConvNormHead(nn.Cell):
+    """Global average, 1 x 1 convolution and BatchNorm over the classes, as AdderNet ends its networks."""
+
+    def __init__(self, channels: int, num_classes: int):
+        super().__init__()
+        self.fc = conv2d(channels, num_classes, 1)
+        self.bn2 = nn.BatchNorm2d(num_classes)
+
+    def construct(self, x):
+        x = self.bn2(self.fc(x.mean((2, 3), keep_dims=True)))  # (N, classes, 1, 1)
+        return x.reshape(x.shape[0], -1)
+
+
+class ResNetCifar(nn.Cell):
+    """Stem, three stages of 16, 32 and 64 filters, head: (N, 3, 32, 32) to logits (N, num_classes).
+
+    Args:
+        depth: 20, 32, 44, 56 or 110 (6 n + 2).
+        num_classes: length of the logits.
+        shortcut: ``pad`` or ``conv``, see :class:`BasicBlock`.
+        layers: what the network is built of.
+        block: the class of its blocks, called as :class:`BasicBlock` is.
+        head: ``(channels, num_classes) -> Cell`` from the last feature map to the logits.
+
+    Raises:
+        ConfigError: another depth or shortcut.
+    """
+
+    def __init__(
+        self,
+        depth: int,
+        num_classes: int = 10,
+        shortcut: str = "pad",
+        layers: Layers | None = None,
+        block: Callable[..., nn.Cell] = BasicBlock,
+        head: Callable[[int, int], nn.Cell] = DenseHead,
+    ):
+        super().__init__()
+        if depth not in DEPTHS:
+            raise ConfigError(f"depth: expected one of {', '.join(map(str, DEPTHS))}, found {depth}")
+        layers = layers or Layers()
+        blocks = (depth - 2) // 6
+        self.conv1 = layers.stem(3, 16, 3, 1, 1)
+        self.bn1 = layers.norm(16)
+        self.act = layers.act()
+        self.layer1 = self._stage(block, 16, 16, 1, blocks, shortcut, layers)
+        self.layer2 = self._stage(block, 16, 32, 2, blocks, shortcut, layers)
+        self.layer3 = self._stage(block, 32, 64, 2, blocks, shortcut, layers)
+        self.head = head(64, num_classes)
+
+    @staticmethod
+    def _stage(block, channels, filters, stride, count, shortcut, layers) -> nn.SequentialCell:
+        first = block(channels, filters, stride, shortcut, layers)
+        return nn.SequentialCell(first, *[block(filters, filters, 1, shortcut, layers) for _ in range(count - 1)])
+
+    def construct(self, x):
+        x = self.act(self.bn1(self.conv1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        return self.head(x)

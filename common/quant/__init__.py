@@ -1,0 +1,1 @@
+"""Quantizers and code packing that more than one method uses."""

@@ -1,0 +1,45 @@
+"""Raw little-endian bytes of a tensor, as all file formats here store them, to an array."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from common.errors import CheckpointError
+
+BFLOAT16 = "bfloat16"
+
+
+def item_size(kind: str) -> int:
+    """Bytes per element of ``kind``: a NumPy type name or ``bfloat16``."""
+    return 2 if kind == BFLOAT16 else np.dtype(kind).itemsize
+
+
+def decode(content: bytes | bytearray | memoryview, kind: str, shape: Sequence[int]) -> np.ndarray:
+    """View bytes as a read-only array.
+
+    NumPy has no bfloat16: such tensors are widened to float32, which holds each of their values exactly.
+
+    Args:
+        content: Elements in C order, little-endian.
+        kind: NumPy type name or ``bfloat16``.
+        shape: Dimensions, none negative.
+
+    Raises:
+        CheckpointError: The number of bytes is not what ``kind`` and ``shape`` need, or a bool is neither 0 nor 1.
+    """
+    shape = tuple(shape)
+    expected = math.prod(shape) * item_size(kind)
+    if any(n < 0 for n in shape) or len(content) != expected:
+        raise CheckpointError(f"expected {expected} bytes for {kind} of shape {shape}, found {len(content)}")
+    array = _elements(content, kind).reshape(shape)
+    array.flags.writeable = False
+    return array
+
+
+def _elements(content: bytes | bytearray | memoryview, kind: str) -> np.ndarray:
+    if kind == BFLOAT16:
+        return (np.frombuffer(content, "<u2").astype(np.uint32) << 16).view(np.float32)
+    if kind == "bool" and np.frombuffer(content, np.uint8).max(initial=0) > 1:
+        raise CheckpointError("expected 0 or 1 in a bool tensor, found other bytes")
+    return np.frombuffer(content, np.dtype(kind).newbyteorder("<"))

@@ -1,0 +1,217 @@
+"""The training engine of all methods: epochs, checkpoints after each, and a resume that continues bit for bit.
+
+A run lives in a folder: ``last.ckpt`` (network, optimizer, history), ``best.ckpt`` (network with the best test
+accuracy), ``metrics.jsonl`` (one line per epoch) and ``curves.png``. Order and augmentation of the images depend only
+on seed and epoch, so a run that was killed at any point repeats its unfinished epoch and ends with the parameters of
+an uninterrupted one.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+
+from common import checkpoint
+from common.atomic_file import write_text
+from common.data import ImageSource, Preprocessing, batches, train_dataset
+from common.errors import CheckpointError, ConfigError, DataError
+from common.evaluation import Metrics
+from common.progress import Progress
+from common.schedules import Schedule
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes:
+        epochs: passes over the training images.
+        batch_size: images per step; what does not fill a batch is left out of an epoch.
+        schedule: learning rates.
+        optimizer: ``sgd`` (with momentum, as PyTorch defines it) or ``adam``.
+        momentum: of ``sgd``.
+        weight_decay: L2 penalty on all parameters.
+        clip_norm: upper limit of the gradient's global L2 norm; None for none.
+        label_smoothing: share of the target spread over all classes.
+        augment: whether images are augmented.
+        seed: of order and augmentation.
+    """
+
+    epochs: int
+    batch_size: int
+    schedule: Schedule
+    optimizer: str = "sgd"
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    label_smoothing: float = 0.0
+    augment: bool = True
+    seed: int = 0
+
+
+class TrainStep(nn.Cell):
+    """Loss, gradients and one step of the optimizer: images (B, 3, H, W), labels (B,) to loss and logits."""
+
+    def __init__(self, network: nn.Cell, optimizer: nn.Optimizer, label_smoothing: float, clip_norm: float | None):
+        super().__init__()
+        self.network, self.optimizer, self.clip_norm = network, optimizer, clip_norm
+        self.loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
+        self.value_and_grad = ops.value_and_grad(self._forward, None, optimizer.parameters, has_aux=True)
+
+    def _forward(self, images, labels):
+        logits = self.network(images)
+        return self.loss(logits, labels), logits
+
+    def construct(self, images, labels):
+        (loss, logits), gradients = self.value_and_grad(images, labels)
+        if self.clip_norm is not None:
+            gradients = ops.clip_by_global_norm(gradients, self.clip_norm)
+        self.optimizer(gradients)
+        return loss, logits
+
+
+def make_optimizer(parameters: list[Parameter], recipe: Recipe, steps_per_epoch: int) -> nn.Optimizer:
+    """The optimizer of a recipe with its learning rates of all steps.
+
+    Raises:
+        ConfigError: an optimizer other than sgd or adam.
+    """
+    rates = recipe.schedule.rates(recipe.epochs, steps_per_epoch).tolist()
+    if recipe.optimizer == "sgd":
+        return nn.Momentum(parameters, rates, recipe.momentum, weight_decay=recipe.weight_decay)
+    if recipe.optimizer == "adam":
+        return nn.Adam(parameters, rates, weight_decay=recipe.weight_decay)
+    raise ConfigError(f"optimizer: expected sgd or adam, found {recipe.optimizer!r}")
+
+
+class Trainer:
+    """Trains a network in a run folder and keeps its checkpoints.
+
+    Args:
+        network: images to logits.
+        source: training images.
+        preprocessing: what the network expects.
+        recipe: how to train.
+        folder: of the run; made if absent.
+        metadata: what identifies the network, stored in its checkpoints.
+        test: returns the test metrics of the network; None skips the test.
+
+    Raises:
+        DataError: fewer images than one batch.
+    """
+
+    def __init__(
+        self,
+        network: nn.Cell,
+        source: ImageSource,
+        preprocessing: Preprocessing,
+        recipe: Recipe,
+        folder: Path,
+        metadata: dict[str, Any],
+        test: Callable[[nn.Cell], Metrics] | None = None,
+    ):
+        self.steps = len(source) // recipe.batch_size
+        if not self.steps:
+            raise DataError(f"{len(source)} training images do not fill a batch of {recipe.batch_size}: lower it")
+        self.network, self.source, self.preprocessing = network, source, preprocessing
+        self.recipe, self.folder, self.test = recipe, Path(folder), test
+        self.metadata = {**metadata, "preprocessing": preprocessing.to_dict()}
+        self.history: list[dict[str, Any]] = []
+        optimizer = make_optimizer(network.trainable_params(), recipe, self.steps)
+        self.step = TrainStep(network, optimizer, recipe.label_smoothing, recipe.clip_norm)
+
+    def run(self, resume: bool = True) -> list[dict[str, Any]]:
+        """Train to the last epoch and return one record of metrics per epoch.
+
+        Args:
+            resume: continue what the folder holds; otherwise start anew and overwrite it.
+
+        Raises:
+            CheckpointError: the folder holds a run of another network or recipe, or a damaged one.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if resume and self.last.exists():
+            self._load()
+        while len(self.history) < self.recipe.epochs:
+            self._epoch(len(self.history))
+            self._save()
+        return self.history
+
+    @property
+    def last(self) -> Path:
+        """Checkpoint from which a run resumes."""
+        return self.folder / "last.ckpt"
+
+    @property
+    def best(self) -> Path:
+        """Checkpoint of the network with the best test accuracy so far."""
+        return self.folder / "best.ckpt"
+
+    def _epoch(self, epoch: int) -> None:
+        recipe, start = self.recipe, time.perf_counter()
+        data = train_dataset(
+            self.source, self.preprocessing, recipe.batch_size, recipe.seed, epoch, augment=recipe.augment
+        )
+        self.step.set_train(True)
+        loss_sum = correct = seen = 0
+        with Progress(self.steps * recipe.batch_size, label=f"epoch {epoch + 1}/{recipe.epochs}") as progress:
+            for batch in batches(data):
+                loss, logits = self.step(Tensor(batch["image"]), Tensor(batch["label"]))
+                count = len(batch["label"])
+                loss_sum += self._finite(float(loss.asnumpy()), epoch) * count
+                correct += int((logits.asnumpy().argmax(1) == batch["label"]).sum())
+                seen += count
+                progress.update(count, loss=loss_sum / seen, acc=correct / seen)
+        record = {"epoch": epoch + 1, "loss": loss_sum / seen, "acc": correct / seen}
+        record["seconds"] = round(time.perf_counter() - start, 2)
+        if self.test is not None:
+            record |= {f"test_{key}": value for key, value in self.test(self.network).result().items()}
+        self.history.append(record)
+
+    @staticmethod
+    def _finite(loss: float, epoch: int) -> float:
+        if not np.isfinite(loss):
+            raise ConfigError(f"the loss is {loss} in epoch {epoch + 1}: training diverged, lower the learning rate")
+        return loss
+
+    def _fingerprint(self) -> dict[str, Any]:
+        """What must be equal for a run to be continued."""
+        images = {"images": len(self.source), "classes": self.source.num_classes}
+        return json.loads(json.dumps({"recipe": asdict(self.recipe), "data": images, **self.metadata}))
+
+    def _save(self) -> None:
+        """Write ``last.ckpt`` last but for reports: it alone decides where a run resumes."""
+        network = checkpoint.state(self.network)
+        accuracies = [record.get("test_acc", record["acc"]) for record in self.history]
+        if accuracies[-1] >= max(accuracies):
+            checkpoint.save(self.best, network, {**self.metadata, "history": self.history[-1:]})
+        optimizer = {f"optimizer/{p.name}": p.asnumpy() for p in self._optimizer_state()}
+        tensors = {f"network/{name}": value for name, value in network.items()} | optimizer
+        checkpoint.save(self.last, tensors, {"run": self._fingerprint(), "history": self.history})
+        write_text(self.folder / "metrics.jsonl", "".join(json.dumps(r) + "\n" for r in self.history))
+
+    def _load(self) -> None:
+        found = checkpoint.load(self.last)
+        if found.metadata.get("run") != self._fingerprint():
+            raise CheckpointError(
+                f"{self.last} belongs to another run (network, recipe or data differ): "
+                "choose another --output_dir, or start anew with --no-resume"
+            )
+        parts = {"network/": {}, "optimizer/": {}}
+        for name, value in found.tensors.items():
+            prefix = name[: name.index("/") + 1]
+            parts[prefix][name.removeprefix(prefix)] = value
+        checkpoint.restore(self.network, parts["network/"], self.last)
+        for parameter in self._optimizer_state():
+            parameter.set_data(Tensor(parts["optimizer/"][parameter.name]))
+        self.history = found.metadata["history"]
+
+    def _optimizer_state(self) -> list[Parameter]:
+        """Everything the optimizer keeps beside the network: moments, step counter, learning rates."""
+        own = {id(parameter) for parameter in self.network.get_parameters()}
+        return [p for p in self.step.optimizer.get_parameters() if id(p) not in own]

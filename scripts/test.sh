@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Checks style and runs the tests; paths among the options are relative to the repository.
+set -euo pipefail
+
+if [[ ${1:-} == -h || ${1:-} == --help ]]; then
+    echo "usage: scripts/test.sh [PYTEST OPTIONS...]"
+    exit 0
+fi
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+bash scripts/setup_env.sh
+.venv/bin/python -m ruff check
+.venv/bin/python -m ruff format --check
+exec .venv/bin/python -m pytest -q "$@"
