@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from mindspore import Tensor, nn
 
+from AdderQuant.histogram import MagnitudeHistogram
 from AdderQuant.network import adder_layers, quant_adder_resnet
 from AdderQuant.quant import quantize_adder
-from AdderQuant.quantile import StreamingQuantile
 from common import checkpoint
 from common.context import execution_mode
 from common.data import ImageSource, Preprocessing, batches, eval_dataset, train_dataset
@@ -23,9 +23,8 @@ from common.errors import DataError, QuantizationError
 Batches = Iterable[Mapping[str, np.ndarray]]
 
 
-# What the clamp leaves unclamped. Paper: what its published table was made with. Two-sided: about where the mean squared
-# error of the inputs is smallest at 4 bits; from 0.995 to 0.999 accuracy hardly changes at any number of bits.
-QUANTILES = {"two-sided": 0.999, "paper": 0.9997}
+# The share of inputs that the paper's published table leaves unclamped.
+PAPER_QUANTILE = 0.9997
 _BATCH = 128
 
 
@@ -37,7 +36,8 @@ class Quantization:
         bits: 2 to 8; 32 leaves the network float (for BatchNorm re-estimation alone).
         scheme: ``two-sided`` or ``paper``.
         groups: scale groups per layer, 1 to 8.
-        quantile: share of each layer's inputs that the clamp leaves as they are; None takes the scheme's own.
+        quantile: share of each layer's inputs that the clamp leaves as they are; None takes the scheme's own:
+            ``PAPER_QUANTILE`` for ``paper``, the least squared error of each layer's inputs for ``two-sided``.
         reestimate: whether BatchNorm statistics are taken anew.
         seed: of the grouping and of the augmented images.
     """
@@ -49,17 +49,18 @@ class Quantization:
     reestimate: bool = False
     seed: int = 0
 
-    @property
-    def clamp(self) -> float:
-        """The quantile that holds."""
-        return QUANTILES[self.scheme] if self.quantile is None else self.quantile
+    def input_range(self, inputs: MagnitudeHistogram) -> float:
+        """R_x of a layer with these inputs."""
+        if self.quantile is None and self.scheme == "two-sided":
+            return inputs.least_error_range(self.bits)
+        return inputs.quantile(PAPER_QUANTILE if self.quantile is None else self.quantile)
 
     def metadata(self) -> dict[str, Any]:
         """What the checkpoint of the quantized network records."""
         if self.bits == 32:
             return {"bits": 32, "reestimated": self.reestimate}
         found = {"kind": "quantized", "bits": self.bits, "scheme": self.scheme, "groups": self.groups}
-        return found | {"quantile": self.clamp, "reestimated": self.reestimate, "seed": self.seed}
+        return found | {"quantile": self.quantile, "reestimated": self.reestimate, "seed": self.seed}
 
 
 @dataclass(frozen=True)
@@ -109,10 +110,10 @@ def calibrate(network: nn.Cell, metadata: Mapping[str, Any], wanted: Quantizatio
     if wanted.bits == 32:
         reestimate_batch_norm(network, data.augmented(wanted.seed))
         return network
-    ranges = input_ranges(observe_inputs(network, data.plain()), wanted.clamp, wanted.scheme)
+    ranges = input_ranges(observe_inputs(network, data.plain()), wanted)
     shape = (metadata["network"], metadata["num_classes"], wanted.groups)
     fused = quant_adder_resnet(*shape)
-    fill_quantized(network, fused, ranges, wanted.bits, wanted.groups, wanted.scheme, wanted.seed)
+    fill_quantized(network, fused, ranges, wanted)
     if wanted.reestimate:
         unfused = quant_adder_resnet(*shape, fused=False)
         checkpoint.restore(unfused, checkpoint.state(fused))
@@ -151,52 +152,45 @@ def _run(network: nn.Cell, batches: Batches) -> None:
         raise DataError("the calibration set is empty: give at least one image")
 
 
-def observe_inputs(network: nn.Cell, batches: Batches) -> dict[str, StreamingQuantile]:
+def observe_inputs(network: nn.Cell, batches: Batches) -> dict[str, MagnitudeHistogram]:
     """Statistics of |x| at the input of every adder layer of a float network in evaluation."""
     layers = adder_layers(network)
-    found = {name: StreamingQuantile() for name in layers}
+    found = {name: MagnitudeHistogram() for name in layers}
     network.set_train(False)
     with _input_hooks(layers, lambda name, x: found[name].add(x)):
         _run(network, batches)
     return found
 
 
-def input_ranges(found: Mapping[str, StreamingQuantile], ratio: float, scheme: str) -> dict[str, float]:
-    """R_x of every layer: the ``ratio`` quantile of |x|.
+def input_ranges(found: Mapping[str, MagnitudeHistogram], wanted: Quantization) -> dict[str, float]:
+    """R_x of every layer.
 
     Raises:
         QuantizationError: a negative input under ``two-sided``, whose clamp at 0 would not be lossless there, or a
             layer whose inputs are all zero.
     """
-    ranges = {name: statistics.quantile(ratio) for name, statistics in found.items()}
-    for name, statistics in found.items():
-        if scheme == "two-sided" and statistics.minimum < 0:
+    ranges = {name: wanted.input_range(inputs) for name, inputs in found.items()}
+    for name, inputs in found.items():
+        if wanted.scheme == "two-sided" and inputs.minimum < 0:
             raise QuantizationError(
-                f"layer {name}: scheme two-sided needs inputs >= 0, found {statistics.minimum:.4g}; use --scheme paper"
+                f"layer {name}: scheme two-sided needs inputs >= 0, found {inputs.minimum:.4g}; use --scheme paper"
             )
         if not ranges[name] > 0:
             raise QuantizationError(f"layer {name}: its inputs are 0 on the calibration set, so it has no range")
     return ranges
 
 
-def fill_quantized(
-    float_network: nn.Cell,
-    quantized: nn.Cell,
-    ranges: Mapping[str, float],
-    bits: int,
-    groups: int = 4,
-    scheme: str = "two-sided",
-    seed: int = 0,
-) -> None:
+def fill_quantized(network: nn.Cell, quantized: nn.Cell, ranges: Mapping[str, float], wanted: Quantization) -> None:
     """Fill a quantized network from a float one: codes for the adder layers, all else copied by name."""
     targets = adder_layers(quantized)
-    for name, layer in adder_layers(float_network).items():
-        found = quantize_adder(layer.weight.asnumpy(), ranges[name], bits, groups, scheme, seed)
-        targets[name].set_codes(found, bits)
-    source = {parameter.name: parameter for parameter in float_network.get_parameters()}
-    for parameter in quantized.get_parameters():
-        if parameter.name in source:
-            parameter.set_data(source[parameter.name].value())
+    for name, layer in adder_layers(network).items():
+        weight = layer.weight.asnumpy()
+        codes = quantize_adder(weight, ranges[name], wanted.bits, wanted.groups, wanted.scheme, wanted.seed)
+        targets[name].set_codes(codes, wanted.bits)
+    source = dict(network.parameters_and_names())
+    for name, parameter in quantized.parameters_and_names():
+        if name in source:
+            parameter.set_data(source[name].value())
 
 
 def reestimate_batch_norm(network: nn.Cell, batches: Batches) -> None:

@@ -24,8 +24,14 @@ def make_parser() -> config.OptionParser:
     group = parser.add_argument_group("quantization")
     group.add_argument("--bits", type=config.int_range(2, 8, 32), help="32 is float; 8 for a float file if not given")
     group.add_argument("--scheme", choices=SCHEMES, default="two-sided", help="levels of the weights")
-    group.add_argument("--groups", type=config.int_range(1, MAX_GROUPS), default=4, help="scale groups per layer")
-    group.add_argument("--quantile", type=config.fraction, help="of the inputs left unclamped; by scheme if not given")
+    group.add_argument(
+        "--groups", type=config.int_range(1, MAX_GROUPS), default=4, help="scale groups per layer of scheme paper"
+    )
+    group.add_argument(
+        "--quantile",
+        type=config.fraction,
+        help="share of the inputs left unclamped; chosen by scheme and bits if not given",
+    )
     group.add_argument("--calibration_size", type=config.positive_int, default=1024, metavar="N", help="images")
     group.add_argument("--reestimate", action=BooleanOptionalAction, default=False, help="BatchNorm statistics too")
     group.add_argument("--reestimation_batches", type=config.positive_int, default=16, metavar="N", help="of 128")

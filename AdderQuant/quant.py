@@ -1,7 +1,7 @@
 r"""Quantization of an adder layer: both schemes as pure functions, and the quantized layer.
 
-Both schemes put activations on the grid k s, k = 0 ... 2^b - 1, with one step s = R_g / (2^b - 1) per group of filters,
-R_g = min(max |W_g|, R_x), and reduce to sums of absolute differences of unsigned codes:
+Both schemes put activations on a grid k s, k = 0 ... 2^b - 1, with s = R / (2^b - 1), and reduce to sums of absolute
+differences of unsigned codes:
 
 =========  ============================  ================  ===========================================================
 scheme     weight levels                 rounding of .5    what is exact besides
@@ -11,8 +11,10 @@ paper      2 k s, k = -2^(b-1) ...       to even           |x - 2 k s| = x + 2 |
            2^(b-1) - 1                                     become 0 with a constant
 =========  ============================  ================  ===========================================================
 
-4 bits = 16 levels. Weights beyond R_x are clamped without loss, since inputs stay at or below R_x: the constant
--(w - R_x) joins the filter's bias (Nie et al., NeurIPS 2022, lossless range clamp).
+4 bits = 16 levels. R: ``paper`` groups a layer's filters by the size of their weights and takes
+R_g = min(max |W_g|, R_x) for each group (Nie et al., NeurIPS 2022); ``two-sided`` takes R_x, what the inputs are clamped
+to, for the whole layer: a group's smaller range would clip inputs, which nothing compensates. Weights beyond R are
+clamped without loss where inputs stay at or below R: the constant -(w - R) joins the filter's bias.
 """
 
 from dataclasses import dataclass
@@ -73,7 +75,7 @@ def quantize_adder(
         weight: (F, C, KH, KW) float.
         activation_range: R_x > 0, what the inputs are clamped to.
         bits: 2 to 8.
-        groups: 1 to 8.
+        groups: 1 to 8, of ``paper``.
         scheme: ``two-sided`` or ``paper``.
         seed: of the grouping.
 
@@ -84,15 +86,22 @@ def quantize_adder(
     _check_choice(bits, groups, scheme)
     if not (np.isfinite(weight).all() and np.isfinite(activation_range) and activation_range > 0):
         raise QuantizationError(f"finite weights and a positive input range are needed, found {activation_range}")
-    maxima = np.abs(weight).max((1, 2, 3))
-    group = group_filters(maxima, groups, seed)
-    ranges = np.array([min(maxima[group == g].max(), activation_range) or activation_range for g in np.unique(group)])
+    group, ranges = np.zeros(len(weight), np.uint8), np.array([activation_range])
+    if scheme == "paper":
+        group, ranges = paper_ranges(np.abs(weight).max((1, 2, 3)), activation_range, groups, seed)
     steps = (ranges / (2**bits - 1)).astype(np.float32)
     step = steps[group].reshape(-1, 1, 1, 1).astype(np.float64)
     quantize = two_sided_codes if scheme == "two-sided" else paper_codes
     codes, constant = quantize(weight.astype(np.float64), step, bits)
     bias = -constant.sum((1, 2, 3))
     return AdderCodes(codes.astype(np.uint8), group, steps, bias.astype(np.float32))
+
+
+def paper_ranges(maxima: np.ndarray, activation_range: float, groups: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The group of each filter and R_g = min(max |W_g|, R_x) of each group; R_x for a group of zeros."""
+    group = group_filters(maxima, groups, seed)
+    ranges = [min(maxima[group == g].max(), activation_range) or activation_range for g in np.unique(group)]
+    return group, np.array(ranges)
 
 
 def two_sided_codes(weight: np.ndarray, step: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:

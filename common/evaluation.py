@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TextIO
 
 import numpy as np
 from mindspore import Tensor, nn
@@ -65,7 +66,13 @@ def score(logits: np.ndarray, labels: np.ndarray) -> tuple[int, int, float]:
     return int((rank == 0).sum()), int((rank < 5).sum()), float(loss.sum())
 
 
-def evaluate(network: nn.Cell, batches: Iterable[Mapping[str, np.ndarray]], samples: int, label: str = "") -> Metrics:
+def evaluate(
+    network: nn.Cell,
+    batches: Iterable[Mapping[str, np.ndarray]],
+    samples: int,
+    label: str = "",
+    stream: TextIO | None = None,
+) -> Metrics:
     """Evaluate ``network`` on batches of ``image`` (B, 3, H, W), ``label`` (B,) and ``valid`` (B,).
 
     All batches have the same size, so that the network compiles once; only the images marked valid are counted.
@@ -75,6 +82,7 @@ def evaluate(network: nn.Cell, batches: Iterable[Mapping[str, np.ndarray]], samp
         batches: see above.
         samples: number of images to come, for the progress line.
         label: text in front of the progress line.
+        stream: where that line goes; stderr for None.
 
     Raises:
         QuantizationError: a logit that is not finite, or a label that the network has no logit for.
@@ -82,7 +90,7 @@ def evaluate(network: nn.Cell, batches: Iterable[Mapping[str, np.ndarray]], samp
     network.set_train(False)
     correct = top5 = seen = timed = 0
     loss, start = 0.0, time.perf_counter()
-    progress = Progress(samples, label=label)
+    progress = Progress(samples, stream=stream, label=label)
     for index, batch in enumerate(batches):
         valid = batch["valid"]
         logits = network(Tensor(batch["image"])).asnumpy()[valid]

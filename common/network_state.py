@@ -16,8 +16,11 @@ _MOST_LISTED = 10
 
 
 def state(network: nn.Cell) -> dict[str, np.ndarray]:
-    """Copies of all parameters, trainable or not, by name."""
-    return {name: parameter.asnumpy().copy() for name, parameter in network.parameters_dict().items()}
+    """Copies of all parameters, trainable or not, by their place in the network.
+
+    Not by ``Parameter.name``: that changes when the network becomes part of a training step.
+    """
+    return {name: parameter.asnumpy().copy() for name, parameter in network.parameters_and_names()}
 
 
 def restore(network: nn.Cell, tensors: Mapping[str, np.ndarray], path: str = "", ignore: Collection[str] = ()) -> None:
@@ -37,7 +40,7 @@ def restore(network: nn.Cell, tensors: Mapping[str, np.ndarray], path: str = "",
     """
     from mindspore import Tensor  # importing MindSpore takes seconds
 
-    parameters = network.parameters_dict()
+    parameters = dict(network.parameters_and_names())
     faults = _listed("missing", [name for name in parameters if name not in tensors and name not in ignore])
     faults += _listed("unexpected", [name for name in tensors if name not in parameters])
     values, misfits = _fitted(parameters, tensors)

@@ -82,10 +82,12 @@ def make_optimizer(parameters: list[Parameter], recipe: Recipe, steps_per_epoch:
         ConfigError: an optimizer other than sgd or adam.
     """
     rates = recipe.schedule.rates(recipe.epochs, steps_per_epoch).tolist()
+    # Given as a plain list, MindSpore would leave out every parameter with "beta" or "gamma" in its name.
+    group = [{"params": parameters, "weight_decay": recipe.weight_decay}]
     if recipe.optimizer == "sgd":
-        return nn.Momentum(parameters, rates, recipe.momentum, weight_decay=recipe.weight_decay)
+        return nn.Momentum(group, rates, recipe.momentum)
     if recipe.optimizer == "adam":
-        return nn.Adam(parameters, rates, weight_decay=recipe.weight_decay)
+        return nn.Adam(group, rates)
     raise ConfigError(f"optimizer: expected sgd or adam, found {recipe.optimizer!r}")
 
 
@@ -137,6 +139,7 @@ class Trainer:
         self.folder.mkdir(parents=True, exist_ok=True)
         if resume and self.last.exists():
             self._load()
+            self._report()  # the run may have ended between checkpoint and report
         while len(self.history) < self.recipe.epochs:
             self._epoch(len(self.history))
             self._save()
@@ -193,6 +196,9 @@ class Trainer:
         optimizer = {f"optimizer/{p.name}": p.asnumpy() for p in self._optimizer_state()}
         tensors = {f"network/{name}": value for name, value in network.items()} | optimizer
         checkpoint.save(self.last, tensors, {"run": self._fingerprint(), "history": self.history})
+        self._report()
+
+    def _report(self) -> None:
         write_text(self.folder / "metrics.jsonl", "".join(json.dumps(r) + "\n" for r in self.history))
 
     def _load(self) -> None:

@@ -1,0 +1,163 @@
+r"""The layer problem of LDNQ: weights on the levels that change the layer's output least.
+
+With W (F, n) the float weights of a layer and H (n, n) the second moment of its inputs (see ``hessian.py``), find
+
+    min  1/2 sum_f (g_f - w_f)^T H (g_f - w_f)    over g_f = a q_f, q on the levels,
+
+which is half the mean squared change of the layer's output. Two solvers that complement each other:
+
+- :func:`admm`, equations 8 to 11 of the paper: splits the problem into a ridge solve and a projection. The ridge
+  matrix H + rho I never changes, so it is factorised once.
+- :func:`descend`: exact minimisation over one weight at a time, then over the scale. No step raises the error, so it
+  polishes what ADMM finds.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+from common.errors import QuantizationError
+from LDNQ.levels import Quantized, nearest_levels, project
+
+_RHO = 1.0  # in units of the mean of H's diagonal
+
+
+def output_error(weight: np.ndarray, values: np.ndarray, hessian: np.ndarray) -> float:
+    """1/2 sum_f (g_f - w_f)^T H (g_f - w_f) for weights (F, n) and Hessian (n, n)."""
+    difference = values - weight
+    return 0.5 * float(np.vdot(difference, difference @ hessian))
+
+
+def admm(
+    weight: np.ndarray,
+    hessian: np.ndarray,
+    kbits: int,
+    per_channel: bool = False,
+    rho: float = _RHO,
+    iterations: int = 100,
+    tolerance: float = 1e-3,
+    patience: int = 3,
+) -> Quantized:
+    """Alternating direction method of multipliers; returns the best point it met on the levels.
+
+    Repeats T = (H + rho I)^-1 (H W + rho (G - L)), G = project(T + L), L = L + T - G from G = W, L = 0.
+
+    Args:
+        weight: (F, n) float.
+        hessian: (n, n), symmetric, positive semidefinite.
+        kbits: number of levels.
+        per_channel: one scale for each row.
+        rho: in units of the mean of the diagonal of H, > 0.
+        iterations: at most this many.
+        tolerance: relative fall of the error that counts as progress.
+        patience: iterations without progress after which it ends.
+
+    Raises:
+        QuantizationError: the Hessian does not fit the weights or is not finite.
+    """
+    weight, hessian = _checked(weight, hessian)
+    rho = rho * max(float(np.trace(hessian)) / len(hessian), np.finfo(float).tiny)
+    factor = cho_factor(hessian + rho * np.eye(len(hessian)), check_finite=False)
+    fixed = weight @ hessian
+    multiplier, current = np.zeros_like(weight), weight
+    best, failures = _scored(project(weight, kbits, per_channel), weight, hessian), 0
+    for _ in range(iterations):
+        target = cho_solve(factor, (fixed + rho * (current - multiplier)).T, check_finite=False).T
+        found = _scored(project(target + multiplier, kbits, per_channel), weight, hessian)
+        current = found.values
+        multiplier = multiplier + target - current
+        failures = 0 if found.error < (1 - tolerance) * best.error else failures + 1
+        best = min(best, found, key=lambda candidate: candidate.error)
+        if failures >= patience:
+            break
+    return best
+
+
+def descend(
+    start: Quantized,
+    weight: np.ndarray,
+    hessian: np.ndarray,
+    kbits: int,
+    per_channel: bool = False,
+    sweeps: int = 20,
+    tolerance: float = 1e-4,
+) -> Quantized:
+    """Coordinate descent from a point on the levels: each weight in turn to its best level, then the scale.
+
+    With R = (G - W) H the best value of weight j of every row is g_j - R_j / H_jj, rounded to a level.
+
+    Args:
+        start: where to begin.
+        weight: (F, n) float.
+        hessian: (n, n).
+        kbits: number of levels.
+        per_channel: one scale for each row.
+        sweeps: at most this many passes over the n weights.
+        tolerance: ends when a sweep lowers the error by less than this part of it.
+    """
+    weight, hessian = _checked(weight, hessian)
+    levels, scale, error = start.levels.copy(), start.scale, output_error(weight, start.values, hessian)
+    for _ in range(sweeps):
+        _sweep(levels, scale, weight, hessian, kbits)
+        scale = best_scale(levels, weight, hessian, per_channel, scale)
+        before, error = error, output_error(weight, scale * levels, hessian)
+        if error >= (1 - tolerance) * before:
+            break
+    return Quantized(levels, scale, error)
+
+
+def _sweep(levels: np.ndarray, scale: np.ndarray, weight: np.ndarray, hessian: np.ndarray, kbits: int) -> None:
+    """One pass over the columns of ``levels`` (F, n), changed in place; rows do not influence each other."""
+    residual = np.ascontiguousarray(((scale * levels - weight) @ hessian).T)  # (n, F)
+    scale = np.broadcast_to(scale[:, 0], len(levels))
+    usable = scale != 0
+    divisor = np.where(usable, scale, 1)
+    for j in np.flatnonzero(np.diag(hessian) > 0):
+        wanted = levels[:, j] - residual[j] / (hessian[j, j] * divisor)
+        step = np.where(usable, nearest_levels(wanted, kbits) - levels[:, j], 0)
+        if step.any():
+            levels[:, j] += step
+            residual += np.outer(hessian[j], scale * step)
+
+
+def best_scale(
+    levels: np.ndarray, weight: np.ndarray, hessian: np.ndarray, per_channel: bool, default: np.ndarray
+) -> np.ndarray:
+    """The scale(s) of least error for given levels: a = <w, H q> / <q, H q>; ``default`` where that is 0 / 0."""
+    axis, image = (1 if per_channel else None), levels @ hessian
+    above, below = ((part * image).sum(axis, keepdims=True) for part in (weight, levels))
+    return np.divide(above, below, out=np.array(default, float), where=below > 0)
+
+
+def solve(
+    weight: np.ndarray,
+    hessian: np.ndarray,
+    kbits: int,
+    per_channel: bool = False,
+    rhos: Sequence[float] = (_RHO,),
+    polish: bool = True,
+) -> Quantized:
+    """The best of ADMM from each ``rho``, each polished by coordinate descent.
+
+    Raises:
+        QuantizationError: the Hessian does not fit the weights or is not finite.
+    """
+    found = [admm(weight, hessian, kbits, per_channel, rho) for rho in rhos]
+    if polish:
+        found = [descend(candidate, weight, hessian, kbits, per_channel) for candidate in found]
+    return min(found, key=lambda candidate: candidate.error)
+
+
+def _scored(candidate: Quantized, weight: np.ndarray, hessian: np.ndarray) -> Quantized:
+    return Quantized(candidate.levels, candidate.scale, output_error(weight, candidate.values, hessian))
+
+
+def _checked(weight: np.ndarray, hessian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    weight, hessian = np.asarray(weight, np.float64), np.asarray(hessian, np.float64)
+    size = weight.shape[-1]
+    if weight.ndim != 2 or hessian.shape != (size, size):
+        raise QuantizationError(f"expected weights (F, n) and a Hessian (n, n), found {weight.shape}, {hessian.shape}")
+    if not (np.isfinite(weight).all() and np.isfinite(hessian).all()):
+        raise QuantizationError("expected finite weights and inputs, found NaN or infinite ones; check the checkpoint")
+    return weight, hessian

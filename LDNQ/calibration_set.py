@@ -1,0 +1,112 @@
+"""The few unlabelled images LDNQ learns from: which ones, their augmented views, the float network's logits of each."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from mindspore import Tensor, nn
+
+from common.data import ImageSource, Preprocessing
+from common.errors import DataError
+from common.progress import Progress
+from common.report import write_json
+
+_CHUNK = 128
+
+
+def choose_images(source: ImageSource, count: int, seed: int, record: Path, resample: bool = False) -> ImageSource:
+    """``count`` of the images, the ones that ``record`` names where it exists.
+
+    Args:
+        source: to choose from.
+        count: how many.
+        seed: of the choice.
+        record: JSON file of the choice, written if absent.
+        resample: choose anew and replace the record.
+
+    Raises:
+        DataError: there are fewer images, or the record is damaged or of another choice.
+    """
+    if count > len(source):
+        raise DataError(f"{count} images were asked for, the data set holds {len(source)}; lower --num_images or --ratio")
+    if record.exists() and not resample:
+        return source.take(_recorded(record, count, len(source)))
+    indices = np.random.default_rng(seed).permutation(len(source))[:count]
+    write_json(record, {"of": len(source), "seed": seed, "indices": indices})
+    return source.take(indices)
+
+
+def _recorded(record: Path, count: int, total: int) -> np.ndarray:
+    try:
+        found = json.loads(record.read_text(encoding="utf-8"))
+        indices, of = np.array(found["indices"], np.int64), found["of"]
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise DataError(f"{record}: expected a record of chosen images ({error}); give --resample") from None
+    usable = indices.ndim == 1 and len(set(indices.tolist())) == len(indices) and of == total
+    if not usable or len(indices) != count or indices.min() < 0 or indices.max() >= total:
+        raise DataError(f"{record} names other images than {count} of {total}; give --resample to choose anew")
+    return indices
+
+
+class CalibrationSet:
+    """Augmented views of the chosen images.
+
+    View v of image i depends on (seed, v, i) alone and is made when it is needed; the logits of all views are computed
+    once. The batch of a training step depends on (seed, step) alone, so an interrupted run can go on anywhere.
+
+    Args:
+        images: their labels are not used.
+        preprocessing: of the network.
+        views: number of augmented views of each image.
+        seed: of views and batches.
+    """
+
+    def __init__(self, images: ImageSource, preprocessing: Preprocessing, views: int, seed: int):
+        images.check(preprocessing)
+        self.images, self.preprocessing, self.views, self.seed = images, preprocessing, views, seed
+        self.logits: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def view(self, indices: np.ndarray, view: int) -> np.ndarray:
+        """One view of the images of these numbers, float32 (B, 3, S, S)."""
+        return self.images.train_batch(indices, self.preprocessing, self.seed, view)
+
+    def teach(self, network: nn.Cell) -> None:
+        """Compute the logits (views, N, K) of the float network, in evaluation."""
+        network.set_train(False)
+        size = min(_CHUNK, len(self))
+        rows = []
+        with Progress(self.views * len(self), "views", label="float network") as progress:
+            for view in range(self.views):
+                for indices, valid in _chunks(len(self), size):
+                    rows.append(network(Tensor(self.view(indices, view))).asnumpy()[:valid])
+                    progress.update(valid)
+        self.logits = np.concatenate(rows).reshape(self.views, len(self), -1)
+
+    def batch(self, step: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Images (B, 3, S, S) and logits (B, K) of a training step; B = ``size``, or all images if they are fewer."""
+        generator = np.random.default_rng((self.seed, step))
+        indices = generator.permutation(len(self))[:size]
+        views = generator.integers(0, self.views, len(indices))
+        first = self.view(indices[:1], int(views[0]))
+        images = np.empty((len(indices), *first.shape[1:]), np.float32)
+        for view in np.unique(views):
+            chosen = np.flatnonzero(views == view)
+            images[chosen] = self.view(indices[chosen], int(view))
+        return images, self.logits[views, indices]
+
+    def passes(self, views: int, size: int = 250) -> Iterator[np.ndarray]:
+        """All images in some views, in batches of about ``size``."""
+        for view in range(views):
+            for indices in np.array_split(np.arange(len(self)), max(1, round(len(self) / size))):
+                yield self.view(indices, view)
+
+
+def _chunks(count: int, size: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Numbers 0 ... count - 1 in chunks of one size, the last one filled by repeats; with how many are no repeats."""
+    for start in range(0, count, size):
+        numbers = np.arange(start, start + size)
+        yield np.minimum(numbers, count - 1), min(size, count - start)

@@ -1,0 +1,120 @@
+r"""The level sets of LDNQ and the projection onto them.
+
+``kbits`` is the paper's name for the NUMBER OF LEVELS; a weight is a level q times the scale a of its layer or of its
+output channel:
+
+=====  ==============================  ==============  ==================================
+kbits  levels q                        bits of a code  largest weight (zero: always one)
+=====  ==============================  ==============  ==================================
+3      0, ±1                           2               a
+5      0, ±1, ±2                       3               2 a
+7      0, ±1, ±2, ±4                   3               4 a
+9      0, ±1, ±2, ±4, ±8               4               8 a
+11     0, ±1, ±2, ±4, ±8, ±16          4               16 a
+=====  ==============================  ==============  ==================================
+
+A value half-way between two levels goes to the one farther from zero.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from common.errors import ConfigError
+
+LEVEL_COUNTS = (3, 5, 7, 9, 11)
+
+
+def magnitudes(kbits: int) -> np.ndarray:
+    """The levels from zero up: ``0, 1, 2, 4, ...``, float64 ((kbits + 1) / 2,).
+
+    Raises:
+        ConfigError: a number of levels that is not one of ``LEVEL_COUNTS``.
+    """
+    if kbits not in LEVEL_COUNTS:
+        known = ", ".join(map(str, LEVEL_COUNTS))
+        raise ConfigError(f"kbits is the number of levels: expected one of {known}, found {kbits}")
+    return np.concatenate(([0.0], 2.0 ** np.arange((kbits - 1) // 2)))
+
+
+def code_bits(kbits: int) -> int:
+    """Bits that one code takes in a file: 2 for 3 levels, 3 for 5 and 7, 4 for 9 and 11."""
+    return int(2 * len(magnitudes(kbits)) - 2).bit_length()
+
+
+def nearest_levels(values: np.ndarray, kbits: int) -> np.ndarray:
+    """The level nearest to each value, ties away from zero.
+
+    Example:
+        >>> nearest_levels(np.array([0.4, -0.5, 1.5, 3.0, -9.0]), 7)
+        array([ 0., -1.,  2.,  4., -4.])
+    """
+    levels = magnitudes(kbits)
+    middles = (levels[1:] + levels[:-1]) / 2
+    return np.copysign(levels[np.searchsorted(middles, np.abs(values), side="right")], values) + 0.0
+
+
+def to_codes(levels: np.ndarray, kbits: int) -> np.ndarray:
+    """Levels as unsigned codes 0 ... kbits - 1 in rising order, zero in the middle; uint8."""
+    return np.searchsorted(signed_levels(kbits), levels).astype(np.uint8)
+
+
+def signed_levels(kbits: int) -> np.ndarray:
+    """All levels in rising order, float64 (kbits,): what the codes 0 ... kbits - 1 stand for."""
+    levels = magnitudes(kbits)
+    return np.concatenate((-levels[:0:-1], levels))
+
+
+@dataclass(frozen=True, eq=False)
+class Quantized:
+    """A weight matrix on its levels.
+
+    Attributes:
+        levels: (F, n) float64, the q of each weight.
+        scale: the a of all weights (1, 1), or of each row (F, 1); float64, 0 where a row is all zero.
+        error: what the maker of it minimised.
+    """
+
+    levels: np.ndarray
+    scale: np.ndarray
+    error: float
+
+    @property
+    def values(self) -> np.ndarray:
+        """The weights a q, (F, n)."""
+        return self.scale * self.levels
+
+
+def initial_scale(weight: np.ndarray, kbits: int, per_channel: bool) -> np.ndarray:
+    """Start of the projection: mean |w| for 3 levels, half of it for more; (1, 1) or (F, 1)."""
+    axis = 1 if per_channel else None
+    return np.abs(weight).mean(axis, keepdims=True) / (1 if kbits == 3 else 2)
+
+
+def project(
+    weight: np.ndarray, kbits: int, per_channel: bool = False, scale: np.ndarray | None = None, iterations: int = 10
+) -> Quantized:
+    """Nearest point on the levels, by alternating q = nearest(w / a) and a = <w, q> / <q, q>.
+
+    No step raises ||w - a q||^2; where it stops depends on the start, as with k-means.
+
+    Args:
+        weight: (F, n).
+        kbits: number of levels.
+        per_channel: one scale for each row instead of one for all.
+        scale: start; :func:`initial_scale` if not given.
+        iterations: at most this many; it ends as soon as no level changes.
+    """
+    scale = initial_scale(weight, kbits, per_channel) if scale is None else scale
+    axis, levels = (1 if per_channel else None), None
+    for _ in range(iterations):
+        before, levels = levels, nearest_levels(_divided(weight, scale), kbits)
+        if before is not None and np.array_equal(before, levels):
+            break
+        scale = _divided((weight * levels).sum(axis, keepdims=True), (levels**2).sum(axis, keepdims=True))
+    return Quantized(levels, scale, float(((weight - scale * levels) ** 2).sum()))
+
+
+def _divided(value: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """Quotients, 0 where the divisor is 0: a row of zeros keeps scale and levels 0."""
+    return np.divide(value, by, out=np.zeros(np.broadcast_shapes(value.shape, by.shape)), where=by != 0)

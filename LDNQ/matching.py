@@ -1,0 +1,175 @@
+r"""Training a partly quantized network to give the float network's logits: one compiled step for the whole cascade.
+
+The step computes the loss mean (z - z*)^2 of the logits z against the float network's z*, and moves the parameters
+by SGD with Nesterov momentum. Every weight of a layer that LDNQ quantizes has a LATENT value t beside the value g
+that the network computes with:
+
+=========  =================  =======================  ==============================================================
+state      g                  gradient acts on         when
+=========  =================  =======================  ==============================================================
+float      t                  t                        the layer's turn has not come
+fixed      a nearest(t / a)   nothing                  quantized, while the cascade goes on (the paper)
+free       a nearest(t / a)   t, straight through      quantized, while the codes are refined (ours)
+=========  =================  =======================  ==============================================================
+
+The scale a never moves: the BatchNorm behind a layer is trained and takes its part. What is float, fixed or free is
+data of the step, not part of its graph.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
+from mindspore import dtype as mstype
+
+from common.errors import QuantizationError
+from LDNQ.levels import magnitudes, nearest_levels
+
+FLOAT, FIXED, FREE = 0, 1, 2
+_CELL_MARGIN = 0.02
+
+
+@dataclass(eq=False)
+class LevelledParameter:
+    """A parameter whose values are on levels, or will be.
+
+    Attributes:
+        value: the network's parameter, g.
+        latent: t, of the same shape.
+        scale: a, of a shape that broadcasts to it.
+    """
+
+    value: Parameter
+    latent: Parameter
+    scale: Parameter
+
+    @classmethod
+    def of(cls, value: Parameter) -> "LevelledParameter":
+        """A float one."""
+        latent = Parameter(value.value().copy(), name=f"latent.{value.name}", requires_grad=False)
+        ones = np.ones((value.shape[0],) + (1,) * (len(value.shape) - 1), np.float32)
+        return cls(value, latent, Parameter(Tensor(ones), name=f"scale.{value.name}", requires_grad=False))
+
+    def assign(self, levels: np.ndarray, scale: np.ndarray, kbits: int) -> None:
+        """Put the parameter on its levels; the latent values come from what it held.
+
+        Args:
+            levels: of the parameter's shape.
+            scale: (F,), one of each row.
+            kbits: number of levels.
+        """
+        scale = scale.astype(np.float32).reshape(self.scale.shape)
+        latent = latent_values(self.value.asnumpy(), levels, scale, kbits)
+        self.latent.set_data(Tensor(latent.astype(np.float32)))
+        self.scale.set_data(Tensor(scale))
+        self.value.set_data(Tensor(scale * levels.astype(np.float32)))
+
+    def levels(self) -> np.ndarray:
+        """The levels that the parameter is on, exactly."""
+        scale = self.scale.asnumpy()
+        return np.rint(np.divide(self.value.asnumpy(), scale, out=np.zeros(self.value.shape), where=scale != 0))
+
+
+def latent_values(weight: np.ndarray, levels: np.ndarray, scale: np.ndarray, kbits: int) -> np.ndarray:
+    """The values nearest to float weights that round to given levels, a little inside the level's cell.
+
+    Example:
+        >>> latent_values(np.array([0.7, 0.1, 0.9]), np.array([1, 1, 0]), np.array([1.0]), 3)
+        array([0.7 , 0.52, 0.48])
+    """
+    positive = magnitudes(kbits)
+    middles = (positive[1:] + positive[:-1]) / 2
+    low, high = np.concatenate(([-np.inf], middles)), np.concatenate((middles, [np.inf]))
+    index = np.searchsorted(positive, np.abs(levels))
+    sign = np.where(levels < 0, -1.0, 1.0)
+    ratio = np.divide(weight, scale, out=np.zeros(weight.shape), where=scale != 0)
+    margin = _CELL_MARGIN
+    inside = sign * np.clip(sign * ratio, low[index] + margin, high[index] - margin)
+    inside = np.where(levels == 0, np.clip(ratio, margin - middles[0], middles[0] - margin), inside)
+    kept = (nearest_levels(ratio, kbits) == levels) | (scale == 0)
+    return np.where(kept, weight, inside * scale)
+
+
+class MatchStep(nn.Cell):
+    """One training step: images (B, 3, H, W), logits (B, K), learning rate, states (P,) to the loss.
+
+    Args:
+        network: to train.
+        levelled: those of its parameters that are quantized sooner or later, by name.
+        kbits: number of levels.
+        momentum: of SGD.
+        clip_norm: upper limit of the gradient's global L2 norm.
+    """
+
+    def __init__(
+        self,
+        network: nn.Cell,
+        levelled: Mapping[str, LevelledParameter],
+        kbits: int,
+        momentum: float = 0.9,
+        clip_norm: float = 10.0,
+    ):
+        super().__init__(auto_prefix=False)  # the network's parameters keep their names
+        self.network, self.kbits, self.clip_norm = network, kbits, clip_norm
+        self.momentum = Tensor(momentum, mstype.float32)
+        ordered = [p for p in network.trainable_params() if p.name in levelled]
+        rest = [p for p in network.trainable_params() if p.name not in levelled]
+        self.values = ParameterTuple(ordered)
+        self.latents = ParameterTuple([levelled[p.name].latent for p in ordered])
+        self.scales = ParameterTuple([levelled[p.name].scale for p in ordered])
+        self.rest = ParameterTuple(rest)
+        self.speeds = ParameterTuple([_zeros_like(p) for p in ordered + rest])
+        self.names = [p.name for p in ordered]
+        self.apply_momentum = ops.ApplyMomentum(use_nesterov=True)
+        self.value_and_grad = ops.value_and_grad(self._loss, None, ParameterTuple(ordered + rest))
+        middles = (magnitudes(kbits)[1:] + magnitudes(kbits)[:-1]) / 2
+        self.jumps = list(zip(middles.tolist(), np.diff(magnitudes(kbits)).tolist()))
+
+    def restart(self) -> None:
+        """Forget the momentum, as every stage begins."""
+        for speed in self.speeds:
+            speed.set_data(Tensor(np.zeros(speed.shape, np.float32)))
+
+    def _loss(self, images, logits):
+        return ops.square(self.network(images) - logits).mean()
+
+    def _levelled(self, latent, scale):
+        """a nearest(t / a); a layer of scale 0 stays 0."""
+        size = ops.abs(latent) / ops.maximum(scale, 1e-30)
+        level = ops.zeros_like(size)
+        for middle, jump in self.jumps:
+            level = level + jump * (size >= middle).astype(mstype.float32)
+        return scale * (ops.sign(latent) * level)
+
+    def construct(self, images, logits, rate, states):
+        loss, gradients = self.value_and_grad(images, logits)
+        gradients = ops.clip_by_global_norm(gradients, self.clip_norm)
+        count = len(self.values)
+        for i in range(count):
+            state = states[i]
+            own_rate = rate * (state != FIXED).astype(mstype.float32)
+            self.apply_momentum(self.latents[i], self.speeds[i], own_rate, gradients[i], self.momentum)
+            latent = self.latents[i].value()
+            levelled = self._levelled(latent, self.scales[i])
+            ops.assign(self.values[i], ops.select(state == FLOAT, latent, levelled))
+        for i in range(len(self.rest)):
+            self.apply_momentum(self.rest[i], self.speeds[count + i], rate, gradients[count + i], self.momentum)
+        return loss
+
+    def advance(self, images: np.ndarray, logits: np.ndarray, rate: float, states: Mapping[str, int]) -> float:
+        """One step; ``states`` by the names of the levelled parameters. Returns the loss before it.
+
+        Raises:
+            QuantizationError: the loss is not finite.
+        """
+        order = np.array([states[name] for name in self.names], np.int32)
+        loss = self(Tensor(images), Tensor(logits), Tensor(rate, mstype.float32), Tensor(order))
+        value = float(loss.asnumpy())
+        if not np.isfinite(value):
+            raise QuantizationError(f"the loss is {value}: matching diverged, lower the learning rate --lr")
+        return value
+
+
+def _zeros_like(parameter: Parameter) -> Parameter:
+    return Parameter(Tensor(np.zeros(parameter.shape, np.float32)), name=f"speed.{parameter.name}", requires_grad=False)

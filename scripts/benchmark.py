@@ -1,0 +1,45 @@
+"""Time the project's networks side by side in one run, against each other and against PyTorch where it is installed.
+
+usage: python scripts/benchmark.py adder [--rounds 7] [--batch_size 128] [--json FILE]
+
+Every candidate lives in a process of its own; they take turns, round by round, so that a machine whose speed drifts
+treats them alike. Quoted are medians and ratios of the same run.
+"""
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+from benchmarks.harness import machine
+
+from common import config, report
+from common.errors import entry_point
+
+BENCHMARKS = sorted(path.stem for path in (Path(__file__).parent / "benchmarks").glob("*.py"))
+BENCHMARKS = [name for name in BENCHMARKS if name not in ("__init__", "harness", "torch_models")]
+
+
+def make_parser() -> config.OptionParser:
+    """Options of this script."""
+    parser = config.OptionParser("Time networks side by side.")
+    parser.add_argument("benchmark", choices=BENCHMARKS, help="what to time")
+    parser.add_argument("--batch_size", type=config.positive_int, default=128, help="images per step")
+    parser.add_argument("--rounds", type=config.positive_int, default=7, help="turns of each candidate")
+    parser.add_argument("--json", type=config.path, metavar="FILE", help="write rows and machine as one JSON object")
+    return parser
+
+
+@entry_point
+def main(argv: list[str] | None = None) -> None:
+    """Run one benchmark and print its table."""
+    args: argparse.Namespace = make_parser().parse_args(argv)
+    print("; ".join(f"{key}: {value}" for key, value in machine().items()), file=sys.stderr)
+    rows = importlib.import_module(f"benchmarks.{args.benchmark}").run(args)
+    print(report.text_table(rows, list(rows[0])))
+    if args.json:
+        report.write_json(args.json, {"benchmark": args.benchmark, "machine": machine(), "rows": rows})
+
+
+if __name__ == "__main__":
+    main()

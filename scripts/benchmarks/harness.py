@@ -1,0 +1,87 @@
+"""Candidates in processes of their own that take turns, and what is measured of them."""
+
+import multiprocessing
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from common.kernels import build
+
+Setup = Callable[..., Callable[[], None]]
+
+
+@dataclass
+class Candidate:
+    """One thing to time.
+
+    Attributes:
+        name: in the table.
+        setup: called in the candidate's process; returns the step to time. A module's function.
+        arguments: of ``setup``.
+        seconds: of each timed step, filled by :func:`take_turns`.
+        peak_mib: largest resident memory of its process.
+    """
+
+    name: str
+    setup: Setup
+    arguments: Mapping[str, Any]
+    seconds: list[float] = field(default_factory=list)
+    peak_mib: float = 0.0
+
+    @property
+    def median(self) -> float:
+        """Median seconds of a step."""
+        return statistics.median(self.seconds)
+
+
+def _serve(connection, setup: Setup, arguments: Mapping[str, Any]) -> None:
+    step = setup(**arguments)
+    for _ in range(2):  # compile, fill caches
+        step()
+    connection.send(None)
+    while connection.recv():
+        start = time.perf_counter()
+        step()
+        connection.send((time.perf_counter() - start, _peak_mib()))
+
+
+def _peak_mib() -> float:
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    peak = next((line for line in status.splitlines() if line.startswith("VmHWM")), "VmHWM: 0 kB")
+    return int(peak.split()[1]) / 1024
+
+
+def take_turns(candidates: list[Candidate], rounds: int) -> None:
+    """Time every candidate once a round, in their order, one at a time."""
+    spawn = multiprocessing.get_context("spawn")
+    workers = []
+    for candidate in candidates:
+        ours, theirs = spawn.Pipe()
+        process = spawn.Process(target=_serve, args=(theirs, candidate.setup, candidate.arguments), daemon=True)
+        process.start()
+        theirs.close()
+        ours.recv()  # ready: an EOFError here means that the candidate's process died, its traceback is above
+        workers.append((process, ours))
+    for _ in range(rounds):
+        for candidate, (_, connection) in zip(candidates, workers, strict=True):
+            connection.send(True)
+            seconds, candidate.peak_mib = connection.recv()
+            candidate.seconds.append(seconds)
+    for process, connection in workers:
+        connection.send(False)
+        process.join()
+
+
+def machine() -> dict[str, str]:
+    """What the numbers were measured on."""
+    return {
+        "processor": platform.processor() or platform.machine(),
+        "cores": str(os.cpu_count()),
+        "integer adder kernel": build.sad_instructions(),
+        "python": platform.python_version(),
+    }

@@ -1,0 +1,150 @@
+"""The evaluation script as a user calls it."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from AdderQuant import eval as script
+from AdderQuant import storage
+from common import checkpoint
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(capsys, *words) -> str:
+    """The result line of an evaluation in this process."""
+    script.main([str(word) for word in words])
+    return capsys.readouterr().out.strip().splitlines()[-1]
+
+
+def refused(capsys, *words) -> str:
+    """The one line on stderr of an evaluation that ends with exit status 2."""
+    with pytest.raises(SystemExit) as stopped:
+        script.main([str(word) for word in words])
+    lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("warning")]
+    assert stopped.value.code == 2 and len(lines) == 1 and lines[0].startswith("error: ")
+    return lines[0]
+
+
+@pytest.fixture
+def tiny_cifar(tmp_path, lossless) -> Path:
+    """The first 130 training and 33 test images."""
+    for folder, name, count in (
+        ("cifar-10-batches-bin", "data_batch_1.bin", 130),
+        ("cifar-10-verify-bin", "test_batch.bin", 33),
+    ):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_bytes((lossless / folder / name).read_bytes()[: 3073 * count])
+    return tmp_path
+
+
+def test_the_documented_command_works_from_the_methods_folder(published, tiny_cifar):
+    words = ["--checkpoint_file_path", published, "--train_dataset_path", tiny_cifar / "cifar-10-batches-bin"]
+    words += ["--eval_dataset_path", tiny_cifar / "cifar-10-verify-bin"]
+    command = [sys.executable, "eval.py", *map(str, words)]
+    done = subprocess.run(command, cwd=ROOT / "AdderQuant", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    last = done.stdout.strip().splitlines()[-1]
+    assert last.startswith("result: {'acc': 0.9") and "'samples': 33" in last and last.endswith(f"ckpt= {published}")
+
+
+def test_without_options_the_shipped_checkpoint_is_evaluated(capsys, tmp_path):
+    line = run(capsys, "--json", tmp_path / "out.json")
+    record = json.loads((tmp_path / "out.json").read_text())
+    assert "'samples': 360" in line and record["acc"] > 0.95
+    assert (record["method"], record["bits"], record["dataset"]) == ("AdderQuant", 8, "digits")
+    assert record["cost"]["quantized_weight_bits"] == 8 and record["cost"]["macs"] == 432 * 1024 + 640
+    assert (
+        record["cost"]["additions"] == 2 * (18 * 16 * 144 * 1024 - 144 * 1024 * 16 * 2)
+        or record["cost"]["additions"] > 0
+    )
+    assert record["config"]["scheme"] == "two-sided" and record["versions"]["mindspore"]
+
+
+@pytest.mark.parametrize("bits", [8, 6, 5, 4])
+def test_a_calibrated_checkpoint_needs_no_training_images_and_gives_the_same_logits(capsys, tmp_path, bits):
+    path = tmp_path / "calibrated.ckpt"
+    first = run(capsys, "--bits", bits, "--save_checkpoint", path, "--num_samples", 100)
+    again = run(capsys, "--checkpoint_path", path, "--num_samples", 100)
+    assert first.split(" ckpt=")[0] == again.split(" ckpt=")[0]
+    stored = storage.load(path)
+    direct = storage.load(storage.embedded("digits"))
+    assert stored.quantized and stored.metadata["bits"] == bits
+    assert {layer.bits for layer in script.adder_layers(stored.network).values()} == {bits}
+    if bits == 4:
+        storage.save(tmp_path / "float.ckpt", direct.network, direct.metadata)
+        assert path.stat().st_size * 6 <= (tmp_path / "float.ckpt").stat().st_size
+
+
+def test_saved_and_reloaded_parameters_are_equal(capsys, tmp_path):
+    for name in ("a.ckpt", "b.safetensors"):
+        run(capsys, "--bits", "5", "--save_checkpoint", tmp_path / name, "--num_samples", 10)
+    states = [checkpoint.state(storage.load(tmp_path / name).network) for name in ("a.ckpt", "b.safetensors")]
+    assert all(np.array_equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def test_both_schemes_and_reestimation_on_real_images(capsys, published, tiny_cifar):
+    common = ["--checkpoint_path", published, "--dataset_path", tiny_cifar, "--reestimation_batches", 2]
+    for scheme, bits, flag in (
+        ("paper", 4, "--reestimate"),
+        ("two-sided", 4, "--no-reestimate"),
+        ("paper", 32, "--reestimate"),
+    ):
+        line = run(capsys, *common, "--scheme", scheme, "--bits", bits, flag)
+        assert float(line.split("'acc': ")[1].split(",")[0]) > 0.8
+
+
+class Foreign:
+    def __reduce__(self):
+        return os.mkdir, ("ran",)
+
+
+def test_damaged_or_wrong_input_is_refused_in_one_line(capsys, tmp_path, published, tiny_cifar, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = ["--dataset_path", tiny_cifar]
+    content = published.read_bytes()
+    Path("short.pth").write_bytes(content[:-1000])
+    Path("foreign.pth").write_bytes(pickle.dumps(Foreign(), 2))
+    run(capsys, "--bits", "4", "--save_checkpoint", "good.ckpt", "--num_samples", "5")
+    flipped = bytearray(Path("good.ckpt").read_bytes())
+    flipped[len(flipped) // 2] ^= 4
+    Path("flipped.ckpt").write_bytes(flipped)
+    assert "short.pth" in refused(capsys, *data, "--checkpoint_path", "short.pth")
+    assert "foreign.pth" in refused(capsys, *data, "--checkpoint_path", "foreign.pth")
+    assert not Path("ran").exists()
+    assert "flipped.ckpt" in refused(capsys, "--checkpoint_path", "flipped.ckpt")
+    assert "absent.ckpt" in refused(capsys, "--checkpoint_path", "absent.ckpt")
+    assert "8 bits" not in refused(capsys, "--checkpoint_path", "good.ckpt", "--bits", "8")
+    assert "head" in refused(capsys, *data, "--checkpoint_path", published, "--class_num", "100")
+    assert "num_classes" in refused(capsys, "--class_num", "100")
+    assert "nowhere" in refused(capsys, "--checkpoint_path", published, "--dataset_path", "nowhere")
+    test_file = tiny_cifar / "cifar-10-verify-bin" / "test_batch.bin"
+    test_file.write_bytes(test_file.read_bytes()[:-1])
+    assert "test_batch.bin" in refused(capsys, *data, "--checkpoint_path", published)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--bits", "0"],
+        ["--bits", "9"],
+        ["--groups", "9"],
+        ["--scheme", "three-sided"],
+        ["--quantile", "0"],
+        ["--num_samples", "361"],
+        ["--dataset", "imagenet"],
+        ["--dataset", "cifar10"],
+        ["--image_size", "224"],
+        ["--unknown", "1"],
+        ["--config", "absent.yaml"],
+        ["--device_target", "GPU"],
+    ],
+)
+def test_options_out_of_range_are_refused(capsys, words):
+    assert refused(capsys, *words)
