@@ -35,7 +35,7 @@ class Quantization:
     Attributes:
         bits: 2 to 8; 32 leaves the network float (for BatchNorm re-estimation alone).
         scheme: ``two-sided`` or ``paper``.
-        groups: scale groups per layer, 1 to 8.
+        groups: scale groups per layer of ``paper``, 1 to 8.
         quantile: share of each layer's inputs that the clamp leaves as they are; None takes the scheme's own:
             ``PAPER_QUANTILE`` for ``paper``, the least squared error of each layer's inputs for ``two-sided``.
         reestimate: whether BatchNorm statistics are taken anew.
@@ -49,6 +49,11 @@ class Quantization:
     reestimate: bool = False
     seed: int = 0
 
+    @property
+    def scale_groups(self) -> int:
+        """Groups that a layer can have: ``two-sided`` uses one range for the whole layer."""
+        return self.groups if self.scheme == "paper" else 1
+
     def input_range(self, inputs: MagnitudeHistogram) -> float:
         """R_x of a layer with these inputs."""
         if self.quantile is None and self.scheme == "two-sided":
@@ -59,7 +64,7 @@ class Quantization:
         """What the checkpoint of the quantized network records."""
         if self.bits == 32:
             return {"bits": 32, "reestimated": self.reestimate}
-        found = {"kind": "quantized", "bits": self.bits, "scheme": self.scheme, "groups": self.groups}
+        found = {"kind": "quantized", "bits": self.bits, "scheme": self.scheme, "groups": self.scale_groups}
         return found | {"quantile": self.quantile, "reestimated": self.reestimate, "seed": self.seed}
 
 
@@ -111,7 +116,7 @@ def calibrate(network: nn.Cell, metadata: Mapping[str, Any], wanted: Quantizatio
         reestimate_batch_norm(network, data.augmented(wanted.seed))
         return network
     ranges = input_ranges(observe_inputs(network, data.plain()), wanted)
-    shape = (metadata["network"], metadata["num_classes"], wanted.groups)
+    shape = (metadata["network"], metadata["num_classes"], wanted.scale_groups)
     fused = quant_adder_resnet(*shape)
     fill_quantized(network, fused, ranges, wanted)
     if wanted.reestimate:

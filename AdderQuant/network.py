@@ -33,7 +33,7 @@ def quant_adder_resnet(
     Args:
         network: ``resnet20`` or ``resnet32``.
         num_classes: length of the logits.
-        groups: upper limit of scale groups per layer, 1 to 8.
+        groups: scale groups that each layer can have, 1 to 8.
         fused: compute each layer with its BatchNorm, residual and ReLU in one operator (inference only). The same
             parameters either way; logits agree to float rounding.
         native: force or forbid the C++ kernels; None chooses.

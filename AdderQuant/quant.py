@@ -146,7 +146,7 @@ class QuantAdder2d(nn.Cell):
         kernel: side of the square window.
         stride: step of the window.
         padding: zeros on each side.
-        groups: G, upper limit of scale groups.
+        groups: G, scale groups that the layer can have.
         native: force or forbid the C++ kernel; None chooses.
     """
 

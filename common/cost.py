@@ -56,8 +56,13 @@ def trace(
         image_shape: (3, H, W).
         adders: names of adder layers.
         bits: name to (weight bits, activation bits); float where a layer is not named.
+
+    Raises:
+        KeyError: a name that is no layer of the network.
     """
     adders, bits, found = set(adders), bits or {}, []
+    if unknown := (adders | set(bits)) - {name for name, _ in network.cells_and_names()}:
+        raise KeyError(f"no such layers: {', '.join(sorted(unknown))}")
 
     def hook(name: str, kind: str):
         def after_call(cell, _inputs, output):

@@ -1,11 +1,12 @@
 """The training engine of all methods: epochs, checkpoints after each, and a resume that continues bit for bit.
 
 A run lives in a folder: ``last.ckpt`` (network, optimizer, history), ``best.ckpt`` (network with the best test
-accuracy), ``metrics.jsonl`` (one line per epoch) and ``curves.png``. Order and augmentation of the images depend only
+accuracy) and ``metrics.jsonl`` (one line per epoch). Order and augmentation of the images depend only
 on seed and epoch, so a run that was killed at any point repeats its unfinished epoch and ends with the parameters of
 an uninterrupted one.
 """
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -184,7 +185,8 @@ class Trainer:
 
     def _fingerprint(self) -> dict[str, Any]:
         """What must be equal for a run to be continued."""
-        images = {"images": len(self.source), "classes": self.source.num_classes}
+        labels = hashlib.sha256(self.source.labels.tobytes()).hexdigest()[:16]  # tells data sets of one size apart
+        images = {"images": len(self.source), "classes": self.source.num_classes, "labels": labels}
         return json.loads(json.dumps({"recipe": asdict(self.recipe), "data": images, **self.metadata}))
 
     def _save(self) -> None:

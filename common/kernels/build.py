@@ -16,12 +16,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+from common.errors import UserError
+
 SOURCES = Path(__file__).parent
 # Maximum and minimum become single instructions only if NaN and -0 need no care; sums are never reordered.
 FLAGS = ("-O3", "-std=c++17", "-fPIC", "-shared", "-pthread", "-ffinite-math-only", "-fno-signed-zeros", "-Wno-psabi")
 
 
-class BuildError(Exception):
+class BuildError(UserError):
     """The kernels cannot be compiled or loaded here; the message is the reason in one line."""
 
 
@@ -63,7 +65,8 @@ def build(extra_flags: tuple[str, ...] = ("-march=native",)) -> Path:
     """
     program = compiler()
     if program is None:
-        raise BuildError("no C++ compiler found (install g++, or set CXX)")
+        wanted = f"CXX={os.environ['CXX']} is no program" if os.environ.get("CXX") else "no C++ compiler found"
+        raise BuildError(f"{wanted}; install g++, or set CXX to the path of a compiler")
     sources = sorted(SOURCES.glob("*.cc"))
     command = [program, *FLAGS, *extra_flags]
     target = cache_folder() / f"{_key(command, sources + sorted(SOURCES.glob('*.h')))}.so"
@@ -89,6 +92,15 @@ def _compile(command: list[str], target: Path) -> None:
         Path(temporary).unlink(missing_ok=True)
 
 
+def _loaded() -> tuple[Path, ctypes.CDLL]:
+    path = build()
+    try:
+        return path, ctypes.CDLL(str(path))
+    except OSError:  # a damaged file in the cache: once more from the sources
+        path.unlink(missing_ok=True)
+        return build(), ctypes.CDLL(str(path))
+
+
 @functools.cache
 def library() -> tuple[Path, ctypes.CDLL] | None:
     """Path and handle of the native kernels; None, with one warning line, where they cannot be had.
@@ -98,8 +110,7 @@ def library() -> tuple[Path, ctypes.CDLL] | None:
     if os.environ.get("LOWBITZOO_KERNELS", "").lower() == "off":
         return None
     try:
-        path = build()
-        return path, ctypes.CDLL(str(path))
+        return _loaded()
     except (BuildError, OSError) as error:
         print(f"warning: native kernels unavailable, using the slower MindSpore fallback: {error}", file=sys.stderr)
         return None

@@ -3,6 +3,7 @@
 import argparse
 import importlib.util
 import os
+from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +14,7 @@ def evaluation_step(kind: str, batch_size: int, native: bool = True):
     """A whole evaluation step in GRAPH mode: images in, network, logits out, scores.
 
     Args:
-        kind: ``int8`` (fused, 4 groups), ``adder`` (float) or ``conv`` (float convolutions, the same sizes).
+        kind: ``int8`` (fused), ``adder`` (float) or ``conv`` (float convolutions, the same sizes).
         batch_size: images per step.
         native: C++ kernels or the pure-MindSpore fallback.
     """
@@ -29,7 +30,7 @@ def evaluation_step(kind: str, batch_size: int, native: bool = True):
 
     network = ResNetCifar(20) if kind == "conv" else adder_resnet()
     if kind == "int8":
-        floating, network = network, quant_adder_resnet()
+        floating, network = network, quant_adder_resnet(groups=1)
         fill_quantized(floating, network, dict.fromkeys(adder_layers(floating), 2.0), Quantization(8))
     rng = np.random.default_rng(0)
     batch = {
@@ -39,7 +40,7 @@ def evaluation_step(kind: str, batch_size: int, native: bool = True):
     }
 
     def step() -> None:
-        with open(os.devnull, "w") as null:
+        with Path(os.devnull).open("w") as null:
             evaluate(network, [batch], batch_size, stream=null)
 
     return step

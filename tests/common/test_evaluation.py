@@ -104,7 +104,7 @@ def test_filling_of_the_last_batch_is_not_looked_at():
 def test_label_that_the_network_has_no_logit_for():
     images = source(classes=CLASSES)
     assert images.labels.max() == CLASSES - 1
-    with pytest.raises(QuantizationError, match="label 9.* 9 classes"):
+    with pytest.raises(QuantizationError, match=r"label 9.* 9 classes"):
         run(Pixels(CLASSES - 1), images, 7)
 
 

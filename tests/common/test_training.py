@@ -15,6 +15,7 @@ import training_run as run
 from mindspore import Tensor
 
 from common import checkpoint
+from common.context import execution_mode
 from common.data import ImageArrays
 from common.errors import CheckpointError, ConfigError, DataError
 from common.schedules import Schedule
@@ -22,6 +23,13 @@ from common.training import Recipe, TrainStep, make_optimizer
 
 ROOT = Path(__file__).resolve().parents[2]
 CONSTANT = Schedule("constant", 0.05)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quickly():
+    """PyNative mode has nothing to compile for a network of this size; what matters is repeated in graph mode."""
+    with execution_mode("pynative"):
+        yield
 
 
 def trained(network):
@@ -93,25 +101,38 @@ SETTINGS = {
     "clipped": {"clip_norm": 0.05},
     "clip norm above the gradient": {"clip_norm": 1e4},
     "label smoothing": {"label_smoothing": 0.3},
+    "all at once": {"weight_decay": 0.1, "clip_norm": 0.05, "label_smoothing": 0.3},
     "adam": {"optimizer": "adam"},
     "adam with weight decay": {"optimizer": "adam", "weight_decay": 0.1},
 }
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_steps_are_those_of_pytorch(setting, mode):
+def test_steps_are_those_of_pytorch(setting):
+    check_steps(setting)
+
+
+@pytest.mark.parametrize("setting", ["all at once", "adam with weight decay"])
+def test_steps_in_graph_mode_are_those_of_pytorch(setting):
+    with execution_mode("graph"):
+        check_steps(setting)
+
+
+def check_steps(setting):
     torch = pytest.importorskip("torch")
     recipe = Recipe(1, 8, CONSTANT, **SETTINGS[setting])
     network = run.Small()
     forward, theirs = torch_copy(torch, network)
     optimizer = torch_optimizer(torch, theirs.values(), recipe)
-    step = TrainStep(network, make_optimizer(network.trainable_params(), recipe, 3), recipe.label_smoothing, recipe.clip_norm)
+    ours = make_optimizer(network.trainable_params(), recipe, 3)
+    step = TrainStep(network, ours, recipe.label_smoothing, recipe.clip_norm)
     step.set_train(True)
     rng = np.random.default_rng(0)
     for _ in range(3):
         x, labels = rng.normal(0, 1, (8, 3, 8, 8)).astype(np.float32), rng.integers(0, 4, 8)
         loss, _ = step(Tensor(x), Tensor(labels.astype(np.int32)))
-        expected = torch_step(torch, forward, list(theirs.values()), optimizer, recipe, torch.tensor(x), torch.tensor(labels))
+        batch = torch.tensor(x), torch.tensor(labels)
+        expected = torch_step(torch, forward, list(theirs.values()), optimizer, recipe, *batch)
         assert float(loss.asnumpy()) == pytest.approx(expected, rel=1e-5)
     # Adam divides by the gradient's own size: the rounding of the smallest gradients is amplified.
     tolerance = 1e-4 if recipe.optimizer == "adam" else 2e-6
@@ -141,7 +162,7 @@ def test_a_whole_run_is_that_of_pytorch(tmp_path):
         assert history[epoch]["loss"] == pytest.approx(np.mean(losses), rel=1e-4)
         assert history[epoch]["acc"] == correct / 18
     for name, value in trained(network).items():
-        assert np.abs(value - theirs[name].detach().numpy()).max() < 1e-4, name
+        assert np.abs(value - theirs[name].detach().numpy()).max() < 1e-5, name
 
 
 def final_state(folder):
@@ -157,6 +178,9 @@ def check_equal(folder, straight):
     assert sorted(tensors) == sorted(expected)
     for name, value in expected.items():
         assert value.dtype == tensors[name].dtype and np.array_equal(value, tensors[name]), name
+    for record, wanted in zip(history, expected_history, strict=True):
+        # MindSpore's loss value (not its gradient) may differ in the last bit with the alignment of its buffers.
+        assert record.pop("loss") == pytest.approx(wanted.pop("loss"), rel=1e-6)
     assert history == expected_history
     best, expected_best = (checkpoint.load(f / "best.ckpt").tensors for f in (folder, straight))
     assert all(np.array_equal(best[name], value) for name, value in expected_best.items())
@@ -193,7 +217,8 @@ def test_checkpoint_holds_the_optimizer(straight):
 def test_history(straight):
     records = final_state(straight)[1]
     assert [record["epoch"] for record in records] == [1, 2, 3]
-    assert all(set(r) == {"epoch", "loss", "acc", "test_acc", "test_top_5_acc", "test_loss", "test_samples"} for r in records)
+    keys = {"epoch", "loss", "acc", "test_acc", "test_top_5_acc", "test_loss", "test_samples"}
+    assert all(set(record) == keys for record in records)
     best = max(record["test_acc"] for record in records)
     assert checkpoint.load(straight / "best.ckpt").metadata["history"][0]["test_acc"] == best
     check_reports(straight)
@@ -207,7 +232,8 @@ def test_the_same_run_again_is_the_same(straight, tmp_path):
 def test_a_finished_run_is_left_as_it_is(straight, tmp_path):
     shutil.copytree(straight, tmp_path / "copy")
     before = (tmp_path / "copy" / "last.ckpt").read_bytes()
-    assert run.trainer(tmp_path / "copy", test=None).run() == checkpoint.load(straight / "last.ckpt").metadata["history"]
+    history = run.trainer(tmp_path / "copy").run()
+    assert history == checkpoint.load(straight / "last.ckpt").metadata["history"]
     assert (tmp_path / "copy" / "last.ckpt").read_bytes() == before
 
 
@@ -218,18 +244,18 @@ def kill(folder, *point):
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
-def test_killed_and_resumed_is_bit_equal(straight, tmp_path):
-    """SIGKILL in the middle of epoch 2, while epoch 2 is being saved, and before the report of epoch 3."""
-    kill(tmp_path, "mid-epoch")
-    assert len(final_state(tmp_path)[1]) == 1
-    kill(tmp_path, "last.ckpt", "before")
-    assert len(final_state(tmp_path)[1]) == 1
-    assert list(tmp_path.glob(".last.ckpt.*.tmp"))
-    shutil.copytree(tmp_path, tmp_path / "half")
-    kill(tmp_path / "half", "last.ckpt", "after")
-    assert len(final_state(tmp_path / "half")[1]) == 2
-    run.trainer(tmp_path / "half").run()
-    check_equal(tmp_path / "half", straight)
+def test_killed_and_resumed_in_graph_mode_is_bit_equal(tmp_path):
+    """SIGKILL in the middle of epoch 2 and while epoch 2 is being saved."""
+    killed, straight = tmp_path / "killed", tmp_path / "straight"
+    kill(killed, "mid-epoch")
+    assert len(final_state(killed)[1]) == 1
+    kill(killed, "last.ckpt", "before")
+    assert len(final_state(killed)[1]) == 1
+    assert list(killed.glob(".last.ckpt.*.tmp"))
+    with execution_mode("graph"):
+        run.trainer(killed).run()
+        run.trainer(straight).run()
+    check_equal(killed, straight)
 
 
 class Killed(BaseException):
@@ -240,11 +266,18 @@ def stop():
     raise Killed
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("name", ["best.ckpt", "last.ckpt", "metrics.jsonl"])
-@pytest.mark.parametrize("epoch", [1, 3])
-def test_ended_at_any_rename(straight, tmp_path, monkeypatch, name, after, epoch):
-    renames = epoch if name != "best.ckpt" else 1
+@pytest.mark.parametrize(
+    ("name", "renames", "after"),
+    [
+        ("best.ckpt", 1, False),
+        ("last.ckpt", 1, False),
+        ("last.ckpt", 1, True),
+        ("metrics.jsonl", 1, False),
+        ("last.ckpt", 3, True),
+        ("metrics.jsonl", 3, False),
+    ],
+)
+def test_ended_at_any_rename(straight, tmp_path, monkeypatch, name, after, renames):
     monkeypatch.setattr("common.atomic_file.os.replace", os.replace)  # puts the real one back in the end
     run.kill_around_rename(name, renames, after, stop)
     with pytest.raises(Killed):
@@ -311,7 +344,7 @@ def test_starting_anew(straight, tmp_path):
 
 def test_divergence(tmp_path):
     recipe = replace(run.RECIPE, schedule=Schedule("constant", 1e30), clip_norm=None)
-    with pytest.raises(ConfigError, match="epoch [12].*diverged.*learning rate"):
+    with pytest.raises(ConfigError, match=r"epoch [12].*diverged.*learning rate"):
         run.trainer(tmp_path, recipe, test=None).run()
 
 

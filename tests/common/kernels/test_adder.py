@@ -84,7 +84,9 @@ def test_native_operators_at_any_size(n, c, f, h, w, kernel, stride, padding):
     if not native_available():
         pytest.skip("needs a C++ compiler")
     x, weight, gy = sample(n, c, h, w, f, *kernel, stride, padding)
-    assert close(native("AdderForward", gy.shape, x, weight, stride, padding), oracle.forward(x, weight, stride, padding))
+    assert close(
+        native("AdderForward", gy.shape, x, weight, stride, padding), oracle.forward(x, weight, stride, padding)
+    )
     geometry = (stride, padding)
     expected = oracle.input_gradient(x, weight, gy, *geometry)
     assert close(native("AdderGradInput", x.shape, x, weight, *geometry, gy), expected)

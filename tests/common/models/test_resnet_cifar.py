@@ -31,7 +31,9 @@ def parameters(network):
 
 
 # Trainable parameters with parameter-free shortcuts; two 1 x 1 convolutions and norms add 2,752.
-@pytest.mark.parametrize(("depth", "count"), [(20, 269_722), (32, 464_154), (44, 658_586), (56, 853_018), (110, 1_727_962)])
+@pytest.mark.parametrize(
+    ("depth", "count"), [(20, 269_722), (32, 464_154), (44, 658_586), (56, 853_018), (110, 1_727_962)]
+)
 def test_parameter_counts(depth, count):
     assert parameters(ResNetCifar(depth)) == count
     if depth == 20:
@@ -109,7 +111,7 @@ def test_layers_are_pluggable():
 
     def counting(name, factory):
         def make(*args):
-            calls[name, *args[2:]] += 1
+            calls[(name, *args[2:])] += 1
             return factory(*args)
 
         return make

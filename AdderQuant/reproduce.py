@@ -1,0 +1,87 @@
+"""Evaluate both schemes at all bits, with and without BatchNorm re-estimation, and record a row of results.csv each.
+
+python reproduce.py --checkpoint_path resnet20-addernet.pth --dataset_path CIFAR10 --seeds 0 1 2
+"""
+
+import json
+import statistics
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from AdderQuant import eval as evaluation
+from AdderQuant.quant import SCHEMES
+from common import config, report
+from common.errors import entry_point
+
+RESULTS = Path(__file__).parent / "results.csv"
+KEYS = ("data", "samples", "scheme", "bits", "reestimated", "seed")
+# ResNet-20 on CIFAR-10 with re-estimation; the float row is theirs without it.
+PUBLISHED = {"32": "90.44", "8": "91.36", "6": "91.21", "5": "90.86", "4": "90.27"}
+
+
+def make_parser() -> config.OptionParser:
+    """Options of this script."""
+    parser = config.OptionParser("Record AdderQuant's results.")
+    parser.add_argument("--checkpoint_path", required=True, metavar="FILE", help="float network")
+    parser.add_argument("--dataset_path", required=True, metavar="DIR", help="CIFAR-10, both parts")
+    parser.add_argument("--name", default="CIFAR-10", help="of the data in results.csv")
+    parser.add_argument("--seeds", type=config.int_range(0), nargs="+", default=[1], help="of the calibration images")
+    return parser
+
+
+def record(args, scheme: str, bits: int, reestimate: bool, seed: int) -> None:
+    """Evaluate one setting and write its row."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "result.json"
+        flag = "--reestimate" if reestimate else "--no-reestimate"
+        words = ["--checkpoint_path", args.checkpoint_path, "--dataset_path", args.dataset_path, flag]
+        words += ["--scheme", scheme, "--bits", bits, "--seed", seed, "--json", path]
+        evaluation.main([str(word) for word in words])
+        found = json.loads(path.read_text(encoding="utf-8"))
+    row = {"data": args.name, "samples": found["samples"], "scheme": scheme, "bits": bits, "reestimated": reestimate}
+    row |= {"seed": seed, "top1": f"{100 * found['acc']:.2f}", "loss": f"{found['loss']:.4f}"}
+    row |= {"model_bytes": found["cost"]["model_bytes"], "mindspore": found["versions"]["mindspore"]}
+    report.replace_row(RESULTS, KEYS, row)
+
+
+def table(rows: Sequence[Mapping[str, str]]) -> str:
+    """The table of the README: mean and, over several seeds, standard deviation of the top-1 accuracy in percent."""
+    lines = []
+    for data, samples in dict.fromkeys((row["data"], row["samples"]) for row in rows):
+        lines.append(f"{data}, N = {samples} test images:\n")
+        here = [row for row in rows if (row["data"], row["samples"]) == (data, samples)]
+        lines.append(report.markdown_table([_table_row(here, bits) for bits in PUBLISHED], list(_table_row(here, "8"))))
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def _table_row(rows: Sequence[Mapping[str, str]], bits: str) -> dict[str, str]:
+    row = {"bits": "float" if bits == "32" else bits, "published": PUBLISHED[bits]}
+    for scheme in SCHEMES:
+        for flag, title in (("False", scheme), ("True", f"{scheme}, re-estimated")):
+            chosen = [r for r in rows if (r["bits"], r["scheme"], r["reestimated"]) == (bits, scheme, flag)]
+            row[title] = _mean([float(r["top1"]) for r in chosen])
+    row["model bytes"] = next((r["model_bytes"] for r in rows if r["bits"] == bits), "")
+    return row
+
+
+def _mean(values: Sequence[float]) -> str:
+    if len(values) < 2:
+        return f"{values[0]:.2f}" if values else ""
+    return f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}"
+
+
+@entry_point
+def main(argv: list[str] | None = None) -> None:
+    """Run all settings, one after the other; a row that is there already is replaced."""
+    args = make_parser().parse_args(argv)
+    for seed in args.seeds:
+        for bits in map(int, PUBLISHED):
+            for scheme in SCHEMES:
+                for reestimate in (False, True):
+                    record(args, scheme, bits, reestimate, seed)
+
+
+if __name__ == "__main__":
+    main()
