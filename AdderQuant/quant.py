@@ -12,7 +12,7 @@ paper      2 k s, k = -2^(b-1) ...       to even           |x - 2 k s| = x + 2 |
 =========  ============================  ================  ===========================================================
 
 4 bits = 16 levels. R: ``paper`` groups a layer's filters by the size of their weights and takes
-R_g = min(max |W_g|, R_x) for each group (Nie et al., NeurIPS 2022); ``two-sided`` takes R_x, what the inputs are clamped
+R_g = min(max |W_g|, R_x) for each group (Nie et al., NeurIPS 2022); ``two-sided`` takes R_x, what inputs are clamped
 to, for the whole layer: a group's smaller range would clip inputs, which nothing compensates. Weights beyond R are
 clamped without loss where inputs stay at or below R: the constant -(w - R) joins the filter's bias.
 """

@@ -12,10 +12,8 @@ Every key of a YAML file is an option of the script, and its value passes the op
 
 import argparse
 import copy
-import difflib
 import math
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,147 +21,25 @@ import yaml
 
 from common.atomic_file import write_text
 from common.errors import ConfigError
+from common.options import OptionParser, fraction, int_range, path, positive_float, positive_int, shown
+
+__all__ = [
+    "OptionParser",
+    "as_dict",
+    "build_parser",
+    "describe",
+    "fraction",
+    "int_range",
+    "parse",
+    "path",
+    "positive_float",
+    "positive_int",
+    "read_config",
+    "save",
+]
 
 _SCALARS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "timestamp", "value")}
 _BOOL, _NULL = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:null"
-
-
-def int_range(low: int, high: int | None = None, *extra: int) -> Callable[[str], int]:
-    """Type of an option: a whole number in ``[low, high]`` (no upper limit for ``None``) or one of ``extra``."""
-    span = f"a whole number from {low} up" if high is None else f"{low} to {high}"
-    top = math.inf if high is None else high
-    return _checked(int, lambda value: low <= value <= top or value in extra, " or ".join([span, *map(str, extra)]))
-
-
-def positive_int(text: str) -> int:
-    """Type of an option: a whole number from 1 up."""
-    return int_range(1)(text)
-
-
-def positive_float(text: str) -> float:
-    """Type of an option: a finite number over 0."""
-    return _checked(float, lambda value: 0 < value < math.inf, "a number over 0")(text)
-
-
-def fraction(text: str) -> float:
-    """Type of an option: a number r with 0 < r <= 1."""
-    return _checked(float, lambda value: 0 < value <= 1, "a number over 0 and at most 1")(text)
-
-
-def path(text: str) -> Path:
-    """Type of an option: a path, ``~`` expanded; relative to the folder the script is started from."""
-    try:
-        return _checked(Path, lambda _: text.strip() and "\0" not in text, "a path")(text).expanduser()
-    except RuntimeError:
-        raise argparse.ArgumentTypeError(f"expected the name of a user after ~, found {_shown(text)}") from None
-
-
-def _checked(kind: Callable[[str], Any], accepts: Callable[[Any], Any], expected: str) -> Callable[[str], Any]:
-    def convert(text: str) -> Any:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = None
-        if value is None or not accepts(value):
-            raise argparse.ArgumentTypeError(f"expected {expected}, found {_shown(text)}")
-        return value
-
-    return convert
-
-
-def _shown(text: str) -> str:
-    return "an empty text" if not text.strip() else text if len(text) <= 60 else text[:57] + "..."
-
-
-class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows the defaults, except those that say nothing."""
-
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        return action.help if action.default is None else super()._get_help_string(action)
-
-
-class OptionParser(argparse.ArgumentParser):
-    """A parser whose long options may be written with ``-`` or ``_``, and whose errors are :class:`ConfigError`."""
-
-    def __init__(self, description: str | None = None, config_file: Path | None = None, add_help: bool = True):
-        super().__init__(description=description, add_help=add_help, allow_abbrev=False, formatter_class=_HelpFormatter)
-        self.config_file = config_file
-
-    def error(self, message: str) -> None:
-        """Raise, as one line, what argparse would print together with a page of usage.
-
-        Raises:
-            ConfigError: Always.
-        """
-        raise ConfigError(f"{message.removeprefix('argument ')} (--help lists the options)")
-
-    def add_alias(self, alias: str, option: str) -> None:
-        """Accept ``alias``, an old name, for an option that exists already, such as a common one."""
-        action = self._option_string_actions[option]
-        self._option_string_actions[alias] = action
-        action.option_strings = [*action.option_strings, alias]
-
-    def parse_args(
-        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
-    ) -> argparse.Namespace:
-        """Parse as argparse does; an unknown option is answered with the names near to it."""
-        values, unknown = self.parse_known_args(args, namespace)
-        if unknown:
-            name = unknown[0].split("=", 1)[0]
-            self.error(f"unknown {'option' if name[:1] == '-' else 'argument'} {_shown(name)}" + self.near(name))
-        return values
-
-    def parse_known_args(
-        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
-    ) -> tuple[argparse.Namespace, list[str]]:
-        """Parse as argparse does, after each long option is rewritten the way it was declared."""
-        declared = {_canonical(option): option for option in self._option_string_actions if option[:2] == "--"}
-        words = list(sys.argv[1:] if args is None else args)
-        return super().parse_known_args(list(_respelled(words, declared)), namespace)
-
-    def settable(self) -> dict[str, argparse.Action]:
-        """The options that a YAML file may set, by each of their names (with ``_``)."""
-        found = {}
-        for action in self._actions:  # argparse has no public list of what was added
-            if action.dest in ("help", "config"):
-                continue
-            # Of a flag only the name of its value counts: "no_clip: true" would be read the wrong way round.
-            aliases = [] if action.nargs == 0 else [option for option in action.option_strings if option[:2] == "--"]
-            found.update((_canonical(name), action) for name in [action.dest, *aliases])
-        return found
-
-    def near(self, name: str) -> str:
-        """The end of a message about an unknown name: the known ones that resemble it, or nothing."""
-        close = difflib.get_close_matches(_canonical(name), sorted(self.settable()), n=3)
-        return ": did you mean " + " or ".join(close) + "?" if close else ""
-
-    def convert(self, action: argparse.Action, text: str) -> Any:
-        """Turn the text of one value into the option's type and check its choices.
-
-        Raises:
-            ConfigError: If the option does not take this text.
-        """
-        try:
-            value = self._get_value(action, text)
-            self._check_value(action, value)
-        except argparse.ArgumentError as error:
-            raise ConfigError(error.message) from None
-        return value
-
-
-def _canonical(option: str) -> str:
-    return option.lstrip("-").replace("-", "_")
-
-
-def _respelled(words: Iterable[str], declared: dict[str, str]) -> Iterator[str]:
-    options = True
-    for word in words:
-        options = options and word != "--"
-        name, equals, value = word.partition("=")
-        if options and name.startswith("--"):
-            yield declared.get(_canonical(name), name) + equals + value
-        else:
-            yield word
 
 
 def build_parser(description: str, config_file: Path | None = None) -> OptionParser:
@@ -243,7 +119,7 @@ def read_config(file: Path, parser: OptionParser) -> dict[str, Any]:
     options, values = parser.settable(), {}
     for key, node in _entries(file):
         where = f"{file}, line {key.start_mark.line + 1}"
-        name = _shown(key.value) if isinstance(key, yaml.ScalarNode) else "that is no text"
+        name = shown(key.value) if isinstance(key, yaml.ScalarNode) else "that is no text"
         action = options.get(name.replace("-", "_"))
         if action is None:
             raise ConfigError(f"{where}: unknown key {name}{parser.near(name)} (--help lists the options)")
@@ -266,7 +142,7 @@ def _entries(file: Path) -> list[tuple[yaml.Node, yaml.Node]]:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigError(f"{file}{line}: expected YAML, found an error: {error.problem or error.context}") from None
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
-        raise ConfigError(f"{file}: expected YAML, found an error: {_shown(str(error))}") from None
+        raise ConfigError(f"{file}: expected YAML, found an error: {shown(str(error))}") from None
     if not isinstance(root, yaml.MappingNode):
         found = "nothing" if root is None else "a list" if isinstance(root, yaml.SequenceNode) else "a single value"
         raise ConfigError(f"{file}: expected lines of 'option: value', found {found}")
@@ -302,7 +178,7 @@ def _text(node: yaml.Node) -> str:
 
 def _found(node: yaml.Node) -> str:
     if isinstance(node, yaml.ScalarNode):
-        return "null" if node.tag == _NULL else _shown(node.value)
+        return "null" if node.tag == _NULL else shown(node.value)
     return "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
 
 
