@@ -4,24 +4,20 @@ All passes stream over the calibration set once and keep only fixed-size statist
 over processes).
 """
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mindspore import Tensor, nn
+from mindspore import nn
 
 from AdderQuant.histogram import MagnitudeHistogram
 from AdderQuant.network import adder_layers, quant_adder_resnet
 from AdderQuant.quant import quantize_adder
 from common import checkpoint
-from common.context import execution_mode
 from common.data import ImageSource, Preprocessing, batches, eval_dataset, train_dataset
-from common.errors import DataError, QuantizationError
-
-Batches = Iterable[Mapping[str, np.ndarray]]
-
+from common.errors import QuantizationError
+from common.observation import Images, input_hooks, reestimate_batch_norm, run_over
 
 # The share of inputs that the paper's published table leaves unclamped.
 PAPER_QUANTILE = 0.9997
@@ -82,11 +78,12 @@ class CalibrationData:
     preprocessing: Preprocessing
     reestimation_batches: int = 16
 
-    def plain(self) -> Batches:
-        """The images as evaluation sees them, for the ranges."""
-        return batches(eval_dataset(self.images, self.preprocessing, _BATCH))
+    def plain(self) -> Iterator[np.ndarray]:
+        """Batches of the images as evaluation sees them, for the ranges."""
+        for batch in batches(eval_dataset(self.images, self.preprocessing, _BATCH)):
+            yield batch["image"][batch["valid"]]
 
-    def augmented(self, seed: int) -> Batches:
+    def augmented(self, seed: int) -> Iterator[np.ndarray]:
         """Batches augmented as in training: BatchNorm statistics belong to such images.
 
         Images without the black border of the random crop shift them, which costs the published CIFAR-10 checkpoint
@@ -97,7 +94,7 @@ class CalibrationData:
         for start in range(0, self.reestimation_batches, epoch_length):
             data = batches(train_dataset(self.images, self.preprocessing, size, seed, start // epoch_length))
             for _, batch in zip(range(self.reestimation_batches - start), data, strict=False):
-                yield {**batch, "valid": np.ones(size, bool)}
+                yield batch["image"]
 
 
 def calibrate(network: nn.Cell, metadata: Mapping[str, Any], wanted: Quantization, data: CalibrationData) -> nn.Cell:
@@ -127,43 +124,13 @@ def calibrate(network: nn.Cell, metadata: Mapping[str, Any], wanted: Quantizatio
     return fused
 
 
-@contextlib.contextmanager
-def _input_hooks(cells: Mapping[str, nn.Cell], take: Callable[[str, np.ndarray], None]) -> Iterator[None]:
-    """Hand the input of every named cell to ``take`` while the block runs (in PYNATIVE mode: hooks need it)."""
-
-    def hook(name: str):
-        def before_call(_cell, inputs):
-            take(name, inputs[0].asnumpy())
-
-        return before_call
-
-    with execution_mode("pynative"):
-        handles = [cell.register_forward_pre_hook(hook(name)) for name, cell in cells.items()]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
-
-
-def _run(network: nn.Cell, batches: Batches) -> None:
-    seen = 0
-    for batch in batches:
-        images = batch["image"][batch["valid"]]
-        if len(images):
-            network(Tensor(images))
-        seen += len(images)
-    if not seen:
-        raise DataError("the calibration set is empty: give at least one image")
-
-
-def observe_inputs(network: nn.Cell, batches: Batches) -> dict[str, MagnitudeHistogram]:
+def observe_inputs(network: nn.Cell, images: Images) -> dict[str, MagnitudeHistogram]:
     """Statistics of |x| at the input of every adder layer of a float network in evaluation."""
     layers = adder_layers(network)
     found = {name: MagnitudeHistogram() for name in layers}
     network.set_train(False)
-    with _input_hooks(layers, lambda name, x: found[name].add(x)):
-        _run(network, batches)
+    with input_hooks(layers, lambda name, x: found[name].add(x)):
+        run_over(network, images)
     return found
 
 
@@ -196,27 +163,3 @@ def fill_quantized(network: nn.Cell, quantized: nn.Cell, ranges: Mapping[str, fl
     for name, parameter in quantized.parameters_and_names():
         if name in source:
             parameter.set_data(source[name].value())
-
-
-def reestimate_batch_norm(network: nn.Cell, batches: Batches) -> None:
-    """Set the moving statistics of every BatchNorm to the exact mean and variance of its input over ``batches``.
-
-    The network runs as in training, each BatchNorm normalising by the statistics of its batch. It must be unfused,
-    so that every BatchNorm sees its input.
-    """
-    norms = {name: cell for name, cell in network.cells_and_names() if isinstance(cell, nn.BatchNorm2d)}
-    moments = {name: np.zeros((3, cell.num_features)) for name, cell in norms.items()}
-
-    def take(name: str, x: np.ndarray) -> None:  # (N, C, H, W)
-        x = x.astype(np.float64)
-        moments[name] += np.stack((x.sum((0, 2, 3)), (x * x).sum((0, 2, 3)), np.full(x.shape[1], x[:, 0].size)))
-
-    network.set_train(True)
-    with _input_hooks(norms, take):
-        _run(network, batches)
-    network.set_train(False)
-    for name, norm in norms.items():
-        total, squares, count = moments[name]
-        mean = total / count
-        norm.moving_mean.set_data(Tensor(mean.astype(np.float32)))
-        norm.moving_variance.set_data(Tensor((squares / count - mean**2).clip(0).astype(np.float32)))

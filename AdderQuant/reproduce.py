@@ -3,6 +3,7 @@
 python reproduce.py --checkpoint_path resnet20-addernet.pth --dataset_path CIFAR10 --seeds 0 1 2
 """
 
+import csv
 import json
 import statistics
 import tempfile
@@ -27,7 +28,17 @@ def make_parser() -> config.OptionParser:
     parser.add_argument("--dataset_path", required=True, metavar="DIR", help="CIFAR-10, both parts")
     parser.add_argument("--name", default="CIFAR-10", help="of the data in results.csv")
     parser.add_argument("--seeds", type=config.int_range(0), nargs="+", default=[1], help="of the calibration images")
+    parser.add_argument("--again", action="store_true", help="measure also what is recorded already")
     return parser
+
+
+def recorded_settings(data: str) -> set[tuple[str, int, bool, int]]:
+    """Scheme, bits, re-estimation and seed of the rows that results.csv has for these data."""
+    if not RESULTS.exists():
+        return set()
+    with RESULTS.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["data"] == data]
+    return {(row["scheme"], int(row["bits"]), row["reestimated"] == "True", int(row["seed"])) for row in rows}
 
 
 def record(args, scheme: str, bits: int, reestimate: bool, seed: int) -> None:
@@ -74,13 +85,15 @@ def _mean(values: Sequence[float]) -> str:
 
 @entry_point
 def main(argv: list[str] | None = None) -> None:
-    """Run all settings, one after the other; a row that is there already is replaced."""
+    """Run all settings, one after the other; recorded ones are left out, so that a stopped run goes on."""
     args = make_parser().parse_args(argv)
+    recorded = set() if args.again else recorded_settings(args.name)
     for seed in args.seeds:
         for bits in map(int, PUBLISHED):
             for scheme in SCHEMES:
                 for reestimate in (False, True):
-                    record(args, scheme, bits, reestimate, seed)
+                    if (scheme, bits, reestimate, seed) not in recorded:
+                        record(args, scheme, bits, reestimate, seed)
 
 
 if __name__ == "__main__":

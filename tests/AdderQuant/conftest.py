@@ -31,7 +31,7 @@ def float_network(published):
 
 
 @pytest.fixture(scope="session")
-def real_batches(lossless) -> list[dict[str, np.ndarray]]:
-    """Two batches of 64 real training images."""
+def real_images(lossless) -> list[np.ndarray]:
+    """Two batches of 64 real training images, as evaluation sees them."""
     images = open_dataset("cifar10", lossless, "train").head(128)
-    return list(batches(eval_dataset(images, CIFAR10, 64)))
+    return [batch["image"] for batch in batches(eval_dataset(images, CIFAR10, 64))]

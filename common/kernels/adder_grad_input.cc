@@ -1,0 +1,126 @@
+// Gradient of the float adder convolution for its input, see adder_float.h.
+#include "adder_float.h"
+
+namespace lowbit {
+namespace {
+
+// The output gradient of one image with a border of zeros, [F][OH + 2 top][left + columns]: every tap of every input
+// position can then read it without a test.
+struct PaddedGradient {
+  int64_t top, left, rows, columns;
+  std::vector<float> values;
+
+  explicit PaddedGradient(const Geometry& g)
+      : top((g.kh - 1) / g.stride), left((g.kw - 1) / g.stride),
+        rows(top + std::max(g.oh, (g.rows + g.stride - 1) / g.stride)), columns(left + g.segment + g.lanes),
+        values(g.f * rows * columns, 0.f) {}
+
+  void fill(const Geometry& g, const float* gy) {
+    for (int64_t f = 0; f < g.f; ++f)
+      for (int64_t y = 0; y < g.oh; ++y)
+        std::copy_n(gy + (f * g.oh + y) * g.ow, g.ow, values.data() + (f * rows + y + top) * columns + left);
+  }
+};
+
+// Gradient of four channels at two vectors of input positions, summed over filters and the taps of one phase.
+template <int LANES>
+struct InputTile {
+  using V = Vec<LANES>;
+  static constexpr int kPositions = 2;
+  typename V::Float x[kFilters][kPositions], sums[kFilters][kPositions];
+
+  // `w`: [taps][F][C]; `offsets`: one per tap, into the padded gradient of one filter.
+  void run(const float* const* gy, const std::vector<int64_t>& offsets, const std::vector<const float*>& w,
+           int64_t filters, int64_t filter_size, int64_t channels) {
+    const auto one = V::broadcast(1.f);
+    typename V::Float acc[kFilters][kPositions] = {};
+    for (size_t t = 0; t < offsets.size(); ++t)
+      for (int64_t f = 0; f < filters; ++f) {
+        typename V::Float grad[kPositions];
+        for (int j = 0; j < kPositions; ++j) grad[j] = V::load(gy[j] + offsets[t] + f * filter_size);
+        const float* weights = w[t] + f * channels;
+        for (int c = 0; c < kFilters; ++c)
+          for (int j = 0; j < kPositions; ++j) acc[c][j] += V::clip(weights[c] - x[c][j], -one, one) * grad[j];
+      }
+    std::memcpy(sums, acc, sizeof acc);
+  }
+};
+
+// Weights (F, C, KH, KW) -> [KH KW][F][C rounded up to a tile].
+std::vector<float> pack_taps(const Geometry& g, const float* w) {
+  const int64_t channels = round_up(g.c, kFilters), taps = g.kh * g.kw;
+  std::vector<float> packed(taps * g.f * channels, 0.f);
+  for (int64_t f = 0; f < g.f; ++f)
+    for (int64_t c = 0; c < g.c; ++c)
+      for (int64_t t = 0; t < taps; ++t) packed[(t * g.f + f) * channels + c] = w[(f * g.c + c) * taps + t];
+  return packed;
+}
+
+template <int LANES>
+void grad_input_phase(const Geometry& g, const float* image, const PaddedGradient& gy, const std::vector<float>& packed,
+                      int64_t phase_y, int64_t phase_x, float* gx) {
+  using Tile = InputTile<LANES>;
+  const int64_t channels = round_up(g.c, kFilters);
+  std::vector<int64_t> offsets;
+  std::vector<const float*> weights;
+  for (int64_t ky = phase_y; ky < g.kh; ky += g.stride)
+    for (int64_t kx = phase_x; kx < g.kw; kx += g.stride) {
+      offsets.push_back((gy.top - ky / g.stride) * gy.columns + gy.left - kx / g.stride);
+      weights.push_back(packed.data() + (ky * g.kw + kx) * g.f * channels);
+    }
+  const int64_t columns = (g.w + 2 * g.pad - phase_x + g.stride - 1) / g.stride;
+  const int64_t rows = (g.rows - phase_y + g.stride - 1) / g.stride;
+  const int64_t per_row = (columns + LANES - 1) / LANES, vectors = rows * per_row;
+  for (int64_t c0 = 0; c0 < g.c; c0 += kFilters)
+    for (int64_t v0 = 0; v0 < vectors; v0 += Tile::kPositions) {
+      Tile tile;
+      const float* grads[Tile::kPositions];
+      for (int j = 0; j < Tile::kPositions; ++j) {
+        const int64_t v = std::min(v0 + j, vectors - 1), row = v / per_row, column = v % per_row * LANES;
+        grads[j] = gy.values.data() + row * gy.columns + column;
+        for (int c = 0; c < kFilters; ++c)
+          tile.x[c][j] = Vec<LANES>::load(image + std::min(c0 + c, g.c - 1) * g.plane_size() +
+                                          (row * g.stride + phase_y) * g.row_size() + phase_x * g.segment + column);
+      }
+      std::vector<const float*> tile_weights(weights);
+      for (auto& w : tile_weights) w += c0;
+      tile.run(grads, offsets, tile_weights, g.f, gy.rows * gy.columns, channels);
+      for (int64_t v = v0; v < std::min(v0 + Tile::kPositions, vectors); ++v) {
+        const int64_t py = v / per_row * g.stride + phase_y - g.pad;
+        if (py < 0 || py >= g.h) continue;
+        for (int64_t c = c0; c < std::min(c0 + kFilters, g.c); ++c)
+          for (int64_t i = 0; i < LANES; ++i) {
+            const int64_t px = (v % per_row * LANES + i) * g.stride + phase_x - g.pad;
+            if (px >= 0 && px < g.w) gx[(c * g.h + py) * g.w + px] = tile.sums[c - c0][v - v0][i];
+          }
+      }
+    }
+}
+
+template <int LANES>
+void grad_input(const Geometry& g, const float* x, const float* w, const float* gy, float* gx) {
+  const auto packed = pack_taps(g, w);
+  parallel_for(g.n, [&] {
+    // One spare segment: the last vector of a phase may read past it.
+    std::vector<float> image(g.c * g.plane_size() + g.segment + LANES, 0.f);
+    return [&, image, grad = PaddedGradient(g)](int64_t n) mutable {
+      split_phases(g, x + n * g.c * g.h * g.w, image.data());
+      grad.fill(g, gy + n * g.f * g.oh * g.ow);
+      for (int64_t py = 0; py < g.stride; ++py)
+        for (int64_t px = 0; px < g.stride; ++px)
+          grad_input_phase<LANES>(g, image.data(), grad, packed, py, px, gx + n * g.c * g.h * g.w);
+    };
+  });
+}
+
+}  // namespace
+}  // namespace lowbit
+
+// Inputs x, w, gy, int32 [stride, padding]; output gx.
+extern "C" int AdderGradInput(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
+  using namespace lowbit;
+  by_width(
+      shapes, 3, p, [&](const Geometry& g) { grad_input<8>(g, in(p, 0), in(p, 1), in(p, 2), out(p, 4)); },
+      [&](const Geometry& g) { grad_input<16>(g, in(p, 0), in(p, 1), in(p, 2), out(p, 4)); });
+  return 0;
+}
