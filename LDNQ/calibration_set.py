@@ -29,7 +29,9 @@ def choose_images(source: ImageSource, count: int, seed: int, record: Path, resa
         DataError: there are fewer images, or the record is damaged or of another choice.
     """
     if count > len(source):
-        raise DataError(f"{count} images were asked for, the data set holds {len(source)}; lower --num_images or --ratio")
+        raise DataError(
+            f"{count} images were asked for, the data set holds {len(source)}; lower --num_images or --ratio"
+        )
     if record.exists() and not resample:
         return source.take(_recorded(record, count, len(source)))
     indices = np.random.default_rng(seed).permutation(len(source))[:count]

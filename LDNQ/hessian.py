@@ -60,7 +60,7 @@ def patches(inputs: np.ndarray, geometry: Geometry) -> np.ndarray:
         raise QuantizationError(f"expected inputs of at least the kernel {geometry.kernel}, found {padded.shape[2:]}")
     windows = sliding_window_view(padded, geometry.kernel, axis=(2, 3))
     windows = windows[:, :, :: geometry.stride[0], :: geometry.stride[1]]  # (N, C, OH, OW, KH, KW)
-    count, channels, height, width = windows.shape[:4]
+    count, _, height, width = windows.shape[:4]
     grouped = windows.transpose(1, 4, 5, 0, 2, 3)  # (C, KH, KW, N, OH, OW)
     columns = grouped.reshape(geometry.groups, -1, count * height * width)
     if geometry.bias:

@@ -1,7 +1,7 @@
 r"""Training a partly quantized network to give the float network's logits: one compiled step for the whole cascade.
 
 The step computes the loss mean (z - z*)^2 of the logits z against the float network's z*, and moves the parameters
-by SGD with Nesterov momentum. Every weight of a layer that LDNQ quantizes has a LATENT value t beside the value g
+by SGD with momentum. Every weight of a layer that LDNQ quantizes has a LATENT value t beside the value g
 that the network computes with:
 
 =========  =================  =======================  ==============================================================
@@ -121,7 +121,7 @@ class MatchStep(nn.Cell):
         self.rest = ParameterTuple(rest)
         self.speeds = ParameterTuple([_zeros_like(p) for p in ordered + rest])
         self.names = [p.name for p in ordered]
-        self.apply_momentum = ops.ApplyMomentum(use_nesterov=True)
+        self.apply_momentum = ops.ApplyMomentum()  # use_nesterov does nothing on CPU
         self.value_and_grad = ops.value_and_grad(self._loss, None, ParameterTuple(ordered + rest))
         middles = (magnitudes(kbits)[1:] + magnitudes(kbits)[:-1]) / 2
         self.jumps = list(zip(middles.tolist(), np.diff(magnitudes(kbits)).tolist()))
@@ -135,7 +135,7 @@ class MatchStep(nn.Cell):
         return ops.square(self.network(images) - logits).mean()
 
     def _levelled(self, latent, scale):
-        """a nearest(t / a); a layer of scale 0 stays 0."""
+        """The value a nearest(t / a); a layer of scale 0 stays 0."""
         size = ops.abs(latent) / ops.maximum(scale, 1e-30)
         level = ops.zeros_like(size)
         for middle, jump in self.jumps:

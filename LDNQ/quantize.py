@@ -27,6 +27,7 @@ from mindspore import Tensor, nn
 
 from common import checkpoint
 from common.errors import CheckpointError
+from common.observation import reestimate_batch_norm
 from common.progress import Progress
 from LDNQ import admm
 from LDNQ.calibration_set import CalibrationSet
@@ -34,7 +35,7 @@ from LDNQ.hessian import split_matrix, weight_matrix
 from LDNQ.levels import Quantized
 from LDNQ.matching import FIXED, FLOAT, FREE, LevelledParameter, MatchStep
 from LDNQ.network import geometry, quantized_layers
-from LDNQ.observation import input_hessian, reestimate_batch_norm
+from LDNQ.observation import input_hessian
 from LDNQ.storage import LayerLevels
 
 
@@ -64,16 +65,16 @@ class Plan:
     kbits: int = 3
     granularity: str = "channel"
     first_and_last: bool = True
-    rho: float = 1.0
+    rho: float = 0.3
     polish: bool = True
     batch_size: int = 64
-    steps: int = 8
+    steps: int = 16
     lr: float = 3e-3
     window: int = 4
     tolerance: float = 1e-3
     patience: int = 3
-    refine_steps: int = 480
-    refine_lr: float = 3e-3
+    refine_steps: int = 200
+    refine_lr: float = 1e-3
     hessian_views: int = 1
     statistics_views: int = 2
     save_every: int = 60
@@ -158,7 +159,11 @@ class Cascade:
             self.states[parameter.name] = FIXED
         with self._timed("matching"):
             losses = self._match(index)
-        record |= {"match_before": losses[0], "match_after": float(np.mean(losses[-plan.window :])), "steps": len(losses)}
+        record |= {
+            "match_before": losses[0],
+            "match_after": float(np.mean(losses[-plan.window :])),
+            "steps": len(losses),
+        }
         if self.test is not None:
             with self._timed("tests"):
                 record["test_acc"] = self.test(self.network)
@@ -205,6 +210,8 @@ class Cascade:
 
     def _refine(self, fingerprint: dict[str, Any]) -> None:
         plan = self.plan
+        if self.refined == plan.refine_steps:
+            return
         self.states = dict.fromkeys(self.levelled, FREE)
         if self.refined == 0:
             self.step.restart()

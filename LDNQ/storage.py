@@ -83,6 +83,22 @@ def load(path: str | Path, model_name: str = "ResNet20", num_classes: int | None
     return StoredNetwork(network, metadata, layers)
 
 
+def load_float(path: str | Path, model_name: str) -> StoredNetwork:
+    """Read a float network of a model, to start from.
+
+    Raises:
+        CheckpointError: the file holds a quantized network or another model.
+    """
+    stored = load(path, model_name)
+    if stored.layers:
+        raise CheckpointError(
+            f"{path}: expected a float network, found one of {stored.kbits} levels; give its original"
+        )
+    if stored.metadata["network"] != model_name:
+        raise CheckpointError(f"{path}: expected {model_name}, found {stored.metadata['network']}; change --model_name")
+    return stored
+
+
 def _classes(tensors: dict[str, np.ndarray]) -> int:
     bias = tensors.get("head.fc.bias", tensors.get("fc.bias", np.zeros(10)))
     return len(np.atleast_1d(bias))
@@ -97,13 +113,16 @@ def _separated(
     if metadata.get("kbits") not in LEVEL_COUNTS:
         raise CheckpointError(f"{path}: expected a number of levels of {LEVEL_COUNTS}, found {metadata.get('kbits')}")
     rest, levels = dict(tensors), signed_levels(metadata["kbits"])
-    names = [name.removesuffix(".weight.codes") for name in tensors if name.endswith(".weight.codes")]
+    names = sorted(name.removesuffix(".weight.codes") for name in tensors if name.endswith(".weight.codes"))
+    sizes, scales = metadata.get("scales"), rest.pop("scales", np.zeros(0, np.float32))
+    if not isinstance(sizes, list) or len(sizes) != len(names) or sum(sizes) != scales.size or scales.ndim != 1:
+        raise CheckpointError(f"{path}: expected one scale, or one per row, of {len(names)} layers, found others")
     layers = {}
-    for name in names:
-        weight, bias, scale = (rest.pop(f"{name}.{part}", None) for part in ("weight.codes", "bias.codes", "scale"))
-        parts = [part for part in (weight, bias) if part is not None]
-        if scale is None or scale.shape not in ((1,), weight.shape[:1]) or any(p.max() >= len(levels) for p in parts):
-            raise CheckpointError(f"{path}: layer {name}: expected codes 0 to {len(levels) - 1} and a scale, found others")
+    for name, scale in zip(names, np.split(scales, np.cumsum(sizes)[:-1])):
+        weight, bias = rest.pop(f"{name}.weight.codes"), rest.pop(f"{name}.bias.codes", None)
+        largest = max(int(part.max()) for part in (weight, bias) if part is not None)
+        if scale.shape not in ((1,), weight.shape[:1]) or largest >= len(levels):
+            raise CheckpointError(f"{path}: layer {name}: expected codes below {len(levels)} and a scale, found others")
         layers[name] = LayerLevels(levels[weight], None if bias is None else levels[bias], scale)
     return layers, rest
 
@@ -125,7 +144,10 @@ def save(path: str | Path, stored: StoredNetwork) -> None:
         CheckpointError: the file cannot be written.
     """
     tensors, packed = to_tensors(stored)
-    checkpoint.save(path, tensors, {"method": METHOD, **stored.metadata}, packed)
+    metadata = {"method": METHOD, **stored.metadata}
+    if stored.layers:
+        metadata["scales"] = [stored.layers[name].scale.size for name in sorted(stored.layers)]
+    checkpoint.save(path, tensors, metadata, packed)
 
 
 def to_tensors(stored: StoredNetwork) -> tuple[dict[str, np.ndarray], dict[str, int]]:
@@ -138,7 +160,8 @@ def to_tensors(stored: StoredNetwork) -> tuple[dict[str, np.ndarray], dict[str, 
                 del tensors[f"{name}.{part}"]
                 tensors[f"{name}.{part}.codes"] = to_codes(levels, stored.kbits)
                 packed[f"{name}.{part}.codes"] = code_bits(stored.kbits)
-        tensors[f"{name}.scale"] = layer.scale
+    if stored.layers:
+        tensors["scales"] = np.concatenate([stored.layers[name].scale for name in sorted(stored.layers)])
     return tensors, packed
 
 

@@ -1,0 +1,51 @@
+"""The images LDNQ works on, the preprocessing of each data set, and the options that choose them."""
+
+from argparse import Namespace
+
+from common import config
+from common.data import ImageSource, Preprocessing, open_dataset
+from common.errors import DataError
+from LDNQ.network import MODELS, PREPROCESSING
+
+
+def add_options(parser: config.OptionParser) -> None:
+    """The options that all scripts of this method share; data sets may be written as the earlier code does."""
+    parser.add_alias("--dataset_name", "--dataset")
+    parser.settable()["dataset"].type = _dataset_name
+    group = parser.add_argument_group("network and data of LDNQ")
+    group.add_argument(
+        "--model_name", choices=list(MODELS), default="ResNet20", help="where the file does not record it"
+    )
+    group.add_argument("--wnids", type=config.path, metavar="FILE", help="imagenet: class folders in label order")
+
+
+def _dataset_name(text: str) -> str:
+    """``CIFAR10``, ``CIFAR-10`` and ``ImageNet`` as ``cifar10`` and ``imagenet``."""
+    return text.lower().replace("-", "")
+
+
+def preprocessing_of(dataset: str, metadata: dict) -> Preprocessing:
+    """The preprocessing that the checkpoint records, else that of the data set."""
+    recorded = metadata.get("preprocessing")
+    return Preprocessing.from_dict(recorded) if recorded else PREPROCESSING[dataset]
+
+
+def open_split(args: Namespace, split: str) -> ImageSource:
+    """The ``train`` or ``test`` images that the options name."""
+    own = args.train_dataset_path if split == "train" else args.eval_dataset_path
+    source = open_dataset(args.dataset, own or args.dataset_path, split, args.wnids)
+    return source.head(args.num_samples) if split == "test" and args.num_samples else source
+
+
+def calibration_count(total: int, ratio: float, num_images: int | None) -> int:
+    """How many of ``total`` images to learn from.
+
+    Raises:
+        DataError: that is less than two images (one gives no BatchNorm statistics).
+    """
+    count = num_images or round(ratio * total)
+    if count < 2:
+        raise DataError(
+            f"ratio {ratio} of {total} images is {count}, expected at least 2; raise --ratio or --num_images"
+        )
+    return count

@@ -1,0 +1,162 @@
+"""Quantize and evaluate all settings, and record a row of results.csv each; rows that are there already are kept.
+
+python reproduce.py --pretrained resnet20-12fca82f.th --model_name ResNet20 --dataset_path CIFAR10 \
+    --seeds 1 2 3 4 5 --kbits 3 --also_eval jpeg=CIFAR10-JPEG
+"""
+
+import csv
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from common import config, report
+from common.errors import ConfigError, entry_point
+from LDNQ import eval as evaluation
+from LDNQ import main as quantization
+from LDNQ.levels import LEVEL_COUNTS
+
+RESULTS = Path(__file__).parent / "results.csv"
+KEYS = ("network", "kbits", "granularity", "refine_steps", "seed", "data")
+
+
+def make_parser() -> config.OptionParser:
+    """Options of this script."""
+    parser = config.OptionParser("Record LDNQ's results.")
+    parser.add_argument("--pretrained", required=True, metavar="FILE", help="float network")
+    parser.add_argument("--model_name", default="ResNet20", help="of the float network")
+    parser.add_argument("--dataset_path", required=True, metavar="DIR", help="CIFAR-10, both parts")
+    parser.add_argument("--name", default="lossless", help="of these images in results.csv")
+    parser.add_argument("--also_eval", nargs="*", default=[], metavar="NAME=DIR", help="further test images")
+    parser.add_argument("--kbits", type=int, nargs="+", choices=LEVEL_COUNTS, default=list(LEVEL_COUNTS))
+    parser.add_argument("--granularity", nargs="+", choices=["channel", "layer"], default=["channel"])
+    parser.add_argument("--refine_steps", type=config.int_range(0), nargs="+", help="as configured if not given")
+    parser.add_argument("--seeds", type=config.int_range(0), nargs="+", default=[1], help="of images and augmentation")
+    parser.add_argument("--num_images", type=config.int_range(2), default=500, help="unlabelled training images")
+    parser.add_argument("--output_dir", type=config.path, default=Path("outputs/reproduce"), metavar="DIR")
+    return parser
+
+
+def test_sets(args) -> dict[str, str]:
+    """Folders of test images by their names."""
+    pairs = [pair.partition("=")[::2] for pair in args.also_eval]
+    if not all(name and folder for name, folder in pairs):
+        raise ConfigError(f"also_eval: expected NAME=DIR, found {' '.join(args.also_eval)}")
+    return {args.name: args.dataset_path, **dict(pairs)}
+
+
+def _evaluate(args, checkpoint: str | Path, folder: str) -> dict:
+    file = args.output_dir / "eval.json"
+    words = ["--checkpoint_path", checkpoint, "--model_name", args.model_name, "--dataset", "cifar10"]
+    words += ["--dataset_path", folder, "--batch_size", 125, "--json", file]
+    evaluation.main([str(word) for word in words])
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def record_float(args) -> None:
+    """A row of the float network for each test set."""
+    for name, folder in test_sets(args).items():
+        row = {"network": args.model_name, "kbits": "float", "data": name}
+        if not _known(row):
+            found = _evaluate(args, args.pretrained, folder)
+            row |= {"samples": found["samples"], "top1": f"{100 * found['acc']:.2f}"}
+            report.replace_row(RESULTS, KEYS, {**dict.fromkeys(KEYS), **row})
+
+
+def record(args, kbits: int, granularity: str, refine_steps: int | None, seed: int) -> None:
+    """Quantize with one setting and write a row for each test set."""
+    configured = config.parse(quantization.make_parser(), []).refine_steps
+    steps = configured if refine_steps is None else refine_steps
+    key = {"network": args.model_name, "kbits": kbits, "granularity": granularity, "refine_steps": steps, "seed": seed}
+    if all(_known({**key, "data": name}) for name in test_sets(args)):
+        return
+    folder = args.output_dir / "_".join(map(str, key.values()))
+    words = ["--pretrained", args.pretrained, "--model_name", args.model_name, "--dataset", "cifar10"]
+    words += ["--dataset_path", args.dataset_path, "--num_images", args.num_images, "--kbits", kbits, "--seed", seed]
+    words += ["--granularity", granularity, "--refine_steps", steps, "--output_dir", folder, "--batch_size", 125]
+    words += ["--no-test_layers", "--json", folder / "result.json"]
+    quantization.main([str(word) for word in words])
+    made = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    for name, path in test_sets(args).items():
+        found = _evaluate(args, made["checkpoint"], path)
+        row = {**key, "data": name, "samples": found["samples"], "images": args.num_images}
+        row |= {"top1": f"{100 * found['acc']:.2f}", "file_bytes": Path(made["checkpoint"]).stat().st_size}
+        row |= {"seconds": round(sum(made["stages"].values()), 1), "mindspore": found["versions"]["mindspore"]}
+        report.replace_row(RESULTS, KEYS, row)
+
+
+def read_rows() -> list[dict[str, str]]:
+    """The rows recorded so far."""
+    if not RESULTS.exists():
+        return []
+    with RESULTS.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _known(key: Mapping[str, object]) -> bool:
+    return any(all(row.get(name) == str(value) for name, value in key.items()) for row in read_rows())
+
+
+def table(rows: Sequence[Mapping[str, str]]) -> str:
+    """The tables of the README, one for each test set."""
+    sets = dict.fromkeys((row["data"], row["samples"]) for row in rows)
+    return "\n\n".join(f"{data} test images, N = {count}:\n\n{table_of(rows, data)}" for data, count in sets)
+
+
+def table_of(rows: Sequence[Mapping[str, str]], data: str) -> str:
+    """The table of one test set: mean and standard deviation of top-1 and of the drop, in percent."""
+    lines = []
+    chosen = [row for row in rows if row["data"] == data]
+    for network in dict.fromkeys(row["network"] for row in chosen):
+        here = [row for row in chosen if row["network"] == network]
+        base = next((float(row["top1"]) for row in here if row["kbits"] == "float"), None)
+        lines += [_table_row(group, base) for group in _groups(here)]
+    return report.markdown_table(lines, list(lines[0])) if lines else ""
+
+
+def _groups(rows: Sequence[Mapping[str, str]]) -> list[list[Mapping[str, str]]]:
+    """Rows that differ in their seed alone."""
+    found: dict[tuple, list[Mapping[str, str]]] = {}
+    for row in rows:
+        order = (0 if row["kbits"] == "float" else int(row["kbits"]), row["granularity"], row["refine_steps"])
+        found.setdefault(order, []).append(row)
+    return [found[key] for key in sorted(found, key=lambda key: (key[0], key[1], int(key[2] or 0)))]
+
+
+def _table_row(group: Sequence[Mapping[str, str]], base: float | None) -> dict[str, str]:
+    first, scores = group[0], [float(row["top1"]) for row in group]
+    seconds = [float(row["seconds"]) for row in group if row.get("seconds")]
+    floating = first["kbits"] == "float" or base is None
+    return {
+        "network": first["network"],
+        "levels": first["kbits"],
+        "scale per": first["granularity"] or "-",
+        "refinement steps": first["refine_steps"] or "-",
+        "top-1 %": _mean(scores),
+        "drop": "-" if floating else _mean([base - score for score in scores]),
+        "seeds": "-" if floating else str(len(scores)),
+        "file bytes": first.get("file_bytes") or "-",
+        "seconds": f"{statistics.median(seconds):.0f}" if seconds else "-",
+    }
+
+
+def _mean(values: Sequence[float]) -> str:
+    spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.2f}{spread}"
+
+
+@entry_point
+def main(argv: list[str] | None = None) -> None:
+    """Run all settings, one after the other."""
+    args = make_parser().parse_args(argv)
+    args.output_dir.mkdir(parents=True, exist_ok=True)
+    record_float(args)
+    for seed in args.seeds:
+        for kbits in args.kbits:
+            for granularity in args.granularity:
+                for steps in args.refine_steps or [None]:
+                    record(args, kbits, granularity, steps, seed)
+
+
+if __name__ == "__main__":
+    main()
