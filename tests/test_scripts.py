@@ -25,11 +25,12 @@ esac
 BROKEN_PYTHON = "#!/bin/sh\necho 'pyenv: command not found' >&2\nexit 127\n"
 EVAL = """
 import json, pathlib, sys
-bits = int(sys.argv[sys.argv.index("--bits") + 1])
+bits = int(sys.argv[sys.argv.index("--bits") + 1]) if "--bits" in sys.argv else 2
+method = pathlib.Path.cwd().name
 if bits == 5 and pathlib.Path("fail").exists():
     print("a line of the log")
     sys.exit(7)
-record = {"method": "AdderQuant", "bits": bits, "acc": bits / 64, "samples": 360, "images_per_second": 1234.5,
+record = {"method": method, "bits": bits, "acc": bits / 64, "samples": 360, "images_per_second": 1234.5,
           "cost": {"average_weight_bits": float(bits), "model_bytes": 1000 * bits}, "config": {"dataset": "digits"}}
 pathlib.Path(sys.argv[sys.argv.index("--json") + 1]).write_text(json.dumps(record))
 """
@@ -50,7 +51,8 @@ def project(tmp_path):
     for name in ("requirements.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, root)
     executable(tmp_path / "bin" / "python3.11", FAKE_PYTHON)
-    executable(root / "AdderQuant" / "eval.py", EVAL)
+    for method in ("AdderQuant", "LDNQ"):
+        executable(root / method / "eval.py", EVAL)
     return root
 
 
@@ -96,7 +98,7 @@ def test_an_unknown_method_is_one_line(project, script, method):
     executable(project / "DAMBQ" / "eval.py", "")
     done = run(project, script, *method)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert ("AdderQuant DAMBQ" if script == "run_eval.sh" else "among: DAMBQ;") in done.stderr
+    assert ("AdderQuant DAMBQ LDNQ" if script == "run_eval.sh" else "among: DAMBQ;") in done.stderr
 
 
 @pytest.mark.parametrize("kind", ["eval", "train"])
@@ -202,8 +204,8 @@ def test_quickstart_ends_with_one_table(project):
     lines = done.stdout.splitlines()
     assert lines[0].split("  ")[0] == "method" and "top-1 %" in lines[0] and "images/s" in lines[0]
     assert [line.split() for line in lines[2:]] == [
-        ["AdderQuant", "-", "digits", str(b), f"{100 * b / 64:.2f}", "360", f"{b * 1000:,}", f"{b}.00", "1234"]
-        for b in (32, 8, 6, 5, 4)
+        [method, "-", "digits", str(b), f"{100 * b / 64:.2f}", "360", f"{b * 1000:,}", f"{b}.00", "1234"]
+        for method, b in [*(("AdderQuant", b) for b in (32, 8, 6, 5, 4)), ("LDNQ", 2), ("LDNQ", 2)]
     ]
 
 

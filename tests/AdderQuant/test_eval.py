@@ -65,10 +65,11 @@ def test_without_options_the_shipped_checkpoint_is_evaluated(capsys, tmp_path):
     assert record["config"]["scheme"] == "two-sided" and record["versions"]["mindspore"]
 
 
-@pytest.mark.parametrize("bits", [8, 6, 5, 4])
+@pytest.mark.parametrize("bits", [8, 4])
 def test_a_calibrated_checkpoint_needs_no_training_images_and_gives_the_same_logits(capsys, tmp_path, bits):
     path = tmp_path / "calibrated.ckpt"
-    first = run(capsys, "--bits", bits, "--save_checkpoint", path, "--num_samples", 100)
+    small = ["--calibration_size", 128, "--num_samples", 100]
+    first = run(capsys, "--bits", bits, "--save_checkpoint", path, *small)
     again = run(capsys, "--checkpoint_path", path, "--num_samples", 100)
     assert first.split(" ckpt=")[0] == again.split(" ckpt=")[0]
     stored = storage.load(path)
@@ -82,7 +83,14 @@ def test_a_calibrated_checkpoint_needs_no_training_images_and_gives_the_same_log
 
 def test_saved_and_reloaded_parameters_are_equal(capsys, tmp_path):
     for name in ("a.ckpt", "b.safetensors"):
-        run(capsys, "--bits", "5", "--save_checkpoint", tmp_path / name, "--num_samples", 10)
+        run(
+            capsys,
+            "--bits",
+            "5",
+            "--save_checkpoint",
+            tmp_path / name,
+            *["--num_samples", 10, "--calibration_size", 64],
+        )
     states = [checkpoint.state(storage.load(tmp_path / name).network) for name in ("a.ckpt", "b.safetensors")]
     assert all(np.array_equal(states[0][key], states[1][key]) for key in states[0])
 
@@ -109,7 +117,7 @@ def test_damaged_or_wrong_input_is_refused_in_one_line(capsys, tmp_path, publish
     content = published.read_bytes()
     Path("short.pth").write_bytes(content[:-1000])
     Path("foreign.pth").write_bytes(pickle.dumps(Foreign(), 2))
-    run(capsys, "--bits", "4", "--save_checkpoint", "good.ckpt", "--num_samples", "5")
+    run(capsys, "--bits", "4", "--save_checkpoint", "good.ckpt", "--num_samples", "5", "--calibration_size", "64")
     flipped = bytearray(Path("good.ckpt").read_bytes())
     flipped[len(flipped) // 2] ^= 4
     Path("flipped.ckpt").write_bytes(flipped)
