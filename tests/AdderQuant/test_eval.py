@@ -83,14 +83,8 @@ def test_a_calibrated_checkpoint_needs_no_training_images_and_gives_the_same_log
 
 def test_saved_and_reloaded_parameters_are_equal(capsys, tmp_path):
     for name in ("a.ckpt", "b.safetensors"):
-        run(
-            capsys,
-            "--bits",
-            "5",
-            "--save_checkpoint",
-            tmp_path / name,
-            *["--num_samples", 10, "--calibration_size", 64],
-        )
+        words = ["--bits", 5, "--num_samples", 10, "--calibration_size", 64]
+        run(capsys, *words, "--save_checkpoint", tmp_path / name)
     states = [checkpoint.state(storage.load(tmp_path / name).network) for name in ("a.ckpt", "b.safetensors")]
     assert all(np.array_equal(states[0][key], states[1][key]) for key in states[0])
 
