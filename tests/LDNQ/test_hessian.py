@@ -1,7 +1,5 @@
 import numpy as np
 import pytest
-import torch
-import torch.nn.functional as functional
 
 from common.errors import DataError, QuantizationError
 from LDNQ.hessian import Geometry, InputMoment, patches, split_matrix, weight_matrix
@@ -21,6 +19,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_patches_times_weights_are_the_convolution(case):
+    torch = pytest.importorskip("torch")
     own, theirs = CASES[case]
     geometry = Geometry(**own)
     generator = np.random.default_rng(0)
@@ -28,7 +27,7 @@ def test_patches_times_weights_are_the_convolution(case):
     weight = generator.normal(size=(8, 4 // geometry.groups, *geometry.kernel))
     bias = generator.normal(size=8) if geometry.bias else None
     tensors = [None if array is None else torch.tensor(array) for array in (inputs, weight, bias)]
-    expected = functional.conv2d(*tensors, **theirs).numpy()
+    expected = torch.nn.functional.conv2d(*tensors, **theirs).numpy()
     rows = weight_matrix(weight, bias, geometry.groups)
     product = rows @ patches(inputs, geometry)  # (groups, F / groups, N OH OW)
     count, _, height, width = expected.shape
@@ -38,6 +37,7 @@ def test_patches_times_weights_are_the_convolution(case):
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_hessian_measures_the_change_of_the_output(case):
+    torch = pytest.importorskip("torch")
     own, theirs = CASES[case]
     geometry = Geometry(**own)
     generator = np.random.default_rng(1)
@@ -45,7 +45,7 @@ def test_the_hessian_measures_the_change_of_the_output(case):
     change = generator.normal(size=(8, 4 // geometry.groups, *geometry.kernel))
     shift = generator.normal(size=8) if geometry.bias else None
     tensors = [None if array is None else torch.tensor(array) for array in (inputs, change, shift)]
-    output = functional.conv2d(*tensors, **theirs).numpy()
+    output = torch.nn.functional.conv2d(*tensors, **theirs).numpy()
     moment = InputMoment(geometry)
     for batch in (inputs[:2], inputs[2:]):
         moment.add(batch)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from common import checkpoint
@@ -132,6 +131,7 @@ def test_damaged_quantized_files_are_refused(capsys, tmp_path):
 
 
 def test_a_torch_file_of_another_network_is_refused(capsys, tmp_path, tiny_cifar):
+    torch = pytest.importorskip("torch")
     torch.save({"conv1.weight": torch.zeros(16, 3, 3, 3)}, tmp_path / "other.pth")
     words = ["--dataset", "cifar10", "--dataset_path", tiny_cifar, "--pretrained", tmp_path / "other.pth"]
     assert "missing" in refused(capsys, quantization, *words, "--output_dir", tmp_path)

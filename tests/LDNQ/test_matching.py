@@ -1,8 +1,6 @@
 import mindspore as ms
 import numpy as np
 import pytest
-import torch
-import torch.nn.functional as functional
 from mindspore import nn
 
 from common.errors import QuantizationError
@@ -40,6 +38,7 @@ def problem():
 
 def torch_steps(arrays, rate: float, count: int, kbits: int | None, scale: np.ndarray) -> list[np.ndarray]:
     """The same steps in PyTorch: loss, SGD with momentum, straight-through levels."""
+    torch = pytest.importorskip("torch")
     weight, bias, images, logits = (torch.tensor(array) for array in arrays)
     latent, bias = weight.clone().requires_grad_(), bias.clone().requires_grad_()
     optimizer = torch.optim.SGD([latent, bias], rate, momentum=0.9)
@@ -48,7 +47,7 @@ def torch_steps(arrays, rate: float, count: int, kbits: int | None, scale: np.nd
         if kbits:
             levelled = scale * nearest_levels(latent.detach().numpy() / scale, kbits)
             value = latent + (torch.tensor(levelled, dtype=torch.float32) - latent).detach()
-        loss = (functional.linear(images, value, bias) - logits).square().mean()
+        loss = (torch.nn.functional.linear(images, value, bias) - logits).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
