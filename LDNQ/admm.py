@@ -59,11 +59,14 @@ def admm(
     weight, hessian = _checked(weight, hessian)
     rho = rho * max(float(np.trace(hessian)) / len(hessian), np.finfo(float).tiny)
     factor = cho_factor(hessian + rho * np.eye(len(hessian)), check_finite=False)
-    fixed = weight @ hessian
+    inverse = rho * cho_solve(
+        factor, np.eye(len(hessian)), check_finite=False
+    )  # one product beats two triangular solves
+    fixed = weight - weight @ inverse  # (H + rho I)^-1 H W
     multiplier, current = np.zeros_like(weight), weight
     best, failures = _scored(project(weight, kbits, per_channel), weight, hessian), 0
     for _ in range(iterations):
-        target = cho_solve(factor, (fixed + rho * (current - multiplier)).T, check_finite=False).T
+        target = fixed + (current - multiplier) @ inverse
         found = _scored(project(target + multiplier, kbits, per_channel), weight, hessian)
         current = found.values
         multiplier = multiplier + target - current

@@ -16,6 +16,7 @@ kbits  levels q                        bits of a code  largest weight (zero: alw
 A value half-way between two levels goes to the one farther from zero.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,16 +104,32 @@ def project(
         kbits: number of levels.
         per_channel: one scale for each row instead of one for all.
         scale: start; :func:`initial_scale` if not given.
-        iterations: at most this many; it ends as soon as no level changes.
+        iterations: at most this many; it ends as soon as the scale stays the same.
     """
     scale = initial_scale(weight, kbits, per_channel) if scale is None else scale
-    axis, levels = (1 if per_channel else None), None
+    size, before = np.abs(weight), None
     for _ in range(iterations):
-        before, levels = levels, nearest_levels(_divided(weight, scale), kbits)
-        if before is not None and np.array_equal(before, levels):
+        levels = _reached(size, scale, kbits)
+        if before is not None and np.array_equal(before, scale):
             break
-        scale = _divided((weight * levels).sum(axis, keepdims=True), (levels**2).sum(axis, keepdims=True))
-    return Quantized(levels, scale, float(((weight - scale * levels) ** 2).sum()))
+        before, scale = scale, _divided(_dot(size, levels, per_channel), _dot(levels, levels, per_channel))
+    levels = np.copysign(levels, weight) + 0.0
+    return Quantized(levels, scale, float(np.vdot(weight - scale * levels, weight - scale * levels)))
+
+
+def _reached(size: np.ndarray, scale: np.ndarray, kbits: int) -> np.ndarray:
+    """The level nearest to each ``size`` / ``scale``, both >= 0, ties upwards; 0 where the scale is 0."""
+    positive, limit = magnitudes(kbits), np.where(scale > 0, scale, np.inf)
+    levels = (size >= 0.5 * limit).astype(np.float64)
+    for low, high in itertools.pairwise(positive):
+        levels += (high - low) * (size >= (low + high) / 2 * limit)
+    return levels
+
+
+def _dot(left: np.ndarray, right: np.ndarray, per_channel: bool) -> np.ndarray:
+    """Sum of products over everything (1, 1), or over each row (F, 1)."""
+    rows = np.einsum("fi,fi->f", left, right)
+    return rows[:, None] if per_channel else rows.sum().reshape(1, 1)
 
 
 def _divided(value: np.ndarray, by: np.ndarray) -> np.ndarray:

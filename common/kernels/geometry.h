@@ -33,6 +33,13 @@ struct Geometry {
     rows = h + 2 * pad;
   }
 
+  // Of the convolution that leads from the output gradient to the input gradient; stride 1, square kernel.
+  Geometry transposed() const {
+    const int64_t from[4] = {n, f, oh, ow}, kernel[4] = {c, f, kh, kw};
+    const int32_t stride_pad[2] = {1, static_cast<int32_t>(kh - 1 - pad)};
+    return Geometry(from, kernel, stride_pad, lanes);
+  }
+
   int64_t row_size() const { return stride * segment; }
   int64_t plane_size() const { return rows * row_size(); }
   // Where padded column `column` of a row stands in the phase-split row.
@@ -51,7 +58,10 @@ inline void split_phases(const Geometry& g, const float* image, float* out) {
       if (g.stride == 1) {
         std::copy(from, from + g.w, row + g.pad);
       } else {
-        for (int64_t x = 0; x < g.w; ++x) row[g.column(x + g.pad)] = from[x];
+        for (int64_t phase = 0; phase < std::min(g.stride, g.w); ++phase) {
+          float* to = row + g.column(phase + g.pad);
+          for (int64_t x = phase; x < g.w; x += g.stride) *to++ = from[x];
+        }
       }
     }
 }

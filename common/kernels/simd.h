@@ -23,6 +23,7 @@ template <int LANES>
 struct Vec : VecTypes<LANES> {
   using typename VecTypes<LANES>::Float;
   using typename VecTypes<LANES>::Int;
+  typedef float Quad __attribute__((vector_size(16)));
 
   static Float load(const float* p) {
     Float v;
@@ -36,10 +37,12 @@ struct Vec : VecTypes<LANES> {
     v = v > low ? v : low;
     return v < high ? v : high;
   }
-  static float sum(Float v) {
-    float total = 0;
-    for (int i = 0; i < LANES; ++i) total += v[i];
-    return total;
+  static float sum(Float v) {  // halves are added until four lanes are left
+    Quad quads[LANES / 4];
+    std::memcpy(quads, &v, sizeof v);
+    for (int count = LANES / 8; count > 0; count /= 2)
+      for (int i = 0; i < count; ++i) quads[i] += quads[i + count];
+    return (quads[0][0] + quads[0][2]) + (quads[0][1] + quads[0][3]);
   }
 };
 

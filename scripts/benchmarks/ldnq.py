@@ -34,15 +34,22 @@ def direct_hessian(inputs: np.ndarray) -> np.ndarray:
     return total / (count * height * width)
 
 
-def direct_admm(weight: np.ndarray, hessian: np.ndarray, kbits: int = 3) -> np.ndarray:
-    """ADMM with a linear solve per iteration, rho = mean of the diagonal of H."""
-    from LDNQ.levels import project
+def direct_projection(values: np.ndarray, iterations: int = 10) -> np.ndarray:
+    """Nearest a q, q in {0, 1, -1}: a = <v, q> / <q, q> and q = nearest level of v / a in turns, from a = mean |v|."""
+    scale = np.abs(values).mean()
+    for _ in range(iterations):
+        levels = np.sign(values) * (np.abs(values / scale) >= 0.5)
+        scale = np.sum(values * levels) / np.sum(levels * levels)
+    return scale * levels
 
+
+def direct_admm(weight: np.ndarray, hessian: np.ndarray) -> np.ndarray:
+    """Ternary ADMM with a linear solve per iteration, rho = mean of the diagonal of H."""
     rho, identity = np.trace(hessian) / len(hessian), np.eye(len(hessian))
     values, multiplier = weight.T.copy(), np.zeros_like(weight.T)
     for _ in range(ITERATIONS):
         target = np.linalg.solve(hessian + rho * identity, hessian @ weight.T + rho * (values - multiplier))
-        values = project((target + multiplier).T, kbits).values.T
+        values = direct_projection(target + multiplier)
         multiplier = multiplier + target - values
     return values.T
 

@@ -1,11 +1,12 @@
-// Forward pass of the float adder convolution, see adder_float.h.
-#include "adder_float.h"
+// Forward pass of the float convolutions, see conv_float.h.
+#pragma once
+
+#include "conv_float.h"
 
 namespace lowbit {
-namespace {
 
 // Weights (F, C, KH, KW) -> [F / 4][C KH KW][4], so that a tile reads its weights in order. Missing filters are zero.
-std::vector<float> pack_filters(const Geometry& g, const float* w) {
+inline std::vector<float> pack_filters(const Geometry& g, const float* w) {
   const int64_t taps = g.c * g.kh * g.kw;
   std::vector<float> packed(round_up(g.f, kFilters) * taps, 0.f);
   for (int64_t f = 0; f < g.f; ++f)
@@ -14,7 +15,7 @@ std::vector<float> pack_filters(const Geometry& g, const float* w) {
   return packed;
 }
 
-template <int LANES>
+template <template <int> class Op, int LANES>
 void forward_tile(const float* const* x, const std::vector<int64_t>& offsets, const float* w,
                   typename Vec<LANES>::Float (&sums)[kFilters][kVectors]) {
   using V = Vec<LANES>;
@@ -23,13 +24,13 @@ void forward_tile(const float* const* x, const std::vector<int64_t>& offsets, co
     typename V::Float v[kVectors];
     for (int j = 0; j < kVectors; ++j) v[j] = V::load(x[j] + offset);
     for (int f = 0; f < kFilters; ++f)
-      for (int j = 0; j < kVectors; ++j) acc[f][j] += V::abs(v[j] - w[f]);
+      for (int j = 0; j < kVectors; ++j) Op<LANES>::forward(acc[f][j], v[j], w[f]);
     w += kFilters;
   }
   std::memcpy(sums, acc, sizeof acc);
 }
 
-template <int LANES>
+template <template <int> class Op, int LANES>
 void forward_image(const Geometry& g, const float* image, const std::vector<int64_t>& offsets,
                    const std::vector<float>& packed, float* y) {
   using V = Vec<LANES>;
@@ -42,17 +43,17 @@ void forward_image(const Geometry& g, const float* image, const std::vector<int6
         x[j] = image + v / per_row * g.stride * g.row_size() + v % per_row * LANES;
       }
       typename V::Float sums[kFilters][kVectors];
-      forward_tile<LANES>(x, offsets, packed.data() + f0 * int64_t(offsets.size()), sums);
+      forward_tile<Op, LANES>(x, offsets, packed.data() + f0 * int64_t(offsets.size()), sums);
       for (int64_t f = f0; f < std::min(f0 + kFilters, g.f); ++f)
         for (int64_t v = v0; v < std::min(v0 + kVectors, vectors); ++v) {
           const int64_t ox = v % per_row * LANES;
-          const auto negated = -sums[f - f0][v - v0];
-          std::memcpy(y + (f * g.oh + v / per_row) * g.ow + ox, &negated, std::min<int64_t>(LANES, g.ow - ox) * 4);
+          std::memcpy(y + (f * g.oh + v / per_row) * g.ow + ox, &sums[f - f0][v - v0],
+                      std::min<int64_t>(LANES, g.ow - ox) * 4);
         }
     }
 }
 
-template <int LANES>
+template <template <int> class Op, int LANES>
 void forward(const Geometry& g, const float* x, const float* w, float* y) {
   const auto packed = pack_filters(g, w);
   const auto offsets = tap_offsets(g);
@@ -60,19 +61,9 @@ void forward(const Geometry& g, const float* x, const float* w, float* y) {
     std::vector<float> image(g.c * g.plane_size() + LANES, 0.f);
     return [&, image](int64_t n) mutable {
       split_phases(g, x + n * g.c * g.h * g.w, image.data());
-      forward_image<LANES>(g, image.data(), offsets, packed, y + n * g.f * g.oh * g.ow);
+      forward_image<Op, LANES>(g, image.data(), offsets, packed, y + n * g.f * g.oh * g.ow);
     };
   });
 }
 
-}  // namespace
 }  // namespace lowbit
-
-// Inputs x, w, int32 [stride, padding]; output y.
-extern "C" int AdderForward(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
-  using namespace lowbit;
-  by_width(
-      shapes, 2, p, [&](const Geometry& g) { forward<8>(g, in(p, 0), in(p, 1), out(p, 3)); },
-      [&](const Geometry& g) { forward<16>(g, in(p, 0), in(p, 1), out(p, 3)); });
-  return 0;
-}

@@ -1,8 +1,9 @@
-// Gradient of the float adder convolution for its input, see adder_float.h.
-#include "adder_float.h"
+// Gradient of the float convolutions for their input, see conv_float.h.
+#pragma once
+
+#include "conv_float.h"
 
 namespace lowbit {
-namespace {
 
 // The output gradient of one image with a border of zeros, [F][OH + 2 top][left + columns]: every tap of every input
 // position can then read it without a test.
@@ -22,17 +23,16 @@ struct PaddedGradient {
   }
 };
 
-// Gradient of four channels at two vectors of input positions, summed over filters and the taps of one phase.
-template <int LANES>
+// Gradient of four channels at some vectors of input positions, summed over filters and the taps of one phase.
+template <template <int> class Op, int LANES>
 struct InputTile {
   using V = Vec<LANES>;
-  static constexpr int kPositions = 2;
+  static constexpr int kPositions = Op<LANES>::kPositions;
   typename V::Float x[kFilters][kPositions], sums[kFilters][kPositions];
 
   // `w`: [taps][F][C]; `offsets`: one per tap, into the padded gradient of one filter.
   void run(const float* const* gy, const std::vector<int64_t>& offsets, const std::vector<const float*>& w,
            int64_t filters, int64_t filter_size, int64_t channels) {
-    const auto one = V::broadcast(1.f);
     typename V::Float acc[kFilters][kPositions] = {};
     for (size_t t = 0; t < offsets.size(); ++t)
       for (int64_t f = 0; f < filters; ++f) {
@@ -40,14 +40,14 @@ struct InputTile {
         for (int j = 0; j < kPositions; ++j) grad[j] = V::load(gy[j] + offsets[t] + f * filter_size);
         const float* weights = w[t] + f * channels;
         for (int c = 0; c < kFilters; ++c)
-          for (int j = 0; j < kPositions; ++j) acc[c][j] += V::clip(weights[c] - x[c][j], -one, one) * grad[j];
+          for (int j = 0; j < kPositions; ++j) Op<LANES>::input_gradient(acc[c][j], weights[c], x[c][j], grad[j]);
       }
     std::memcpy(sums, acc, sizeof acc);
   }
 };
 
 // Weights (F, C, KH, KW) -> [KH KW][F][C rounded up to a tile].
-std::vector<float> pack_taps(const Geometry& g, const float* w) {
+inline std::vector<float> pack_taps(const Geometry& g, const float* w) {
   const int64_t channels = round_up(g.c, kFilters), taps = g.kh * g.kw;
   std::vector<float> packed(taps * g.f * channels, 0.f);
   for (int64_t f = 0; f < g.f; ++f)
@@ -56,10 +56,10 @@ std::vector<float> pack_taps(const Geometry& g, const float* w) {
   return packed;
 }
 
-template <int LANES>
+template <template <int> class Op, int LANES>
 void grad_input_phase(const Geometry& g, const float* image, const PaddedGradient& gy, const std::vector<float>& packed,
                       int64_t phase_y, int64_t phase_x, float* gx) {
-  using Tile = InputTile<LANES>;
+  using Tile = InputTile<Op, LANES>;
   const int64_t channels = round_up(g.c, kFilters);
   std::vector<int64_t> offsets;
   std::vector<const float*> weights;
@@ -78,7 +78,7 @@ void grad_input_phase(const Geometry& g, const float* image, const PaddedGradien
       for (int j = 0; j < Tile::kPositions; ++j) {
         const int64_t v = std::min(v0 + j, vectors - 1), row = v / per_row, column = v % per_row * LANES;
         grads[j] = gy.values.data() + row * gy.columns + column;
-        for (int c = 0; c < kFilters; ++c)
+        for (int c = 0; Op<LANES>::kReadsInput && c < kFilters; ++c)
           tile.x[c][j] = Vec<LANES>::load(image + std::min(c0 + c, g.c - 1) * g.plane_size() +
                                           (row * g.stride + phase_y) * g.row_size() + phase_x * g.segment + column);
       }
@@ -97,30 +97,20 @@ void grad_input_phase(const Geometry& g, const float* image, const PaddedGradien
     }
 }
 
-template <int LANES>
+template <template <int> class Op, int LANES>
 void grad_input(const Geometry& g, const float* x, const float* w, const float* gy, float* gx) {
   const auto packed = pack_taps(g, w);
   parallel_for(g.n, [&] {
     // One spare segment: the last vector of a phase may read past it.
     std::vector<float> image(g.c * g.plane_size() + g.segment + LANES, 0.f);
     return [&, image, grad = PaddedGradient(g)](int64_t n) mutable {
-      split_phases(g, x + n * g.c * g.h * g.w, image.data());
+      if (Op<LANES>::kReadsInput) split_phases(g, x + n * g.c * g.h * g.w, image.data());
       grad.fill(g, gy + n * g.f * g.oh * g.ow);
       for (int64_t py = 0; py < g.stride; ++py)
         for (int64_t px = 0; px < g.stride; ++px)
-          grad_input_phase<LANES>(g, image.data(), grad, packed, py, px, gx + n * g.c * g.h * g.w);
+          grad_input_phase<Op, LANES>(g, image.data(), grad, packed, py, px, gx + n * g.c * g.h * g.w);
     };
   });
 }
 
-}  // namespace
 }  // namespace lowbit
-
-// Inputs x, w, gy, int32 [stride, padding]; output gx.
-extern "C" int AdderGradInput(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
-  using namespace lowbit;
-  by_width(
-      shapes, 3, p, [&](const Geometry& g) { grad_input<8>(g, in(p, 0), in(p, 1), in(p, 2), out(p, 4)); },
-      [&](const Geometry& g) { grad_input<16>(g, in(p, 0), in(p, 1), in(p, 2), out(p, 4)); });
-  return 0;
-}

@@ -1,0 +1,74 @@
+// Float convolutions of any kind and their gradients: what a tap of input x, weight w and gradient gy adds is an
+// Operation, the walk over images, filters and taps is written once.
+//
+//   y [n,f,i,j]   = sum_{c,u,v} forward(x[n,c,i s+u,j s+v], w[f,c,u,v])
+//   gx[n,c,p,q]   = sum_{f,u,v} input_gradient(w[f,c,u,v], x[n,c,p,q]) gy[n,f,(p-u)/s,(q-v)/s]
+//   gw[f,c,u,v]   = sum_{n,i,j} (x[n,c,i s+u,j s+v] - Operation::kWeightTerm w[f,c,u,v]) gy[n,f,i,j]
+//
+// x is zero outside the image. Work is split into items whose results do not depend on the number of threads, so
+// training is reproducible bit for bit. The operations:
+//
+//             forward    input_gradient     kWeightTerm
+//   Product   x w        w                  0            the convolution of deep learning
+//   Distance  -|x - w|   clip(w - x, -1, 1) 1            adder convolution (Chen et al., CVPR 2020, eq. 1, 5 and 6)
+#pragma once
+
+#include <vector>
+
+#include "geometry.h"
+#include "parallel.h"
+#include "simd.h"
+
+namespace lowbit {
+
+constexpr int kFilters = 4;  // filters (or channels) per register tile
+constexpr int kVectors = 4;  // pixel vectors per register tile
+
+template <int LANES>
+struct Product {
+  using Vector = typename Vec<LANES>::Float;
+  static constexpr int kPositions = 4;  // vectors of input positions per tile of the input gradient
+  static constexpr bool kReadsInput = false;
+  static constexpr float kWeightTerm = 0;
+  static void forward(Vector& sum, Vector x, float w) { sum += x * w; }
+  static void input_gradient(Vector& sum, float w, Vector, Vector grad) { sum += w * grad; }
+};
+
+template <int LANES>
+struct Distance {
+  using Vector = typename Vec<LANES>::Float;
+  static constexpr int kPositions = 2;
+  static constexpr bool kReadsInput = true;
+  static constexpr float kWeightTerm = 1;
+  static void forward(Vector& sum, Vector x, float w) { sum -= Vec<LANES>::abs(x - w); }
+  static void input_gradient(Vector& sum, float w, Vector x, Vector grad) {
+    const auto one = Vec<LANES>::broadcast(1.f);
+    sum += Vec<LANES>::clip(w - x, -one, one) * grad;
+  }
+};
+
+// Offsets of all C KH KW taps in the phase-split image.
+inline std::vector<int64_t> tap_offsets(const Geometry& g) {
+  std::vector<int64_t> offsets;
+  for (int64_t c = 0; c < g.c; ++c)
+    for (int64_t ky = 0; ky < g.kh; ++ky)
+      for (int64_t kx = 0; kx < g.kw; ++kx) offsets.push_back(c * g.plane_size() + g.tap(ky, kx));
+  return offsets;
+}
+
+// Narrow outputs take narrow vectors: with 16 lanes half of each would be wasted on a row of 8.
+template <class Narrow, class Wide>
+inline void by_width(int64_t** shapes, int stride_pad_index, void** params, Narrow narrow, Wide wide) {
+  const auto* stride_pad = static_cast<const int32_t*>(params[stride_pad_index]);
+  const Geometry g(shapes[0], shapes[1], stride_pad, 16);
+  if (g.ow > 8) {
+    wide(g);
+  } else {
+    narrow(Geometry(shapes[0], shapes[1], stride_pad, 8));
+  }
+}
+
+inline const float* in(void** params, int i) { return static_cast<const float*>(params[i]); }
+inline float* out(void** params, int i) { return static_cast<float*>(params[i]); }
+
+}  // namespace lowbit
