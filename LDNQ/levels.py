@@ -121,7 +121,7 @@ def _reached(size: np.ndarray, scale: np.ndarray, kbits: int) -> np.ndarray:
     """The level nearest to each ``size`` / ``scale``, both >= 0, ties upwards; 0 where the scale is 0."""
     positive, limit = magnitudes(kbits), np.where(scale > 0, scale, np.inf)
     levels = (size >= 0.5 * limit).astype(np.float64)
-    for low, high in itertools.pairwise(positive):
+    for low, high in itertools.pairwise(positive[1:]):
         levels += (high - low) * (size >= (low + high) / 2 * limit)
     return levels
 

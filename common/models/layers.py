@@ -6,13 +6,39 @@ from dataclasses import dataclass
 from mindspore import nn
 from mindspore.common.initializer import HeNormal
 
+from common.kernels.conv import float_conv2d
+from common.kernels.custom import use_native
 
-def conv2d(channels: int, filters: int, kernel: int, stride: int = 1, padding: int = 0) -> nn.Conv2d:
-    """A convolution without bias, He-initialised by fan-out."""
-    init = HeNormal(mode="fan_out", nonlinearity="relu")
-    return nn.Conv2d(
-        channels, filters, kernel, stride, pad_mode="pad", padding=padding, has_bias=False, weight_init=init
-    )
+
+class NativeConv2d(nn.Conv2d):
+    """``nn.Conv2d`` with its parameters, computed by the kernel of :func:`common.kernels.conv.float_conv2d`.
+
+    (N, C, H, W) to (N, F, OH, OW), zeros as padding.
+
+    Args:
+        channels: C.
+        filters: F.
+        kernel: side of the square kernel.
+        stride: in both directions.
+        padding: zeros on each side.
+        options: ``has_bias`` and initialisers as ``nn.Conv2d`` takes them.
+    """
+
+    def __init__(self, channels, filters, kernel, stride=1, padding=0, **options):
+        super().__init__(channels, filters, kernel, stride, pad_mode="pad", padding=padding, **options)
+        self.kernel_conv = float_conv2d(stride, padding, native=True)
+
+    def construct(self, x):
+        y = self.kernel_conv(x, self.weight)
+        return y + self.bias.reshape(1, -1, 1, 1) if self.has_bias else y
+
+
+def conv2d(channels: int, filters: int, kernel: int, stride: int = 1, padding: int = 0, has_bias: bool = False):
+    """A convolution, He-initialised by fan-out: our own kernel on CPU where it can be had, else MindSpore's."""
+    options = {"has_bias": has_bias, "weight_init": HeNormal(mode="fan_out", nonlinearity="relu")}
+    if use_native(None):
+        return NativeConv2d(channels, filters, kernel, stride, padding, **options)
+    return nn.Conv2d(channels, filters, kernel, stride, pad_mode="pad", padding=padding, **options)
 
 
 @dataclass(frozen=True)
