@@ -1,11 +1,11 @@
-"""The images LDNQ works on, the preprocessing of each data set, and the options that choose them."""
+"""The images LDNQ works on and the options that choose them."""
 
 from argparse import Namespace
 
 from common import config
-from common.data import ImageSource, Preprocessing, open_dataset
+from common.data import ImageSource, open_dataset
 from common.errors import DataError
-from LDNQ.network import MODELS, PREPROCESSING
+from LDNQ.network import MODEL_NAMES
 
 
 def add_options(parser: config.OptionParser) -> None:
@@ -14,7 +14,7 @@ def add_options(parser: config.OptionParser) -> None:
     parser.settable()["dataset"].type = _dataset_name
     group = parser.add_argument_group("network and data of LDNQ")
     group.add_argument(
-        "--model_name", choices=list(MODELS), default="ResNet20", help="where the file does not record it"
+        "--model_name", choices=MODEL_NAMES, default="ResNet20", help="where the file does not record it"
     )
     group.add_argument("--wnids", type=config.path, metavar="FILE", help="imagenet: class folders in label order")
 
@@ -22,12 +22,6 @@ def add_options(parser: config.OptionParser) -> None:
 def _dataset_name(text: str) -> str:
     """``CIFAR10``, ``CIFAR-10`` and ``ImageNet`` as ``cifar10`` and ``imagenet``."""
     return text.lower().replace("-", "")
-
-
-def preprocessing_of(dataset: str, metadata: dict) -> Preprocessing:
-    """The preprocessing that the checkpoint records, else that of the data set."""
-    recorded = metadata.get("preprocessing")
-    return Preprocessing.from_dict(recorded) if recorded else PREPROCESSING[dataset]
 
 
 def open_split(args: Namespace, split: str) -> ImageSource:

@@ -6,10 +6,10 @@ from common import config, context, cost, report
 from common.data import batches, eval_dataset
 from common.errors import entry_point
 from common.evaluation import evaluate
+from common.models.registry import model, preprocessing_of
 from LDNQ import storage
-from LDNQ.dataset import add_options, open_split, preprocessing_of
+from LDNQ.dataset import add_options, open_split
 from LDNQ.levels import code_bits
-from LDNQ.network import model
 
 
 def make_parser() -> config.OptionParser:

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common import report
-from common.errors import ConfigError
+from common import figure, report
 
 COLUMNS = {
     "layer": "layer",
@@ -39,21 +38,11 @@ def write(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _plot(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")  # there may be no display
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(2, 1, figsize=(max(6, 0.35 * len(records)), 6), sharex=True, layout="constrained")
-    places = range(len(records))
+    picture = figure.new(max(6, 0.35 * len(records)), 6)
+    axes, places = picture.subplots(2, 1, sharex=True), range(len(records))
     axes[0].bar(places, [100 * record["error"] for record in records], color="tab:red")
     axes[0].set_ylabel("error of the output, %")
     axes[1].bar(places, [record["sqnr_db"] for record in records], color="tab:blue")
     axes[1].set_ylabel("SQNR, dB")
     axes[1].set_xticks(places, [record["layer"] for record in records], rotation=90)
-    try:
-        figure.savefig(path, dpi=120)
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}; give another --output_dir") from None
-    finally:
-        pyplot.close(figure)
+    figure.save(picture, path)

@@ -1,63 +1,12 @@
-"""The networks LDNQ works on, and the layers of a network that it quantizes."""
-
-from collections.abc import Callable
-from dataclasses import dataclass
+"""The layers of a network that LDNQ quantizes, and how they read their inputs."""
 
 from mindspore import nn
 
-from common.data import CIFAR10_IMAGENET_STATS, DIGITS, IMAGENET, Preprocessing
 from common.errors import ConfigError
-from common.models.resnet_cifar import ResNetCifar, published_name
-from common.models.resnet_imagenet import ResNetImageNet
+from common.models.registry import MODELS
 from LDNQ.hessian import Geometry
 
-
-@dataclass(frozen=True)
-class Model:
-    """A network by the name of ``--model_name``.
-
-    Attributes:
-        build: number of classes to float network.
-        published_name: our name of a parameter of published PyTorch state files.
-        datasets: data sets whose images it takes.
-    """
-
-    build: Callable[[int], nn.Cell]
-    published_name: Callable[[str], str]
-    datasets: tuple[str, ...]
-
-
-def _cifar(depth: int) -> Model:
-    return Model(lambda classes: ResNetCifar(depth, classes), published_name, ("digits", "cifar10"))
-
-
-def _imagenet(depth: int) -> Model:
-    return Model(lambda classes: ResNetImageNet(depth, classes), str, ("imagenet",))
-
-
-MODELS = {f"ResNet{depth}": _cifar(depth) for depth in (20, 32, 56)}
-MODELS |= {f"ResNet{depth}-ImageNet": _imagenet(depth) for depth in (18, 34, 50)}
-
-# cifar10: what the published ResNets for CIFAR-10 were trained with.
-PREPROCESSING: dict[str, Preprocessing] = {
-    "digits": DIGITS,
-    "cifar10": CIFAR10_IMAGENET_STATS,
-    "imagenet": IMAGENET,
-}
-
-
-def model(name: str, dataset: str | None = None) -> Model:
-    """The model of a name; with ``dataset``, only if it takes that data set's images.
-
-    Raises:
-        ConfigError: an unknown name, or another kind of images.
-    """
-    if name not in MODELS:
-        raise ConfigError(f"model_name: expected one of {', '.join(MODELS)}, found {name!r}")
-    found = MODELS[name]
-    if dataset is not None and dataset not in found.datasets:
-        raise ConfigError(f"{name} takes {' or '.join(found.datasets)}, found dataset {dataset}; change one of them")
-    return found
+MODEL_NAMES = tuple(name for name in MODELS if name.startswith("ResNet"))
 
 
 def weighted_layers(network: nn.Cell) -> dict[str, nn.Cell]:

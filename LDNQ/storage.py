@@ -9,8 +9,10 @@ from mindspore import Tensor, nn
 
 from common import checkpoint
 from common.errors import CheckpointError, ConfigError
+from common.models.pretrained import from_published
+from common.models.registry import model
 from LDNQ.levels import LEVEL_COUNTS, code_bits, signed_levels, to_codes
-from LDNQ.network import MODELS, model, weighted_layers
+from LDNQ.network import MODEL_NAMES, weighted_layers
 
 METHOD = "LDNQ"
 
@@ -71,12 +73,12 @@ def load(path: str | Path, model_name: str = "ResNet20", num_classes: int | None
     if found.metadata:
         checkpoint.require_metadata(found, method=METHOD, **({"num_classes": num_classes} if num_classes else {}))
         metadata, tensors = dict(found.metadata), found.tensors
-        if metadata.get("network") not in MODELS:
-            raise CheckpointError(f"{path}: expected a network of {', '.join(MODELS)}, found {metadata.get('network')}")
+        if metadata.get("network") not in MODEL_NAMES:
+            names, network = ", ".join(MODEL_NAMES), metadata.get("network")
+            raise CheckpointError(f"{path}: expected a network of {names}, found {network}")
     else:
-        tensors = {model(model_name).published_name(name): value for name, value in found.tensors.items()}
-        metadata = {"method": METHOD, "kind": "float", "network": model_name}
-        metadata["num_classes"] = num_classes or _classes(tensors)
+        tensors, metadata = from_published(found, model_name)
+        metadata = {"method": METHOD, **metadata, "num_classes": num_classes or metadata["num_classes"]}
     layers, tensors = _separated(tensors, metadata, path)
     network = model(metadata["network"]).build(metadata["num_classes"])
     _fill(network, layers, tensors, path)
@@ -97,11 +99,6 @@ def load_float(path: str | Path, model_name: str) -> StoredNetwork:
     if stored.metadata["network"] != model_name:
         raise CheckpointError(f"{path}: expected {model_name}, found {stored.metadata['network']}; change --model_name")
     return stored
-
-
-def _classes(tensors: dict[str, np.ndarray]) -> int:
-    bias = tensors.get("head.fc.bias", tensors.get("fc.bias", np.zeros(10)))
-    return len(np.atleast_1d(bias))
 
 
 def _separated(
@@ -181,8 +178,11 @@ def embedded(dataset: str, kind: str = "quantized") -> Path:
     Raises:
         ConfigError: there is none.
     """
-    name = {"quantized": f"ternary_resnet20_{dataset}.ckpt", "float": f"resnet20_{dataset}.ckpt"}[kind]
-    path = Path(__file__).parent / "checkpoints" / name
+    folder = Path(__file__).parent
+    path = {
+        "quantized": folder / "checkpoints" / f"ternary_resnet20_{dataset}.ckpt",
+        "float": folder.parent / "common" / "checkpoints" / f"resnet20_{dataset}.ckpt",
+    }[kind]
     if not path.exists():
         raise ConfigError(f"checkpoint_path: no {kind} checkpoint is shipped for {dataset}; give the path of one")
     return path

@@ -9,10 +9,10 @@ from common import checkpoint, config, context
 from common.data import batches, eval_dataset
 from common.errors import entry_point
 from common.evaluation import Metrics, evaluate
+from common.models.registry import model, preprocessing_of
 from common.training import Recipe, Schedule, Trainer
 from LDNQ import storage
-from LDNQ.dataset import add_options, open_split, preprocessing_of
-from LDNQ.network import model
+from LDNQ.dataset import add_options, open_split
 
 
 def make_parser() -> config.OptionParser:

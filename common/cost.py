@@ -48,20 +48,22 @@ def trace(
     image_shape: tuple[int, int, int],
     adders: Iterable[str] = (),
     bits: Mapping[str, tuple[float, float]] | None = None,
+    products: Iterable[str] = (),
 ) -> list[LayerCost]:
     """The layers of a network in the order they run, found by running one blank image.
 
     Args:
-        network: of ``nn.Conv2d``, ``nn.Dense`` and the named adder layers; each has a ``weight`` of shape (F, ...).
+        network: of ``nn.Conv2d``, ``nn.Dense`` and the named layers; each has a ``weight`` of shape (F, ...).
         image_shape: (3, H, W).
         adders: names of adder layers.
         bits: name to (weight bits, activation bits); float where a layer is not named.
+        products: names of a method's own convolutions and linear layers.
 
     Raises:
         KeyError: a name that is no layer of the network.
     """
-    adders, bits, found = set(adders), bits or {}, []
-    if unknown := (adders | set(bits)) - {name for name, _ in network.cells_and_names()}:
+    adders, products, bits, found = set(adders), set(products), bits or {}, []
+    if unknown := (adders | products | set(bits)) - {name for name, _ in network.cells_and_names()}:
         raise KeyError(f"no such layers: {', '.join(sorted(unknown))}")
 
     def hook(name: str, kind: str):
@@ -76,7 +78,7 @@ def trace(
         handles = [
             cell.register_forward_hook(hook(name, "adder" if name in adders else "mac"))
             for name, cell in network.cells_and_names()
-            if name in adders or isinstance(cell, nn.Conv2d | nn.Dense)
+            if name in adders | products or isinstance(cell, nn.Conv2d | nn.Dense)
         ]
         try:
             network.set_train(False)

@@ -1,7 +1,7 @@
 """The training engine of all methods: epochs, checkpoints after each, and a resume that continues bit for bit.
 
 A run lives in a folder: ``last.ckpt`` (network, optimizer, history), ``best.ckpt`` (network with the best test
-accuracy) and ``metrics.jsonl`` (one line per epoch). Order and augmentation of the images depend only
+accuracy), ``metrics.jsonl`` (one line per epoch) and ``curves.png``. Order and augmentation of the images depend only
 on seed and epoch, so a run that was killed at any point repeats its unfinished epoch and ends with the parameters of
 an uninterrupted one.
 """
@@ -9,15 +9,15 @@ an uninterrupted one.
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mindspore import Parameter, Tensor, nn, ops
+from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
-from common import checkpoint
+from common import checkpoint, curves
 from common.atomic_file import write_text
 from common.data import ImageSource, Preprocessing, batches, train_dataset
 from common.errors import CheckpointError, ConfigError, DataError
@@ -55,14 +55,43 @@ class Recipe:
     seed: int = 0
 
 
+class Observer(nn.Cell):
+    """What a method watches while a network trains: gradients of parameters that are not trained, and epochs.
+
+    ``construct(gradients)`` takes the gradients of ``parameters`` in each step, and is part of the compiled step. All
+    state must live in parameters of the network, so that it is saved and restored with it.
+
+    Args:
+        parameters: trainable ones of the network, kept from the optimizer.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter]):
+        super().__init__(auto_prefix=False)  # the network's parameters keep their names
+        self.parameters = ParameterTuple(parameters)
+
+    def after_epoch(self, epoch: int) -> dict[str, Any]:
+        """Called after each epoch, numbered from 0, before its test; what it returns goes into the metrics."""
+        return {}
+
+
 class TrainStep(nn.Cell):
     """Loss, gradients and one step of the optimizer: images (B, 3, H, W), labels (B,) to loss and logits."""
 
-    def __init__(self, network: nn.Cell, optimizer: nn.Optimizer, label_smoothing: float, clip_norm: float | None):
+    def __init__(
+        self,
+        network: nn.Cell,
+        optimizer: nn.Optimizer,
+        label_smoothing: float,
+        clip_norm: float | None,
+        observer: Observer | None = None,
+    ):
         super().__init__()
-        self.network, self.optimizer, self.clip_norm = network, optimizer, clip_norm
+        self.network, self.optimizer, self.clip_norm, self.observer = network, optimizer, clip_norm, observer
         self.loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
-        self.value_and_grad = ops.value_and_grad(self._forward, None, optimizer.parameters, has_aux=True)
+        self.trained = len(optimizer.parameters)
+        watched = list(observer.parameters) if observer else []
+        weights = ParameterTuple([*optimizer.parameters, *watched])
+        self.value_and_grad = ops.value_and_grad(self._forward, None, weights, has_aux=True)
 
     def _forward(self, images, labels):
         logits = self.network(images)
@@ -70,6 +99,9 @@ class TrainStep(nn.Cell):
 
     def construct(self, images, labels):
         (loss, logits), gradients = self.value_and_grad(images, labels)
+        if self.observer is not None:
+            self.observer(gradients[self.trained :])
+            gradients = gradients[: self.trained]
         if self.clip_norm is not None:
             gradients = ops.clip_by_global_norm(gradients, self.clip_norm)
         self.optimizer(gradients)
@@ -103,6 +135,7 @@ class Trainer:
         folder: of the run; made if absent.
         metadata: what identifies the network, stored in its checkpoints.
         test: returns the test metrics of the network; None skips the test.
+        observer: of gradients and epochs.
 
     Raises:
         DataError: fewer images than one batch.
@@ -117,16 +150,19 @@ class Trainer:
         folder: Path,
         metadata: dict[str, Any],
         test: Callable[[nn.Cell], Metrics] | None = None,
+        observer: Observer | None = None,
     ):
         self.steps = len(source) // recipe.batch_size
         if not self.steps:
             raise DataError(f"{len(source)} training images do not fill a batch of {recipe.batch_size}: lower it")
         self.network, self.source, self.preprocessing = network, source, preprocessing
-        self.recipe, self.folder, self.test = recipe, Path(folder), test
+        self.recipe, self.folder, self.test, self.observer = recipe, Path(folder), test, observer
         self.metadata = {**metadata, "preprocessing": preprocessing.to_dict()}
         self.history: list[dict[str, Any]] = []
-        optimizer = make_optimizer(network.trainable_params(), recipe, self.steps)
-        self.step = TrainStep(network, optimizer, recipe.label_smoothing, recipe.clip_norm)
+        watched = {id(p) for p in observer.parameters} if observer else set()
+        trained = [p for p in network.trainable_params() if id(p) not in watched]
+        optimizer = make_optimizer(trained, recipe, self.steps)
+        self.step = TrainStep(network, optimizer, recipe.label_smoothing, recipe.clip_norm, observer)
 
     def run(self, resume: bool = True) -> list[dict[str, Any]]:
         """Train to the last epoch and return one record of metrics per epoch.
@@ -173,6 +209,8 @@ class Trainer:
                 progress.update(count, loss=loss_sum / seen, acc=correct / seen)
         record = {"epoch": epoch + 1, "loss": loss_sum / seen, "acc": correct / seen}
         record["seconds"] = round(time.perf_counter() - start, 2)
+        if self.observer is not None:
+            record |= self.observer.after_epoch(epoch)
         if self.test is not None:
             record |= {f"test_{key}": value for key, value in self.test(self.network).result().items()}
         self.history.append(record)
@@ -202,6 +240,8 @@ class Trainer:
 
     def _report(self) -> None:
         write_text(self.folder / "metrics.jsonl", "".join(json.dumps(r) + "\n" for r in self.history))
+        if self.history:
+            curves.plot(self.history, self.folder / "curves.png")
 
     def _load(self) -> None:
         found = checkpoint.load(self.last)

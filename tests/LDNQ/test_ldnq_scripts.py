@@ -156,7 +156,7 @@ def test_a_float_network_is_trained_and_trained_further_as_documented(capsys, tm
 def test_the_whole_method_on_imagenet_images(capsys, tmp_path, shared):
     from mindspore import set_seed
 
-    from LDNQ.network import model
+    from common.models.registry import model
 
     set_seed(0)
     network = model("ResNet18-ImageNet").build(1000)

@@ -1,0 +1,1 @@
+"""DAMBQ: distribution-aware adaptive multi-bit quantization."""

@@ -1,0 +1,257 @@
+r"""Loss-aware allocation of bits: the groups whose quantization changes the loss least lose bits first.
+
+The sensitivity of a group g (a channel, or a layer's channels together) of weights or activations is the first-order
+Taylor term of the loss, absolute value per batch, summed over the batches since the last allocation:
+
+    E_g = sum_batches | sum_{v in g} (v - v_q) dL/dv_q | / N_g,     N_g = number of values in g
+
+An allocation takes away one bit from each of the ``share`` of the groups with the lowest E, among those that still
+have bits, until the average is at or below the target. Averages are weighted by what a group costs: its number of
+weights, or its number of activations of one image. Weights and activations are allocated apart.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mindspore import ParameterTuple, Tensor, nn, ops
+
+from common import figure
+from common.errors import ConfigError
+from common.observation import input_hooks
+from common.training import Observer
+from DAMBQ.network import multi_bit_layers
+from DAMBQ.quant import Allocated
+from DAMBQ.tables import MAX_BITS
+
+GRANULARITIES = ("channel", "layer", "network")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Where the average bits shall go, and how fast.
+
+    Attributes:
+        weights: target of the average bits of weights, 0 to 4.
+        activations: the same of activations.
+        granularity: what has bits of its own: every ``channel``, every ``layer``, or only the whole ``network``.
+        shares: of the groups that lose a bit in the first and in the last epoch of ``duration``, linear between.
+        duration: first epoch with an allocation, and the epoch from which the share stays at its end.
+
+    Raises:
+        ConfigError: a value outside its range.
+    """
+
+    weights: float
+    activations: float
+    granularity: str = "channel"
+    shares: tuple[float, float] = (0.01, 0.3)
+    duration: tuple[int, int] = (0, 150)
+
+    def __post_init__(self):
+        for name, target in (("wgt_target", self.weights), ("act_target", self.activations)):
+            if not 0 <= target <= MAX_BITS:
+                raise ConfigError(f"{name}: expected an average of 0 to {MAX_BITS} bits, found {target}")
+        if self.granularity not in GRANULARITIES:
+            raise ConfigError(f"granularity: expected one of {', '.join(GRANULARITIES)}, found {self.granularity!r}")
+        if not all(0 < share <= 1 for share in self.shares):
+            raise ConfigError(f"shares: expected two above 0 and at most 1, found {self.shares}")
+        if not 0 <= self.duration[0] <= self.duration[1]:
+            raise ConfigError(f"duration: expected two epochs, the first not after the second, found {self.duration}")
+
+    def share(self, epoch: int) -> float:
+        """Share of the groups that lose a bit after an epoch, numbered from 0; 0 before the first."""
+        first, last = self.duration
+        if epoch < first:
+            return 0.0
+        progress = min(1.0, (epoch - first) / max(1, last - first))
+        return self.shares[0] + progress * (self.shares[1] - self.shares[0])
+
+
+def average(bits: np.ndarray, cost: np.ndarray) -> float:
+    """Mean of ``bits`` (G,) weighted by ``cost`` (G,)."""
+    return float(np.dot(bits, cost) / cost.sum())
+
+
+def lower(bits: np.ndarray, sensitivity: np.ndarray, cost: np.ndarray, target: float, share: float) -> np.ndarray:
+    """Bits after one allocation.
+
+    Args:
+        bits: (G,) integers.
+        sensitivity: (G,), lowest first to lose a bit; ties in their order.
+        cost: (G,) > 0.
+        target: average at or below which nothing more is taken.
+        share: of all G groups that lose a bit at most, rounded up.
+
+    Returns:
+        A new (G,) array; its average is above the target only if ``share`` did not suffice.
+    """
+    found = bits.copy()
+    total, spent = cost.sum(), float(np.dot(bits, cost))
+    candidates = [group for group in np.argsort(sensitivity, kind="stable") if bits[group] > 0]
+    for group in candidates[: int(np.ceil(share * len(bits)))]:
+        if spent <= target * total:
+            break
+        found[group] -= 1
+        spent -= cost[group]
+    return found
+
+
+@dataclass(eq=False)
+class _Member:
+    """One quantizer, the values in one of its channels (which are its cost too), and its layer."""
+
+    quantizer: Allocated
+    cost: int
+    layer: str
+
+
+def _members(network: nn.Cell, image_size: int) -> dict[str, list[_Member]]:
+    """The quantizers of weights and of activations."""
+    layers, values = multi_bit_layers(network), input_values(network, image_size)
+    return {
+        "weights": [_Member(cell.quantize_weight, cell.weight[0].size, name) for name, cell in layers.items()],
+        "activations": [_Member(cell.quantize_input, values[name], name) for name, cell in layers.items()],
+    }
+
+
+def _costs(members: Sequence[_Member]) -> np.ndarray:
+    return np.concatenate([np.full(len(member.quantizer.bits), member.cost, float) for member in members])
+
+
+def average_bits(network: nn.Cell, image_size: int) -> dict[str, float]:
+    """Average bits of ``weights`` and ``activations`` of the multi-bit layers, by the numbers of both."""
+    return {
+        kind: average(np.concatenate([member.quantizer.bits.asnumpy() for member in members]), _costs(members))
+        for kind, members in _members(network, image_size).items()
+    }
+
+
+class Sensitivities(Observer):
+    """Adds up |sum (v - v_q) dL/dv_q| of every channel, or layer, in each training step."""
+
+    def __init__(self, members: Sequence[_Member], granularity: str):
+        super().__init__([member.quantizer.probe for member in members])
+        self.sums = ParameterTuple([member.quantizer.sensitivity for member in members])
+        self.together = granularity != "channel"
+
+    def construct(self, gradients):
+        for i in range(len(self.sums)):
+            change = gradients[i]
+            if self.together:
+                change = change.sum() + 0.0 * change
+            ops.assign_add(self.sums[i], ops.abs(change))
+        return gradients
+
+
+class Allocator(Sensitivities):
+    """Observes a training and lowers bits after each epoch until the budget is met.
+
+    Args:
+        network: quantized.
+        budget: where to go.
+        image_size: side of the network's images, which decides what activations cost.
+
+    Raises:
+        ConfigError: a network without multi-bit layers.
+    """
+
+    def __init__(self, network: nn.Cell, budget: Budget, image_size: int):
+        layers = multi_bit_layers(network)
+        if not layers:
+            raise ConfigError("expected a network with a layer between the first and the last, found none")
+        kinds = _members(network, image_size)
+        super().__init__([*kinds["weights"], *kinds["activations"]], budget.granularity)
+        self.layers, self.budget = layers, budget
+        self.kinds = {kind: (members, getattr(budget, kind)) for kind, members in kinds.items()}
+
+    def after_epoch(self, epoch: int) -> dict[str, Any]:
+        """Allocate once and start a new sum; returns the averages and the bits of each layer."""
+        for members, target in self.kinds.values():
+            self._allocate(members, target, self.budget.share(epoch))
+        for sums in self.sums:
+            sums.set_data(Tensor(np.zeros(sums.shape, np.float32)))
+        return self.report()
+
+    def report(self) -> dict[str, Any]:
+        """Average bits of weights and of activations, and those of each layer."""
+        found: dict[str, Any] = {}
+        for kind, (members, _) in self.kinds.items():
+            bits = [member.quantizer.bits.asnumpy() for member in members]
+            found[f"{kind}_bits"] = average(np.concatenate(bits), _costs(members))
+            found[f"{kind}_bits_of_layers"] = {m.layer: round(float(b.mean()), 4) for m, b in zip(members, bits)}
+        return found
+
+    def reached(self) -> bool:
+        """Whether both averages are at or below their targets."""
+        return all(self.report()[f"{kind}_bits"] <= target for kind, (_, target) in self.kinds.items())
+
+    def _allocate(self, members: Sequence[_Member], target: float, share: float) -> None:
+        bits, sensitivity, cost = self._groups(members)
+        lowered = lower(bits, sensitivity, cost, target, share) if share else bits
+        counts = [len(member.quantizer.bits) for member in members]
+        if self.budget.granularity == "channel":
+            parts = np.split(lowered, np.cumsum(counts)[:-1])
+        else:
+            each = np.broadcast_to(lowered, len(members))
+            parts = [np.full(count, own) for count, own in zip(counts, each)]
+        for member, own in zip(members, parts):
+            self._assign(member, own)
+
+    def _groups(self, members: Sequence[_Member]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Bits, sensitivity and cost of all groups: channels, or layers, or one of everything."""
+        bits = [member.quantizer.bits.asnumpy() for member in members]
+        sums = [member.quantizer.sensitivity.asnumpy().astype(float) for member in members]
+        costs = [np.full(len(own), member.cost, float) for own, member in zip(bits, members)]
+        if self.budget.granularity != "channel":  # all channels of a layer have the same bits and the same sum
+            bits, sums = [own[:1] for own in bits], [own[:1] for own in sums]
+            costs = [own.sum(keepdims=True) for own in costs]
+        all_bits, all_sums, cost = (np.concatenate(part) for part in (bits, sums, costs))
+        if self.budget.granularity == "network":
+            return all_bits[:1], all_sums[:1], cost.sum(keepdims=True)
+        return all_bits, all_sums / cost, cost
+
+    def _assign(self, member: _Member, bits: np.ndarray) -> None:
+        quantizer, before = member.quantizer, member.quantizer.bits.asnumpy()
+        changed = np.flatnonzero(bits != before)
+        if not len(changed):
+            return
+        quantizer.bits.set_data(Tensor(np.ascontiguousarray(bits, np.int32)))
+        if hasattr(quantizer, "reset_scale"):
+            quantizer.reset_scale(self.layers[member.layer].weight.asnumpy(), changed)
+
+
+def input_values(network: nn.Cell, image_size: int) -> dict[str, int]:
+    """Activations of one input channel of each multi-bit layer, of one image."""
+    layers, found = multi_bit_layers(network), {}
+
+    def take(name: str, x: np.ndarray) -> None:
+        found[name] = int(np.prod(x.shape[1:])) // len(layers[name].quantize_input.bits)
+
+    training = network.training
+    network.set_train(False)
+    with input_hooks(layers, take):
+        network(Tensor(np.zeros((1, 3, image_size, image_size), np.float32)))
+    network.set_train(training)
+    return found
+
+
+def plot(history: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Draw the average bits over the epochs, and the mean bits of each layer at the end, weights and activations."""
+    picture = figure.new(10, 6)
+    top, bottom = picture.subplots(2, 1)
+    epochs = [record["epoch"] for record in history]
+    layers = list(history[-1]["weights_bits_of_layers"])
+    for shift, kind in ((-0.2, "weights"), (0.2, "activations")):
+        top.plot(epochs, [record[f"{kind}_bits"] for record in history], marker=".", label=kind)
+        heights = [history[-1][f"{kind}_bits_of_layers"][name] for name in layers]
+        bottom.bar(np.arange(len(layers)) + shift, heights, 0.4, label=kind)
+    top.set(xlabel="epoch", ylabel="average bits")
+    bottom.set_ylabel("mean bits at the end")
+    bottom.set_xticks(range(len(layers)), layers, rotation=90)
+    for axes in (top, bottom):
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.save(picture, path)

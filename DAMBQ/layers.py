@@ -1,0 +1,89 @@
+"""Quantized layers in the place of ``nn.Conv2d`` and ``nn.Dense``, with the weights and biases of the float ones."""
+
+from mindspore import Parameter, nn
+
+from common.errors import ConfigError
+from common.kernels.conv import float_conv2d
+from DAMBQ.quant import UniformInput
+
+
+def _copy(parameter: Parameter) -> Parameter:
+    return Parameter(parameter.value().copy())
+
+
+def _one(value: int | tuple[int, ...], what: str) -> int:
+    """The one number that a setting of a convolution has in all directions."""
+    numbers = {value} if isinstance(value, int) else set(value)
+    if len(numbers) != 1:
+        raise ConfigError(f"convolutions: expected one {what} in all directions, found {value}")
+    return numbers.pop()
+
+
+class QuantConv2d(nn.Cell):
+    """A convolution of quantized inputs with quantized weights: (N, C, H, W) to (N, F, OH, OW).
+
+    Args:
+        conv: the float convolution; ``pad_mode`` pad or valid, equal strides and padding, no dilation.
+        quantize_weight: cell from weights to quantized weights; None if the weights are on their levels already.
+        quantize_input: cell from inputs to quantized inputs; None leaves them as they are.
+        native: force (True) or forbid (False) the C++ kernel; None chooses.
+
+    Raises:
+        ConfigError: a convolution of another kind.
+    """
+
+    def __init__(
+        self,
+        conv: nn.Conv2d,
+        quantize_weight: nn.Cell | None,
+        quantize_input: UniformInput | None,
+        native: bool | None = None,
+    ):
+        super().__init__()
+        if conv.pad_mode not in ("pad", "valid") or _one(conv.dilation, "dilation") != 1:
+            raise ConfigError(f"convolutions: expected pad_mode pad or valid and no dilation, found {conv}")
+        padding = _one(conv.padding, "padding") if conv.pad_mode == "pad" else 0
+        self.weight, self.has_bias = _copy(conv.weight), conv.has_bias
+        self.bias = _copy(conv.bias) if conv.has_bias else None
+        self.quantize_weight, self.quantize_input = quantize_weight, quantize_input
+        self.conv = float_conv2d(_one(conv.stride, "stride"), padding, conv.group, native)
+
+    def construct(self, x):
+        if self.quantize_input is not None:
+            x = self.quantize_input(x)
+        weight = self.weight if self.quantize_weight is None else self.quantize_weight(self.weight)
+        y = self.conv(x, weight)
+        return y + self.bias.reshape(1, -1, 1, 1) if self.has_bias else y
+
+
+class QuantDense(nn.Cell):
+    """A linear layer of quantized inputs and weights: (N, C) to (N, F).
+
+    Args:
+        dense: the float layer.
+        quantize_weight: cell from weights to quantized weights; None if the weights are on their levels already.
+        quantize_input: cell from inputs to quantized inputs; its channels must divide C.
+
+    Raises:
+        ConfigError: groups that do not divide the features, or an activation inside the layer.
+    """
+
+    def __init__(self, dense: nn.Dense, quantize_weight: nn.Cell | None, quantize_input: UniformInput | None):
+        super().__init__()
+        if quantize_input is not None and dense.in_channels % quantize_input.channels:
+            raise ConfigError(
+                f"linear layer: expected groups that divide {dense.in_channels} features, "
+                f"found {quantize_input.channels}"
+            )
+        if dense.activation_flag:
+            raise ConfigError(f"linear layer: expected none with an activation inside, found {dense}")
+        self.weight, self.has_bias = _copy(dense.weight), dense.has_bias
+        self.bias = _copy(dense.bias) if dense.has_bias else None
+        self.quantize_weight, self.quantize_input = quantize_weight, quantize_input
+
+    def construct(self, x):
+        if self.quantize_input is not None:
+            x = self.quantize_input(x)
+        weight = self.weight if self.quantize_weight is None else self.quantize_weight(self.weight)
+        y = x @ weight.T
+        return y + self.bias if self.has_bias else y

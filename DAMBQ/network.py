@@ -1,0 +1,134 @@
+"""Quantizing any network of convolutions and linear layers, and the networks by the names of ``-a``."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from mindspore import Tensor, nn
+
+from common.data import ImageSource, Preprocessing
+from common.errors import ConfigError
+from common.observation import input_hooks
+from DAMBQ.layers import QuantConv2d, QuantDense
+from DAMBQ.quant import EightBitWeight, MultiBitWeight, OnLevels, UniformInput
+from DAMBQ.tables import MAX_BITS, TABLES
+
+# The names of the earlier code, and ours in common.models.registry.
+ARCHITECTURES = {
+    "resnet20": "ResNet20",
+    "resnet32": "ResNet32",
+    "resnet56": "ResNet56",
+    "vgg-small": "VGG-small",
+    "resnet18": "ResNet18-ImageNet",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a network is quantized; the bits of single channels are parameters of the network.
+
+    Attributes:
+        table: of the weights' levels, ``v2`` or ``v1-cifar``.
+        bits: of all weights and activations to begin with, first and last layer apart; 0 to 4.
+        clip: first value of the activations' clips.
+    """
+
+    table: str = "v2"
+    bits: int = MAX_BITS
+    clip: float = 3.0
+
+    def __post_init__(self):
+        if self.table not in TABLES or not 0 <= self.bits <= MAX_BITS or self.clip <= 0:
+            tables = ", ".join(TABLES)
+            raise ConfigError(f"expected a table of {tables}, 0 to {MAX_BITS} bits and a clip > 0, found {self}")
+
+
+def quantize_network(network: nn.Cell, settings: Settings | None = None, frozen: bool = False) -> nn.Cell:
+    """Replace every convolution and linear layer of a float network, in place, keeping weights and biases.
+
+    The first layer gets 8-bit weights and its input stays float, the last one 8-bit weights and activations, all
+    between are multi-bit. Inputs of all but the first must be >= 0, as they are behind a ReLU: below 0 they are cut.
+
+        network = quantize_network(MyNetwork())
+
+    Args:
+        network: with at least two layers, ``nn.Conv2d`` or ``nn.Dense`` in the order in which they are described.
+        settings: the default ones if None.
+        frozen: for evaluation alone: the weights that will be loaded are on their levels already.
+
+    Returns:
+        The same network.
+
+    Raises:
+        ConfigError: fewer than two layers, or one of an unsupported kind.
+    """
+    settings = settings or Settings()
+    floats = float_layers(network)
+    if len(floats) < 2:
+        raise ConfigError(f"expected a network of at least two convolutions and linear layers, found {len(floats)}")
+    names = list(floats)
+    ends = [None if frozen else EightBitWeight() for _ in range(2)]
+    made = {names[0]: _layer(floats[names[0]], ends[0], None)}
+    for name in names[1:-1]:
+        layer = floats[name]
+        weights = layer.weight.asnumpy()
+        weight = OnLevels(len(weights)) if frozen else MultiBitWeight(weights, settings.bits, settings.table)
+        made[name] = _layer(layer, weight, UniformInput(layer.in_channels, settings.bits, settings.clip))
+    last = floats[names[-1]]
+    made[names[-1]] = _layer(last, ends[1], UniformInput(last.in_channels, 8, settings.clip, allocated=False))
+    for name, cell in made.items():
+        _replace(network, name, cell)
+    for name, parameter in network.parameters_and_names():
+        parameter.name = name  # MindSpore demands distinct names; new cells come with short ones
+    network.compile_cache.clear()  # a network that has run before would go on as it was compiled
+    return network
+
+
+def float_layers(network: nn.Cell) -> dict[str, nn.Cell]:
+    """The convolutions and linear layers of a float network by name, in the order of its description."""
+    return {name: cell for name, cell in network.cells_and_names() if isinstance(cell, nn.Conv2d | nn.Dense)}
+
+
+def quant_layers(network: nn.Cell) -> dict[str, QuantConv2d | QuantDense]:
+    """The quantized layers of a network by name, in the order of its description."""
+    return {name: cell for name, cell in network.cells_and_names() if isinstance(cell, QuantConv2d | QuantDense)}
+
+
+def multi_bit_layers(network: nn.Cell) -> dict[str, QuantConv2d | QuantDense]:
+    """Those whose bits are allocated: all but the first and the last."""
+    names = list(layers := quant_layers(network))
+    return {name: layers[name] for name in names[1:-1]}
+
+
+def calibrate_last(network: nn.Cell, source: ImageSource, preprocessing: Preprocessing, count: int, seed: int) -> None:
+    """Set the clip of the last layer's 8-bit activations to the largest one of ``count`` augmented images.
+
+    Args:
+        network: quantized.
+        source: training images; labels are not used.
+        preprocessing: of the network.
+        count: how many images, at most all.
+        seed: of their choice and augmentation.
+    """
+    last, seen = list(quant_layers(network).values())[-1], [0.0]
+    images = source.sample(min(count, len(source)), seed)
+    network.set_train(False)
+    with input_hooks({"last": last}, lambda _, x: seen.append(float(x.max()))):
+        for indices in np.array_split(np.arange(len(images)), max(1, len(images) // 128)):
+            network(Tensor(images.train_batch(indices, preprocessing, seed, 0)))
+    last.quantize_input.clip.set_data(Tensor(np.array([max(seen) or 1.0], np.float32)))
+
+
+def _layer(layer: nn.Cell, weight: nn.Cell | None, inputs: UniformInput | None) -> QuantConv2d | QuantDense:
+    return (QuantDense if isinstance(layer, nn.Dense) else QuantConv2d)(layer, weight, inputs)
+
+
+def _replace(network: nn.Cell, name: str, cell: nn.Cell) -> None:
+    """Put a cell in the place that a dotted name says."""
+    *path, last = name.split(".")
+    parent = network
+    for part in path:
+        parent = parent._cells[part]
+    if isinstance(parent, nn.SequentialCell):
+        parent[list(parent._cells).index(last)] = cell  # it keeps a list of its own
+    else:
+        setattr(parent, last, cell)

@@ -1,0 +1,174 @@
+"""DAMBQ's quantizers (Zhao, Yue, Hu, CVPR 2021): multi-bit weights, uniform activations, 8-bit weights at the ends.
+
+All state lives in parameters, so bits change without compiling the network anew and a checkpoint holds everything.
+Bits and scales belong to output channels of a weight and to input channels of an activation.
+"""
+
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+
+from common.errors import ConfigError
+from common.kernels.fake_quant import TableQuantize, UniformQuantize
+from DAMBQ.tables import MAX_BITS, TABLES
+
+_EIGHT_BITS = 127  # largest code of signed 8-bit weights
+
+
+def _parameter(values: np.ndarray, requires_grad: bool = False) -> Parameter:
+    return Parameter(Tensor(values), requires_grad=requires_grad)
+
+
+class Allocated(nn.Cell):
+    """What a quantizer whose bits are allocated carries for each of its channels.
+
+    Attributes:
+        bits: int32 (C,).
+        probe: float32 (C,), zeros; its gradient is the first-order change of the loss if the channel were not
+            quantized, sum (v - v_q) dL/dv_q.
+        sensitivity: float32 (C,), sum of the absolute values of that gradient since the last allocation.
+    """
+
+    def __init__(self, channels: int, bits: int, allocated: bool):
+        super().__init__()
+        self.bits = _parameter(np.full(channels, bits, np.int32))
+        self.probe = _parameter(np.zeros(channels, np.float32), requires_grad=allocated)
+        self.sensitivity = _parameter(np.zeros(channels, np.float32))
+        self.allocated = allocated
+
+
+class MultiBitWeight(Allocated):
+    r"""Weights as sums of binary codes, nearest level, straight-through gradient inside the clip.
+
+    .. math::
+        w_q = s \sum_{i \le k} a_i b_i,\quad b_i \in \{-1, +1\}, \qquad
+        s \leftarrow 0.99\,s + 0.01\,c_k\,\mathrm{mean}|w| \text{ in each training step}, \qquad
+        \partial w = \partial w_q [|w| \le s]
+
+    for each output channel with its own k and s; see :mod:`DAMBQ.tables` for a and c. ``construct(w)``: (F, ...) to
+    the same shape.
+
+    Args:
+        weight: (F, ...) what the scales start from.
+        bits: of all channels to begin with, 0 to 4.
+        table: ``v2`` or ``v1-cifar``.
+        momentum: of the scale.
+        native: force (True) or forbid (False) the C++ kernel; None chooses.
+
+    Raises:
+        ConfigError: bits or table outside the above.
+    """
+
+    def __init__(
+        self, weight: np.ndarray, bits: int, table: str = "v2", momentum: float = 0.99, native: bool | None = None
+    ):
+        if table not in TABLES or not 0 <= bits <= MAX_BITS:
+            tables = ", ".join(TABLES)
+            raise ConfigError(f"expected a table of {tables} and 0 to {MAX_BITS} bits, found {table}, {bits}")
+        super().__init__(len(weight), bits, allocated=True)
+        self.table, self.momentum = TABLES[table], momentum
+        self.scale = _parameter(np.zeros(len(weight), np.float32))
+        self.levels, self.clips = Tensor(self.table.as_array()), Tensor(self.table.clips.astype(np.float32))
+        self.quantize = TableQuantize(native)
+        self.reset_scale(weight)
+
+    def reset_scale(self, weight: np.ndarray, channels: np.ndarray | slice = slice(None)) -> None:
+        """Set the scales of some channels to c_k mean|w| of their present bits."""
+        scale, bits = self.scale.asnumpy().copy(), self.bits.asnumpy()
+        target = self.table.clips[bits] * np.abs(weight).reshape(len(weight), -1).mean(1)
+        scale[channels] = target[channels]
+        self.scale.set_data(Tensor(scale))
+
+    def construct(self, weight):
+        scale = self.scale.value()
+        if self.training:
+            mean = ops.abs(ops.stop_gradient(weight)).reshape(weight.shape[0], -1).mean(1)
+            target = ops.gather(self.clips, self.bits, 0) * mean
+            scale = self.momentum * scale + (1 - self.momentum) * target
+            ops.assign(self.scale, scale)
+        return self.quantize(weight, self.bits.value(), scale, self.levels, self.probe)
+
+    def to_int(self, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Level numbers (F, ...) uint8 from 0 in rising order, bits (F,), scales (F,): what a checkpoint stores.
+
+        ``table.codes(table.levels(k)[number], k)`` are the binary codes of a number.
+        """
+        bits, scale = self.bits.asnumpy(), self.scale.asnumpy()
+        training = self.training
+        self.set_train(False)
+        values = self(Tensor(weight)).asnumpy()
+        self.set_train(training)
+        table, numbers = self.table.as_array(), np.zeros(weight.shape, np.uint8)
+        for row in np.flatnonzero(bits):
+            numbers[row] = np.searchsorted(table[bits[row], : 2 ** bits[row]] * scale[row], values[row])
+        return numbers, bits, scale
+
+
+class OnLevels(Allocated):
+    """In the place of :class:`MultiBitWeight` where the weights are on their levels already; it knows their bits."""
+
+    def __init__(self, channels: int):
+        super().__init__(channels, 0, allocated=False)
+
+    def construct(self, weight):
+        return weight
+
+
+class EightBitWeight(nn.Cell):
+    r"""Symmetric 8-bit weights of the first and last layer: :math:`w_q = s\,\mathrm{round}(w / s)`, s = max|w| / 127.
+
+    One s for each output channel; the gradient passes straight through. ``construct(w)``: (F, ...).
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.round = _StraightThroughRound()
+
+    def construct(self, weight):
+        flat = weight.reshape(weight.shape[0], -1)
+        scale = ops.maximum(ops.abs(ops.stop_gradient(flat)).max(1, keepdims=True) / _EIGHT_BITS, 1e-12)
+        return (self.round(flat / scale) * scale).reshape(weight.shape)
+
+    @staticmethod
+    def to_int(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Codes -127 to 127 (F, ...) int8 and scales (F,) float32."""
+        flat = weight.reshape(len(weight), -1)
+        scale = np.maximum(np.abs(flat).max(1) / np.float32(_EIGHT_BITS), np.float32(1e-12)).astype(np.float32)
+        return np.rint(flat / scale[:, None]).astype(np.int8).reshape(weight.shape), scale
+
+
+class _StraightThroughRound(nn.Cell):
+    def construct(self, x):
+        return ops.round(x)
+
+    def bprop(self, x, out, dout):
+        return (dout,)
+
+
+class UniformInput(Allocated):
+    r"""Unsigned uniform activations, the bits of each input channel, one learned clip a of the layer.
+
+    .. math:: x_q = \frac{a}{2^k - 1}\,\mathrm{round}\left(\frac{2^k - 1}{a}\,\mathrm{clip}(x, 0, a)\right)
+
+    Gradients as in :class:`~common.kernels.fake_quant.UniformQuantize`. ``construct(x)``: (N, C) or (N, C, H, W), or
+    (N, C G) if channels are groups of G features.
+
+    Args:
+        channels: C.
+        bits: of all channels to begin with, 0 to 8.
+        clip: first value of a, > 0.
+        allocated: whether the bits take part in the allocation.
+        native: force (True) or forbid (False) the C++ kernel; None chooses.
+    """
+
+    def __init__(self, channels: int, bits: int, clip: float = 3.0, allocated: bool = True, native: bool | None = None):
+        if not 0 <= bits <= 8 or clip <= 0:
+            raise ConfigError(f"expected 0 to 8 bits and a clip > 0 of an activation, found {bits}, {clip}")
+        super().__init__(channels, bits, allocated)
+        self.channels = channels
+        self.clip = _parameter(np.array([clip], np.float32), requires_grad=True)
+        self.quantize = UniformQuantize(learned_step=True, native=native)
+
+    def construct(self, x):
+        clip = ops.maximum(self.clip, 1e-4)  # a clip that learning drives below 0 would turn the levels round
+        grouped = x if x.ndim == 4 else x.reshape(x.shape[0], self.channels, -1)
+        return self.quantize(grouped, self.bits.value(), clip, self.probe).reshape(x.shape)

@@ -1,0 +1,195 @@
+"""Train a float network, or quantize one step by step: 4 bits from float, 2 bits from 4.
+
+The run lives in OUTPUT_DIR/EXPR_NAME; a run that was killed goes on when the command is given again.
+"""
+
+import hashlib
+from argparse import ArgumentTypeError, BooleanOptionalAction, Namespace
+from pathlib import Path
+
+from mindspore import nn
+
+from common import checkpoint, config, context
+from common.data import ImageSource, Preprocessing, batches, eval_dataset
+from common.errors import ConfigError, entry_point
+from common.evaluation import Metrics, evaluate
+from common.models.pretrained import load_float
+from common.models.registry import model, preprocessing_of
+from common.schedules import KINDS
+from common.training import Recipe, Schedule, Trainer
+from DAMBQ import storage
+from DAMBQ.allocation import GRANULARITIES, Allocator, Budget, plot
+from DAMBQ.dataset import add_options, open_split
+from DAMBQ.network import ARCHITECTURES, Settings, calibrate_last, quantize_network
+from DAMBQ.tables import MAX_BITS, TABLES
+
+_CALIBRATION_IMAGES = 512
+
+
+def make_parser() -> config.OptionParser:
+    """Options of this script; those of the earlier code keep their names."""
+    parser = config.build_parser("Train with DAMBQ.", Path(__file__).parent / "config" / "train.yaml")
+    add_options(parser)
+    parser.add_argument("--expr_name", default="dambq", metavar="NAME", help="of the run's folder in output_dir")
+    parser.add_argument("--pretrained", type=config.path, metavar="FILE", help="float network to start from")
+    parser.add_argument("--resume", type=config.path, metavar="FILE", help="quantized network to start from")
+    again = "go on with a run of this name that was stopped; --no-continue starts it anew"
+    parser.add_argument("--continue", dest="go_on", action=BooleanOptionalAction, default=True, help=again)
+    _add_training(parser.add_argument_group("training"))
+    _add_quantization(parser.add_argument_group("quantization"))
+    return parser
+
+
+def _add_training(group) -> None:
+    group.add_argument("--epochs", type=config.positive_int, default=300, help="passes over the training images")
+    group.add_argument("--lr", type=config.positive_float, default=0.1, help="first learning rate")
+    group.add_argument("--schedule", choices=list(KINDS), default="cosine", help="of the learning rate")
+    group.add_argument("--milestones", type=config.positive_int, nargs="*", default=[150, 225], help="of multistep")
+    group.add_argument("--warmup_epochs", type=float, default=0, help="epochs of linear warm-up")
+    group.add_argument("--momentum", type=float, default=0.9, help="of SGD")
+    group.add_argument("--weight_decay", type=float, default=1e-4, help="L2 penalty on all parameters")
+    group.add_argument("--clip_norm", type=config.positive_float, help="limit of the gradient's norm")
+    group.add_argument("--label_smoothing", type=float, default=0.0, help="share of the target over all classes")
+
+
+def _add_quantization(group) -> None:
+    group.add_argument("--quantize", action="store_true", help="train a quantized network")
+    group.add_argument("--wgt_target", type=float, default=4.0, help="average bits of weights, 0 to 4")
+    group.add_argument("--act_target", type=float, default=4.0, help="average bits of activations, 0 to 4")
+    group.add_argument("--granularity", choices=GRANULARITIES, default="channel", help="what has bits of its own")
+    group.add_argument(
+        "--layerwise", type=_flag, nargs="?", const=True, default=False, metavar="BOOL", help="granularity layer"
+    )
+    group.add_argument(
+        "--shares", type=config.fraction, nargs=2, default=[0.01, 0.3], help="of groups lowered an epoch"
+    )
+    group.add_argument("--duration", type=config.int_range(0), nargs=2, default=[0, 150], help="epochs of their rise")
+    group.add_argument("--table", choices=list(TABLES), default="v2", help="of the weights' levels")
+    group.add_argument("--clip", type=config.positive_float, default=3.0, help="first clip of activations")
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ArgumentTypeError(f"expected true or false, found {text[:40]!r}")
+    return text.lower() == "true"
+
+
+def start(args: Namespace, classes: int) -> tuple[nn.Cell, Settings | None]:
+    """The network to train and, if it is quantized, its settings.
+
+    Raises:
+        ConfigError: options that contradict each other.
+        CheckpointError: a file that is not what its option asks for.
+    """
+    name = ARCHITECTURES[args.arch]
+    if args.resume and not args.quantize:
+        raise ConfigError("resume: it starts from a quantized network; add --quantize, or give --pretrained FILE")
+    if args.resume and args.pretrained:
+        raise ConfigError("expected one start, found both --pretrained and --resume; give one of them")
+    if args.resume:
+        stored = storage.load_quantized(args.resume, name)
+        return stored.network, Settings(**stored.metadata["settings"])
+    if args.quantize and not args.pretrained:
+        args.pretrained = storage.embedded(args.dataset, "float")
+    network = load_float(args.pretrained, name).network if args.pretrained else model(name).build(classes)
+    if not args.quantize:
+        return network, None
+    settings = Settings(args.table, MAX_BITS, args.clip)
+    return quantize_network(network, settings), settings
+
+
+def observe(args: Namespace, network: nn.Cell, image_size: int) -> Allocator:
+    """The allocation that the options describe."""
+    granularity = "layer" if args.layerwise else args.granularity
+    budget = Budget(args.wgt_target, args.act_target, granularity, tuple(args.shares), tuple(args.duration))
+    return Allocator(network, budget, image_size)
+
+
+def recipe_of(args: Namespace) -> Recipe:
+    """How the options say to train."""
+    schedule = Schedule(args.schedule, args.lr, tuple(args.milestones), warmup_epochs=args.warmup_epochs)
+    rest = {"clip_norm": args.clip_norm, "label_smoothing": args.label_smoothing, "seed": args.seed}
+    return Recipe(args.epochs, args.batch_size, schedule, "sgd", args.momentum, args.weight_decay, **rest)
+
+
+def describe(args: Namespace, network: nn.Cell, settings: Settings | None, classes: int) -> dict:
+    """Metadata of the run's checkpoints; the digest makes runs from different starts different runs."""
+    digest = hashlib.sha256()
+    for name, value in sorted(checkpoint.state(network).items()):
+        digest.update(name.encode() + value.tobytes())
+    found = {
+        "method": storage.METHOD,
+        "kind": "quantized" if settings else "float",
+        "network": ARCHITECTURES[args.arch],
+    }
+    found |= {"num_classes": classes, "dataset": args.dataset}
+    if args.pretrained or args.resume:
+        found["start"] = digest.hexdigest()[:16]
+    if not settings:
+        return found
+    granularity = "layer" if args.layerwise else args.granularity
+    budget = [args.wgt_target, args.act_target, granularity, args.shares, args.duration]
+    return {**found, "settings": storage.settings_metadata(settings), "budget": budget}
+
+
+def finish(trainer: Trainer, folder: Path, name: str, test: ImageSource) -> None:
+    """Write the network to use, and say what it is."""
+    last, path = trainer.history[-1], folder / f"{name}.ckpt"
+    stored = storage.StoredNetwork(trainer.network, {**trainer.metadata, "epochs": len(trainer.history)})
+    if trainer.observer is None:
+        checkpoint.save(path, checkpoint.state(trainer.network), stored.metadata)
+        print(f"{path}: float, test accuracy {last['test_acc']:.4f} on {len(test)} images")
+        return
+    storage.save_packed(path, stored)
+    plot(trainer.history, folder / "bits.png")
+    bits = f"W{last['weights_bits']:.3f} A{last['activations_bits']:.3f}"
+    print(f"{path}: {bits}, test accuracy {last['test_acc']:.4f} on {len(test)} images, {path.stat().st_size} bytes")
+    if not trainer.observer.reached():
+        budget = trainer.observer.budget
+        print(
+            f"warning: the average bits are above the targets W{budget.weights} A{budget.activations}: "
+            "raise --shares or --epochs, or let --duration end earlier"
+        )
+
+
+@entry_point
+def main(argv: list[str] | None = None) -> None:
+    """Train to the last epoch, then write the network to use beside the run's own files."""
+    args = config.parse(make_parser(), argv)
+    context.setup(args.device_target, args.mode, args.seed, args.threads)
+    model(ARCHITECTURES[args.arch], args.dataset)
+    recipe = recipe_of(args)
+    train, test = open_split(args, "train"), open_split(args, "test")
+    network, settings = start(args, train.num_classes)
+    preprocessing = preprocessing_of(args.dataset, {})
+    metadata = describe(args, network, settings, train.num_classes)
+    if settings and args.pretrained:
+        calibrate_last(network, train, preprocessing, _CALIBRATION_IMAGES, args.seed)
+    observer = observe(args, network, preprocessing.image_size) if settings else None
+    folder = args.output_dir / args.expr_name
+    trainer = make_trainer(network, (train, test), preprocessing, recipe, folder, metadata, observer)
+    trainer.run(args.go_on)
+    config.save(args, folder)
+    finish(trainer, folder, args.expr_name, test)
+
+
+def make_trainer(
+    network: nn.Cell,
+    splits: tuple[ImageSource, ImageSource],
+    preprocessing: Preprocessing,
+    recipe: Recipe,
+    folder: Path,
+    metadata: dict,
+    observer: Allocator | None,
+) -> Trainer:
+    """The engine with a test after each epoch."""
+    train, test = splits
+
+    def measure(network: nn.Cell) -> Metrics:
+        return evaluate(network, batches(eval_dataset(test, preprocessing, recipe.batch_size)), len(test), "test")
+
+    return Trainer(network, train, preprocessing, recipe, folder, metadata, measure, observer)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Float networks from files: of this project, whichever method trained them, or published PyTorch state files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mindspore import nn
+
+from common import checkpoint
+from common.errors import CheckpointError
+from common.models.registry import model
+
+
+@dataclass(frozen=True, eq=False)
+class FloatNetwork:
+    """A float network and what its file records.
+
+    Attributes:
+        network: ready to evaluate or train.
+        metadata: ``kind`` (float), ``network``, ``num_classes`` and what else was recorded.
+    """
+
+    network: nn.Cell
+    metadata: dict[str, Any]
+
+
+def class_count(tensors: dict[str, np.ndarray]) -> int:
+    """Number of classes by the last layer's bias."""
+    bias = tensors.get("head.fc.bias", tensors.get("fc.bias", np.zeros(10)))
+    return len(np.atleast_1d(bias))
+
+
+def from_published(found: checkpoint.Checkpoint, model_name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Tensors by our names, and metadata, of a file without metadata: a published state file of ``model_name``."""
+    tensors = {model(model_name).published_name(name): value for name, value in found.tensors.items()}
+    return tensors, {"kind": "float", "network": model_name, "num_classes": class_count(tensors)}
+
+
+def load_float(path: str | Path, model_name: str) -> FloatNetwork:
+    """Read a float network of a model.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, holds a quantized network, another model, or a run's state.
+    """
+    found = checkpoint.load(path)
+    tensors, metadata = (found.tensors, dict(found.metadata)) if found.metadata else from_published(found, model_name)
+    if metadata.get("kind") != "float":
+        kind = "the state of a training run" if "run" in metadata else f"a {metadata.get('kind', 'different')} one"
+        raise CheckpointError(f"{path}: expected a float network, found {kind}; give the float original")
+    if metadata.get("network") != model_name:
+        raise CheckpointError(
+            f"{path}: expected {model_name}, found {metadata.get('network')}; change the model's name"
+        )
+    network = model(model_name).build(metadata["num_classes"])
+    checkpoint.restore(network, tensors, path)
+    return FloatNetwork(network, metadata)
