@@ -3,9 +3,8 @@
 python reproduce.py --checkpoint_path resnet20-addernet.pth --dataset_path CIFAR10 --seeds 0 1 2
 """
 
-import csv
+import itertools
 import json
-import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,9 +13,9 @@ from AdderQuant import eval as evaluation
 from AdderQuant.quant import SCHEMES
 from common import config, report
 from common.errors import entry_point
+from common.results import Results, mean
 
-RESULTS = Path(__file__).parent / "results.csv"
-KEYS = ("data", "samples", "scheme", "bits", "reestimated", "seed")
+RESULTS = Results(Path(__file__).parent / "results.csv", ("data", "samples", "scheme", "bits", "reestimated", "seed"))
 # ResNet-20 on CIFAR-10 with re-estimation; the float row is theirs without it.
 PUBLISHED = {"32": "90.44", "8": "91.36", "6": "91.21", "5": "90.86", "4": "90.27"}
 
@@ -32,15 +31,6 @@ def make_parser() -> config.OptionParser:
     return parser
 
 
-def recorded_settings(data: str) -> set[tuple[str, int, bool, int]]:
-    """Scheme, bits, re-estimation and seed of the rows that results.csv has for these data."""
-    if not RESULTS.exists():
-        return set()
-    with RESULTS.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["data"] == data]
-    return {(row["scheme"], int(row["bits"]), row["reestimated"] == "True", int(row["seed"])) for row in rows}
-
-
 def record(args, scheme: str, bits: int, reestimate: bool, seed: int) -> None:
     """Evaluate one setting and write its row."""
     with tempfile.TemporaryDirectory() as folder:
@@ -53,7 +43,7 @@ def record(args, scheme: str, bits: int, reestimate: bool, seed: int) -> None:
     row = {"data": args.name, "samples": found["samples"], "scheme": scheme, "bits": bits, "reestimated": reestimate}
     row |= {"seed": seed, "top1": f"{100 * found['acc']:.2f}", "loss": f"{found['loss']:.4f}"}
     row |= {"model_bytes": found["cost"]["model_bytes"], "mindspore": found["versions"]["mindspore"]}
-    report.replace_row(RESULTS, KEYS, row)
+    RESULTS.put(row)
 
 
 def table(rows: Sequence[Mapping[str, str]]) -> str:
@@ -72,28 +62,19 @@ def _table_row(rows: Sequence[Mapping[str, str]], bits: str) -> dict[str, str]:
     for scheme in SCHEMES:
         for flag, title in (("False", scheme), ("True", f"{scheme}, re-estimated")):
             chosen = [r for r in rows if (r["bits"], r["scheme"], r["reestimated"]) == (bits, scheme, flag)]
-            row[title] = _mean([float(r["top1"]) for r in chosen])
+            row[title] = mean([float(r["top1"]) for r in chosen]) if chosen else ""
     row["model bytes"] = next((r["model_bytes"] for r in rows if r["bits"] == bits), "")
     return row
-
-
-def _mean(values: Sequence[float]) -> str:
-    if len(values) < 2:
-        return f"{values[0]:.2f}" if values else ""
-    return f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}"
 
 
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Run all settings, one after the other; recorded ones are left out, so that a stopped run goes on."""
     args = make_parser().parse_args(argv)
-    recorded = set() if args.again else recorded_settings(args.name)
-    for seed in args.seeds:
-        for bits in map(int, PUBLISHED):
-            for scheme in SCHEMES:
-                for reestimate in (False, True):
-                    if (scheme, bits, reestimate, seed) not in recorded:
-                        record(args, scheme, bits, reestimate, seed)
+    for seed, bits, scheme, reestimate in itertools.product(args.seeds, map(int, PUBLISHED), SCHEMES, (False, True)):
+        key = {"data": args.name, "scheme": scheme, "bits": bits, "reestimated": reestimate, "seed": seed}
+        if args.again or not RESULTS.has(key):
+            record(args, scheme, bits, reestimate, seed)
 
 
 if __name__ == "__main__":

@@ -184,7 +184,7 @@ class Allocator(Sensitivities):
             found[f"{kind}_bits_of_layers"] = {m.layer: round(float(b.mean()), 4) for m, b in zip(members, bits)}
         return found
 
-    def reached(self) -> bool:
+    def finished(self) -> bool:
         """Whether both averages are at or below their targets."""
         return all(self.report()[f"{kind}_bits"] <= target for kind, (_, target) in self.kinds.items())
 

@@ -144,7 +144,7 @@ def finish(trainer: Trainer, folder: Path, name: str, test: ImageSource) -> None
     plot(trainer.history, folder / "bits.png")
     bits = f"W{last['weights_bits']:.3f} A{last['activations_bits']:.3f}"
     print(f"{path}: {bits}, test accuracy {last['test_acc']:.4f} on {len(test)} images, {path.stat().st_size} bytes")
-    if not trainer.observer.reached():
+    if not trainer.observer.finished():
         budget = trainer.observer.budget
         print(
             f"warning: the average bits are above the targets W{budget.weights} A{budget.activations}: "

@@ -4,20 +4,21 @@ python reproduce.py --pretrained resnet20-12fca82f.th --model_name ResNet20 --da
     --seeds 1 2 3 4 5 --kbits 3 --also_eval jpeg=CIFAR10-JPEG
 """
 
-import csv
 import json
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from common import config, report
-from common.errors import ConfigError, entry_point
+from common.errors import entry_point
+from common.results import Results, add_test_sets, mean, test_sets
 from LDNQ import eval as evaluation
 from LDNQ import main as quantization
 from LDNQ.levels import LEVEL_COUNTS
 
-RESULTS = Path(__file__).parent / "results.csv"
-KEYS = ("network", "kbits", "granularity", "refine_steps", "seed", "data")
+RESULTS = Results(
+    Path(__file__).parent / "results.csv", ("network", "kbits", "granularity", "refine_steps", "seed", "data")
+)
 
 
 def make_parser() -> config.OptionParser:
@@ -26,8 +27,7 @@ def make_parser() -> config.OptionParser:
     parser.add_argument("--pretrained", required=True, metavar="FILE", help="float network")
     parser.add_argument("--model_name", default="ResNet20", help="of the float network")
     parser.add_argument("--dataset_path", required=True, metavar="DIR", help="CIFAR-10, both parts")
-    parser.add_argument("--name", default="lossless", help="of these images in results.csv")
-    parser.add_argument("--also_eval", nargs="*", default=[], metavar="NAME=DIR", help="further test images")
+    add_test_sets(parser, "lossless")
     parser.add_argument("--kbits", type=int, nargs="+", choices=LEVEL_COUNTS, default=list(LEVEL_COUNTS))
     parser.add_argument("--granularity", nargs="+", choices=["channel", "layer"], default=["channel"])
     parser.add_argument("--refine_steps", type=config.int_range(0), nargs="+", help="as configured if not given")
@@ -35,14 +35,6 @@ def make_parser() -> config.OptionParser:
     parser.add_argument("--num_images", type=config.int_range(2), default=500, help="unlabelled training images")
     parser.add_argument("--output_dir", type=config.path, default=Path("outputs/reproduce"), metavar="DIR")
     return parser
-
-
-def test_sets(args) -> dict[str, str]:
-    """Folders of test images by their names."""
-    pairs = [pair.partition("=")[::2] for pair in args.also_eval]
-    if not all(name and folder for name, folder in pairs):
-        raise ConfigError(f"also_eval: expected NAME=DIR, found {' '.join(args.also_eval)}")
-    return {args.name: args.dataset_path, **dict(pairs)}
 
 
 def _evaluate(args, checkpoint: str | Path, folder: str) -> dict:
@@ -57,10 +49,10 @@ def record_float(args) -> None:
     """A row of the float network for each test set."""
     for name, folder in test_sets(args).items():
         row = {"network": args.model_name, "kbits": "float", "data": name}
-        if not _known(row):
+        if not RESULTS.has(row):
             found = _evaluate(args, args.pretrained, folder)
             row |= {"samples": found["samples"], "top1": f"{100 * found['acc']:.2f}"}
-            report.replace_row(RESULTS, KEYS, {**dict.fromkeys(KEYS), **row})
+            RESULTS.put(row)
 
 
 def record(args, kbits: int, granularity: str, refine_steps: int | None, seed: int) -> None:
@@ -68,7 +60,7 @@ def record(args, kbits: int, granularity: str, refine_steps: int | None, seed: i
     configured = config.parse(quantization.make_parser(), []).refine_steps
     steps = configured if refine_steps is None else refine_steps
     key = {"network": args.model_name, "kbits": kbits, "granularity": granularity, "refine_steps": steps, "seed": seed}
-    if all(_known({**key, "data": name}) for name in test_sets(args)):
+    if all(RESULTS.has({**key, "data": name}) for name in test_sets(args)):
         return
     folder = args.output_dir / "_".join(map(str, key.values()))
     words = ["--pretrained", args.pretrained, "--model_name", args.model_name, "--dataset", "cifar10"]
@@ -82,19 +74,7 @@ def record(args, kbits: int, granularity: str, refine_steps: int | None, seed: i
         row = {**key, "data": name, "samples": found["samples"], "images": args.num_images}
         row |= {"top1": f"{100 * found['acc']:.2f}", "file_bytes": Path(made["checkpoint"]).stat().st_size}
         row |= {"seconds": round(sum(made["stages"].values()), 1), "mindspore": found["versions"]["mindspore"]}
-        report.replace_row(RESULTS, KEYS, row)
-
-
-def read_rows() -> list[dict[str, str]]:
-    """The rows recorded so far."""
-    if not RESULTS.exists():
-        return []
-    with RESULTS.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _known(key: Mapping[str, object]) -> bool:
-    return any(all(row.get(name) == str(value) for name, value in key.items()) for row in read_rows())
+        RESULTS.put(row)
 
 
 def table(rows: Sequence[Mapping[str, str]]) -> str:
@@ -132,17 +112,12 @@ def _table_row(group: Sequence[Mapping[str, str]], base: float | None) -> dict[s
         "levels": first["kbits"],
         "scale per": first["granularity"] or "-",
         "refinement steps": first["refine_steps"] or "-",
-        "top-1 %": _mean(scores),
-        "drop": "-" if floating else _mean([base - score for score in scores]),
+        "top-1 %": mean(scores),
+        "drop": "-" if floating else mean([base - score for score in scores]),
         "seeds": "-" if floating else str(len(scores)),
         "file bytes": first.get("file_bytes") or "-",
         "seconds": f"{statistics.median(seconds):.0f}" if seconds else "-",
     }
-
-
-def _mean(values: Sequence[float]) -> str:
-    spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.2f}{spread}"
 
 
 @entry_point

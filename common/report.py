@@ -134,6 +134,16 @@ def replace_row(path: str | Path, key_fields: Sequence[str], row: Mapping[str, A
     _write_csv(path, columns, [*kept[:place], new, *kept[place:]])
 
 
+def read_rows(path: str | Path) -> list[dict[str, str]]:
+    """The rows of a CSV file of results; none if there is no file.
+
+    Raises:
+        DataError: If the file is no CSV with a header.
+        ConfigError: If it cannot be read.
+    """
+    return _read_csv(Path(path))[1]
+
+
 def _cells(row: Mapping[str, Any]) -> dict[str, str]:
     return {key: "" if value is None else str(_plain(value)) for key, value in row.items()}
 

@@ -73,6 +73,10 @@ class Observer(nn.Cell):
         """Called after each epoch, numbered from 0, before its test; what it returns goes into the metrics."""
         return {}
 
+    def finished(self) -> bool:
+        """Whether the network is what the training is to end with; only then can it become ``best.ckpt``."""
+        return True
+
 
 class TrainStep(nn.Cell):
     """Loss, gradients and one step of the optimizer: images (B, 3, H, W), labels (B,) to loss and logits."""
@@ -210,7 +214,7 @@ class Trainer:
         record = {"epoch": epoch + 1, "loss": loss_sum / seen, "acc": correct / seen}
         record["seconds"] = round(time.perf_counter() - start, 2)
         if self.observer is not None:
-            record |= self.observer.after_epoch(epoch)
+            record |= {**self.observer.after_epoch(epoch), "finished": self.observer.finished()}
         if self.test is not None:
             record |= {f"test_{key}": value for key, value in self.test(self.network).result().items()}
         self.history.append(record)
@@ -230,8 +234,9 @@ class Trainer:
     def _save(self) -> None:
         """Write ``last.ckpt`` last but for reports: it alone decides where a run resumes."""
         network = checkpoint.state(self.network)
-        accuracies = [record.get("test_acc", record["acc"]) for record in self.history]
-        if accuracies[-1] >= max(accuracies):
+        rivals = [record for record in self.history if record.get("finished", True)]
+        accuracies = [record.get("test_acc", record["acc"]) for record in rivals]
+        if self.history[-1] in rivals and accuracies[-1] >= max(accuracies):
             checkpoint.save(self.best, network, {**self.metadata, "history": self.history[-1:]})
         optimizer = {f"optimizer/{p.name}": p.asnumpy() for p in self._optimizer_state()}
         tensors = {f"network/{name}": value for name, value in network.items()} | optimizer

@@ -55,7 +55,7 @@ def torch_forward(batch_size: int):
 
 def run(args: argparse.Namespace) -> list[dict]:
     """Rows: name, milliseconds per step, images per second, ratio to the reference, peak memory."""
-    size = args.batch_size
+    size = args.batch_size or 128
     candidates = [
         Candidate("adder ResNet-20, 8 bits", evaluation_step, {"kind": "int8", "batch_size": size}),
         Candidate("adder ResNet-20, 8 bits, 4x batch", evaluation_step, {"kind": "int8", "batch_size": 4 * size}),

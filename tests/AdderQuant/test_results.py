@@ -1,6 +1,5 @@
 """Rows of results.csv, measured again."""
 
-import csv
 import json
 
 import pytest
@@ -11,11 +10,6 @@ from AdderQuant.reproduce import RESULTS, table
 SETTINGS = [("two-sided", 8, False), ("two-sided", 4, False), ("two-sided", 4, True), ("paper", 4, True)]
 
 
-def rows() -> list[dict[str, str]]:
-    with RESULTS.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "bits", "reestimate"), SETTINGS)
 def test_recorded_accuracy_is_measured_again(tmp_path, published, lossless, scheme, bits, reestimate):
@@ -23,7 +17,7 @@ def test_recorded_accuracy_is_measured_again(tmp_path, published, lossless, sche
     words = ["--checkpoint_path", published, "--dataset_path", lossless, "--scheme", scheme, "--bits", bits, flag]
     script.main([str(word) for word in [*words, "--seed", 0, "--json", tmp_path / "out.json"]])
     key = {"scheme": scheme, "bits": str(bits), "reestimated": str(reestimate), "seed": "0"}
-    (recorded,) = [row for row in rows() if key.items() <= row.items()]
+    (recorded,) = [row for row in RESULTS.rows() if key.items() <= row.items()]
     # Two images: sums of floats may differ in the last bit on another processor and turn a code.
     assert 100 * json.loads((tmp_path / "out.json").read_text())["acc"] == pytest.approx(
         float(recorded["top1"]), abs=0.4
@@ -33,7 +27,7 @@ def test_recorded_accuracy_is_measured_again(tmp_path, published, lossless, sche
 def test_two_sided_stays_close_to_float_in_the_recorded_results():
     """What the README claims: without re-estimation 8 bits lose at most 0.8 points and 4 bits at most 1.8."""
     found = {}
-    for row in rows():
+    for row in RESULTS.rows():
         if row["scheme"] == "two-sided" and row["reestimated"] == "False":
             found.setdefault(row["bits"], []).append(float(row["top1"]))
     assert min(found["32"]) >= 90.5 and all(len(scores) == 3 for scores in found.values())

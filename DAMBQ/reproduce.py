@@ -1,0 +1,145 @@
+"""Train and evaluate all stages on CIFAR-10 and record a row of results.csv each; what is there already is kept.
+
+python reproduce.py --pretrained resnet20-12fca82f.th --dataset_path CIFAR10 --name jpeg --also_eval lossless=DIR
+
+float     the published network, trained a little on these images
+w4a4      from float, 4 bits everywhere
+channel   from w4a4 to an average of 2 bits, allocated by channel
+layer     the same, allocated by layer
+network   the same number of bits everywhere: uniform quantization
+"""
+
+import json
+import shutil
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from common import config, report
+from common.errors import ConfigError, entry_point
+from common.results import Results, add_test_sets, test_sets
+from DAMBQ import eval as evaluation
+from DAMBQ import train as training
+
+RESULTS = Results(Path(__file__).parent / "results.csv", ("network", "stage", "epochs", "seed", "data"))
+COLUMNS = ("network", "stage", "weight_bits", "activation_bits", "epochs", "seed", "data", "samples", "top1")
+COLUMNS += ("file_bytes", "hours", "mindspore")
+
+# Options of train.py: of all stages, and of each.
+COMMON = {"batch_size": 128, "schedule": "cosine"}
+STAGES: dict[str, dict] = {
+    "float": {"lr": 0.01, "epochs": 5},
+    "w4a4": {"lr": 0.01, "wgt_target": 4, "act_target": 4},
+    "channel": {"lr": 0.03, "wgt_target": 2, "act_target": 2, "shares": (0.4, 0.8), "duration": (0, 3)},
+    "layer": {"lr": 0.03, "wgt_target": 2, "act_target": 2, "shares": (0.4, 0.8), "duration": (0, 3)},
+    "network": {"lr": 0.03, "wgt_target": 2, "act_target": 2, "shares": (1, 1), "duration": (0, 3)},
+}
+
+
+def make_parser() -> config.OptionParser:
+    """Options of this script."""
+    parser = config.OptionParser("Record DAMBQ's results.")
+    parser.add_argument("--pretrained", required=True, metavar="FILE", help="published float ResNet-20")
+    parser.add_argument("--dataset_path", required=True, metavar="DIR", help="CIFAR-10 to train and test on")
+    add_test_sets(parser, "jpeg")
+    parser.add_argument("--stages", nargs="+", choices=list(STAGES), default=list(STAGES), help="in this order")
+    parser.add_argument("--epochs", type=config.positive_int, default=10, help="of each quantized stage")
+    parser.add_argument("--seed", type=config.int_range(0), default=0, help="of order and augmentation")
+    parser.add_argument("--output_dir", type=config.path, default=Path("outputs/reproduce"), metavar="DIR")
+    return parser
+
+
+def run_name(args: Namespace, stage: str) -> str:
+    """Name of a stage's run."""
+    epochs = STAGES[stage].get("epochs", args.epochs)
+    return f"resnet20_{stage}_{epochs}epochs_seed{args.seed}"
+
+
+def train(args: Namespace, stage: str) -> Path:
+    """Train a stage, or go on with it, and return its folder."""
+    name, options = run_name(args, stage), {**COMMON, "epochs": args.epochs, **STAGES[stage]}
+    words = ["--expr_name", name, "--dataset", "cifar10", "--dataset_path", args.dataset_path, "--seed", args.seed]
+    for option, value in options.items():
+        words += [f"--{option}", *(value if isinstance(value, tuple) else (value,))]
+    if stage == "float":
+        words += ["--pretrained", args.pretrained]
+    else:
+        before = "float" if stage == "w4a4" else "w4a4"
+        start = args.output_dir / run_name(args, before) / "best.ckpt"
+        if not start.exists():
+            raise ConfigError(f"stage {stage} starts from {start}, which is not there: run stage {before} first")
+        words += ["--quantize", "--pretrained" if before == "float" else "--resume", start]
+    training.main([str(word) for word in [*words, "--output_dir", args.output_dir]])
+    return args.output_dir / name
+
+
+def record(args: Namespace, stage: str) -> None:
+    """Train a stage unless its rows are there, evaluate it and write its rows."""
+    epochs = STAGES[stage].get("epochs", args.epochs)
+    key = {"network": "ResNet20", "stage": stage, "epochs": epochs, "seed": args.seed}
+    if all(RESULTS.has({**key, "data": name}) for name in test_sets(args)):
+        return
+    folder = train(args, stage)
+    checkpoint = folder / f"{folder.name}.ckpt"
+    history = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    if (folder / "bits.png").exists():
+        shutil.copy(folder / "bits.png", RESULTS.path.parent / f"bits_{stage}.png")
+    for name, path in test_sets(args).items():
+        row = {**dict.fromkeys(COLUMNS), **key, "data": name, **measure(args, checkpoint, path)}
+        row["hours"] = f"{sum(record['seconds'] for record in history) / 3600:.2f}"
+        RESULTS.put(row)
+
+
+def record_start(args: Namespace) -> None:
+    """Rows of the published network as it is."""
+    for name, path in test_sets(args).items():
+        key = {"network": "ResNet20", "stage": "published", "epochs": 0, "seed": args.seed, "data": name}
+        if not RESULTS.has(key):
+            RESULTS.put({**dict.fromkeys(COLUMNS), **key, **measure(args, args.pretrained, path)})
+
+
+def measure(args: Namespace, checkpoint: str | Path, folder: str) -> dict:
+    """What a row says of a network."""
+    file = args.output_dir / "eval.json"
+    words = ["--checkpoint_path", checkpoint, "--dataset", "cifar10", "--dataset_path", folder, "--batch_size", 125]
+    evaluation.main([str(word) for word in [*words, "--json", file]])
+    found = json.loads(file.read_text(encoding="utf-8"))
+    bits = found["bits"] if isinstance(found["bits"], dict) else {"weights": 32, "activations": 32}
+    row = {"weight_bits": f"{bits['weights']:.3f}", "activation_bits": f"{bits['activations']:.3f}"}
+    row |= {"samples": found["samples"], "top1": f"{100 * found['acc']:.2f}"}
+    return row | {"file_bytes": Path(checkpoint).stat().st_size, "mindspore": found["versions"]["mindspore"]}
+
+
+def table(rows: Sequence[Mapping[str, str]]) -> str:
+    """The table of the README: a line per stage, a column per test set, drops from the float network before."""
+    sets = list(dict.fromkeys((row["data"], row["samples"]) for row in rows))
+    lines = []
+    for key in dict.fromkeys((row["stage"], row["epochs"], row["seed"]) for row in rows):
+        own = [row for row in rows if (row["stage"], row["epochs"], row["seed"]) == key]
+        line = {"stage": key[0], "epochs": key[1], "W bits": own[0]["weight_bits"], "A bits": own[0]["activation_bits"]}
+        for data, samples in sets:
+            line[f"{data} top-1 % (N = {samples})"] = _score(own, rows, data)
+        lines.append({**line, "file bytes": own[0]["file_bytes"], "hours": own[0]["hours"] or "-"})
+    return report.markdown_table(lines, list(lines[0])) if lines else ""
+
+
+def _score(own: Sequence[Mapping[str, str]], rows: Sequence[Mapping[str, str]], data: str) -> str:
+    score = next((row["top1"] for row in own if row["data"] == data), "-")
+    base = next((row["top1"] for row in rows if row["stage"] == "float" and row["data"] == data), None)
+    if score == "-" or base is None or own[0]["stage"] in ("published", "float"):
+        return score
+    return f"{score} ({float(score) - float(base):+.2f})"
+
+
+@entry_point
+def main(argv: list[str] | None = None) -> None:
+    """Run the stages, one after the other."""
+    args = make_parser().parse_args(argv)
+    args.output_dir.mkdir(parents=True, exist_ok=True)
+    record_start(args)
+    for stage in args.stages:
+        record(args, stage)
+
+
+if __name__ == "__main__":
+    main()

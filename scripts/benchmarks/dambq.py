@@ -1,0 +1,81 @@
+"""DAMBQ's ResNet-20 at W2A2: training and evaluation steps against float networks, MindSpore's and PyTorch's.
+
+The quantized training step includes everything a run does in each step: quantizers, scales, sensitivities, optimizer.
+"""
+
+import argparse
+import importlib.util
+
+import numpy as np
+
+from benchmarks.harness import Candidate, take_turns
+
+FLOAT = "float ResNet-20"
+MINDSPORE = "float ResNet-20, MindSpore's own convolutions"
+QUANTIZED = "W2A2 ResNet-20"
+TORCH = "float ResNet-20, PyTorch"
+TORCH_QUANTIZED = "W2A2 ResNet-20, plain PyTorch layers"
+
+
+def step(network: str, training: bool, batch_size: int):
+    """One step in GRAPH mode: of training (forward, backward, optimizer) or evaluation (forward)."""
+    from mindspore import Tensor, nn
+
+    from common import context
+
+    context.setup("CPU", "graph")
+    from common.models.layers import Layers
+    from common.models.resnet_cifar import ResNetCifar
+    from common.training import Recipe, Schedule, TrainStep, make_optimizer
+    from DAMBQ.allocation import Allocator, Budget
+    from DAMBQ.network import Settings, quantize_network
+
+    def own_conv(channels, filters, kernel, stride=1, padding=0):
+        return nn.Conv2d(channels, filters, kernel, stride, pad_mode="pad", padding=padding, has_bias=False)
+
+    layers = Layers(conv=own_conv, stem=own_conv) if network == MINDSPORE else Layers()
+    cell, observer = ResNetCifar(20, layers=layers), None
+    if network == QUANTIZED:
+        quantize_network(cell, Settings(bits=2))
+        observer = Allocator(cell, Budget(2, 2), 32)
+    rng = np.random.default_rng(0)
+    images = Tensor(rng.normal(size=(batch_size, 3, 32, 32)).astype(np.float32))
+    labels = Tensor(rng.integers(0, 10, batch_size).astype(np.int32))
+    cell.set_train(training)
+    if not training:
+        return lambda: cell(images).asnumpy()
+    watched = {id(p) for p in observer.parameters} if observer else set()
+    trained = [p for p in cell.trainable_params() if id(p) not in watched]
+    recipe = Recipe(1, batch_size, Schedule("constant", 0.01), weight_decay=1e-4)
+    train = TrainStep(cell, make_optimizer(trained, recipe, 1000), 0.0, None, observer)
+    train.set_train()
+    return lambda: train(images, labels)[0].asnumpy()
+
+
+def torch_step(network: str, training: bool, batch_size: int):
+    """The same step in PyTorch."""
+    from benchmarks.torch_models import resnet20_step
+
+    return resnet20_step(network == TORCH_QUANTIZED, training, batch_size)
+
+
+def run(args: argparse.Namespace) -> list[dict]:
+    """Rows: network, milliseconds of a training and of an evaluation step, both by the float network's."""
+    size = args.batch_size or 128
+    makers = dict.fromkeys((FLOAT, MINDSPORE, QUANTIZED), step)
+    if importlib.util.find_spec("torch"):
+        makers |= dict.fromkeys((TORCH, TORCH_QUANTIZED), torch_step)
+    pairs = {
+        name: [Candidate(name, make, {"network": name, "training": t, "batch_size": size}) for t in (True, False)]
+        for name, make in makers.items()
+    }
+    take_turns([candidate for pair in pairs.values() for candidate in pair], args.rounds)
+    return [_row(name, pair, pairs[FLOAT]) for name, pair in pairs.items()]
+
+
+def _row(name: str, pair: list[Candidate], reference: list[Candidate]) -> dict:
+    row = {"network": name}
+    for title, own, other in zip(("training", "evaluation"), pair, reference):
+        row[f"{title} ms"] = round(1000 * own.median, 1)
+        row[f"{title} / float"] = round(own.median / other.median, 2)
+    return row

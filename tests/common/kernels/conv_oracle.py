@@ -1,0 +1,65 @@
+"""The convolution of deep learning in float64 NumPy, one tap at a time, and how far results are from such oracles."""
+
+import numpy as np
+from adder_oracle import SIZES, output_shape, taps
+from mindspore import Tensor, ops
+
+# Beside those of the adder: padding >= kernel, wide rows at each stride, one filter tile and one more.
+CONV_SIZES = [
+    *SIZES,
+    (2, 3, 4, 7, 8, 1, 1, 1, 1),
+    (1, 3, 1, 1, 9, 2, 2, 1, 2),
+    (2, 5, 9, 16, 17, 3, 2, 1, 2),
+    (1, 1, 10, 33, 3, 3, 3, 1, 2),
+    (17, 3, 6, 8, 5, 3, 3, 2, 0),
+    (2, 17, 7, 17, 1, 2, 5, 3, 2),
+]
+
+
+def forward(x, w, stride, padding):
+    x, w = x.astype(np.float64), w.astype(np.float64)
+    return sum(np.einsum("ncij,fc->nfij", p, w[:, :, u, v]) for u, v, _, p in taps(x, w.shape, stride, padding))
+
+
+def input_gradient(x, w, gy, stride, padding):
+    w, gy = w.astype(np.float64), gy.astype(np.float64)
+    total = np.zeros((*x.shape[:2], x.shape[2] + 2 * padding, x.shape[3] + 2 * padding))
+    for u, v, where, _ in taps(x, w.shape, stride, padding):
+        total[where] += np.einsum("nfij,fc->ncij", gy, w[:, :, u, v])
+    return total[:, :, padding : padding + x.shape[2], padding : padding + x.shape[3]]
+
+
+def weight_gradient(x, w, gy, stride, padding):
+    x, gy = x.astype(np.float64), gy.astype(np.float64)
+    total = np.zeros(w.shape)
+    for u, v, _, patch in taps(x, w.shape, stride, padding):
+        total[:, :, u, v] = np.einsum("nfij,ncij->fc", gy, patch)
+    return total
+
+
+def everything(x, w, gy, stride, padding):
+    """Output, gradient for x, gradient for w."""
+    gradients = [gradient(x, w, gy, stride, padding) for gradient in (input_gradient, weight_gradient)]
+    return [forward(x, w, stride, padding), *gradients]
+
+
+def sample(n, c, h, w, f, kh, kw, stride, padding, groups=1):
+    """Inputs, weights and output gradients."""
+    rng = np.random.default_rng(n + c + f)
+    x = rng.normal(0.3, 1, (n, c, h, w)).astype(np.float32)
+    weight = rng.normal(0, 1, (f, c // groups, kh, kw)).astype(np.float32)
+    return x, weight, rng.normal(0, 1, (n, f, *output_shape(x, weight, stride, padding))).astype(np.float32)
+
+
+def run(cell, inputs, gy):
+    """The output of a cell and its gradients for all inputs."""
+    inputs, gy = [Tensor(array) for array in inputs], Tensor(gy)
+    y = cell(*inputs)
+    gradients = ops.GradOperation(get_all=True, sens_param=True)(cell)(*inputs, gy)
+    return [t.asnumpy() for t in (y, *gradients)]
+
+
+def error(found, expected):
+    """Largest difference, relative to the largest value where that is above 1; NaN is never small."""
+    assert found.shape == expected.shape
+    return np.abs(found - expected).max() / max(1, np.abs(expected).max())
