@@ -239,19 +239,19 @@ def input_values(network: nn.Cell, image_size: int) -> dict[str, int]:
 
 
 def plot(history: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Draw the average bits over the epochs, and the mean bits of each layer at the end, weights and activations."""
-    picture = figure.new(10, 6)
-    top, bottom = picture.subplots(2, 1)
-    epochs = [record["epoch"] for record in history]
+    """Draw the mean bits of each layer over the epochs: one map for weights, one for activations.
+
+    Args:
+        history: a record of :meth:`Allocator.report` per epoch, with ``epoch``.
+        path: PNG file.
+    """
     layers = list(history[-1]["weights_bits_of_layers"])
-    for shift, kind in ((-0.2, "weights"), (0.2, "activations")):
-        top.plot(epochs, [record[f"{kind}_bits"] for record in history], marker=".", label=kind)
-        heights = [history[-1][f"{kind}_bits_of_layers"][name] for name in layers]
-        bottom.bar(np.arange(len(layers)) + shift, heights, 0.4, label=kind)
-    top.set(xlabel="epoch", ylabel="average bits")
-    bottom.set_ylabel("mean bits at the end")
-    bottom.set_xticks(range(len(layers)), layers, rotation=90)
-    for axes in (top, bottom):
-        axes.grid(alpha=0.3)
-        axes.legend()
+    picture = figure.new(12, 1.5 + 0.22 * len(layers))
+    for axes, kind in zip(picture.subplots(1, 2, sharey=True), ("weights", "activations")):
+        bits = [[record[f"{kind}_bits_of_layers"][name] for record in history] for name in layers]
+        edges = (history[0]["epoch"] - 0.5, history[-1]["epoch"] + 0.5, len(layers) - 0.5, -0.5)
+        image = axes.imshow(bits, aspect="auto", extent=edges, vmin=0, vmax=MAX_BITS, cmap="viridis")
+        axes.set(xlabel="epoch", title=f"{kind}: {history[-1][f'{kind}_bits']:.3f} bits on average at the end")
+        axes.set_yticks(range(len(layers)), layers)
+    picture.colorbar(image, ax=axes, label="mean bits")
     figure.save(picture, path)

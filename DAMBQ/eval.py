@@ -40,10 +40,10 @@ def summary(stored: storage.StoredNetwork, path: str | Path, image_size: int) ->
     found = {"method": storage.METHOD, "network": stored.metadata["network"], "kind": stored.kind}
     found["cost"] = cost.summary(layers, Path(path).stat().st_size)
     if not names:
-        return {**found, "bits": 32, "label": "float"}
+        return {**found, "bits": 32, "average_bits": {"weights": 32.0, "activations": 32.0}, "label": "float"}
     means = average_bits(network, image_size)
     label = f"W{means['weights']:.3f} A{means['activations']:.3f}"
-    return {**found, "bits": means, "bits_of_layers": bits, "label": label}
+    return {**found, "bits": label, "average_bits": means, "bits_of_layers": bits, "label": label}
 
 
 @entry_point

@@ -104,7 +104,7 @@ def measure(args: Namespace, checkpoint: str | Path, folder: str) -> dict:
     words = ["--checkpoint_path", checkpoint, "--dataset", "cifar10", "--dataset_path", folder, "--batch_size", 125]
     evaluation.main([str(word) for word in [*words, "--json", file]])
     found = json.loads(file.read_text(encoding="utf-8"))
-    bits = found["bits"] if isinstance(found["bits"], dict) else {"weights": 32, "activations": 32}
+    bits = found["average_bits"]
     row = {"weight_bits": f"{bits['weights']:.3f}", "activation_bits": f"{bits['activations']:.3f}"}
     row |= {"samples": found["samples"], "top1": f"{100 * found['acc']:.2f}"}
     return row | {"file_bytes": Path(checkpoint).stat().st_size, "mindspore": found["versions"]["mindspore"]}

@@ -45,6 +45,7 @@ def _add_training(group) -> None:
     group.add_argument("--lr", type=config.positive_float, default=0.1, help="first learning rate")
     group.add_argument("--schedule", choices=list(KINDS), default="cosine", help="of the learning rate")
     group.add_argument("--milestones", type=config.positive_int, nargs="*", default=[150, 225], help="of multistep")
+    group.add_argument("--step_epochs", type=config.positive_int, default=30, help="epochs of one rate in step")
     group.add_argument("--warmup_epochs", type=float, default=0, help="epochs of linear warm-up")
     group.add_argument("--momentum", type=float, default=0.9, help="of SGD")
     group.add_argument("--weight_decay", type=float, default=1e-4, help="L2 penalty on all parameters")
@@ -107,7 +108,8 @@ def observe(args: Namespace, network: nn.Cell, image_size: int) -> Allocator:
 
 def recipe_of(args: Namespace) -> Recipe:
     """How the options say to train."""
-    schedule = Schedule(args.schedule, args.lr, tuple(args.milestones), warmup_epochs=args.warmup_epochs)
+    times = {"milestones": tuple(args.milestones), "step_epochs": args.step_epochs}
+    schedule = Schedule(args.schedule, args.lr, **times, warmup_epochs=args.warmup_epochs)
     rest = {"clip_norm": args.clip_norm, "label_smoothing": args.label_smoothing, "seed": args.seed}
     return Recipe(args.epochs, args.batch_size, schedule, "sgd", args.momentum, args.weight_decay, **rest)
 

@@ -7,22 +7,24 @@ import numpy as np
 
 from common.errors import ConfigError
 
-KINDS = ("cosine", "multistep", "constant")
+KINDS = ("cosine", "step", "multistep", "constant")
 
 
 @dataclass(frozen=True)
 class Schedule:
     r"""Learning rate of step t in a training of T steps, e steps per epoch.
 
-    ``cosine``: :math:`\tfrac12 \eta (1 + \cos(\pi t / T))`; ``multistep``: :math:`\eta \gamma^k` after k of the
-    milestones; ``constant``: :math:`\eta`. During warm-up the rate rises linearly to that of its step.
+    ``cosine``: :math:`\tfrac12 \eta (1 + \cos(\pi t / T))`; ``step``: :math:`\eta \gamma^k` after k times
+    ``step_epochs``; ``multistep``: the same after k of the milestones; ``constant``: :math:`\eta`. During
+    warm-up the rate rises linearly to that of its step.
 
     Attributes:
         kind: one of ``KINDS``.
         base: the rate eta.
         milestones: epochs at which ``multistep`` multiplies by gamma.
-        gamma: factor of ``multistep``.
+        gamma: factor of ``step`` and ``multistep``.
         warmup_epochs: length of the warm-up.
+        step_epochs: epochs of one rate in ``step``.
     """
 
     kind: str = "cosine"
@@ -30,6 +32,7 @@ class Schedule:
     milestones: tuple[int, ...] = ()
     gamma: float = 0.1
     warmup_epochs: float = 0
+    step_epochs: int = 30
 
     def __post_init__(self):
         if self.kind not in KINDS:
@@ -40,6 +43,8 @@ class Schedule:
         steps = np.arange(epochs * steps_per_epoch)
         if self.kind == "cosine":
             rates = 0.5 * self.base * (1 + np.cos(math.pi * steps / len(steps)))
+        elif self.kind == "step":
+            rates = self.base * self.gamma ** (steps // (self.step_epochs * steps_per_epoch))
         elif self.kind == "multistep":
             passed = np.searchsorted(np.sort(self.milestones), steps / steps_per_epoch, side="right")
             rates = self.base * self.gamma**passed

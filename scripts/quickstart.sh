@@ -17,7 +17,9 @@ runs=( # METHOD and the options of its eval.py; one line of the table each
     "AdderQuant --bits 6"
     "AdderQuant --bits 5"
     "AdderQuant --bits 4"
-    "LDNQ --checkpoint_path checkpoints/resnet20_digits.ckpt"
+    "DAMBQ --checkpoint_path ../common/checkpoints/resnet20_digits.ckpt"
+    "DAMBQ"
+    "LDNQ --checkpoint_path ../common/checkpoints/resnet20_digits.ckpt"
     "LDNQ"
 )
 

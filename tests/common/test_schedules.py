@@ -22,6 +22,11 @@ def test_multistep_changes_at_the_first_step_of_its_epochs():
     assert rates == pytest.approx([0.4, 0.4, 0.2, 0.2, 0.2, 0.2, 0.1, 0.1])
 
 
+def test_step_changes_after_every_few_epochs():
+    rates = Schedule("step", 0.4, step_epochs=2, gamma=0.5).rates(5, 2)
+    assert rates == pytest.approx([0.4] * 4 + [0.2] * 4 + [0.1] * 2)
+
+
 def test_constant_and_milestones_beyond_the_end():
     assert Schedule("constant", 0.3).rates(2, 3).tolist() == [np.float32(0.3)] * 6
     assert Schedule("multistep", 0.3, milestones=(2,)).rates(2, 3).tolist() == [np.float32(0.3)] * 6
@@ -57,5 +62,5 @@ def test_same_as_pytorch(kind):
 
 
 def test_unknown_kind():
-    with pytest.raises(ConfigError, match=r"schedule: expected one of cosine, multistep, constant, found 'linear'"):
+    with pytest.raises(ConfigError, match=r"schedule: expected one of cosine, step, multistep, constant, found 'linear'"):
         Schedule("linear")
