@@ -13,7 +13,8 @@ from LDNQ.calibration_set import CalibrationSet, choose_images
 from LDNQ.dataset import add_options, calibration_count, open_split
 from LDNQ.eval import summary
 from LDNQ.levels import LEVEL_COUNTS, code_bits
-from LDNQ.quantize import Cascade, Plan
+from LDNQ.plan import Plan
+from LDNQ.quantize import Cascade
 
 
 def make_parser() -> config.OptionParser:
