@@ -7,7 +7,7 @@ With W (F, n) the float weights of a layer and H (n, n) the second moment of its
 which is half the mean squared change of the layer's output. Two solvers that complement each other:
 
 - :func:`admm`, equations 8 to 11 of the paper: splits the problem into a ridge solve and a projection. The ridge
-  matrix H + rho I never changes, so it is factorised once.
+  matrix H + rho I never changes, so it is factorised and inverted once.
 - :func:`descend`: exact minimisation over one weight at a time, then over the scale. No step raises the error, so it
   polishes what ADMM finds.
 """
@@ -15,7 +15,6 @@ which is half the mean squared change of the layer's output. Two solvers that co
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 
 from common.errors import QuantizationError
 from LDNQ.levels import Quantized, nearest_levels, project
@@ -58,10 +57,9 @@ def admm(
     """
     weight, hessian = _checked(weight, hessian)
     rho = rho * max(float(np.trace(hessian)) / len(hessian), np.finfo(float).tiny)
-    factor = cho_factor(hessian + rho * np.eye(len(hessian)), check_finite=False)
-    inverse = rho * cho_solve(
-        factor, np.eye(len(hessian)), check_finite=False
-    )  # one product beats two triangular solves
+    # One product per iteration beats two triangular solves. NumPy's BLAS alone: SciPy brings one of its own, and the
+    # threads of the two get in each other's way.
+    inverse = rho * np.linalg.inv(hessian + rho * np.eye(len(hessian)))
     fixed = weight - weight @ inverse  # (H + rho I)^-1 H W
     multiplier, current = np.zeros_like(weight), weight
     best, failures = _scored(project(weight, kbits, per_channel), weight, hessian), 0

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.linalg import get_blas_funcs
 
 from common.errors import DataError, QuantizationError
 
@@ -73,7 +72,7 @@ def patches(inputs: np.ndarray, geometry: Geometry) -> np.ndarray:
 class InputMoment:
     """Running sum of p p^T over batches: one matrix product a batch and group, any number of images in n^2 memory.
 
-    Products are taken in the inputs' precision, upper triangle only, and added up in float64.
+    Products are taken in the inputs' precision and added up in float64.
     """
 
     def __init__(self, geometry: Geometry):
@@ -93,7 +92,7 @@ class InputMoment:
         if self.total.shape[:2] != columns.shape[:2]:
             raise QuantizationError(f"expected patches {self.total.shape[:2]}, found {columns.shape[:2]}")
         for total, group in zip(self.total, columns):
-            total += _upper_product(group)
+            total += group @ group.T  # NumPy computes one triangle of such a product
         self.count += columns.shape[2]
 
     @property
@@ -105,14 +104,7 @@ class InputMoment:
         """
         if self.total is None:
             raise DataError("expected at least one image to estimate a layer's Hessian from, found none")
-        upper = self.total / self.count
-        return upper + np.triu(upper, 1).transpose(0, 2, 1)
-
-
-def _upper_product(columns: np.ndarray) -> np.ndarray:
-    """Upper triangle of columns columns^T, zeros below: half the work of the whole product."""
-    product = get_blas_funcs("syrk", (columns,))
-    return product(1.0, columns.T, trans=1)  # the transpose is what BLAS takes without a copy
+        return self.total / self.count
 
 
 def weight_matrix(weight: np.ndarray, bias: np.ndarray | None, groups: int = 1) -> np.ndarray:
