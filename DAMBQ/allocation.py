@@ -91,7 +91,7 @@ def lower(bits: np.ndarray, sensitivity: np.ndarray, cost: np.ndarray, target: f
     found = bits.copy()
     total, spent = cost.sum(), float(np.dot(bits, cost))
     candidates = [group for group in np.argsort(sensitivity, kind="stable") if bits[group] > 0]
-    for group in candidates[: int(np.ceil(share * len(bits)))]:
+    for group in candidates[: int(np.ceil(round(share * len(bits), 9)))]:
         if spent <= target * total:
             break
         found[group] -= 1
@@ -155,7 +155,7 @@ class Allocator(Sensitivities):
         image_size: side of the network's images, which decides what activations cost.
 
     Raises:
-        ConfigError: a network without multi-bit layers.
+        ConfigError: a network without multi-bit layers, or one whose bits differ where the granularity has them equal.
     """
 
     def __init__(self, network: nn.Cell, budget: Budget, image_size: int):
@@ -166,6 +166,19 @@ class Allocator(Sensitivities):
         super().__init__([*kinds["weights"], *kinds["activations"]], budget.granularity)
         self.layers, self.budget = layers, budget
         self.kinds = {kind: (members, getattr(budget, kind)) for kind, members in kinds.items()}
+        for members, _ in self.kinds.values():
+            self._check_equal(members)
+
+    def _check_equal(self, members: Sequence[_Member]) -> None:
+        """What shall have its bits in common must have them in common from the beginning."""
+        together = [member.quantizer.bits.asnumpy() for member in members]
+        if self.budget.granularity == "network":
+            together = [np.concatenate(together)]
+        if self.budget.granularity != "channel" and any(len(np.unique(bits)) > 1 for bits in together):
+            raise ConfigError(
+                f"granularity {self.budget.granularity}: expected a network with the same bits in each, found channels "
+                "of different bits; start from another network, or take granularity channel"
+            )
 
     def after_epoch(self, epoch: int) -> dict[str, Any]:
         """Allocate once and start a new sum; returns the averages and the bits of each layer."""
@@ -238,14 +251,14 @@ def input_values(network: nn.Cell, image_size: int) -> dict[str, int]:
     return found
 
 
-def plot(history: Sequence[Mapping[str, Any]], path: Path) -> None:
+def plot(history: Sequence[Mapping[str, Any]], layers: Sequence[str], path: Path) -> None:
     """Draw the mean bits of each layer over the epochs: one map for weights, one for activations.
 
     Args:
         history: a record of :meth:`Allocator.report` per epoch, with ``epoch``.
+        layers: names from top to bottom.
         path: PNG file.
     """
-    layers = list(history[-1]["weights_bits_of_layers"])
     picture = figure.new(12, 1.5 + 0.22 * len(layers))
     for axes, kind in zip(picture.subplots(1, 2, sharey=True), ("weights", "activations")):
         bits = [[record[f"{kind}_bits_of_layers"][name] for record in history] for name in layers]

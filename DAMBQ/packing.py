@@ -102,6 +102,8 @@ def _unpack(network: nn.Cell, tensors: dict[str, np.ndarray], metadata: dict[str
         if name != names[0]:
             channels = len(layer.quantize_input.bits)
             bits = np.full(channels, 8) if name == names[-1] else input_bits.take(channels)
+            if name != names[-1] and bits.max() > MAX_BITS:
+                raise ValueError(f"{bits.max()} bits of an activation")
             tensors |= _allocated(f"{name}.quantize_input", bits)
             tensors[f"{name}.quantize_input.clip"] = clips.take(1)
     for stream in (*streams.values(), weight_bits, input_bits, scales, clips, ends, end_scales):
@@ -111,7 +113,12 @@ def _unpack(network: nn.Cell, tensors: dict[str, np.ndarray], metadata: dict[str
 
 def _row(levels: np.ndarray, bits: int, streams: dict[int, "_Stream"], scales: "_Stream", size: int) -> np.ndarray:
     """The weights of one output channel."""
-    return levels[bits, streams[bits].take(size)] * scales.take(1) if bits else np.zeros(size, np.float32)
+    if not bits:
+        return np.zeros(size, np.float32)
+    numbers = streams[bits].take(size)
+    if numbers.max() >= 2**bits:
+        raise ValueError(f"level {numbers.max()} of {bits} bits")
+    return levels[bits, numbers] * scales.take(1)
 
 
 def _allocated(name: str, bits: np.ndarray) -> dict[str, np.ndarray]:

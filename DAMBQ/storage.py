@@ -60,11 +60,14 @@ def load(path: str | Path, model_name: str = "ResNet20", num_classes: int | None
     if metadata.get("kind") not in KINDS or metadata.get("network") not in MODELS:
         own = "the state of a training run" if "run" in metadata else "something else"
         raise CheckpointError(f"{path}: expected a {', '.join(KINDS)} network, found {own}; give best.ckpt of a run")
+    classes = metadata.get("num_classes")
+    if not isinstance(classes, int) or classes < 1:
+        raise CheckpointError(f"{path}: expected num_classes of at least 1 in the metadata, found {classes!r}")
     if metadata["kind"] != "float":
         checkpoint.require_metadata(found, method=METHOD)
-    if num_classes not in (None, metadata["num_classes"]):
-        raise CheckpointError(f"{path}: expected num_classes {num_classes}, found {metadata['num_classes']}")
-    network = model(metadata["network"]).build(metadata["num_classes"])
+    if num_classes not in (None, classes):
+        raise CheckpointError(f"{path}: expected num_classes {num_classes}, found {classes}")
+    network = model(metadata["network"]).build(classes)
     if metadata["kind"] == "float":
         checkpoint.restore(network, tensors, path)
         return StoredNetwork(network, metadata)

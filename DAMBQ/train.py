@@ -91,7 +91,12 @@ def start(args: Namespace, classes: int) -> tuple[nn.Cell, Settings | None]:
         stored = storage.load_quantized(args.resume, name)
         return stored.network, Settings(**stored.metadata["settings"])
     if args.quantize and not args.pretrained:
-        args.pretrained = storage.embedded(args.dataset, "float")
+        if (args.dataset, args.arch) != ("digits", "resnet20"):
+            raise ConfigError(
+                f"quantize: no float {args.arch} is shipped for {args.dataset}; give --pretrained FILE (float) or "
+                "--resume FILE (quantized)"
+            )
+        args.pretrained = storage.embedded("digits", "float")
     network = load_float(args.pretrained, name).network if args.pretrained else model(name).build(classes)
     if not args.quantize:
         return network, None
@@ -143,7 +148,7 @@ def finish(trainer: Trainer, folder: Path, name: str, test: ImageSource) -> None
         print(f"{path}: float, test accuracy {last['test_acc']:.4f} on {len(test)} images")
         return
     storage.save_packed(path, stored)
-    plot(trainer.history, folder / "bits.png")
+    plot(trainer.history, list(trainer.observer.layers), folder / "bits.png")
     bits = f"W{last['weights_bits']:.3f} A{last['activations_bits']:.3f}"
     print(f"{path}: {bits}, test accuracy {last['test_acc']:.4f} on {len(test)} images, {path.stat().st_size} bytes")
     if not trainer.observer.finished():
@@ -190,7 +195,7 @@ def make_trainer(
     def measure(network: nn.Cell) -> Metrics:
         return evaluate(network, batches(eval_dataset(test, preprocessing, recipe.batch_size)), len(test), "test")
 
-    return Trainer(network, train, preprocessing, recipe, folder, metadata, measure, observer)
+    return Trainer(network, train, preprocessing, recipe, folder, metadata, measure, observer, "--no-continue")
 
 
 if __name__ == "__main__":

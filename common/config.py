@@ -154,6 +154,8 @@ def _value(parser: OptionParser, action: argparse.Action, node: yaml.Node) -> An
         return None
     if action.nargs == 0:
         return _flag(node)
+    if action.nargs == "?" and action.const is True and node.tag == _BOOL:
+        return _flag(node)
     if action.nargs in (None, "?"):
         return parser.convert(action, _text(node))
     items = node.value if isinstance(node, yaml.SequenceNode) else [node]

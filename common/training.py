@@ -140,6 +140,7 @@ class Trainer:
         metadata: what identifies the network, stored in its checkpoints.
         test: returns the test metrics of the network; None skips the test.
         observer: of gradients and epochs.
+        restart_option: of the script, that starts a run anew; for messages.
 
     Raises:
         DataError: fewer images than one batch.
@@ -155,7 +156,9 @@ class Trainer:
         metadata: dict[str, Any],
         test: Callable[[nn.Cell], Metrics] | None = None,
         observer: Observer | None = None,
+        restart_option: str = "--no-resume",
     ):
+        self.restart_option = restart_option
         self.steps = len(source) // recipe.batch_size
         if not self.steps:
             raise DataError(f"{len(source)} training images do not fill a batch of {recipe.batch_size}: lower it")
@@ -172,13 +175,16 @@ class Trainer:
         """Train to the last epoch and return one record of metrics per epoch.
 
         Args:
-            resume: continue what the folder holds; otherwise start anew and overwrite it.
+            resume: continue what the folder holds; otherwise remove it and start anew.
 
         Raises:
             CheckpointError: the folder holds a run of another network or recipe, or a damaged one.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        if resume and self.last.exists():
+        if not resume:
+            self.last.unlink(missing_ok=True)
+            self.best.unlink(missing_ok=True)
+        elif self.last.exists():
             self._load()
             self._report()  # the run may have ended between checkpoint and report
         while len(self.history) < self.recipe.epochs:
@@ -244,7 +250,7 @@ class Trainer:
         self._report()
 
     def _report(self) -> None:
-        write_text(self.folder / "metrics.jsonl", "".join(json.dumps(r) + "\n" for r in self.history))
+        write_text(self.folder / "metrics.jsonl", "".join(json.dumps(r, sort_keys=True) + "\n" for r in self.history))
         if self.history:
             curves.plot(self.history, self.folder / "curves.png")
 
@@ -253,7 +259,7 @@ class Trainer:
         if found.metadata.get("run") != self._fingerprint():
             raise CheckpointError(
                 f"{self.last} belongs to another run (network, recipe or data differ): "
-                "choose another --output_dir, or start anew with --no-resume"
+                f"choose another --output_dir, or start anew with {self.restart_option}"
             )
         parts = {"network/": {}, "optimizer/": {}}
         for name, value in found.tensors.items():

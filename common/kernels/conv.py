@@ -3,6 +3,7 @@
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from common.errors import ConfigError
 from common.kernels.custom import conv_shape, operator, use_native
 
 
@@ -46,7 +47,12 @@ def float_conv2d(stride: int = 1, padding: int = 0, groups: int = 1, native: boo
 
     Returns:
         A cell that gives (N, F, OH, OW), in GRAPH and PYNATIVE mode, with gradients for x and w.
+
+    Raises:
+        ConfigError: the C++ kernel is forced for more than one group.
     """
+    if groups > 1 and native:
+        raise ConfigError(f"native convolution: expected groups 1, found {groups}; take MindSpore's operator")
     if groups == 1 and use_native(native):
         return _NativeConv2d(stride, padding)
     return _MindSporeConv2d(stride, padding, groups)

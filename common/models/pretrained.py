@@ -52,6 +52,9 @@ def load_float(path: str | Path, model_name: str) -> FloatNetwork:
         raise CheckpointError(
             f"{path}: expected {model_name}, found {metadata.get('network')}; change the model's name"
         )
-    network = model(model_name).build(metadata["num_classes"])
+    classes = metadata.get("num_classes")
+    if not isinstance(classes, int) or classes < 1:
+        raise CheckpointError(f"{path}: expected num_classes of at least 1 in the metadata, found {classes!r}")
+    network = model(model_name).build(classes)
     checkpoint.restore(network, tensors, path)
     return FloatNetwork(network, metadata)

@@ -11,7 +11,8 @@ from LDNQ.hessian import InputMoment, patches
 from LDNQ.levels import signed_levels
 from LDNQ.network import geometry
 from LDNQ.observation import input_hessian
-from LDNQ.quantize import Cascade, Plan
+from LDNQ.plan import Plan
+from LDNQ.quantize import Cascade
 
 PLAN = Plan(kbits=3, batch_size=8, steps=4, window=2, refine_steps=6, save_every=2, lr=1e-3, refine_lr=1e-3)
 

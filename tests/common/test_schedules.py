@@ -62,5 +62,7 @@ def test_same_as_pytorch(kind):
 
 
 def test_unknown_kind():
-    with pytest.raises(ConfigError, match=r"schedule: expected one of cosine, step, multistep, constant, found 'linear'"):
+    with pytest.raises(
+        ConfigError, match=r"schedule: expected one of cosine, step, multistep, constant, found 'linear'"
+    ):
         Schedule("linear")

@@ -124,21 +124,22 @@ def test_result_does_not_depend_on_threads(size, library, threads, mode):
 
 
 def test_views_are_read_in_their_own_order(library):
-    """PyNative slices and transposes are views; the operators must not see the memory behind them."""
-    x, w, gy = oracle.sample(2, 6, 9, 9, 4, 3, 3, 1, 1)
+    """PyNative transposes are views; the operators must not see the memory behind them."""
+    x, w, gy = oracle.sample(2, 6, 5, 9, 4, 3, 3, 1, 1)
     conv = float_conv2d(1, 1, native=True)
 
+    def turned(a):
+        return a.transpose(0, 1, 3, 2)
+
     def loss(x, w):
-        return (conv(x[:, ::2], ops.transpose(w[:, 1::2], (0, 1, 3, 2))).transpose(0, 1, 3, 2) * Tensor(gy)).sum()
+        return (turned(conv(turned(x), turned(w))) * Tensor(gy)).sum()
 
     with execution_mode("pynative"):
-        value, gradients = ops.value_and_grad(loss, (0, 1))(Tensor(x), Tensor(w))
-    turned, gy_turned = w[:, 1::2].transpose(0, 1, 3, 2), gy.transpose(0, 1, 3, 2)
-    y, gx, gw = oracle.everything(x[:, ::2], turned, gy_turned, 1, 1)
-    assert value.asnumpy() == pytest.approx((y * gy_turned).sum(), rel=1e-5)
-    assert oracle.error(gradients[0].asnumpy()[:, ::2], gx) < TOLERANCE
-    assert oracle.error(gradients[1].asnumpy()[:, 1::2], gw.transpose(0, 1, 3, 2)) < TOLERANCE
-    assert not gradients[0].asnumpy()[:, 1::2].any() and not gradients[1].asnumpy()[:, ::2].any()
+        value, (gx, gw) = ops.value_and_grad(loss, (0, 1))(Tensor(x), Tensor(w))
+    y, *expected = oracle.everything(turned(x), turned(w), turned(gy), 1, 1)
+    assert value.asnumpy() == pytest.approx((y * turned(gy)).sum(), rel=1e-5)
+    for found, wanted in zip((gx, gw), expected, strict=True):
+        assert oracle.error(found.asnumpy(), turned(wanted)) < TOLERANCE
 
 
 @pytest.fixture

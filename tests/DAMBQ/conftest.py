@@ -1,0 +1,106 @@
+"""Fixtures of the tests of DAMBQ."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dambq_tiny import Plain, UserNet, run, seeded
+
+from common import context
+from common.context import execution_mode
+from common.models.registry import MODELS, Model
+from DAMBQ import train
+from DAMBQ.network import ARCHITECTURES
+
+context.prepare_onednn()
+
+
+@pytest.fixture(params=["graph", "pynative"])
+def mode(request):
+    """Run a test in both execution modes; the value is the name of the mode."""
+    with context.execution_mode(request.param):
+        yield request.param
+
+
+@pytest.fixture(scope="session")
+def golden(shared) -> dict[str, np.ndarray]:
+    """Values that the authors' PyTorch layers gave."""
+    return dict(np.load(shared / "golden" / "dambq_layers.npz"))
+
+
+@pytest.fixture(params=[True, False], ids=["native", "fallback"])
+def native(request) -> bool:
+    """Run a test with the C++ kernels and without."""
+    return request.param
+
+
+@pytest.fixture
+def quickly(monkeypatch):
+    """Nothing to compile for networks of this size, and no picture after each epoch."""
+    monkeypatch.setattr("common.training.curves.plot", lambda *_: None)
+    with execution_mode("pynative"):
+        yield
+
+
+@pytest.fixture
+def user_model(monkeypatch):
+    """A small network of a user under a name of the zoo."""
+    monkeypatch.setitem(MODELS, "User", Model(UserNet, str, ("digits", "cifar10")))
+
+
+@pytest.fixture(scope="module")
+def tiny_model():
+    """A small network under a name of ``-a``."""
+    with pytest.MonkeyPatch.context() as patch:
+        model = Model(lambda classes: seeded(Plain((6, 8, 5), classes)), str, ("digits", "cifar10"))
+        patch.setitem(MODELS, "Tiny", model)
+        patch.setitem(ARCHITECTURES, "tiny", "Tiny")
+        yield
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory) -> list:
+    """Options that name 32 training and 16 test images: one colour per class and noise."""
+    root, rng = tmp_path_factory.mktemp("cifar"), np.random.default_rng(0)
+    for folder, name, count in (
+        ("cifar-10-batches-bin", "data_batch_1.bin", 32),
+        ("cifar-10-verify-bin", "test_batch.bin", 16),
+    ):
+        labels = rng.integers(0, 10, count)
+        pixels = np.clip(rng.normal(25 * labels[:, None], 20, (count, 3072)), 0, 255)
+        (root / folder).mkdir()
+        (root / folder / name).write_bytes(np.c_[labels, pixels].astype(np.uint8).tobytes())
+    return ["--dataset_path", root, "--batch-size", 16]
+
+
+@pytest.fixture(scope="session")
+def documented(tmp_path_factory, data) -> dict[str, tuple[Path, list[str]]]:
+    """Folder and printed lines of the three steps with ResNet-20."""
+    root, found = tmp_path_factory.mktemp("runs"), {}
+    words = [*data, "--output_dir", root, "-a", "resnet20"]
+    low = ["--wgt-target", 2.0, "--act-target", 2.0, "--shares", 1, 1, "--duration", 0, 0, "--mode", "pynative"]
+    steps = {
+        "float": ["--lr", 0.01],
+        "w4a4": ["--lr", 5e-3, "--quantize", "--pretrained", root / "float" / "best.ckpt", "--wgt-target", 4.0],
+        "w2a2": ["--lr", 5e-3, "--quantize", "--resume", root / "w4a4" / "best.ckpt", *low],
+    }
+    for name, own in steps.items():
+        epochs = 2 if name == "w2a2" else 1
+        found[name] = root / name, run(train, *words, "--expr-name", name, "--epochs", epochs, *own)
+    return found
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory, data, tiny_model) -> Path:
+    """Folder of a float run of the small network."""
+    root = tmp_path_factory.mktemp("tiny")
+    run(train, *data, "-a", "tiny", "--output_dir", root, "--expr-name", "float", "--epochs", 1, "--mode", "pynative")
+    return root / "float"
+
+
+@pytest.fixture
+def quantizing(data, tiny, tmp_path) -> list:
+    """A command that quantizes the small network to 3 bits."""
+    words = [*data, "-a", "tiny", "--mode", "pynative", "--output_dir", tmp_path, "--expr-name", "run", "--epochs", 2]
+    words += ["--quantize", "--pretrained", tiny / "best.ckpt", "--lr", 0.01]
+    return [*words, "--wgt-target", 3, "--act-target", 3, "--shares", 1, 1, "--duration", 0, 0]

@@ -1,0 +1,101 @@
+"""Runs with an allocation: killed and resumed, and which network becomes the best."""
+
+import json
+
+import numpy as np
+import pytest
+from dambq_tiny import COSTS, FAST, KINDS, Plain, gathered, quantizers, trainer, watched
+
+from common import checkpoint
+from common.training import Trainer
+from DAMBQ.allocation import Budget
+from DAMBQ.network import quantize_network
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+def kill_in_step(patch, count: int) -> None:
+    """Raise after the given step of a training, its gradients applied."""
+    finite, seen = Trainer._finite, []
+
+    def killed(loss: float, epoch: int) -> float:
+        seen.append(loss)
+        if len(seen) == count:
+            raise KilledError
+        return finite(loss, epoch)
+
+    patch.setattr(Trainer, "_finite", staticmethod(killed))
+
+
+def final(folder) -> tuple[dict, list]:
+    found = checkpoint.load(folder / "last.ckpt")
+    history = [{k: v for k, v in record.items() if k != "seconds"} for record in found.metadata["history"]]
+    for record in history:
+        record["loss"] = pytest.approx(record["loss"], rel=1e-6)
+    return found.tensors, history
+
+
+@pytest.mark.parametrize("granularity", ["channel", "layer"])
+def test_a_killed_and_resumed_run_ends_with_the_same_parameters_bits_and_sums(tmp_path, quickly, granularity):
+    budget = Budget(2, 2, granularity, (0.3, 0.3), (0, 0))
+    trainer(tmp_path / "straight", budget, epochs=3).run()
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KilledError):
+        kill_in_step(patch, 6)  # the second of epoch 2
+        trainer(tmp_path / "killed", budget, epochs=3).run()
+    assert len(final(tmp_path / "killed")[1]) == 1
+    trainer(tmp_path / "killed", budget, epochs=3).run()
+    (tensors, history), (expected, wanted) = final(tmp_path / "killed"), final(tmp_path / "straight")
+    assert sorted(tensors) == sorted(expected)
+    assert any(name.endswith("quantize_weight.bits") for name in tensors)
+    for name, value in expected.items():
+        assert value.dtype == tensors[name].dtype and np.array_equal(value, tensors[name]), name
+    assert history == wanted and history[0]["weights_bits"] > history[-1]["weights_bits"]
+
+
+def test_probes_and_bits_are_not_trained(tmp_path, quickly):
+    run = trainer(tmp_path, Budget(4, 4), epochs=1, weight_decay=0.1)
+    run.run()
+    names = {parameter.name for parameter in run.step.optimizer.parameters}
+    assert not any(part in name for name in names for part in ("probe", "bits", "scale", "sensitivity"))
+    for kind in KINDS:
+        assert not gathered(run.network, kind, "probe").any() and set(gathered(run.network, kind, "bits")) == {4}
+    clips = [float(cell.clip.asnumpy()[0]) for cell in quantizers(run.network, "activations")]
+    assert all(clip != 1.5 for clip in clips)  # these are
+
+
+def test_only_epochs_that_meet_the_budget_become_the_best(tmp_path, quickly):
+    run = trainer(tmp_path, Budget(2, 3, **FAST), epochs=4)
+    run.test = None  # the accuracy in training decides
+    records = watched(run)
+    assert [record["best"] for record in records] == [False, False, True, True]  # before each is saved
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["finished"] for line in lines] == [False, True, True, True]
+    lines[0]["acc"] = 0
+    best = checkpoint.load(run.best).metadata["history"][0]
+    assert best["finished"] and best["acc"] == max(line["acc"] for line in lines[1:])
+
+
+def test_a_budget_out_of_reach_leaves_no_best_network(tmp_path, quickly):
+    run = trainer(tmp_path, Budget(0, 0, shares=(0.01, 0.01), duration=(0, 0)), epochs=2)
+    assert not any(record["finished"] for record in run.run())
+    assert run.last.exists() and not run.best.exists()
+
+
+def test_a_run_that_starts_anew_leaves_no_best_network_of_the_one_before(tmp_path, quickly):
+    trainer(tmp_path, Budget(4, 4), epochs=1).run()
+    run = trainer(tmp_path, Budget(0, 0, shares=(0.01, 0.01), duration=(0, 0)), epochs=1)
+    assert run.best.exists()
+    run.run(resume=False)
+    assert not run.best.exists()
+
+
+def test_the_averages_of_a_run_are_those_of_the_loaded_network(tmp_path, quickly):
+    run = trainer(tmp_path, Budget(2.2, 3.1, shares=(0.5, 0.5), duration=(0, 0)), epochs=4)
+    history = run.run()
+    network = quantize_network(Plain((6, 8, 5)))
+    checkpoint.restore(network, checkpoint.load(run.best).tensors)
+    for kind, target in (("weights", 2.2), ("activations", 3.1)):
+        average = np.average(gathered(network, kind, "bits"), weights=COSTS[kind])
+        assert average == pytest.approx(history[-1][f"{kind}_bits"]) and average <= target
