@@ -19,6 +19,7 @@ from dambq_tiny import (
 )
 from mindspore import Tensor
 
+from common.errors import ConfigError
 from DAMBQ.allocation import Allocator, Budget, lower
 from DAMBQ.network import quantize_network
 from DAMBQ.quant import EightBitWeight
