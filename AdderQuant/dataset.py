@@ -1,8 +1,6 @@
-"""The images AdderQuant works on and the preprocessing of each data set."""
+"""The preprocessing of the images AdderQuant works on."""
 
-from argparse import Namespace
-
-from common.data import CIFAR10, DIGITS, ImageSource, Preprocessing, open_dataset
+from common.data import CIFAR10, DIGITS, Preprocessing
 from common.errors import ConfigError
 
 # cifar10: the mean and std that AdderNet's authors train with.
@@ -19,10 +17,3 @@ def preprocessing_of(dataset: str, metadata: dict) -> Preprocessing:
         raise ConfigError(f"dataset: the adder ResNets take {' or '.join(PREPROCESSING)}, found {dataset!r}")
     recorded = metadata.get("preprocessing")
     return Preprocessing.from_dict(recorded) if recorded else PREPROCESSING[dataset]
-
-
-def open_split(args: Namespace, split: str) -> ImageSource:
-    """The ``train`` or ``test`` images that the options name."""
-    own = args.train_dataset_path if split == "train" else args.eval_dataset_path
-    source = open_dataset(args.dataset, own or args.dataset_path, split)
-    return source.head(args.num_samples) if split == "test" and args.num_samples else source

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from AdderQuant import storage
 from AdderQuant.calibration import CalibrationData, Quantization, calibrate
-from AdderQuant.dataset import open_split, preprocessing_of
+from AdderQuant.dataset import preprocessing_of
 from AdderQuant.network import DEPTHS, adder_layers, adder_resnet
 from AdderQuant.quant import MAX_GROUPS, SCHEMES
 from common import checkpoint, config, context, cost, report
-from common.data import batches, eval_dataset
+from common.data import batches, eval_dataset, open_split
 from common.errors import ConfigError, entry_point
 from common.evaluation import evaluate
 

@@ -8,7 +8,8 @@ from mindspore import nn
 
 from AdderQuant.network import DEPTHS, adder_layers, adder_published_name, adder_resnet, quant_adder_resnet
 from common import checkpoint
-from common.errors import CheckpointError, ConfigError
+from common.errors import CheckpointError
+from common.shipped import shipped
 
 METHOD = "AdderQuant"
 
@@ -80,7 +81,4 @@ def embedded(dataset: str) -> Path:
     Raises:
         ConfigError: there is none.
     """
-    path = Path(__file__).parent / "checkpoints" / f"adder_resnet20_{dataset}.ckpt"
-    if not path.exists():
-        raise ConfigError(f"checkpoint_path: no checkpoint is shipped for {dataset}; give the path of one")
-    return path
+    return shipped(Path(__file__).parent / "checkpoints" / f"adder_resnet20_{dataset}.ckpt", dataset)

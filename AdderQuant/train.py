@@ -4,10 +4,10 @@ from argparse import BooleanOptionalAction
 from pathlib import Path
 
 from AdderQuant import storage
-from AdderQuant.dataset import open_split, preprocessing_of
+from AdderQuant.dataset import preprocessing_of
 from AdderQuant.network import DEPTHS, adder_resnet
 from common import config, context
-from common.data import batches, eval_dataset
+from common.data import batches, eval_dataset, open_split
 from common.errors import entry_point
 from common.evaluation import Metrics, evaluate
 from common.training import Recipe, Schedule, Trainer

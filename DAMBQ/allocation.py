@@ -199,7 +199,8 @@ class Allocator(Sensitivities):
 
     def finished(self) -> bool:
         """Whether both averages are at or below their targets."""
-        return all(self.report()[f"{kind}_bits"] <= target for kind, (_, target) in self.kinds.items())
+        report = self.report()
+        return all(report[f"{kind}_bits"] <= target for kind, (_, target) in self.kinds.items())
 
     def _allocate(self, members: Sequence[_Member], target: float, share: float) -> None:
         bits, sensitivity, cost = self._groups(members)

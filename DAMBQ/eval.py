@@ -5,13 +5,13 @@ from pathlib import Path
 from mindspore import nn
 
 from common import config, context, cost, report
-from common.data import batches, eval_dataset
+from common.data import batches, eval_dataset, open_split
 from common.errors import entry_point
 from common.evaluation import evaluate
 from common.models.registry import model, preprocessing_of
 from DAMBQ import storage
 from DAMBQ.allocation import average_bits
-from DAMBQ.dataset import add_options, open_split
+from DAMBQ.dataset import add_options
 from DAMBQ.network import ARCHITECTURES, multi_bit_layers, quant_layers
 
 

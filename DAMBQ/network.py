@@ -7,6 +7,7 @@ from mindspore import Tensor, nn
 
 from common.data import ImageSource, Preprocessing
 from common.errors import ConfigError
+from common.models.layers import weighted_layers
 from common.observation import input_hooks
 from DAMBQ.layers import QuantConv2d, QuantDense
 from DAMBQ.quant import EightBitWeight, MultiBitWeight, OnLevels, UniformInput
@@ -62,7 +63,7 @@ def quantize_network(network: nn.Cell, settings: Settings | None = None, frozen:
         ConfigError: fewer than two layers, or one of an unsupported kind.
     """
     settings = settings or Settings()
-    floats = float_layers(network)
+    floats = weighted_layers(network)
     if len(floats) < 2:
         raise ConfigError(f"expected a network of at least two convolutions and linear layers, found {len(floats)}")
     names = list(floats)
@@ -81,11 +82,6 @@ def quantize_network(network: nn.Cell, settings: Settings | None = None, frozen:
         parameter.name = name  # MindSpore demands distinct names; new cells come with short ones
     network.compile_cache.clear()  # a network that has run before would go on as it was compiled
     return network
-
-
-def float_layers(network: nn.Cell) -> dict[str, nn.Cell]:
-    """The convolutions and linear layers of a float network by name, in the order of its description."""
-    return {name: cell for name, cell in network.cells_and_names() if isinstance(cell, nn.Conv2d | nn.Dense)}
 
 
 def quant_layers(network: nn.Cell) -> dict[str, QuantConv2d | QuantDense]:

@@ -33,7 +33,6 @@ class Allocated(nn.Cell):
         self.bits = _parameter(np.full(channels, bits, np.int32))
         self.probe = _parameter(np.zeros(channels, np.float32), requires_grad=allocated)
         self.sensitivity = _parameter(np.zeros(channels, np.float32))
-        self.allocated = allocated
 
 
 class MultiBitWeight(Allocated):

@@ -19,6 +19,7 @@ from common import checkpoint
 from common.errors import CheckpointError, ConfigError
 from common.models.pretrained import from_published
 from common.models.registry import MODELS, model
+from common.shipped import float_path, shipped
 from DAMBQ import packing
 from DAMBQ.network import Settings, quantize_network
 
@@ -125,11 +126,5 @@ def embedded(dataset: str, kind: str = "packed") -> Path:
     Raises:
         ConfigError: there is none.
     """
-    folder = Path(__file__).parent
-    shipped = {
-        "packed": folder / "checkpoints" / f"resnet20_w2a2_{dataset}.ckpt",
-        "float": folder.parent / "common" / "checkpoints" / f"resnet20_{dataset}.ckpt",
-    }[kind]
-    if not shipped.exists():
-        raise ConfigError(f"checkpoint_path: no {kind} checkpoint is shipped for {dataset}; give the path of one")
-    return shipped
+    own = Path(__file__).parent / "checkpoints" / f"resnet20_w2a2_{dataset}.ckpt"
+    return shipped({"packed": own, "float": float_path(dataset)}[kind], dataset, kind)

@@ -10,7 +10,7 @@ from pathlib import Path
 from mindspore import nn
 
 from common import checkpoint, config, context
-from common.data import ImageSource, Preprocessing, batches, eval_dataset
+from common.data import ImageSource, Preprocessing, batches, eval_dataset, open_split
 from common.errors import ConfigError, entry_point
 from common.evaluation import Metrics, evaluate
 from common.models.pretrained import load_float
@@ -19,7 +19,7 @@ from common.schedules import KINDS
 from common.training import Recipe, Schedule, Trainer
 from DAMBQ import storage
 from DAMBQ.allocation import GRANULARITIES, Allocator, Budget, plot
-from DAMBQ.dataset import add_options, open_split
+from DAMBQ.dataset import add_options
 from DAMBQ.network import ARCHITECTURES, Settings, calibrate_last, quantize_network
 from DAMBQ.tables import MAX_BITS, TABLES
 

@@ -1,9 +1,6 @@
-"""The images LDNQ works on and the options that choose them."""
-
-from argparse import Namespace
+"""The options that choose LDNQ's network and images, and how many images it learns from."""
 
 from common import config
-from common.data import ImageSource, open_dataset
 from common.errors import DataError
 from LDNQ.network import MODEL_NAMES
 
@@ -22,13 +19,6 @@ def add_options(parser: config.OptionParser) -> None:
 def _dataset_name(text: str) -> str:
     """``CIFAR10``, ``CIFAR-10`` and ``ImageNet`` as ``cifar10`` and ``imagenet``."""
     return text.lower().replace("-", "")
-
-
-def open_split(args: Namespace, split: str) -> ImageSource:
-    """The ``train`` or ``test`` images that the options name."""
-    own = args.train_dataset_path if split == "train" else args.eval_dataset_path
-    source = open_dataset(args.dataset, own or args.dataset_path, split, args.wnids)
-    return source.head(args.num_samples) if split == "test" and args.num_samples else source
 
 
 def calibration_count(total: int, ratio: float, num_images: int | None) -> int:

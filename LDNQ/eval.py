@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from common import config, context, cost, report
-from common.data import batches, eval_dataset
+from common.data import batches, eval_dataset, open_split
 from common.errors import entry_point
 from common.evaluation import evaluate
 from common.models.registry import model, preprocessing_of
 from LDNQ import storage
-from LDNQ.dataset import add_options, open_split
+from LDNQ.dataset import add_options
 from LDNQ.levels import code_bits
 
 

@@ -4,13 +4,13 @@ from argparse import ArgumentTypeError, BooleanOptionalAction, Namespace
 from pathlib import Path
 
 from common import config, context, report
-from common.data import ImageSource, Preprocessing, batches, eval_dataset
+from common.data import ImageSource, Preprocessing, batches, eval_dataset, open_split
 from common.errors import entry_point
 from common.evaluation import Metrics, evaluate
 from common.models.registry import model, preprocessing_of
 from LDNQ import layer_report, storage
 from LDNQ.calibration_set import CalibrationSet, choose_images
-from LDNQ.dataset import add_options, calibration_count, open_split
+from LDNQ.dataset import add_options, calibration_count
 from LDNQ.eval import summary
 from LDNQ.levels import LEVEL_COUNTS, code_bits
 from LDNQ.plan import Plan

@@ -3,15 +3,11 @@
 from mindspore import nn
 
 from common.errors import ConfigError
+from common.models.layers import weighted_layers
 from common.models.registry import MODELS
 from LDNQ.hessian import Geometry
 
 MODEL_NAMES = tuple(name for name in MODELS if name.startswith("ResNet"))
-
-
-def weighted_layers(network: nn.Cell) -> dict[str, nn.Cell]:
-    """All convolutions and linear layers by name, in the order of the network's description."""
-    return {name: cell for name, cell in network.cells_and_names() if isinstance(cell, nn.Conv2d | nn.Dense)}
 
 
 def quantized_layers(network: nn.Cell, first_and_last: bool = True) -> dict[str, nn.Cell]:

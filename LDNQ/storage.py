@@ -8,11 +8,13 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from common import checkpoint
-from common.errors import CheckpointError, ConfigError
+from common.errors import CheckpointError
+from common.models.layers import weighted_layers
 from common.models.pretrained import from_published
 from common.models.registry import model
+from common.shipped import float_path, shipped
 from LDNQ.levels import LEVEL_COUNTS, code_bits, signed_levels, to_codes
-from LDNQ.network import MODEL_NAMES, weighted_layers
+from LDNQ.network import MODEL_NAMES
 
 METHOD = "LDNQ"
 
@@ -178,11 +180,5 @@ def embedded(dataset: str, kind: str = "quantized") -> Path:
     Raises:
         ConfigError: there is none.
     """
-    folder = Path(__file__).parent
-    path = {
-        "quantized": folder / "checkpoints" / f"ternary_resnet20_{dataset}.ckpt",
-        "float": folder.parent / "common" / "checkpoints" / f"resnet20_{dataset}.ckpt",
-    }[kind]
-    if not path.exists():
-        raise ConfigError(f"checkpoint_path: no {kind} checkpoint is shipped for {dataset}; give the path of one")
-    return path
+    own = Path(__file__).parent / "checkpoints" / f"ternary_resnet20_{dataset}.ckpt"
+    return shipped({"quantized": own, "float": float_path(dataset)}[kind], dataset, kind)

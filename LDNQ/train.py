@@ -6,13 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from common import checkpoint, config, context
-from common.data import batches, eval_dataset
+from common.data import batches, eval_dataset, open_split
 from common.errors import entry_point
 from common.evaluation import Metrics, evaluate
 from common.models.registry import model, preprocessing_of
 from common.training import Recipe, Schedule, Trainer
 from LDNQ import storage
-from LDNQ.dataset import add_options, open_split
+from LDNQ.dataset import add_options
 
 
 def make_parser() -> config.OptionParser:

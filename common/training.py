@@ -128,6 +128,12 @@ def make_optimizer(parameters: list[Parameter], recipe: Recipe, steps_per_epoch:
     raise ConfigError(f"optimizer: expected sgd or adam, found {recipe.optimizer!r}")
 
 
+def trained_parameters(network: nn.Cell, observer: Observer | None) -> list[Parameter]:
+    """The trainable parameters that are the optimizer's: all but those that are only observed."""
+    watched = {id(p) for p in observer.parameters} if observer else set()
+    return [p for p in network.trainable_params() if id(p) not in watched]
+
+
 class Trainer:
     """Trains a network in a run folder and keeps its checkpoints.
 
@@ -166,9 +172,7 @@ class Trainer:
         self.recipe, self.folder, self.test, self.observer = recipe, Path(folder), test, observer
         self.metadata = {**metadata, "preprocessing": preprocessing.to_dict()}
         self.history: list[dict[str, Any]] = []
-        watched = {id(p) for p in observer.parameters} if observer else set()
-        trained = [p for p in network.trainable_params() if id(p) not in watched]
-        optimizer = make_optimizer(trained, recipe, self.steps)
+        optimizer = make_optimizer(trained_parameters(network, observer), recipe, self.steps)
         self.step = TrainStep(network, optimizer, recipe.label_smoothing, recipe.clip_norm, observer)
 
     def run(self, resume: bool = True) -> list[dict[str, Any]]:

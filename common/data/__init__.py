@@ -10,7 +10,7 @@ from common.data.arrays import ImageArrays
 from common.data.imagenet import ImageFolder
 from common.data.pipeline import batches, eval_dataset, train_dataset
 from common.data.preprocessing import CIFAR10, CIFAR10_IMAGENET_STATS, DIGITS, IMAGENET, Preprocessing
-from common.data.registry import DATASETS, open_dataset
+from common.data.registry import DATASETS, open_dataset, open_split
 from common.data.source import ImageSource
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "batches",
     "eval_dataset",
     "open_dataset",
+    "open_split",
     "train_dataset",
 ]

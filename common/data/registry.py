@@ -1,5 +1,6 @@
 """The data sets that a user selects by name."""
 
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,6 +50,13 @@ def open_dataset(name: str, path: PathLike | None, split: str, wnids: PathLike |
     if name not in DATASETS:
         raise ConfigError(f"unknown data set {name!r}; known: {', '.join(DATASETS)}")
     return DATASETS[name](path, split, wnids)
+
+
+def open_split(args: Namespace, split: str) -> ImageSource:
+    """The ``train`` or ``test`` images that a script's options name; of the latter at most ``num_samples``."""
+    own = args.train_dataset_path if split == "train" else args.eval_dataset_path
+    source = open_dataset(args.dataset, own or args.dataset_path, split, getattr(args, "wnids", None))
+    return source.head(args.num_samples) if split == "test" and args.num_samples else source
 
 
 def _given(name: str, path: PathLike | None) -> PathLike:

@@ -56,3 +56,8 @@ class Layers:
     stem: Callable[..., nn.Cell] = conv2d
     norm: Callable[[int], nn.Cell] = nn.BatchNorm2d
     act: Callable[[], nn.Cell] = nn.ReLU
+
+
+def weighted_layers(network: nn.Cell) -> dict[str, nn.Cell]:
+    """All float convolutions and linear layers by name, in the order of the network's description."""
+    return {name: cell for name, cell in network.cells_and_names() if isinstance(cell, nn.Conv2d | nn.Dense)}

@@ -26,7 +26,7 @@ def step(network: str, training: bool, batch_size: int):
     context.setup("CPU", "graph")
     from common.models.layers import Layers
     from common.models.resnet_cifar import ResNetCifar
-    from common.training import Recipe, Schedule, TrainStep, make_optimizer
+    from common.training import Recipe, Schedule, TrainStep, make_optimizer, trained_parameters
     from DAMBQ.allocation import Allocator, Budget
     from DAMBQ.network import Settings, quantize_network
 
@@ -44,10 +44,8 @@ def step(network: str, training: bool, batch_size: int):
     cell.set_train(training)
     if not training:
         return lambda: cell(images).asnumpy()
-    watched = {id(p) for p in observer.parameters} if observer else set()
-    trained = [p for p in cell.trainable_params() if id(p) not in watched]
     recipe = Recipe(1, batch_size, Schedule("constant", 0.01), weight_decay=1e-4)
-    train = TrainStep(cell, make_optimizer(trained, recipe, 1000), 0.0, None, observer)
+    train = TrainStep(cell, make_optimizer(trained_parameters(cell, observer), recipe, 1000), 0.0, None, observer)
     train.set_train()
     return lambda: train(images, labels)[0].asnumpy()
 

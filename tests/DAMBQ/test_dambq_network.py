@@ -8,6 +8,7 @@ from mindspore import ParameterTuple, Tensor, nn, ops
 from common import checkpoint
 from common.context import execution_mode
 from common.errors import ConfigError
+from common.models.layers import weighted_layers
 from common.models.registry import model
 from common.observation import input_hooks
 from DAMBQ.layers import QuantConv2d, QuantDense
@@ -15,7 +16,6 @@ from DAMBQ.network import (
     ARCHITECTURES,
     Settings,
     calibrate_last,
-    float_layers,
     multi_bit_layers,
     quant_layers,
     quantize_network,
@@ -32,7 +32,7 @@ def test_every_layer_is_replaced_and_keeps_its_weights_and_biases():
     before = checkpoint.state(network)
     assert quantize_network(network) is network
     after, layers = checkpoint.state(network), quant_layers(network)
-    assert list(layers) == USER_LAYERS and not float_layers(network)
+    assert list(layers) == USER_LAYERS and not weighted_layers(network)
     assert list(multi_bit_layers(network)) == USER_LAYERS[1:-1]
     assert set(before) <= set(after)
     for name, value in before.items():
@@ -167,7 +167,7 @@ def test_other_convolutions_are_refused(convolution):
     network = nn.SequentialCell(nn.Conv2d(3, 4, 3, pad_mode="valid"), convolution(), nn.Conv2d(4, 2, 1, pad_mode="pad"))
     with pytest.raises(ConfigError, match="convolutions: expected"):
         quantize_network(network)
-    assert len(float_layers(network)) == 3  # nothing has been replaced
+    assert len(weighted_layers(network)) == 3  # nothing has been replaced
 
 
 @pytest.mark.parametrize("cells", [[nn.ReLU()], [nn.Dense(4, 2)], [nn.Dense(4, 2), nn.ReLU()]])
@@ -185,7 +185,7 @@ def test_bad_settings_are_refused(values):
 @pytest.mark.parametrize(("name", "size", "layers"), [("resnet20", 32, 20), ("vgg-small", 32, 7), ("resnet18", 64, 21)])
 def test_networks_of_the_zoo_are_converted_and_run(name, size, layers):
     network = quantize_network(model(ARCHITECTURES[name]).build(10))
-    assert len(quant_layers(network)) == layers and not float_layers(network)
+    assert len(quant_layers(network)) == layers and not weighted_layers(network)
     with execution_mode("pynative"):
         found = run(network, np.random.default_rng(0).normal(0, 1, (1, 3, size, size)).astype(np.float32))
     assert found.shape == (1, 10) and np.isfinite(found).all() and found.std() > 0
