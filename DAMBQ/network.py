@@ -9,7 +9,8 @@ from common.data import ImageSource, Preprocessing
 from common.errors import ConfigError
 from common.models.layers import weighted_layers
 from common.observation import input_hooks
-from DAMBQ.layers import QuantConv2d, QuantDense
+from common.quant.conversion import replace_cells
+from common.quant.layers import QuantConv2d, QuantDense
 from DAMBQ.quant import EightBitWeight, MultiBitWeight, OnLevels, UniformInput
 from DAMBQ.tables import MAX_BITS, TABLES
 
@@ -76,12 +77,7 @@ def quantize_network(network: nn.Cell, settings: Settings | None = None, frozen:
         made[name] = _layer(layer, weight, UniformInput(layer.in_channels, settings.bits, settings.clip))
     last = floats[names[-1]]
     made[names[-1]] = _layer(last, ends[1], UniformInput(last.in_channels, 8, settings.clip, allocated=False))
-    for name, cell in made.items():
-        _replace(network, name, cell)
-    for name, parameter in network.parameters_and_names():
-        parameter.name = name  # MindSpore demands distinct names; new cells come with short ones
-    network.compile_cache.clear()  # a network that has run before would go on as it was compiled
-    return network
+    return replace_cells(network, made)
 
 
 def quant_layers(network: nn.Cell) -> dict[str, QuantConv2d | QuantDense]:
@@ -116,15 +112,3 @@ def calibrate_last(network: nn.Cell, source: ImageSource, preprocessing: Preproc
 
 def _layer(layer: nn.Cell, weight: nn.Cell | None, inputs: UniformInput | None) -> QuantConv2d | QuantDense:
     return (QuantDense if isinstance(layer, nn.Dense) else QuantConv2d)(layer, weight, inputs)
-
-
-def _replace(network: nn.Cell, name: str, cell: nn.Cell) -> None:
-    """Put a cell in the place that a dotted name says."""
-    *path, last = name.split(".")
-    parent = network
-    for part in path:
-        parent = parent._cells[part]
-    if isinstance(parent, nn.SequentialCell):
-        parent[list(parent._cells).index(last)] = cell  # it keeps a list of its own
-    else:
-        setattr(parent, last, cell)

@@ -11,7 +11,7 @@ from common.errors import ConfigError
 from common.models.layers import weighted_layers
 from common.models.registry import model
 from common.observation import input_hooks
-from DAMBQ.layers import QuantConv2d, QuantDense
+from common.quant.layers import QuantConv2d, QuantDense
 from DAMBQ.network import (
     ARCHITECTURES,
     Settings,

@@ -6,7 +6,7 @@ import pytest
 from mindspore import ParameterTuple, Tensor, nn, ops
 
 from common.errors import ConfigError
-from DAMBQ.layers import QuantConv2d, QuantDense
+from common.quant.layers import QuantConv2d, QuantDense
 from DAMBQ.quant import EightBitWeight, MultiBitWeight, OnLevels, UniformInput
 from DAMBQ.tables import TABLES
 

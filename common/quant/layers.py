@@ -4,7 +4,6 @@ from mindspore import Parameter, nn
 
 from common.errors import ConfigError
 from common.kernels.conv import float_conv2d
-from DAMBQ.quant import UniformInput
 
 
 def _copy(parameter: Parameter) -> Parameter:
@@ -36,7 +35,7 @@ class QuantConv2d(nn.Cell):
         self,
         conv: nn.Conv2d,
         quantize_weight: nn.Cell | None,
-        quantize_input: UniformInput | None,
+        quantize_input: nn.Cell | None,
         native: bool | None = None,
     ):
         super().__init__()
@@ -62,19 +61,14 @@ class QuantDense(nn.Cell):
     Args:
         dense: the float layer.
         quantize_weight: cell from weights to quantized weights; None if the weights are on their levels already.
-        quantize_input: cell from inputs to quantized inputs; its channels must divide C.
+        quantize_input: cell from inputs to quantized inputs; None leaves them as they are.
 
     Raises:
-        ConfigError: groups that do not divide the features, or an activation inside the layer.
+        ConfigError: a layer with an activation inside.
     """
 
-    def __init__(self, dense: nn.Dense, quantize_weight: nn.Cell | None, quantize_input: UniformInput | None):
+    def __init__(self, dense: nn.Dense, quantize_weight: nn.Cell | None, quantize_input: nn.Cell | None):
         super().__init__()
-        if quantize_input is not None and dense.in_channels % quantize_input.channels:
-            raise ConfigError(
-                f"linear layer: expected groups that divide {dense.in_channels} features, "
-                f"found {quantize_input.channels}"
-            )
         if dense.activation_flag:
             raise ConfigError(f"linear layer: expected none with an activation inside, found {dense}")
         self.weight, self.has_bias = _copy(dense.weight), dense.has_bias

@@ -1,0 +1,1 @@
+"""DynamicQuant: instance-aware dynamic quantization (Liu et al., CVPR 2022)."""

@@ -1,0 +1,1 @@
+"""ProQHA: progressive mixed-precision quantization."""

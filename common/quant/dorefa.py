@@ -1,0 +1,70 @@
+"""DoReFa weights (Zhou et al., arXiv 1606.06160) with their bits as a parameter."""
+
+import numpy as np
+from mindspore import Parameter, Tensor, nn
+
+from common.errors import ConfigError
+from common.kernels.dorefa import DoReFaQuantize
+
+MIN_BITS, MAX_BITS = 2, 8
+
+
+class DoReFaWeight(nn.Cell):
+    r"""Weights on the :math:`2^k` levels of DoReFa, times a constant gain g of the layer: :math:`g\,Q_k(W)`.
+
+    Equations and gradients are those of :class:`~common.kernels.dorefa.DoReFaQuantize`. DoReFa's weights reach from -1
+    to 1 whatever W does, which a BatchNorm behind the layer takes back. Where none follows, as before the sum of a
+    residual block with pre-activation, the gain keeps the layer's share in that sum: :meth:`fit` sets it to the least
+    squares fit of :math:`g\,Q_8(W)` to W. A gain of 1 is the paper's quantizer.
+
+    ``construct(w)``: (F, ...) float32 to the same shape.
+
+    Args:
+        bits: to begin with, 2 to 8.
+        native: force (True) or forbid (False) the C++ kernel; None chooses.
+
+    Attributes:
+        bits: int32 (1,), not trained; a new value needs no compilation.
+        gain: float32 (1,), not trained.
+
+    Raises:
+        ConfigError: bits outside 2 to 8.
+    """
+
+    def __init__(self, bits: int = MAX_BITS, native: bool | None = None):
+        super().__init__()
+        check_bits(bits)
+        self.bits = Parameter(Tensor(np.array([bits], np.int32)), requires_grad=False)
+        self.gain = Parameter(Tensor(np.ones(1, np.float32)), requires_grad=False)
+        self.quantize = DoReFaQuantize(native)
+
+    def construct(self, weight):
+        return self.gain * self.quantize(weight, self.bits.value())
+
+    def fit(self, weight: np.ndarray) -> None:
+        """Set the gain to where 8-bit weights are nearest to these."""
+        levels = dorefa(weight, MAX_BITS).astype(np.float64)
+        gain = (levels * weight).sum() / max((levels**2).sum(), 1e-12)
+        self.gain.set_data(Tensor(np.array([gain or 1.0], np.float32)))
+
+    def to_int(self, weight: np.ndarray) -> tuple[np.ndarray, np.float32, np.float32]:
+        r"""Codes 0 to :math:`2^k - 1` uint8, and scale and offset: the weights are ``codes * scale + offset``."""
+        steps, gain = 2 ** int(self.bits.asnumpy()[0]) - 1, self.gain.asnumpy()[0]
+        values = self.quantize(Tensor(weight), self.bits.value()).asnumpy()
+        codes = np.rint((values.astype(np.float64) + 1) * steps / 2).astype(np.uint8)
+        return codes, np.float32(2 * gain / steps), np.float32(-gain)
+
+
+def check_bits(bits: int) -> None:
+    """Raises:
+    ConfigError: bits outside 2 to 8.
+    """
+    if not MIN_BITS <= bits <= MAX_BITS:
+        raise ConfigError(f"expected {MIN_BITS} to {MAX_BITS} bits, found {bits}")
+
+
+def dorefa(weight: np.ndarray, bits: int) -> np.ndarray:
+    r"""The quantizer on an array, without gain: :math:`2^k` levels from -1 to 1; float32 of the same shape."""
+    t = np.tanh(weight.astype(np.float32))
+    steps, most = np.float32(2**bits - 1), max(np.abs(t).max(), np.float32(1e-12))
+    return 2 * (np.rint(steps * (t * (np.float32(0.5) / most) + np.float32(0.5))) / steps) - 1

@@ -1,0 +1,70 @@
+"""PACT activations (Choi et al., arXiv 1805.06085) with their bits as a parameter."""
+
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+
+from common.kernels.fake_quant import UniformQuantize
+from common.quant.dorefa import check_bits
+
+_SMALLEST_CLIP = 1e-3  # a clip that learning drives to 0 or below would leave no levels
+
+
+class PACTInput(nn.Cell):
+    r"""Activations clipped at a learned :math:`\alpha` on :math:`2^k` levels (equations 1 and 2 of the paper).
+
+    .. math::
+        y = \frac{\alpha}{2^k - 1}\,\mathrm{round}\left(\frac{2^k - 1}{\alpha}\,\mathrm{clip}(x, 0, \alpha)\right),
+        \qquad \frac{\partial y}{\partial \alpha} = [x \ge \alpha], \qquad
+        \frac{\partial y}{\partial x} = [0 \le x \le \alpha]
+
+    ``signed``: :math:`2^k` levels from :math:`-\alpha` to :math:`\alpha` in place of 0 to :math:`\alpha`, by the same
+    equations for :math:`(x + \alpha) / 2`; for inputs that no ReLU has cut.
+
+    ``construct(x)``: (N, ...) float32 to the same shape.
+
+    Args:
+        bits: to begin with, 2 to 8.
+        clip: first value of alpha, > 0; the paper's is 10.
+        signed: whether inputs may be negative.
+        learned: whether alpha is trained; DoReFa's activations are those of a constant 1.
+        native: force (True) or forbid (False) the C++ kernel; None chooses.
+
+    Attributes:
+        bits: int32 (1,), not trained; a new value needs no compilation.
+        clip: float32 (1,).
+
+    Raises:
+        ConfigError: bits outside 2 to 8.
+    """
+
+    def __init__(
+        self,
+        bits: int = 8,
+        clip: float = 10.0,
+        signed: bool = False,
+        learned: bool = True,
+        native: bool | None = None,
+    ):
+        super().__init__()
+        check_bits(bits)
+        self.signed = signed
+        self.bits = Parameter(Tensor(np.array([bits], np.int32)), requires_grad=False)
+        self.clip = Parameter(Tensor(np.array([clip], np.float32)), requires_grad=learned)
+        self.quantize = UniformQuantize(learned_step=False, native=native)
+        self.probe = Tensor(np.zeros(1, np.float32))
+
+    def construct(self, x):
+        clip = ops.maximum(self.clip, _SMALLEST_CLIP)
+        unsigned = 0.5 * (x + clip) if self.signed else x
+        rows = unsigned.reshape(x.shape[0], 1, -1)  # one channel: all values share their bits
+        y = self.quantize(rows, self.bits.value(), clip, self.probe).reshape(x.shape)
+        return 2.0 * y - clip if self.signed else y
+
+
+def pact(x: np.ndarray, bits: int, clip: float, signed: bool = False) -> np.ndarray:
+    """The quantizer on an array: float32 of the same shape."""
+    clip = max(np.float32(clip), np.float32(_SMALLEST_CLIP))
+    steps = np.float32(2**bits - 1)
+    unsigned = (x + clip) * np.float32(0.5) if signed else x
+    y = np.rint(np.clip(unsigned, 0, clip) * (steps / clip)) * (clip / steps)
+    return 2 * y - clip if signed else y
