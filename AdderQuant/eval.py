@@ -9,9 +9,9 @@ from AdderQuant.dataset import preprocessing_of
 from AdderQuant.network import DEPTHS, adder_layers, adder_resnet
 from AdderQuant.quant import MAX_GROUPS, SCHEMES
 from common import checkpoint, config, context, cost, report
-from common.data import batches, eval_dataset, open_split
+from common.data import open_split
 from common.errors import ConfigError, entry_point
-from common.evaluation import evaluate
+from common.evaluation import evaluate_images
 
 
 def make_parser() -> config.OptionParser:
@@ -81,8 +81,8 @@ def main(argv: list[str] | None = None) -> None:
     if args.save_checkpoint:
         storage.save(args.save_checkpoint, stored.network, stored.metadata)
     images = open_split(args, "test")
-    data = batches(eval_dataset(images, preprocessing_of(args.dataset, stored.metadata), args.batch_size))
-    metrics = evaluate(stored.network, data, len(images), label=f"{stored.metadata['bits']} bits")
+    preprocessing, label = preprocessing_of(args.dataset, stored.metadata), f"{stored.metadata['bits']} bits"
+    metrics = evaluate_images(stored.network, images, preprocessing, args.batch_size, label)
     record = {key: stored.metadata.get(key) for key in ("method", "network", "bits", "scheme", "groups", "reestimated")}
     report.finish(args, metrics, path, {**record, "dataset": args.dataset, "cost": network_cost(stored)})
 

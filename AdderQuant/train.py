@@ -7,9 +7,9 @@ from AdderQuant import storage
 from AdderQuant.dataset import preprocessing_of
 from AdderQuant.network import DEPTHS, adder_resnet
 from common import config, context
-from common.data import batches, eval_dataset, open_split
+from common.data import open_split
 from common.errors import entry_point
-from common.evaluation import Metrics, evaluate
+from common.evaluation import tester
 from common.training import Recipe, Schedule, Trainer
 
 
@@ -36,11 +36,9 @@ def main(argv: list[str] | None = None) -> None:
     network = adder_resnet(args.network, train.num_classes)
     metadata = {"kind": "float", "network": args.network, "num_classes": train.num_classes, "dataset": args.dataset}
 
-    def measure(network) -> Metrics:
-        return evaluate(network, batches(eval_dataset(test, preprocessing, args.batch_size)), len(test), "test")
-
     schedule = Schedule("cosine", args.lr)
     recipe = Recipe(args.epochs, args.batch_size, schedule, "sgd", args.momentum, args.weight_decay, seed=args.seed)
+    measure = tester(test, preprocessing, args.batch_size)
     trainer = Trainer(network, train, preprocessing, recipe, args.output_dir, metadata, measure)
     history = trainer.run(args.resume)
     config.save(args, args.output_dir)

@@ -5,9 +5,9 @@ from pathlib import Path
 from mindspore import nn
 
 from common import config, context, cost, report
-from common.data import batches, eval_dataset, open_split
+from common.data import open_split
 from common.errors import entry_point
-from common.evaluation import evaluate
+from common.evaluation import evaluate_images
 from common.models.registry import model, preprocessing_of
 from DAMBQ import storage
 from DAMBQ.allocation import average_bits
@@ -58,8 +58,7 @@ def main(argv: list[str] | None = None) -> None:
     record = summary(stored, path, preprocessing.image_size)
     print(f"{record['network']}, {record['label']}, first and last layer 8 bits" if stored.kind != "float" else "float")
     images = open_split(args, "test")
-    data = batches(eval_dataset(images, preprocessing, args.batch_size))
-    metrics = evaluate(stored.network, data, len(images), label=record["label"])
+    metrics = evaluate_images(stored.network, images, preprocessing, args.batch_size, record["label"])
     report.finish(args, metrics, path, {**record, "dataset": args.dataset})
 
 

@@ -14,14 +14,12 @@ the rest                by its name: biases, BatchNorm
 ======================  ===============================================================================
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mindspore import nn
 
 from common import checkpoint
-from common.errors import CheckpointError
 from DAMBQ.network import quant_layers
 from DAMBQ.quant import EightBitWeight
 from DAMBQ.tables import MAX_BITS, TABLES
@@ -67,21 +65,12 @@ def pack(network: nn.Cell, table: str) -> tuple[dict[str, np.ndarray], dict[str,
     return found, packed, {"table": table}
 
 
-def unpack(
-    network: nn.Cell, tensors: dict[str, np.ndarray], metadata: dict[str, Any], path: str | Path
-) -> dict[str, np.ndarray]:
+def unpack(network: nn.Cell, tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> dict[str, np.ndarray]:
     """All tensors of a frozen network from those of a packed file.
 
     Raises:
-        CheckpointError: the file does not fit the network.
+        KeyError, ValueError, IndexError: the file does not fit the network.
     """
-    try:
-        return _unpack(network, dict(tensors), metadata)
-    except (KeyError, ValueError, IndexError) as error:
-        raise CheckpointError(f"{path}: expected the packed tensors of this network, found others ({error})") from None
-
-
-def _unpack(network: nn.Cell, tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> dict[str, np.ndarray]:
     layers = quant_layers(network)
     names, levels = list(layers), TABLES[metadata["table"]].as_array()
     streams = {count: _Stream(tensors.pop(f"codes_{count}", None)) for count in range(1, MAX_BITS + 1)}

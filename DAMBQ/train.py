@@ -3,16 +3,15 @@
 The run lives in OUTPUT_DIR/EXPR_NAME; a run that was killed goes on when the command is given again.
 """
 
-import hashlib
 from argparse import ArgumentTypeError, BooleanOptionalAction, Namespace
 from pathlib import Path
 
 from mindspore import nn
 
-from common import checkpoint, config, context
-from common.data import ImageSource, Preprocessing, batches, eval_dataset, open_split
+from common import checkpoint, config, context, network_state
+from common.data import ImageSource, open_split
 from common.errors import ConfigError, entry_point
-from common.evaluation import Metrics, evaluate
+from common.evaluation import tester
 from common.models.pretrained import load_float
 from common.models.registry import model, preprocessing_of
 from common.schedules import KINDS
@@ -121,9 +120,6 @@ def recipe_of(args: Namespace) -> Recipe:
 
 def describe(args: Namespace, network: nn.Cell, settings: Settings | None, classes: int) -> dict:
     """Metadata of the run's checkpoints; the digest makes runs from different starts different runs."""
-    digest = hashlib.sha256()
-    for name, value in sorted(checkpoint.state(network).items()):
-        digest.update(name.encode() + value.tobytes())
     found = {
         "method": storage.METHOD,
         "kind": "quantized" if settings else "float",
@@ -131,7 +127,7 @@ def describe(args: Namespace, network: nn.Cell, settings: Settings | None, class
     }
     found |= {"num_classes": classes, "dataset": args.dataset}
     if args.pretrained or args.resume:
-        found["start"] = digest.hexdigest()[:16]
+        found["start"] = network_state.digest(network)
     if not settings:
         return found
     granularity = "layer" if args.layerwise else args.granularity
@@ -174,28 +170,11 @@ def main(argv: list[str] | None = None) -> None:
         calibrate_last(network, train, preprocessing, _CALIBRATION_IMAGES, args.seed)
     observer = observe(args, network, preprocessing.image_size) if settings else None
     folder = args.output_dir / args.expr_name
-    trainer = make_trainer(network, (train, test), preprocessing, recipe, folder, metadata, observer)
+    measure = tester(test, preprocessing, recipe.batch_size)
+    trainer = Trainer(network, train, preprocessing, recipe, folder, metadata, measure, observer, "--no-continue")
     trainer.run(args.go_on)
     config.save(args, folder)
     finish(trainer, folder, args.expr_name, test)
-
-
-def make_trainer(
-    network: nn.Cell,
-    splits: tuple[ImageSource, ImageSource],
-    preprocessing: Preprocessing,
-    recipe: Recipe,
-    folder: Path,
-    metadata: dict,
-    observer: Allocator | None,
-) -> Trainer:
-    """The engine with a test after each epoch."""
-    train, test = splits
-
-    def measure(network: nn.Cell) -> Metrics:
-        return evaluate(network, batches(eval_dataset(test, preprocessing, recipe.batch_size)), len(test), "test")
-
-    return Trainer(network, train, preprocessing, recipe, folder, metadata, measure, observer, "--no-continue")
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from common import config, context, cost, report
-from common.data import batches, eval_dataset, open_split
+from common.data import open_split
 from common.errors import entry_point
-from common.evaluation import evaluate
+from common.evaluation import evaluate_images
 from common.models.registry import model, preprocessing_of
 from LDNQ import storage
 from LDNQ.dataset import add_options
@@ -42,8 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     record = summary(stored, preprocessing.image_size)
     print(f"{record['network']}, {record['levels']}, {record['bits']} bits per weight as stored")
     images = open_split(args, "test")
-    data = batches(eval_dataset(images, preprocessing, args.batch_size))
-    metrics = evaluate(stored.network, data, len(images), label=record["levels"])
+    metrics = evaluate_images(stored.network, images, preprocessing, args.batch_size, record["levels"])
     report.finish(args, metrics, path, {**record, "dataset": args.dataset})
 
 

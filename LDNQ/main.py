@@ -4,9 +4,9 @@ from argparse import ArgumentTypeError, BooleanOptionalAction, Namespace
 from pathlib import Path
 
 from common import config, context, report
-from common.data import ImageSource, Preprocessing, batches, eval_dataset, open_split
+from common.data import ImageSource, Preprocessing, open_split
 from common.errors import entry_point
-from common.evaluation import Metrics, evaluate
+from common.evaluation import Metrics, evaluate_images
 from common.models.registry import model, preprocessing_of
 from LDNQ import layer_report, storage
 from LDNQ.calibration_set import CalibrationSet, choose_images
@@ -116,7 +116,7 @@ def measure(
     stored: storage.StoredNetwork, test: ImageSource, preprocessing: Preprocessing, batch_size: int, label: str = "test"
 ) -> Metrics:
     """Test metrics of a network as it is now."""
-    return evaluate(stored.network, batches(eval_dataset(test, preprocessing, batch_size)), len(test), label)
+    return evaluate_images(stored.network, test, preprocessing, batch_size, label)
 
 
 def quantize(args: Namespace, stored: storage.StoredNetwork, data: CalibrationSet, test: ImageSource | None) -> Cascade:

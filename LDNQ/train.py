@@ -6,9 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from common import checkpoint, config, context
-from common.data import batches, eval_dataset, open_split
+from common.data import open_split
 from common.errors import entry_point
-from common.evaluation import Metrics, evaluate
+from common.evaluation import tester
 from common.models.registry import model, preprocessing_of
 from common.training import Recipe, Schedule, Trainer
 from LDNQ import storage
@@ -59,10 +59,8 @@ def main(argv: list[str] | None = None) -> None:
         network = chosen.build(train.num_classes)
     preprocessing = preprocessing_of(args.dataset, {})
 
-    def measure(network) -> Metrics:
-        return evaluate(network, batches(eval_dataset(test, preprocessing, args.batch_size)), len(test), "test")
-
     metadata = {"method": storage.METHOD, **metadata}
+    measure = tester(test, preprocessing, args.batch_size)
     trainer = Trainer(network, train, preprocessing, recipe, args.output_dir, metadata, measure)
     history = trainer.run(args.resume)
     config.save(args, args.output_dir)

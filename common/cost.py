@@ -26,6 +26,7 @@ class LayerCost:
         taps: weight-activation pairs that are combined: F C KH KW OH OW / groups.
         weight_bits: 32 for float.
         activation_bits: of the layer's input, 32 for float.
+        activations: values of the layer's input.
     """
 
     name: str
@@ -34,6 +35,7 @@ class LayerCost:
     taps: int
     weight_bits: float = 32
     activation_bits: float = 32
+    activations: int = 0
 
     @property
     def bit_operations(self) -> float:
@@ -67,10 +69,10 @@ def trace(
         raise KeyError(f"no such layers: {', '.join(sorted(unknown))}")
 
     def hook(name: str, kind: str):
-        def after_call(cell, _inputs, output):
-            weight = cell.weight
-            pixels = int(np.prod(output.shape[2:]))
-            found.append(LayerCost(name, kind, weight.size, weight.size * pixels, *bits.get(name, (32, 32))))
+        def after_call(cell, inputs, output):
+            weight, activations = cell.weight, int(np.prod(inputs[0].shape[1:]))
+            taps = weight.size * int(np.prod(output.shape[2:]))
+            found.append(LayerCost(name, kind, weight.size, taps, *bits.get(name, (32, 32)), activations))
 
         return after_call
 

@@ -1,13 +1,14 @@
 """Exact evaluation: every image counts once at any batch size, and accuracy is an integer count over N."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
 import numpy as np
 from mindspore import Tensor, nn
 
+from common.data import ImageSource, Preprocessing, batches, eval_dataset
 from common.errors import QuantizationError
 from common.progress import Progress
 
@@ -68,7 +69,7 @@ def score(logits: np.ndarray, labels: np.ndarray) -> tuple[int, int, float]:
 
 def evaluate(
     network: nn.Cell,
-    batches: Iterable[Mapping[str, np.ndarray]],
+    data: Iterable[Mapping[str, np.ndarray]],
     samples: int,
     label: str = "",
     stream: TextIO | None = None,
@@ -79,7 +80,7 @@ def evaluate(
 
     Args:
         network: from images to logits (B, K).
-        batches: see above.
+        data: batches as above.
         samples: number of images to come, for the progress line.
         label: text in front of the progress line.
         stream: where that line goes; stderr for None.
@@ -91,7 +92,7 @@ def evaluate(
     correct = top5 = seen = timed = 0
     loss, start = 0.0, time.perf_counter()
     progress = Progress(samples, stream=stream, label=label)
-    for index, batch in enumerate(batches):
+    for index, batch in enumerate(data):
         valid = batch["valid"]
         logits = network(Tensor(batch["image"])).asnumpy()[valid]
         labels = batch["label"][valid]
@@ -106,6 +107,19 @@ def evaluate(
         progress.update(len(labels), acc=correct / max(seen, 1))
     progress.close()
     return Metrics(correct, top5, loss, seen, time.perf_counter() - start, timed)
+
+
+def evaluate_images(
+    network: nn.Cell, source: ImageSource, preprocessing: Preprocessing, batch_size: int, label: str = ""
+) -> Metrics:
+    """:func:`evaluate` on every image of a source."""
+    data = batches(eval_dataset(source, preprocessing, batch_size))
+    return evaluate(network, data, len(source), label=label)
+
+
+def tester(source: ImageSource, preprocessing: Preprocessing, batch_size: int) -> Callable[[nn.Cell], Metrics]:
+    """What measures a network on test images, as the training engine takes it."""
+    return lambda network: evaluate_images(network, source, preprocessing, batch_size, "test")
 
 
 def _check(logits: np.ndarray, labels: np.ndarray) -> None:

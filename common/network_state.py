@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,14 @@ def state(network: nn.Cell) -> dict[str, np.ndarray]:
     Not by ``Parameter.name``: that changes when the network becomes part of a training step.
     """
     return {name: parameter.asnumpy().copy() for name, parameter in network.parameters_and_names()}
+
+
+def digest(network: nn.Cell) -> str:
+    """A short fingerprint of all parameters, which tells runs from different starts apart."""
+    found = hashlib.sha256()
+    for name, value in sorted(state(network).items()):
+        found.update(name.encode() + value.tobytes())
+    return found.hexdigest()[:16]
 
 
 def restore(network: nn.Cell, tensors: Mapping[str, np.ndarray], path: str = "", ignore: Collection[str] = ()) -> None:

@@ -134,6 +134,15 @@ def replace_row(path: str | Path, key_fields: Sequence[str], row: Mapping[str, A
     _write_csv(path, columns, [*kept[:place], new, *kept[place:]])
 
 
+def write_rows(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a CSV file anew, whole or not at all.
+
+    Raises:
+        ConfigError: If it cannot be written.
+    """
+    _write_csv(path, [], [_cells(row) for row in rows])
+
+
 def read_rows(path: str | Path) -> list[dict[str, str]]:
     """The rows of a CSV file of results; none if there is no file.
 

@@ -79,7 +79,10 @@ class Observer(nn.Cell):
 
 
 class TrainStep(nn.Cell):
-    """Loss, gradients and one step of the optimizer: images (B, 3, H, W), labels (B,) to loss and logits."""
+    """Loss, gradients and one step of the optimizer: images (B, 3, H, W), labels (B,) to loss and logits.
+
+    ``objective``, a cell from images and labels to loss and logits, stands in the place of the network's cross-entropy.
+    """
 
     def __init__(
         self,
@@ -88,8 +91,10 @@ class TrainStep(nn.Cell):
         label_smoothing: float,
         clip_norm: float | None,
         observer: Observer | None = None,
+        objective: nn.Cell | None = None,
     ):
         super().__init__()
+        self.objective = objective
         self.network, self.optimizer, self.clip_norm, self.observer = network, optimizer, clip_norm, observer
         self.loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
         self.trained = len(optimizer.parameters)
@@ -98,6 +103,8 @@ class TrainStep(nn.Cell):
         self.value_and_grad = ops.value_and_grad(self._forward, None, weights, has_aux=True)
 
     def _forward(self, images, labels):
+        if self.objective is not None:
+            return self.objective(images, labels)
         logits = self.network(images)
         return self.loss(logits, labels), logits
 
@@ -147,6 +154,7 @@ class Trainer:
         test: returns the test metrics of the network; None skips the test.
         observer: of gradients and epochs.
         restart_option: of the script, that starts a run anew; for messages.
+        objective: cell from images and labels to loss and logits of the network; None is cross-entropy.
 
     Raises:
         DataError: fewer images than one batch.
@@ -163,6 +171,7 @@ class Trainer:
         test: Callable[[nn.Cell], Metrics] | None = None,
         observer: Observer | None = None,
         restart_option: str = "--no-resume",
+        objective: nn.Cell | None = None,
     ):
         self.restart_option = restart_option
         self.steps = len(source) // recipe.batch_size
@@ -173,7 +182,20 @@ class Trainer:
         self.metadata = {**metadata, "preprocessing": preprocessing.to_dict()}
         self.history: list[dict[str, Any]] = []
         optimizer = make_optimizer(trained_parameters(network, observer), recipe, self.steps)
-        self.step = TrainStep(network, optimizer, recipe.label_smoothing, recipe.clip_norm, observer)
+        self.step = TrainStep(network, optimizer, recipe.label_smoothing, recipe.clip_norm, observer, objective)
+        self._fresh = [parameter.asnumpy().copy() for parameter in self._optimizer_state()]
+
+    def again(self, folder: Path, metadata: dict[str, Any]) -> None:
+        """Become a new run of the same network and recipe, optimizer as at first, without compiling anything anew.
+
+        Args:
+            folder: of the new run.
+            metadata: as at construction.
+        """
+        for parameter, value in zip(self._optimizer_state(), self._fresh):
+            parameter.set_data(Tensor(value))
+        self.folder, self.history = Path(folder), []
+        self.metadata = {**metadata, "preprocessing": self.preprocessing.to_dict()}
 
     def run(self, resume: bool = True) -> list[dict[str, Any]]:
         """Train to the last epoch and return one record of metrics per epoch.

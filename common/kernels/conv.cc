@@ -1,35 +1,9 @@
 // Convolution: forward pass and gradients, see conv_float.h.
 #include "conv_forward.h"
-#include "conv_grad_input.h"
+#include "conv_grad_product.h"
 #include "conv_grad_weight.h"
 
 using namespace lowbit;
-
-namespace {
-
-// At stride 1 the gradient for the input is itself a convolution: of gy, with the kernel turned by 180 degrees and
-// channels in the place of filters.
-template <int LANES>
-void grad_input_stride_1(const Geometry& g, const float* w, const float* gy, float* gx) {
-  std::vector<float> turned(g.f * g.c * g.kh * g.kw);
-  for (int64_t f = 0; f < g.f; ++f)
-    for (int64_t c = 0; c < g.c; ++c)
-      for (int64_t t = 0; t < g.kh * g.kw; ++t)
-        turned[(c * g.f + f) * g.kh * g.kw + g.kh * g.kw - 1 - t] = w[(f * g.c + c) * g.kh * g.kw + t];
-  forward<Product, LANES>(g.transposed(), gy, turned.data(), gx);
-}
-
-template <int LANES>
-void conv_grad_input(const Geometry& g, const float* x, const float* w, const float* gy, float* gx) {
-  // The border of that convolution is kernel - 1 - pad wide; a square kernel has one such width, if it is not negative.
-  if (g.stride == 1 && g.kh == g.kw && g.pad < g.kh) {
-    grad_input_stride_1<LANES>(g, w, gy, gx);
-  } else {
-    grad_input<Product, LANES>(g, x, w, gy, gx);
-  }
-}
-
-}  // namespace
 
 // Inputs x, w, int32 [stride, padding]; output y.
 extern "C" int ConvForward(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {

@@ -8,7 +8,7 @@ _SMALLEST = 1e-12
 
 
 def _tanh(w):
-    """tanh w and its largest absolute value (1,)."""
+    """The tanh of w and its largest absolute value (1,)."""
     t = ops.tanh(w)
     return t, ops.maximum(ops.abs(t).max(), _SMALLEST).reshape(1)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mindspore import nn
-from mindspore.common.initializer import HeNormal
+from mindspore.common.initializer import HeNormal, Normal
 
 from common.kernels.conv import float_conv2d
 from common.kernels.custom import use_native
@@ -33,12 +33,26 @@ class NativeConv2d(nn.Conv2d):
         return y + self.bias.reshape(1, -1, 1, 1) if self.has_bias else y
 
 
-def conv2d(channels: int, filters: int, kernel: int, stride: int = 1, padding: int = 0, has_bias: bool = False):
-    """A convolution, He-initialised by fan-out: our own kernel on CPU where it can be had, else MindSpore's."""
-    options = {"has_bias": has_bias, "weight_init": HeNormal(mode="fan_out", nonlinearity="relu")}
-    if use_native(None):
+def conv2d(
+    channels: int,
+    filters: int,
+    kernel: int,
+    stride: int = 1,
+    padding: int = 0,
+    has_bias: bool = False,
+    groups: int = 1,
+):
+    """A convolution, He-initialised by fan-out: our own kernel on CPU where it can be had, else MindSpore's.
+
+    More than one group of channels needs MindSpore's.
+    """
+    init = HeNormal(mode="fan_out", nonlinearity="relu")
+    if groups > 1:
+        init = Normal((2 * groups / (filters * kernel**2)) ** 0.5)  # HeNormal does not know of groups
+    options = {"has_bias": has_bias, "weight_init": init}
+    if groups == 1 and use_native(None):
         return NativeConv2d(channels, filters, kernel, stride, padding, **options)
-    return nn.Conv2d(channels, filters, kernel, stride, pad_mode="pad", padding=padding, **options)
+    return nn.Conv2d(channels, filters, kernel, stride, pad_mode="pad", padding=padding, group=groups, **options)
 
 
 @dataclass(frozen=True)
@@ -46,16 +60,19 @@ class Layers:
     """Factories that a network description calls; every method swaps in its own.
 
     Attributes:
-        conv: ``(channels, filters, kernel, stride, padding) -> Cell`` for all convolutions but the first.
+        conv: ``(channels, filters, kernel, stride, padding) -> Cell`` for all convolutions but the first. Networks of
+            grouped convolutions, MobileNetV2, pass ``groups=`` too, where it is more than 1.
         stem: the same for the first convolution, which most methods treat apart.
         norm: ``(channels) -> Cell``.
-        act: ``() -> Cell``.
+        act: ``() -> Cell``, a ReLU.
+        act6: the same in networks whose activations end at 6, MobileNetV2.
     """
 
     conv: Callable[..., nn.Cell] = conv2d
     stem: Callable[..., nn.Cell] = conv2d
     norm: Callable[[int], nn.Cell] = nn.BatchNorm2d
     act: Callable[[], nn.Cell] = nn.ReLU
+    act6: Callable[[], nn.Cell] = nn.ReLU6
 
 
 def weighted_layers(network: nn.Cell) -> dict[str, nn.Cell]:

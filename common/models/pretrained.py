@@ -11,6 +11,8 @@ from common import checkpoint
 from common.errors import CheckpointError
 from common.models.registry import model
 
+_LAST_BIASES = ("head.fc.bias", "fc.bias", "classifier.1.bias")
+
 
 @dataclass(frozen=True, eq=False)
 class FloatNetwork:
@@ -26,9 +28,9 @@ class FloatNetwork:
 
 
 def class_count(tensors: dict[str, np.ndarray]) -> int:
-    """Number of classes by the last layer's bias."""
-    bias = tensors.get("head.fc.bias", tensors.get("fc.bias", np.zeros(10)))
-    return len(np.atleast_1d(bias))
+    """Number of classes by the last layer's bias; 10 where none has a known name."""
+    biases = (tensors[name] for name in _LAST_BIASES if name in tensors)
+    return len(np.atleast_1d(next(biases, np.zeros(10))))
 
 
 def from_published(found: checkpoint.Checkpoint, model_name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -2,13 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from mindspore import nn
 
 from common.data import CIFAR10_IMAGENET_STATS, DIGITS, IMAGENET, Preprocessing
 from common.errors import ConfigError
+from common.models.densenet import DenseNetCifar
+from common.models.mobilenet_v2 import MobileNetV2
 from common.models.resnet_cifar import ResNetCifar, published_name
 from common.models.resnet_imagenet import ResNetImageNet
+from common.models.resnet_preact import PreActResNetCifar
+from common.models.vgg import VGG
 from common.models.vgg_small import VGGSmall
 
 
@@ -27,17 +32,31 @@ class Model:
     datasets: tuple[str, ...]
 
 
-def _cifar(depth: int) -> Model:
-    return Model(lambda classes: ResNetCifar(depth, classes), published_name, ("digits", "cifar10"))
+def _small(build: Callable[[int], nn.Cell], name: Callable[[str], str] = str) -> Model:
+    return Model(build, name, ("digits", "cifar10"))
 
 
-def _imagenet(depth: int) -> Model:
-    return Model(lambda classes: ResNetImageNet(depth, classes), str, ("imagenet",))
+def _imagenet(build: Callable[[int], nn.Cell]) -> Model:
+    return Model(build, str, ("imagenet",))
 
 
-MODELS = {f"ResNet{depth}": _cifar(depth) for depth in (20, 32, 56)}
-MODELS |= {"VGG-small": Model(VGGSmall, str, ("digits", "cifar10"))}
-MODELS |= {f"ResNet{depth}-ImageNet": _imagenet(depth) for depth in (18, 34, 50)}
+def _of_depth(network: Callable[..., nn.Cell], depth: int, **options) -> Callable[[int], nn.Cell]:
+    return lambda classes: network(depth, classes, **options)
+
+
+_DEPTHS = (20, 32, 56, 110)
+MODELS = {f"ResNet{depth}": _small(_of_depth(ResNetCifar, depth), published_name) for depth in _DEPTHS}
+MODELS |= {f"PreActResNet{depth}": _small(_of_depth(PreActResNetCifar, depth)) for depth in _DEPTHS}
+MODELS |= {
+    "VGG-small": _small(VGGSmall),
+    "VGG-16": _small(_of_depth(VGG, 16)),
+    "VGG-19": _small(_of_depth(VGG, 19)),
+    "MobileNetV2": _small(partial(MobileNetV2, small_images=True)),
+    "DenseNet40": _small(_of_depth(DenseNetCifar, 40)),
+    "DenseNet100": _small(_of_depth(DenseNetCifar, 100, bottleneck=True)),  # the BC form
+}
+MODELS |= {f"ResNet{depth}-ImageNet": _imagenet(_of_depth(ResNetImageNet, depth)) for depth in (18, 34, 50)}
+MODELS |= {"MobileNetV2-ImageNet": _imagenet(MobileNetV2)}
 
 # cifar10: what the published ResNets for CIFAR-10 were trained with.
 PREPROCESSING: dict[str, Preprocessing] = {

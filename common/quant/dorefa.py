@@ -47,17 +47,31 @@ class DoReFaWeight(nn.Cell):
         gain = (levels * weight).sum() / max((levels**2).sum(), 1e-12)
         self.gain.set_data(Tensor(np.array([gain or 1.0], np.float32)))
 
-    def to_int(self, weight: np.ndarray) -> tuple[np.ndarray, np.float32, np.float32]:
-        r"""Codes 0 to :math:`2^k - 1` uint8, and scale and offset: the weights are ``codes * scale + offset``."""
-        steps, gain = 2 ** int(self.bits.asnumpy()[0]) - 1, self.gain.asnumpy()[0]
+    def to_int(self, weight: np.ndarray) -> tuple[np.ndarray, int, np.float32]:
+        r"""Codes 0 to :math:`2^k - 1` uint8, k, and the gain: :func:`from_int` makes the same weights of them."""
+        bits = int(self.bits.asnumpy()[0])
         values = self.quantize(Tensor(weight), self.bits.value()).asnumpy()
-        codes = np.rint((values.astype(np.float64) + 1) * steps / 2).astype(np.uint8)
-        return codes, np.float32(2 * gain / steps), np.float32(-gain)
+        codes = np.rint((values.astype(np.float64) + 1) * (2**bits - 1) / 2).astype(np.uint8)
+        return codes, bits, self.gain.asnumpy()[0]
+
+
+class FixedWeight(nn.Cell):
+    """In the place of :class:`DoReFaWeight` where the weights are on their levels already; it knows their bits."""
+
+    def __init__(self, bits: int = MAX_BITS):
+        super().__init__()
+        check_bits(bits)
+        self.bits = Parameter(Tensor(np.array([bits], np.int32)), requires_grad=False)
+
+    def construct(self, weight):
+        return weight
 
 
 def check_bits(bits: int) -> None:
-    """Raises:
-    ConfigError: bits outside 2 to 8.
+    """Make sure that a quantizer can have so many bits.
+
+    Raises:
+        ConfigError: bits outside 2 to 8.
     """
     if not MIN_BITS <= bits <= MAX_BITS:
         raise ConfigError(f"expected {MIN_BITS} to {MAX_BITS} bits, found {bits}")
@@ -67,4 +81,13 @@ def dorefa(weight: np.ndarray, bits: int) -> np.ndarray:
     r"""The quantizer on an array, without gain: :math:`2^k` levels from -1 to 1; float32 of the same shape."""
     t = np.tanh(weight.astype(np.float32))
     steps, most = np.float32(2**bits - 1), max(np.abs(t).max(), np.float32(1e-12))
-    return 2 * (np.rint(steps * (t * (np.float32(0.5) / most) + np.float32(0.5))) / steps) - 1
+    return _levels(np.rint(steps * (t * (np.float32(0.5) / most) + np.float32(0.5))), steps)
+
+
+def from_int(codes: np.ndarray, bits: int, gain: np.float32) -> np.ndarray:
+    """The weights of :meth:`DoReFaWeight.to_int`, bit for bit."""
+    return np.float32(gain) * _levels(codes.astype(np.float32), np.float32(2**bits - 1))
+
+
+def _levels(codes: np.ndarray, steps: np.float32) -> np.ndarray:
+    return np.float32(2) * (codes / steps) - np.float32(1)

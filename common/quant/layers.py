@@ -48,9 +48,11 @@ class QuantConv2d(nn.Cell):
         self.conv = float_conv2d(_one(conv.stride, "stride"), padding, conv.group, native)
 
     def construct(self, x):
-        if self.quantize_input is not None:
-            x = self.quantize_input(x)
         weight = self.weight if self.quantize_weight is None else self.quantize_weight(self.weight)
+        return self.forward(x if self.quantize_input is None else self.quantize_input(x), weight)
+
+    def forward(self, x, weight):
+        """The layer behind its quantizers."""
         y = self.conv(x, weight)
         return y + self.bias.reshape(1, -1, 1, 1) if self.has_bias else y
 
@@ -76,8 +78,10 @@ class QuantDense(nn.Cell):
         self.quantize_weight, self.quantize_input = quantize_weight, quantize_input
 
     def construct(self, x):
-        if self.quantize_input is not None:
-            x = self.quantize_input(x)
         weight = self.weight if self.quantize_weight is None else self.quantize_weight(self.weight)
+        return self.forward(x if self.quantize_input is None else self.quantize_input(x), weight)
+
+    def forward(self, x, weight):
+        """The layer behind its quantizers."""
         y = x @ weight.T
         return y + self.bias if self.has_bias else y

@@ -1,0 +1,124 @@
+r"""The budget of a dynamic network: what its choices cost, the penalty in training, and the exact end.
+
+An image costs, by its one-hot choices m of candidates b in the L dynamic layers,
+
+.. math::
+    c_n = \frac{\sum_l M_l \sum_k m_{nlk} b_k^2}{\sum_l M_l t^2} \quad\text{(bitflops)}, \qquad
+    c_n = \frac1L \sum_{lk} m_{nlk} b_k \quad\text{(mean-bits)}
+
+with M the layer's multiply-accumulates, and its limit is 1 or t: what the static network of t bits costs.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from common.errors import DataError
+from DynamicQuant.network import DynamicNetwork, Scores, Settings, set_controller_bias
+
+# Kind of budget: default weight of its penalty. That of mean-bits is the paper's code's. An image 1 % over its bit
+# operations costs 0.01 of bitflops: at 1, ten per cent too many weigh as much as a tenth of cross-entropy.
+BUDGETS = {"bitflops": 1.0, "mean-bits": 0.05}
+_MARGIN = 0.003  # of the limit, left for images other than those that were looked at
+_STEPS = 40  # of bisection
+_REACH = 32.0  # largest shift per bit
+
+
+def candidate_costs(macs: Iterable[int], settings: Settings, budget: str) -> tuple[np.ndarray, float]:
+    """Cost (L, K) of every candidate of every dynamic layer, float64, and the limit of their sum over layers.
+
+    Args:
+        macs: of the dynamic layers.
+        settings: of the network.
+        budget: ``bitflops`` or ``mean-bits``.
+    """
+    macs, bits = np.array(list(macs), float), np.array(settings.candidates, float)
+    if budget == "mean-bits":
+        return np.tile(bits / len(macs), (len(macs), 1)), float(settings.bits)
+    return macs[:, None] * bits**2 / (macs.sum() * settings.bits**2), 1.0
+
+
+class BudgetLoss(nn.Cell):
+    r"""Cross-entropy plus :math:`\alpha\,\mathrm{relu}(\bar c - \mathrm{limit})` with c averaged over the batch.
+
+    ``construct(images, labels)``: (B, 3, H, W), (B,) to loss and logits, as the engine of training takes it.
+
+    Args:
+        network: dynamic.
+        costs: (L, K), see :func:`candidate_costs`.
+        limit: of the mean cost.
+        alpha: weight of the penalty.
+        label_smoothing: of the cross-entropy.
+    """
+
+    def __init__(
+        self, network: DynamicNetwork, costs: np.ndarray, limit: float, alpha: float, label_smoothing: float = 0.0
+    ):
+        super().__init__(auto_prefix=False)
+        self.network, self.limit, self.alpha = network, limit, alpha
+        self.costs = Tensor(costs.astype(np.float32))
+        self.loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
+
+    def construct(self, images, labels):
+        logits, mask = self.network.decide(images)
+        mean = (mask * self.costs).sum() / mask.shape[0]
+        return self.loss(logits, labels) + self.alpha * ops.relu(mean - self.limit), logits
+
+
+def least_shift(scores: np.ndarray, costs: np.ndarray, bits: np.ndarray, limit: float) -> float:
+    r"""The smallest d for which the choices :math:`\arg\max_k z_{nlk} - d\,b_k` cost at most ``limit`` on average.
+
+    Training chooses with noise, evaluation without: the budget that the penalty holds is that of the noisy choices.
+    One number for the whole network brings the noise-free ones to it, from above or from below.
+
+    Args:
+        scores: z (N, L, K).
+        costs: (L, K).
+        bits: (K,) in rising order.
+        limit: of the mean cost, not below that of the fewest bits.
+    """
+    low, high = -_REACH, _REACH  # the cost never rises with d
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        if mean_cost(scores - middle * (bits - bits.mean()), costs) <= limit:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def mean_cost(scores: np.ndarray, costs: np.ndarray) -> float:
+    """Mean over the images of what their noise-free choices cost: scores (N, L, K), costs (L, K)."""
+    choice = scores.argmax(2)
+    return float(costs[np.arange(len(costs)), choice].sum(1).mean())
+
+
+def fit_budget(
+    network: DynamicNetwork, images: Iterable[np.ndarray], costs: np.ndarray, limit: float, settings: Settings
+) -> float:
+    """Shift the controller's last bias so that noise-free choices cost what the budget allows, and no more.
+
+    Args:
+        network: frozen.
+        images: batches (N, 3, H, W) that the network was trained on, not augmented.
+        costs: (L, K).
+        limit: of the mean cost.
+        settings: of the network.
+
+    Returns:
+        The shift per bit.
+
+    Raises:
+        DataError: there is no image.
+    """
+    cell = Scores(network)
+    cell.set_train(False)
+    found = [cell(Tensor(batch)).asnumpy() for batch in images]
+    if not found:
+        raise DataError("the budget is fitted on training images: give at least one")
+    bits = np.array(settings.candidates, float)
+    shift = least_shift(np.concatenate(found).astype(np.float64), costs, bits, limit * (1 - _MARGIN))
+    bias = network.controller.last.bias.asnumpy().reshape(costs.shape)
+    set_controller_bias(network, bias - shift * (bits - bits.mean()))
+    return shift

@@ -1,0 +1,59 @@
+r"""Discrete choices that can be trained: hard one-hot forward, the softmax's gradient backward (Jang et al., 2017)."""
+
+from mindspore import dtype as mstype
+from mindspore import nn, ops
+
+from DynamicQuant.noise import CounterNoise
+
+
+def one_hot(scores):
+    """Where the largest of the last axis is, the first of equal ones: scores (..., K) to float32 of 0 and 1."""
+    index = ops.argmax(scores, dim=-1).astype(mstype.int32)
+    return (ops.expand_dims(index, -1) == ops.arange(0, scores.shape[-1], 1).astype(mstype.int32)).astype(
+        mstype.float32
+    )
+
+
+class _StraightThrough(nn.Cell):
+    """``construct(soft, hard)`` is hard, exactly; the gradient goes to soft."""
+
+    def construct(self, soft, hard):
+        return hard
+
+    def bprop(self, soft, hard, out, dout):
+        """The gradient as if hard were soft."""
+        return dout, 0 * hard
+
+
+class Choice(nn.Cell):
+    """The most likely candidate: ``construct(scores)``, (N, L, K) to one-hot float32; ties go to the first."""
+
+    def construct(self, scores):
+        return one_hot(scores)
+
+
+class GumbelSoftmax(nn.Cell):
+    r"""Straight-through Gumbel-softmax; in evaluation the argmax, without noise.
+
+    .. math::
+        s = \mathrm{softmax}((z + g) / \tau),\quad g = -\log(-\log u),\ u \sim U(0, 1), \qquad
+        m = \mathrm{onehot}(\arg\max s), \qquad \partial s = \partial m
+
+    ``construct(scores)``: z (N, L, K) to m, one-hot float32. Ties go to the first candidate, the one of fewest bits.
+
+    Args:
+        temperature: tau > 0.
+        seed: of the noise; the number of draws is saved with the network.
+    """
+
+    def __init__(self, temperature: float = 1.0, seed: int = 0):
+        super().__init__()
+        self.temperature, self.noise = temperature, CounterNoise(seed)
+        self.straight_through = _StraightThrough()
+
+    def construct(self, scores):
+        if not self.training:
+            return one_hot(scores)
+        gumbel = -ops.log(-ops.log(self.noise(scores.size).reshape(scores.shape)))
+        soft = ops.softmax((scores + gumbel) / self.temperature, -1)
+        return self.straight_through(soft, ops.stop_gradient(one_hot(soft)))

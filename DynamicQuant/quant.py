@@ -1,0 +1,146 @@
+"""A convolution whose bits each image chooses, and the static one it is measured against (DoReFa weights, PACT inputs).
+
+Weights: :mod:`common.quant.dorefa`, 2^k levels. Activations: :mod:`common.quant.pact`, 2^k levels from 0 to a clip,
+which PACT learns and DoReFa keeps.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+
+from common.errors import ConfigError
+from common.kernels.dorefa import DoReFaQuantize
+from common.kernels.selected_conv import selected_conv2d
+from common.quant.dorefa import DoReFaWeight, FixedWeight, check_bits, dorefa
+from common.quant.layers import QuantConv2d
+from common.quant.pact import PACTInput
+
+QUANTIZERS = ("dorefa", "pact")
+_SMALLEST_CLIP = 1e-3  # that of common.quant.pact
+
+
+def fitted_gain(weight: np.ndarray, bits: int) -> np.float32:
+    r"""The gain g that brings DoReFa's levels nearest to the weights: :math:`\min_g \|W - g\,Q_k(W)\|^2`.
+
+    DoReFa's weights reach from -1 to 1 whatever W does. The BatchNorm behind a layer keeps the statistics of the float
+    network, and all candidates share it: with a gain of its own each is on the scale that these statistics fit.
+    """
+    levels = dorefa(weight, bits).astype(np.float64)
+    return np.float32((levels * weight).sum() / max((levels**2).sum(), 1e-12) or 1.0)
+
+
+class CandidateWeights(nn.Cell):
+    """DoReFa weights at several widths: ``construct(w)``, (F, ...) to (K, F, ...).
+
+    Args:
+        weight: what the gains are fitted to.
+        bits: of the K candidates, 2 to 8 each.
+        native: force (True) or forbid (False) the C++ kernel; None chooses.
+
+    Attributes:
+        gain: float32 (K,), not trained.
+    """
+
+    def __init__(self, weight: np.ndarray, bits: Sequence[int], native: bool | None = None):
+        super().__init__()
+        self.widths = [Tensor(np.array([own], np.int32)) for own in bits]
+        gains = np.array([fitted_gain(weight, own) for own in bits], np.float32)
+        self.gain = Parameter(Tensor(gains), requires_grad=False)
+        self.quantize = DoReFaQuantize(native)
+
+    def construct(self, weight):
+        parts = []
+        for k in range(len(self.widths)):
+            parts.append(self.gain[k] * self.quantize(weight, self.widths[k]))
+        return ops.stack(parts)
+
+    def to_int(self, weight: np.ndarray) -> list[tuple[np.ndarray, int, np.float32]]:
+        r"""Of each candidate: codes 0 to :math:`2^k - 1` uint8, k, and the gain, as ``DoReFaWeight.to_int``."""
+        found = []
+        for width, gain in zip(self.widths, self.gain.asnumpy()):
+            steps = 2 ** int(width.asnumpy()[0]) - 1
+            values = self.quantize(Tensor(weight), width).asnumpy().astype(np.float64)
+            found.append((np.rint((values + 1) * steps / 2).astype(np.uint8), int(width.asnumpy()[0]), gain))
+        return found
+
+
+class DynamicConv2d(nn.Cell):
+    r"""A convolution whose images choose among K bit-widths, of weights and activations alike.
+
+    .. math:: y_n = \sum_k m_{nk}\,\mathrm{conv}(Q_a(x_n; b_k), Q_w(W; b_k))
+
+    ``construct(x, mask)``: x (N, C, H, W), mask (N, K) with one-hot rows, to (N, F, OH, OW). Only the chosen branch is
+    computed (:func:`~common.kernels.selected_conv.selected_conv2d`); one clip serves all candidates.
+
+    Args:
+        conv: the float convolution, without bias, groups or dilation.
+        bits: of the K candidates in rising order, 2 to 8 each.
+        clip: first value of the activations' clip, > 0.
+        learned: whether the clip is trained.
+        frozen: for evaluation alone: ``weight`` is (K, F, C, KH, KW), on its levels already.
+        native: force (True) or forbid (False) the C++ kernels; None chooses.
+
+    Attributes:
+        bits: int32 (K,), not trained.
+        clip: float32 (1,).
+
+    Raises:
+        ConfigError: bits outside 2 to 8, or a convolution of another kind.
+    """
+
+    def __init__(
+        self,
+        conv: nn.Conv2d,
+        bits: Sequence[int],
+        clip: float = 1.0,
+        learned: bool = False,
+        frozen: bool = False,
+        native: bool | None = None,
+    ):
+        super().__init__()
+        for own in bits:
+            check_bits(own)
+        stride, padding = conv.stride[0], _padding(conv)
+        weight = conv.weight.asnumpy()
+        self.weight = Parameter(Tensor(np.stack([weight] * len(bits)) if frozen else weight.copy()))
+        self.quantize_weight = None if frozen else CandidateWeights(weight, bits, native)
+        self.bits = Parameter(Tensor(np.array(bits, np.int32)), requires_grad=False)
+        self.clip = Parameter(Tensor(np.array([clip], np.float32)), requires_grad=learned)
+        self.conv = selected_conv2d(stride, padding, native)
+
+    def construct(self, x, mask):
+        weight = self.weight if self.quantize_weight is None else self.quantize_weight(self.weight)
+        return self.conv(x, weight, self.bits.value(), ops.maximum(self.clip, _SMALLEST_CLIP), mask)
+
+
+def _padding(conv: nn.Conv2d) -> int:
+    plain = conv.pad_mode in ("pad", "valid") and conv.group == 1 and not conv.has_bias and set(conv.dilation) == {1}
+    padding = {conv.padding} if isinstance(conv.padding, int) else set(conv.padding)
+    if not plain or len(set(conv.stride)) != 1 or len(padding) != 1:
+        raise ConfigError(
+            f"dynamic convolution: expected one without bias, groups or dilation, its stride and padding the same in "
+            f"all directions, found {conv}"
+        )
+    return padding.pop() if conv.pad_mode == "pad" else 0
+
+
+def static_conv2d(
+    conv: nn.Conv2d, bits: int, clip: float = 1.0, learned: bool = False, frozen: bool = False
+) -> QuantConv2d:
+    """The convolution with the same quantizers at one width.
+
+    Args:
+        conv: the float one.
+        bits: of weights and activations, 2 to 8.
+        clip: first value of the activations' clip, > 0.
+        learned: whether the clip is trained.
+        frozen: for evaluation alone: the weights are on their levels already.
+
+    Raises:
+        ConfigError: bits outside 2 to 8.
+    """
+    quantize_weight = FixedWeight(bits) if frozen else DoReFaWeight(bits)
+    if not frozen:
+        quantize_weight.gain.set_data(Tensor(np.array([fitted_gain(conv.weight.asnumpy(), bits)], np.float32)))
+    return QuantConv2d(conv, quantize_weight, PACTInput(bits, clip, learned=learned))

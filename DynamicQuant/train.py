@@ -1,0 +1,187 @@
+"""Train a network whose layers choose their bits for each image, or the static one it is compared with.
+
+The run lives in OUTPUT_DIR/EXPR_NAME; a run that was killed goes on when the command is given again.
+"""
+
+import argparse
+from argparse import BooleanOptionalAction, Namespace
+from pathlib import Path
+
+import numpy as np
+from mindspore import nn
+
+from common import config, context, network_state
+from common.data import ImageSource, Preprocessing, open_split
+from common.errors import ConfigError, entry_point
+from common.evaluation import tester
+from common.models.pretrained import load_float
+from common.models.registry import model, preprocessing_of
+from common.schedules import KINDS
+from common.training import Recipe, Schedule, Trainer
+from DynamicQuant import storage
+from DynamicQuant.budget import BUDGETS, BudgetLoss
+from DynamicQuant.dataset import add_options, check_classes, model_name
+from DynamicQuant.network import DynamicNetwork, Settings, calibrate, inner_layers, quantize_network
+from DynamicQuant.quant import QUANTIZERS
+from DynamicQuant.tester import DynamicTester
+
+_CALIBRATION_IMAGES = 512
+_BATCH = 128  # of calibration
+_SUBSET_SEED = 0  # of --train_samples: runs of all seeds see the same images
+
+
+def make_parser() -> config.OptionParser:
+    """Options of this script; those of the earlier code keep their names."""
+    parser = config.build_parser("Train with DynamicQuant.", Path(__file__).parent / "config" / "train.yaml")
+    add_options(parser)
+    parser.add_argument("--expr_name", default="dynamic", metavar="NAME", help="of the run's folder in output_dir")
+    parser.add_argument("--pretrained", type=config.path, metavar="FILE", help="float network to start from")
+    parser.add_argument("--resume", type=config.path, metavar="FILE", help="quantized network to start from")
+    again = "go on with a run of this name that was stopped; --no-continue starts it anew"
+    parser.add_argument("--continue", dest="go_on", action=BooleanOptionalAction, default=True, help=again)
+    _add_training(parser.add_argument_group("training"))
+    _add_quantization(parser.add_argument_group("quantization"))
+    return parser
+
+
+def _add_training(group) -> None:
+    group.add_argument("--epochs", type=config.positive_int, default=110, help="passes over the training images")
+    group.add_argument("--lr", type=config.positive_float, default=0.1, help="first learning rate")
+    group.add_argument("--schedule", choices=list(KINDS), default="multistep", help="of the learning rate")
+    group.add_argument("--milestones", type=config.positive_int, nargs="*", default=[30, 60, 85, 95], help="epochs")
+    group.add_argument("--step_epochs", type=config.positive_int, default=30, help="epochs of one rate in step")
+    group.add_argument("--warmup_epochs", type=float, default=5, help="epochs of linear warm-up")
+    group.add_argument("--momentum", type=float, default=0.9, help="of SGD")
+    group.add_argument("--weight_decay", type=float, default=1e-4, help="L2 penalty on all parameters")
+    group.add_argument("--clip_norm", type=config.positive_float, help="limit of the gradient's norm")
+    group.add_argument("--label_smoothing", type=float, default=0.0, help="share of the target over all classes")
+    group.add_argument(
+        "--train_samples", type=config.positive_int, metavar="N", help="train on so many, always the same"
+    )
+
+
+def _add_quantization(group) -> None:
+    group.add_argument("--bits", type=int, default=4, help="target t, 3 to 7; candidates are t - 1, t, t + 1")
+    group.add_argument("--quantizer", choices=QUANTIZERS, default="dorefa", help="pact learns the clips")
+    group.add_argument("--static", action="store_true", help="t bits everywhere, 2 to 8: what to compare with")
+    group.add_argument("--budget", choices=list(BUDGETS), default="bitflops", help="what the penalty limits")
+    weights = ", ".join(f"{weight:g} for {name}" for name, weight in BUDGETS.items())
+    group.add_argument("--alpha", type=config.positive_float, help=f"weight of the penalty; {weights}")
+    group.add_argument("--temperature", type=config.positive_float, default=1.0, help="of the Gumbel-softmax")
+    clip = "first clip of activations: a number (the papers: 1 for dorefa, 10 for pact), or calibrate on images"
+    group.add_argument("--clip", type=_clip, default="calibrate", metavar="NUMBER|calibrate", help=clip)
+
+
+def _clip(text: str) -> float | str:
+    if text == "calibrate":
+        return text
+    try:
+        return config.positive_float(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"expected calibrate or a number over 0, found {text[:40]}") from None
+
+
+def start(args: Namespace, settings: Settings, train: ImageSource, preprocessing: Preprocessing) -> tuple[nn.Cell, str]:
+    """The network to train, and a fingerprint of what it starts from; empty without a file.
+
+    Raises:
+        ConfigError: options that contradict each other.
+        CheckpointError: a file that is not what its option asks for.
+    """
+    name = model_name(args)
+    if args.resume and args.pretrained:
+        raise ConfigError("expected one start, found both --pretrained and --resume; give one of them")
+    if args.resume:
+        stored = storage.load_quantized(args.resume, name)
+        check_classes(train, stored.metadata["num_classes"])
+        return storage.continued(stored, settings, args.resume, args.seed), network_state.digest(stored.network)
+    if not args.pretrained and (args.dataset, name) == ("digits", "ResNet20"):
+        args.pretrained = storage.embedded("digits", "float")
+    if not args.pretrained:
+        network, digest = model(name).build(train.num_classes), ""
+    else:
+        stored = load_float(args.pretrained, name)
+        check_classes(train, stored.metadata["num_classes"])
+        network, digest = stored.network, network_state.digest(stored.network)
+    clips = first_clips(args, settings, network, train, preprocessing)
+    return quantize_network(network, settings, clips, seed=args.seed), digest
+
+
+def first_clips(
+    args: Namespace, settings: Settings, network: nn.Cell, train: ImageSource, preprocessing: Preprocessing
+) -> dict[str, float]:
+    """The clips that the activations of a float network start from, by layer."""
+    if args.clip != "calibrate":
+        return dict.fromkeys(inner_layers(network), args.clip)
+    images = train.sample(min(_CALIBRATION_IMAGES, len(train)), args.seed)
+    parts = np.array_split(np.arange(len(images)), -(-len(images) // _BATCH))
+    return calibrate(network, (images.train_batch(p, preprocessing, args.seed, 0) for p in parts), settings.bits)
+
+
+def recipe_of(args: Namespace) -> Recipe:
+    """How the options say to train."""
+    times = {"milestones": tuple(args.milestones), "step_epochs": args.step_epochs}
+    schedule = Schedule(args.schedule, args.lr, **times, warmup_epochs=args.warmup_epochs)
+    rest = {"clip_norm": args.clip_norm, "label_smoothing": args.label_smoothing, "seed": args.seed}
+    return Recipe(args.epochs, args.batch_size, schedule, "sgd", args.momentum, args.weight_decay, **rest)
+
+
+def describe(args: Namespace, settings: Settings, classes: int, digest: str) -> dict:
+    """Metadata of the run's checkpoints; the digest makes runs from different starts different runs."""
+    found = {"method": storage.METHOD, "kind": "quantized", "network": model_name(args), "num_classes": classes}
+    found |= {"dataset": args.dataset, "settings": storage.settings_metadata(settings)}
+    found |= {"start": digest} if digest else {"clip": args.clip}
+    if digest and not args.resume:
+        found["clip"] = args.clip
+    return found if settings.static else {**found, "budget": [args.budget, penalty_weight(args)]}
+
+
+def penalty_weight(args: Namespace) -> float:
+    """Weight of the budget's penalty in the loss."""
+    return args.alpha or BUDGETS[args.budget]
+
+
+def finish(trainer: Trainer, stored: storage.StoredNetwork, path: Path, samples: int) -> None:
+    """Write the network to use, and say what it is."""
+    last, settings, bias = trainer.history[-1], storage.settings_of(stored), None
+    if not settings.static:
+        trainer.test.prepare(stored.network)
+        bias = trainer.test.bias()
+    metadata = {**trainer.metadata, "epochs": len(trainer.history)}
+    storage.save_packed(path, storage.StoredNetwork(stored.network, metadata), bias)
+    label = f"static {settings.bits} bits"
+    if not settings.static:
+        label = f"dynamic, {last['test_bits']:.3f} bits, {last['test_of_static']:.4f} of the static bit operations"
+    size = path.stat().st_size
+    print(f"{path}: {label}, test accuracy {last['test_acc']:.4f} on {samples} images, {size} bytes")
+
+
+@entry_point
+def main(argv: list[str] | None = None) -> None:
+    """Train to the last epoch, then write the network to use beside the run's own files."""
+    args = config.parse(make_parser(), argv)
+    context.setup(args.device_target, args.mode, args.seed, args.threads)
+    model(model_name(args), args.dataset)
+    preprocessing = preprocessing_of(args.dataset, {})
+    settings = Settings(args.bits, args.quantizer, args.static, preprocessing.image_size, args.temperature)
+    recipe = recipe_of(args)
+    train, test = open_split(args, "train"), open_split(args, "test")
+    check_classes(test, train.num_classes)
+    if args.train_samples:
+        train = train.sample(args.train_samples, _SUBSET_SEED)
+    network, digest = start(args, settings, train, preprocessing)
+    stored = storage.StoredNetwork(network, describe(args, settings, train.num_classes, digest))
+    measure, objective = tester(test, preprocessing, recipe.batch_size), None
+    if isinstance(network, DynamicNetwork):
+        measure = DynamicTester(stored, train, test, preprocessing, recipe.batch_size, args.budget, args.seed)
+        objective = BudgetLoss(network, measure.costs, measure.limit, penalty_weight(args), recipe.label_smoothing)
+    folder = args.output_dir / args.expr_name
+    settled = (network, train, preprocessing, recipe, folder, stored.metadata, measure, None, "--no-continue")
+    trainer = Trainer(*settled, objective)
+    trainer.run(args.go_on)
+    config.save(args, folder)
+    finish(trainer, stored, folder / f"{args.expr_name}.ckpt", len(test))
+
+
+if __name__ == "__main__":
+    main()

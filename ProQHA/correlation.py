@@ -1,0 +1,118 @@
+"""How well scores rank what lowering single quantizers really costs, by trying all of them.
+
+    python correlation.py --resume outputs/float/best.ckpt --k_bits 8 --interval 5 --dataset_path CIFAR10
+
+For each quantizer alone: the increase of the loss on training images that the scores do not see, and each score.
+Printed are Spearman's rank correlations; a random order has 0 on average, its spread is printed beside.
+"""
+
+import json
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+from mindspore import Tensor, nn
+from scipy.stats import spearmanr
+
+from common import config, report
+from common.data import ImageSource, Preprocessing
+from common.errors import entry_point
+from common.evaluation import score
+from common.models.registry import model, preprocessing_of
+from ProQHA.dataset import add_options, chosen_model
+from ProQHA.fisher import FisherScorer
+from ProQHA.options import BITS, add_common, augmented, clip_norm, set_up, training_images
+from ProQHA.progressive import best_clips
+from ProQHA.quant import ACTIVATIONS, get_bits, quant_layers, sample_inputs
+from ProQHA.scores import AdamScorer, Lowering
+from ProQHA.start import start_quantized
+
+_RANDOM_ORDERS = 1000
+
+
+def make_parser() -> config.OptionParser:
+    """Options of this script."""
+    parser = config.build_parser("Rank correlation of scores.", Path(__file__).parent / "config" / "search.yaml")
+    add_options(parser)
+    add_common(parser)
+    parser.add_argument("--resume", type=config.path, metavar="FILE", help="network, float or quantized")
+    parser.add_argument("--k_bits", type=BITS, default=8, help="of all quantizers, from a float network")
+    parser.add_argument("--interval", type=config.int_range(1, 6), default=1, help="bits that a quantizer loses")
+    parser.add_argument("--score_images", type=config.positive_int, default=256, help="of the scoring batch")
+    parser.add_argument("--loss_images", type=config.positive_int, default=2000, help="that the true loss is taken of")
+    return parser
+
+
+def loss(network: nn.Cell, parts: list[tuple[np.ndarray, np.ndarray]]) -> float:
+    """Mean loss over batches of images and labels."""
+    network.set_train(False)
+    sums = [score(network(Tensor(images)).asnumpy(), labels)[2] for images, labels in parts]
+    return sum(sums) / sum(len(labels) for _, labels in parts)
+
+
+def singles(bits: np.ndarray, lowered: np.ndarray) -> list[np.ndarray]:
+    """One candidate (L, 2) per quantizer that can be lowered: it alone."""
+    found = []
+    for layer, column in np.argwhere(lowered < bits):
+        candidate = bits.copy()
+        candidate[layer, column] = lowered[layer, column]
+        found.append(candidate)
+    return found
+
+
+class TrueLoss(AdamScorer):
+    """The loss itself in the place of a score."""
+
+    def __init__(self, parts: list[tuple[np.ndarray, np.ndarray]]):
+        self.parts = parts
+
+    def one(self, network: nn.Cell) -> float:
+        return loss(network, self.parts)
+
+
+def measure(args: Namespace, source: ImageSource, preprocessing: Preprocessing) -> dict:
+    """True increases, scores and correlations."""
+    network, settings = start_quantized(args, source, preprocessing, (args.k_bits, args.k_bits, 1.0))
+    order = source.sample(args.score_images + args.loss_images, args.seed)
+    batch = order.head(args.score_images)
+    rest = order.take(np.arange(args.score_images, len(order)))
+    images = batch.train_batch(np.arange(len(batch)), preprocessing, args.seed, 0)
+    labels = np.array_split(rest.labels, range(128, len(rest), 128))
+    parts = list(zip(augmented(rest, preprocessing, args.seed), labels))
+    bits = get_bits(network)
+    lowered = np.maximum(bits - args.interval, 2)
+    layers = quant_layers(network)
+    clips = best_clips(network, lambda: sample_inputs(network, layers, [images]), lowered[:, ACTIVATIONS])
+    lowering, candidates = Lowering(lowered, clips), singles(bits, lowered)
+    true = TrueLoss(parts)(network, lowering, candidates) - loss(network, parts)
+    own = model(chosen_model(args)).build(source.num_classes)
+    scorers = {
+        "fisher": FisherScorer(own, settings, images, batch.labels),
+        "adam": AdamScorer(network, images, batch.labels, args.lr, clip_norm(args)),
+    }
+    scores = {name: scorer(network, lowering, candidates) for name, scorer in scorers.items()}
+    random = [spearmanr(np.random.default_rng(i).permutation(len(true)), true)[0] for i in range(_RANDOM_ORDERS)]
+    found = {name: float(spearmanr(values, true)[0]) for name, values in scores.items()}
+    found |= {"random": float(np.mean(random)), "random_spread": float(np.std(random))}
+    return {"correlation": found, "true": true, "scores": scores, "loss": loss(network, parts), "images": len(rest)}
+
+
+@entry_point
+def main(argv: list[str] | None = None) -> None:
+    """Measure and print."""
+    args = config.parse(make_parser(), argv)
+    set_up(args)
+    source = training_images(args)
+    found = measure(args, source, preprocessing_of(args.dataset, {}))
+    true = found["true"]
+    print(
+        f"{len(true)} quantizers lowered by {args.interval} bits, one at a time: loss {found['loss']:.4f} on "
+        f"{found['images']} images, increases {true.min():.4f} to {true.max():.4f}"
+    )
+    print("rank correlation: " + json.dumps({key: round(value, 3) for key, value in found["correlation"].items()}))
+    if args.json:
+        report.write_json(args.json, found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""Evaluate a float network, or one whose bits were searched or set."""
+
+from pathlib import Path
+
+from common import config, context, cost, report
+from common.data import open_split
+from common.errors import entry_point
+from common.evaluation import evaluate_images
+from common.models.registry import model, preprocessing_of
+from ProQHA import storage
+from ProQHA.dataset import add_options, chosen_model
+from ProQHA.measure import cost_model
+from ProQHA.quant import get_bits, quant_layers
+
+
+def make_parser() -> config.OptionParser:
+    """Options of this script."""
+    parser = config.build_parser("Evaluate ProQHA.", Path(__file__).parent / "config" / "eval.yaml")
+    add_options(parser)
+    parser.add_argument("--num_classes", type=config.positive_int, help="the file's own if not given")
+    return parser
+
+
+def summary(stored: storage.StoredNetwork, path: str | Path, image_size: int) -> dict:
+    """What a report says of a network beside its accuracy: method, network, average bits, cost."""
+    network, names = stored.network, list(quant_layers(stored.network))
+    pairs = [tuple(map(int, pair)) for pair in get_bits(network)]
+    layers = cost.trace(network, (3, image_size, image_size), bits=dict(zip(names, pairs)), products=names)
+    found = {"method": storage.METHOD, "network": stored.metadata["network"], "kind": stored.kind}
+    found["cost"] = cost.summary(layers, Path(path).stat().st_size)
+    if not names:
+        return {**found, "bits": 32, "label": "float"}
+    totals = cost_model(network, image_size).summary(get_bits(network))
+    label = f"W{totals['average_weight_bits']:.3f} A{totals['average_activation_bits']:.3f}"
+    return {**found, "bits": label, "search": totals, "bits_of_layers": dict(zip(names, pairs)), "label": label}
+
+
+@entry_point
+def main(argv: list[str] | None = None) -> None:
+    """Load, evaluate, report."""
+    args = config.parse(make_parser(), argv)
+    context.setup(args.device_target, args.mode, args.seed, args.threads)
+    path = args.checkpoint_path or storage.embedded(args.dataset)
+    stored = storage.load(path, chosen_model(args), args.num_classes)
+    model(stored.metadata["network"], args.dataset)
+    preprocessing = preprocessing_of(args.dataset, stored.metadata)
+    record = summary(stored, path, preprocessing.image_size)
+    quantized = "" if stored.kind == "float" else ", first and last layer and shortcuts float"
+    print(f"{record['network']}, {record['label']}{quantized}")
+    metrics = evaluate_images(stored.network, open_split(args, "test"), preprocessing, args.batch_size, record["label"])
+    report.finish(args, metrics, path, {**record, "dataset": args.dataset})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Options that training and search share, and what they mean."""
+
+from argparse import ArgumentTypeError, Namespace
+
+import mindspore as ms
+
+from common import config, context
+from common.data import ImageSource, Preprocessing, open_split
+from common.quant.dorefa import MAX_BITS, MIN_BITS
+
+_CALIBRATION_BATCH, _CALIBRATION_BATCHES = 128, 4
+BITS = config.int_range(MIN_BITS, MAX_BITS)
+
+
+def add_common(parser: config.OptionParser) -> None:
+    """The options of ``train.py`` and ``search.py`` alike."""
+    parser.add_alias("--train_batch_size", "--batch_size")
+    parser.add_argument("--mission", default="proqha", metavar="NAME", help="name of the run's folder in output_dir")
+    parser.add_argument("--gpus", type=config.int_range(0), default=0, metavar="N", help="number of the GPU or NPU")
+    parser.add_argument("--train_samples", type=config.positive_int, metavar="N", help="use N training images alone")
+    group = parser.add_argument_group("training")
+    group.add_argument("--lr", type=config.positive_float, default=1e-3, help="first learning rate")
+    group.add_argument("--weight_decay", type=float, default=1e-4, help="L2 penalty on all parameters")
+    group.add_argument("--clip", action="store_true", help="limit the gradient's norm to 5")
+    group = parser.add_argument_group("quantization")
+    group.add_argument("--alpha", type=clip_value, default=None, metavar="A|calibrate", help=_ALPHA_HELP)
+
+
+_ALPHA_HELP = "first clip of PACT: a number (the paper's is 10), or of least squared error on training images"
+
+
+def clip_value(text: str) -> float | None:
+    """Type of ``--alpha``: a number over 0, or None for ``calibrate``."""
+    if text == "calibrate":
+        return None
+    try:
+        return config.positive_float(text)
+    except ArgumentTypeError:
+        raise ArgumentTypeError(f"expected calibrate or a number over 0, found {text[:40]!r}") from None
+
+
+def set_up(args: Namespace) -> None:
+    """Choose device, mode, seed and threads."""
+    context.setup(args.device_target, args.mode, args.seed, args.threads)
+    if args.device_target != "CPU":
+        ms.set_device(args.device_target, args.gpus)
+
+
+def training_images(args: Namespace) -> ImageSource:
+    """All training images, or the first ``--train_samples`` of an order that belongs to seed 0.
+
+    Runs of different seeds so learn from the same images.
+    """
+    source = open_split(args, "train")
+    return source.sample(args.train_samples, 0) if args.train_samples else source
+
+
+def clip_norm(args: Namespace) -> float | None:
+    """Limit of the gradient's norm."""
+    return 5.0 if args.clip else None
+
+
+def augmented(source: ImageSource, preprocessing: Preprocessing, seed: int):
+    """All images as training sees them, in batches (N, 3, H, W)."""
+    for first in range(0, len(source), _CALIBRATION_BATCH):
+        numbers = range(first, min(first + _CALIBRATION_BATCH, len(source)))
+        yield source.train_batch(list(numbers), preprocessing, seed, 0)

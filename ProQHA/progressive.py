@@ -1,0 +1,158 @@
+"""The search: lower some bits, train, and again, until the cost is met or the steps are done.
+
+The state lives in ``search.ckpt``, written after every step: it is a quantized checkpoint that further training can
+start from, and its metadata hold the log. Draws depend on seed and step alone, so a search that was stopped at any
+point repeats its unfinished step and ends in the same bits.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mindspore import nn
+
+from common import checkpoint
+from common.errors import CheckpointError, ConfigError
+from ProQHA import candidates, history
+from ProQHA.candidates import Moves, Targets
+from ProQHA.measure import CostModel
+from ProQHA.quant import ACTIVATIONS, each, get_bits
+from ProQHA.scores import Lowering, Scorer
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a search does.
+
+    Attributes:
+        steps: at most so many.
+        count: candidates drawn in a step; 0 takes the exact minimiser of a score that adds up.
+        targets: where it ends.
+        moves: how bits are lowered.
+        seed: of the draws.
+    """
+
+    steps: int
+    count: int
+    targets: Targets
+    moves: Moves
+    seed: int
+
+
+class Progressive:
+    """Runs a plan in a folder.
+
+    Args:
+        network: quantized, to begin with.
+        sizes: of its layers.
+        plan: what to do.
+        scorer: what candidates cost.
+        clips: gives the clip of least squared error of every layer's input, as the network is, for bits (L,).
+        train: trains the network after a step (its number) and returns what the log shall say, such as ``acc``.
+        folder: of the run.
+        metadata: of the network's checkpoints; with the plan, what must be equal for a search to be continued.
+
+    Raises:
+        ConfigError: no candidates with a score that does not add up.
+    """
+
+    def __init__(
+        self,
+        network: nn.Cell,
+        sizes: CostModel,
+        plan: Plan,
+        scorer: Scorer,
+        clips: Callable[[np.ndarray], np.ndarray],
+        train: Callable[[int], Record],
+        folder: Path,
+        metadata: Record,
+    ):
+        if not plan.count and not scorer.additive:
+            raise ConfigError(
+                "lam: 0, the exact minimiser, needs a score that adds up; take --score fisher or --lam 500"
+            )
+        self.network, self.sizes, self.plan, self.scorer = network, sizes, plan, scorer
+        self.clips, self.train, self.folder, self.metadata = clips, train, Path(folder), metadata
+        self.records: list[Record] = []
+
+    @property
+    def state(self) -> Path:
+        """The file from which a search goes on."""
+        return self.folder / "search.ckpt"
+
+    def run(self, resume: bool = True) -> list[Record]:
+        """Search to the end and return the log, step 0 being the network that the search began with.
+
+        Raises:
+            CheckpointError: the folder holds another search.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if resume and self.state.exists():
+            self._load()
+        if not self.records:
+            self._finish_step(None, self.train(0))
+        while self._able().any() and len(self.records) <= self.plan.steps:
+            step = len(self.records)
+            score = self.lower(step)
+            self._finish_step(score, self.train(step))
+        return self.records
+
+    def lower(self, step: int) -> float:
+        """Choose the candidate of a step, give the network its bits, and return its score."""
+        bits, targets, moves = get_bits(self.network), self.plan.targets, self.plan.moves
+        lowered = moves.lowered(bits, targets.floor)
+        lowering = Lowering(lowered, self.clips(lowered[:, ACTIVATIONS]))
+        if self.plan.count:
+            rng = np.random.default_rng((self.plan.seed, step))
+            found = list(candidates.draw(rng, self.plan.count, self.sizes, bits, targets, moves))
+            scores = self.scorer(self.network, lowering, found)
+            gains = candidates.saving(self.sizes, bits, np.array(found))
+            best = candidates.least(scores, gains) if self.scorer.additive else int(np.argmin(scores))
+            score, chosen = float(scores[best]), found[best]
+        else:
+            table = self.scorer.table(self.network, lowering)
+            chosen = candidates.exact(table, self.sizes, bits, targets, moves)
+            score = float(table[chosen < bits].sum())
+        lowering.apply(self.network, chosen)
+        return score
+
+    def _able(self) -> np.ndarray:
+        return self.plan.targets.lowerable(self.sizes, get_bits(self.network))
+
+    def _finish_step(self, score: float | None, trained: Record) -> None:
+        bits = get_bits(self.network)
+        record = {"step": len(self.records), "score": score, **self.sizes.summary(bits), "bits": bits.tolist()}
+        self.records.append({**record, **trained})
+        search = {"plan": asdict(self.plan), "start": self.metadata.get("start"), "records": self.records}
+        checkpoint.save(self.state, checkpoint.state(self.network), {**self.metadata, "search": search})
+        self.report()
+
+    def report(self) -> None:
+        """Write the log and the pictures."""
+        history.write_log(self.folder, self.records)
+        history.plot(self.folder, self.sizes.names, self.records)
+
+    def _load(self) -> None:
+        found = checkpoint.load(self.state)
+        search = found.metadata.get("search", {})
+        same = search.get("plan") == asdict(self.plan)
+        if not same or {**found.metadata, "search": None} != {**self.metadata, "search": None}:
+            raise CheckpointError(
+                f"{self.state} belongs to another search (network, options or data differ): choose another --mission, "
+                "or start anew with --no-continue"
+            )
+        checkpoint.restore(self.network, found.tensors, str(self.state))
+        self.records = search["records"]
+        self.report()
+
+
+def best_clips(network: nn.Cell, inputs: Callable[[], dict[str, np.ndarray]], bits: np.ndarray) -> np.ndarray:
+    """Clips (L,) of least squared error for inputs of the network as it is, at bits (L,)."""
+    from common.quant.calibration import best_clip
+
+    signs = [quantizer.signed for quantizer in each(network, ACTIVATIONS)]
+    return np.array([best_clip(x, int(k), signed) for x, k, signed in zip(inputs().values(), bits, signs)])

@@ -1,0 +1,144 @@
+r"""What a candidate's quantization would cost, measured three ways; lower is better.
+
+``fisher`` (default): the change of the loss to second order, with the Fisher information for the Hessian. It adds up
+over the quantizers q that a candidate lowers, so one backward pass serves any number of candidates (:mod:`.fisher`).
+
+``adam``: the score of the method's earlier code, from one step of Adam at the candidate's bits:
+:math:`\sum_i (\sqrt{v_i} + \epsilon)(\theta_i - \theta_i')^2`. As a first step moves every weight by about the learning
+rate, this is the L1 norm of the gradient, up to a factor.
+
+``acc``: minus the accuracy of the candidate itself, on training images that are kept from training.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from mindspore import ParameterTuple, Tensor, nn, ops
+
+from common.data import ImageSource, Preprocessing
+from common.evaluation import score
+from ProQHA.quant import ACTIVATIONS, each, get_bits, set_bits
+
+SCORES = ("fisher", "adam", "acc")
+
+
+@dataclass(frozen=True, eq=False)
+class Lowering:
+    """What every quantizer would become if it were lowered in this step.
+
+    Attributes:
+        bits: (L, 2) lowered.
+        clips: (L,) of least squared error for the inputs at these bits.
+    """
+
+    bits: np.ndarray
+    clips: np.ndarray
+
+    def apply(self, network: nn.Cell, candidate: np.ndarray) -> None:
+        """Give a network the bits of a candidate (L, 2), and the inputs that it lowers their new clips."""
+        changed = candidate[:, ACTIVATIONS] != get_bits(network)[:, ACTIVATIONS]
+        set_bits(network, candidate)
+        for quantizer, clip, lowered in zip(each(network, ACTIVATIONS), self.clips, changed):
+            if lowered:
+                quantizer.clip.set_data(Tensor(np.array([clip], np.float32)))
+
+
+class Scorer(ABC):
+    """Scores candidates of one step."""
+
+    additive = False  # whether the score is a sum over the quantizers that are lowered
+
+    @abstractmethod
+    def __call__(self, network: nn.Cell, lowering: Lowering, candidates: Sequence[np.ndarray]) -> np.ndarray:
+        """Scores (K,) of K candidates (L, 2); the network stays as it is."""
+
+
+class _OneByOne(Scorer):
+    """Tries every candidate in the network itself."""
+
+    def __call__(self, network: nn.Cell, lowering: Lowering, candidates: Sequence[np.ndarray]) -> np.ndarray:
+        bits, clips = get_bits(network), [cell.clip.asnumpy().copy() for cell in each(network, ACTIVATIONS)]
+        found = []
+        try:
+            for candidate in candidates:
+                lowering.apply(network, candidate)
+                found.append(self.one(network))
+                self._restore(network, bits, clips)
+        finally:
+            self._restore(network, bits, clips)
+        return np.array(found)
+
+    @staticmethod
+    def _restore(network: nn.Cell, bits: np.ndarray, clips: Sequence[np.ndarray]) -> None:
+        set_bits(network, bits)
+        for quantizer, clip in zip(each(network, ACTIVATIONS), clips):
+            quantizer.clip.set_data(Tensor(clip))
+
+    @abstractmethod
+    def one(self, network: nn.Cell) -> float:
+        """Score of the network as it is."""
+
+
+class AdamScorer(_OneByOne):
+    """See the module; one forward and backward pass per candidate.
+
+    Args:
+        network: whose gradients are taken.
+        images: (N, 3, H, W).
+        labels: (N,).
+        lr: of the step.
+        clip_norm: limit of the gradient's norm; None for none.
+    """
+
+    _BETA, _EPSILON = 0.999, 1e-8
+
+    def __init__(self, network: nn.Cell, images: np.ndarray, labels: np.ndarray, lr: float, clip_norm: float | None):
+        self.images, self.labels, self.lr, self.clip_norm = Tensor(images), Tensor(labels), lr, clip_norm
+        self.gradients = _Gradients(network)
+
+    def one(self, network: nn.Cell) -> float:
+        network.set_train(False)
+        gradients = [g.asnumpy().astype(np.float64).ravel() for g in self.gradients(self.images, self.labels)]
+        flat = np.concatenate(gradients)
+        if self.clip_norm is not None:
+            flat *= min(1.0, self.clip_norm / max(np.linalg.norm(flat), 1e-12))
+        root = np.sqrt(1 - self._BETA) * np.abs(flat) + self._EPSILON  # of the second moment after one step
+        step = self.lr * flat / (np.abs(flat) + self._EPSILON)  # both moments corrected for their start at 0
+        return float((root * step**2).sum())
+
+
+class _Gradients(nn.Cell):
+    def __init__(self, network: nn.Cell):
+        super().__init__(auto_prefix=False)
+        self.network = network
+        self.gradient = ops.grad(self._loss, None, ParameterTuple(network.trainable_params()))
+
+    def _loss(self, images, labels):
+        return ops.cross_entropy(self.network(images), labels)
+
+    def construct(self, images, labels):
+        return self.gradient(images, labels)
+
+
+class AccuracyScorer(_OneByOne):
+    """See the module; one evaluation per candidate.
+
+    Args:
+        source: images that training does not see.
+        preprocessing: of the network.
+        batch_size: of the evaluation.
+    """
+
+    def __init__(self, source: ImageSource, preprocessing: Preprocessing, batch_size: int):
+        self.parts = []
+        for first in range(0, len(source), batch_size):
+            numbers = np.arange(first, min(first + batch_size, len(source)))
+            self.parts.append((source.eval_batch(numbers, preprocessing), source.labels[numbers]))
+        self.count = len(source)
+
+    def one(self, network: nn.Cell) -> float:
+        network.set_train(False)
+        right = sum(score(network(Tensor(images)).asnumpy(), labels)[0] for images, labels in self.parts)
+        return -right / self.count

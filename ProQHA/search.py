@@ -1,0 +1,174 @@
+"""Search bits for every layer's weights and inputs, training between the steps.
+
+The run lives in OUTPUT_DIR/MISSION; a search that was stopped goes on when the command is given again.
+"""
+
+import shutil
+from argparse import BooleanOptionalAction, Namespace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from mindspore import nn
+
+from common import config, network_state
+from common.data import ImageSource, Preprocessing, open_split
+from common.errors import ConfigError, entry_point
+from common.evaluation import tester
+from common.models.registry import model, preprocessing_of
+from common.training import Recipe, Schedule, Trainer
+from ProQHA import storage
+from ProQHA.candidates import Moves, Targets
+from ProQHA.dataset import add_options, chosen_model
+from ProQHA.fisher import FisherScorer
+from ProQHA.measure import cost_model
+from ProQHA.options import BITS, add_common, augmented, clip_norm, set_up, training_images
+from ProQHA.progressive import Plan, Progressive, best_clips
+from ProQHA.quant import get_bits, quant_layers, sample_inputs
+from ProQHA.scores import SCORES, AccuracyScorer, AdamScorer, Scorer
+from ProQHA.start import start_quantized
+
+
+def make_parser() -> config.OptionParser:
+    """Options of this script; those of the earlier code keep their names."""
+    parser = config.build_parser("Search bits with ProQHA.", Path(__file__).parent / "config" / "search.yaml")
+    add_options(parser)
+    add_common(parser)
+    parser.add_argument("--resume", type=config.path, metavar="FILE", help="network to start from, float or quantized")
+    again = "go on with a search of this name that was stopped; --no-continue starts it anew"
+    parser.add_argument("--continue", dest="go_on", action=BooleanOptionalAction, default=True, help=again)
+    group = parser.add_argument_group("search")
+    group.add_argument("--step", type=config.positive_int, default=25, help="steps at most")
+    group.add_argument("--lam", type=config.int_range(0), default=500, help="candidates of a step; 0: the best of all")
+    group.add_argument("--ratio", type=config.fraction, default=0.5, help="of the quantizers that a candidate lowers")
+    group.add_argument("--interval", type=config.int_range(1, 6), default=1, help="bits that they lose")
+    group.add_argument("--floor", type=BITS, default=2, help="least bits of a quantizer")
+    group.add_argument("--k_bits", type=BITS, default=8, help="of all quantizers to begin with, from a float network")
+    group.add_argument("--score", choices=SCORES, default="fisher", help="what a candidate is chosen by")
+    group.add_argument("--score_images", type=config.positive_int, default=256, help="of a step's scoring batch")
+    group.add_argument("--held_out", type=config.positive_int, default=1000, help="training images for --score acc")
+    group.add_argument("--search_epochs", type=config.int_range(0), default=30, help="epochs of training after a step")
+    group.add_argument("--cost", type=config.positive_float, help="weight storage to stop at; 4 bits are 0.125")
+    group.add_argument("--compute_cost", type=config.positive_float, help="bit operations; 4 x 4 bits are 0.015625")
+    return parser
+
+
+class FineTuner:
+    """Trains the network after each step, from the same compiled training step.
+
+    Args:
+        args: the options.
+        network: quantized.
+        source: training images.
+        preprocessing: of the network.
+        test: of the log.
+        metadata: of the network.
+    """
+
+    def __init__(
+        self,
+        args: Namespace,
+        network: nn.Cell,
+        source: ImageSource,
+        preprocessing: Preprocessing,
+        test: ImageSource,
+        metadata: dict,
+    ):
+        self.network, self.measure = network, tester(test, preprocessing, args.batch_size)
+        self.folder, self.metadata, self.trainer = args.output_dir / args.mission, metadata, None
+        if args.search_epochs:
+            rest = {"clip_norm": clip_norm(args), "seed": args.seed}
+            schedule = Schedule("cosine", args.lr)
+            recipe = Recipe(args.search_epochs, args.batch_size, schedule, "adam", 0.9, args.weight_decay, **rest)
+            self.trainer = Trainer(network, source, preprocessing, recipe, self.folder, metadata)
+
+    def __call__(self, step: int) -> dict:
+        found = {}
+        if self.trainer and step:
+            folder = self.folder / f"step_{step:02d}"
+            self.trainer.again(folder, {**self.metadata, "step": step, "bits": get_bits(self.network).tolist()})
+            found["acc"] = self.trainer.run()[-1]["acc"]
+            shutil.rmtree(folder)
+        return {**found, "test_acc": self.measure(self.network).result()["acc"]}
+
+
+def make_scorer(
+    args: Namespace, network: nn.Cell, source: ImageSource, held_out: ImageSource | None, preprocessing: Preprocessing
+) -> Scorer:
+    """The score that the options name, on a seeded batch of training images."""
+    if held_out is not None:
+        return AccuracyScorer(held_out, preprocessing, args.batch_size)
+    batch = source.sample(min(args.score_images, len(source)), args.seed)
+    images = batch.train_batch(np.arange(len(batch)), preprocessing, args.seed, 0)
+    if args.score == "adam":
+        return AdamScorer(network, images, batch.labels, args.lr, clip_norm(args))
+    name, settings = chosen_model(args), storage.Settings(signed=_signed(network))
+    return FisherScorer(model(name).build(source.num_classes), settings, images, batch.labels)
+
+
+def _signed(network: nn.Cell) -> tuple[str, ...]:
+    return tuple(name for name, layer in quant_layers(network).items() if layer.quantize_input.signed)
+
+
+def split(args: Namespace, source: ImageSource) -> tuple[ImageSource, ImageSource | None]:
+    """Images to train with and, for ``--score acc``, those that are kept from it.
+
+    Raises:
+        ConfigError: nothing would be left to train with.
+    """
+    if args.score != "acc":
+        return source, None
+    if args.held_out >= len(source):
+        raise ConfigError(f"held_out: expected less than the {len(source)} training images, found {args.held_out}")
+    order = np.random.default_rng(args.seed).permutation(len(source))
+    return source.take(order[args.held_out :]), source.take(order[: args.held_out])
+
+
+@entry_point
+def main(argv: list[str] | None = None) -> None:
+    """Search to the end, then write the network to use beside the search's own files."""
+    args = config.parse(make_parser(), argv)
+    set_up(args)
+    name = chosen_model(args)
+    model(name, args.dataset)
+    targets, moves = Targets(args.cost, args.compute_cost, args.floor), Moves(args.ratio, args.interval)
+    plan = Plan(args.step, args.lam, targets, moves, args.seed)
+    train, held_out = split(args, training_images(args))
+    test, preprocessing = open_split(args, "test"), preprocessing_of(args.dataset, {})
+    network, settings = start_quantized(args, train, preprocessing, (args.k_bits, args.k_bits, 1.0))
+    metadata = {"method": storage.METHOD, "kind": "quantized", "network": name, "num_classes": train.num_classes}
+    metadata |= {"dataset": args.dataset, "settings": storage.settings_metadata(settings)}
+    metadata |= {"start": network_state.digest(network), "preprocessing": preprocessing.to_dict()}
+    metadata |= {"score": args.score, "epochs": args.search_epochs, "lr": args.lr, "train_images": len(train)}
+    sizes = cost_model(network, preprocessing.image_size)
+    scorer = make_scorer(args, network, train, held_out, preprocessing)
+    seen = list(augmented(train.sample(min(512, len(train)), args.seed), preprocessing, args.seed))
+    inputs = partial(sample_inputs, network, quant_layers(network), seen)
+    tuner = FineTuner(args, network, train, preprocessing, test, metadata)
+    folder = args.output_dir / args.mission
+    search = Progressive(network, sizes, plan, scorer, partial(best_clips, network, inputs), tuner, folder, metadata)
+    records = search.run(args.go_on)
+    config.save(args, folder)
+    finish(search, records, len(test))
+
+
+def finish(search: Progressive, records: list[dict], images: int) -> None:
+    """Write the network to use, and say what it is."""
+    path, last = search.folder / f"{search.folder.name}.ckpt", records[-1]
+    storage.save_packed(path, storage.StoredNetwork(search.network, {**search.metadata, "steps": last["step"]}))
+    bits = f"W{last['average_weight_bits']:.3f} A{last['average_activation_bits']:.3f}"
+    print(
+        f"{path}: {bits}, cost {last['cost']:.4f}, compute cost {last['compute_cost']:.6f} after {last['step']} steps, "
+        f"test accuracy {last['test_acc']:.4f} on {images} images, {path.stat().st_size} bytes"
+    )
+    targets = search.plan.targets
+    for option, found, target in (
+        ("cost", last["cost"], targets.storage),
+        ("compute_cost", last["compute_cost"], targets.compute),
+    ):
+        if target is not None and found > target:
+            print(f"warning: {option} ended at {found:.6g}, above {target:g}: allow more --step or a lower --floor")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""The network that training or a search begins with."""
+
+from argparse import Namespace
+
+from mindspore import nn
+
+from common.data import ImageSource, Preprocessing
+from common.errors import ConfigError
+from common.models.pretrained import load_float
+from common.models.registry import model
+from ProQHA import storage
+from ProQHA.dataset import chosen_model
+from ProQHA.measure import mixed_bits
+from ProQHA.options import augmented
+from ProQHA.quant import Settings, calibrate, quant_layers, quantize_network, set_bits
+
+_PAPERS_CLIP = 10.0
+_CALIBRATION_IMAGES = 512
+
+
+def start_float(args: Namespace, classes: int) -> nn.Cell:
+    """A float network: that of ``--resume``, else a new one.
+
+    Raises:
+        CheckpointError: a file that is no float network of this description.
+    """
+    name = chosen_model(args)
+    return load_float(args.resume, name).network if args.resume else model(name).build(classes)
+
+
+def start_quantized(
+    args: Namespace, source: ImageSource, preprocessing: Preprocessing, bits: tuple[int, int, float]
+) -> tuple[nn.Cell, Settings]:
+    """A quantized network: that of ``--resume``, bits and all, or a float one with ``bits``.
+
+    Args:
+        args: the options.
+        source: training images, some of which set the clips.
+        preprocessing: of the network.
+        bits: as :func:`~ProQHA.measure.mixed_bits` takes them, for a start from a float network.
+
+    Raises:
+        ConfigError: no start is given where none is shipped.
+        CheckpointError: a file that is not what its option asks for.
+    """
+    name = chosen_model(args)
+    path = args.resume or _shipped_float(args, name)
+    if storage.kind_of(path) != "float":
+        stored = storage.load_quantized(path, name)
+        return stored.network, storage.settings_of(stored.metadata["settings"])
+    network = load_float(path, name).network
+    settings = quantize_network(network, Settings(clip=args.alpha or _PAPERS_CLIP), preprocessing.image_size)
+    set_bits(network, mixed_bits(len(quant_layers(network)), *bits))
+    if args.alpha is None:
+        images = source.sample(min(_CALIBRATION_IMAGES, len(source)), args.seed)
+        calibrate(network, augmented(images, preprocessing, args.seed))
+    return network, settings
+
+
+def _shipped_float(args: Namespace, name: str):
+    if (args.dataset, name) != ("digits", "PreActResNet20"):
+        raise ConfigError(
+            f"resume: no float {name} is shipped for {args.dataset}; give --resume FILE, a float or quantized network"
+        )
+    return storage.embedded("digits", "float")

@@ -1,0 +1,65 @@
+"""ProQHA's networks in files, see :mod:`common.models.stored`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mindspore import nn
+
+from common import checkpoint
+from common.models.registry import PREPROCESSING
+from common.models.stored import Format, StoredNetwork
+from common.shipped import shipped
+from ProQHA import packing
+from ProQHA.quant import Settings, quantize_network
+
+METHOD = "ProQHA"
+CHECKPOINTS = Path(__file__).parent / "checkpoints"
+
+
+def _quantize(network: nn.Cell, settings: dict[str, Any], frozen: bool) -> None:
+    quantize_network(network, settings_of(settings), frozen=frozen)
+
+
+FORMAT = Format(METHOD, _quantize, packing.unpack)
+load, load_quantized = FORMAT.load, FORMAT.load_quantized
+
+
+def save_packed(path: str | Path, stored: StoredNetwork) -> None:
+    """Write a quantized network with its codes packed, without what only training needs.
+
+    Raises:
+        CheckpointError: the file cannot be written.
+    """
+    tensors, packed = packing.pack(stored.network)
+    checkpoint.save(path, tensors, {**stored.metadata, "kind": "packed"}, packed)
+
+
+def kind_of(path: str | Path) -> str:
+    """Kind of a file's network; ``float`` for published files without metadata."""
+    return checkpoint.load(path).metadata.get("kind", "float")
+
+
+def settings_of(recorded: dict[str, Any]) -> Settings:
+    """The settings that a file records."""
+    return Settings(**{**recorded, "signed": tuple(recorded["signed"])})
+
+
+def settings_metadata(settings: Settings) -> dict[str, Any]:
+    """What a file records of the settings."""
+    return asdict(settings)
+
+
+def embedded(dataset: str, kind: str = "packed") -> Path:
+    """The checkpoint that ships with the repository for a data set: ``packed`` or ``float``.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    names = {"packed": f"preact_resnet20_w4_{dataset}.ckpt", "float": f"preact_resnet20_{dataset}.ckpt"}
+    return shipped(CHECKPOINTS / names[kind], dataset, kind)
+
+
+def image_size(dataset: str) -> int:
+    """Side of the images of a data set as networks see them."""
+    return PREPROCESSING[dataset].image_size

@@ -1,0 +1,98 @@
+"""Train a float network (``--archtype origin``), or one with the same bits everywhere (``--archtype quant``).
+
+The run lives in OUTPUT_DIR/MISSION; a run that was killed goes on when the command is given again.
+"""
+
+from argparse import BooleanOptionalAction, Namespace
+from pathlib import Path
+
+from common import checkpoint, config, network_state
+from common.data import open_split
+from common.errors import entry_point
+from common.evaluation import tester
+from common.models.registry import model, preprocessing_of
+from common.schedules import KINDS
+from common.training import Recipe, Schedule, Trainer
+from ProQHA import storage
+from ProQHA.dataset import add_options, chosen_model
+from ProQHA.measure import cost_model
+from ProQHA.options import BITS, add_common, clip_norm, set_up, training_images
+from ProQHA.quant import get_bits, quant_layers
+from ProQHA.start import start_float, start_quantized
+
+
+def make_parser() -> config.OptionParser:
+    """Options of this script; those of the earlier code keep their names."""
+    parser = config.build_parser("Train for ProQHA.", Path(__file__).parent / "config" / "train.yaml")
+    add_options(parser)
+    add_common(parser)
+    parser.add_argument("--archtype", choices=["origin", "quant"], default="origin", help="float or quantized")
+    parser.add_argument("--resume", type=config.path, metavar="FILE", help="network to start from, float or quantized")
+    again = "go on with a run of this name that was stopped; --no-continue starts it anew"
+    parser.add_argument("--continue", dest="go_on", action=BooleanOptionalAction, default=True, help=again)
+    group = parser.add_argument_group("schedule")
+    group.add_argument("--train_epochs", type=config.positive_int, default=300, help="passes over the training images")
+    group.add_argument("--optimizer", choices=["sgd", "adam"], default="sgd", help="sgd with momentum 0.9, or adam")
+    group.add_argument("--schedule", choices=list(KINDS), default="multistep", help="multistep: / 10 at 50 and 75 %%")
+    group.add_argument("--warmup_epochs", type=float, default=0, help="epochs of linear warm-up")
+    group = parser.add_argument_group("bits of a quantized network that starts from a float one")
+    group.add_argument("--k_bits", type=BITS, default=8, help="of the first --ratio of the quantizers")
+    group.add_argument("--pre_k_bits", type=BITS, default=8, help="of the others")
+    group.add_argument("--ratio", type=config.fraction, default=1.0, help="of the quantizers that have k_bits")
+    return parser
+
+
+def recipe_of(args: Namespace) -> Recipe:
+    """How the options say to train."""
+    epochs = args.train_epochs
+    milestones = (max(1, epochs // 2), max(2, 3 * epochs // 4))
+    schedule = Schedule(args.schedule, args.lr, milestones=milestones, warmup_epochs=args.warmup_epochs)
+    decay, limit = args.weight_decay, clip_norm(args)
+    return Recipe(epochs, args.batch_size, schedule, args.optimizer, 0.9, decay, clip_norm=limit, seed=args.seed)
+
+
+def finish(trainer: Trainer, folder: Path, name: str, image_size: int, images: int) -> None:
+    """Write the network to use, and say what it is."""
+    last, path, network = trainer.history[-1], folder / f"{name}.ckpt", trainer.network
+    metadata = {**trainer.metadata, "epochs": len(trainer.history)}
+    if quant_layers(network):
+        storage.save_packed(path, storage.StoredNetwork(network, metadata))
+        totals = cost_model(network, image_size).summary(get_bits(network))
+        what = (
+            f"W{totals['average_weight_bits']:.3f} A{totals['average_activation_bits']:.3f} cost {totals['cost']:.4f}"
+        )
+    else:
+        checkpoint.save(path, checkpoint.state(network), metadata)
+        what = "float"
+    size = path.stat().st_size
+    print(f"{path}: {what}, test accuracy {last['test_acc']:.4f} on {images} images, {size} bytes")
+
+
+@entry_point
+def main(argv: list[str] | None = None) -> None:
+    """Train to the last epoch, then write the network to use beside the run's own files."""
+    args = config.parse(make_parser(), argv)
+    set_up(args)
+    name, recipe = chosen_model(args), recipe_of(args)
+    model(name, args.dataset)
+    train, test = training_images(args), open_split(args, "test")
+    preprocessing = preprocessing_of(args.dataset, {})
+    if args.archtype == "quant":
+        network, settings = start_quantized(args, train, preprocessing, (args.k_bits, args.pre_k_bits, args.ratio))
+    else:
+        network, settings = start_float(args, train.num_classes), None
+    metadata = {"method": storage.METHOD, "kind": "quantized" if settings else "float", "network": name}
+    metadata |= {"num_classes": train.num_classes, "dataset": args.dataset}
+    if args.resume:
+        metadata["start"] = network_state.digest(network)
+    if settings:
+        metadata["settings"] = storage.settings_metadata(settings)
+    folder, measure = args.output_dir / args.mission, tester(test, preprocessing, args.batch_size)
+    trainer = Trainer(network, train, preprocessing, recipe, folder, metadata, measure, restart_option="--no-continue")
+    trainer.run(args.go_on)
+    config.save(args, folder)
+    finish(trainer, folder, args.mission, preprocessing.image_size, len(test))
+
+
+if __name__ == "__main__":
+    main()
