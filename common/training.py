@@ -193,7 +193,7 @@ class Trainer:
             metadata: as at construction.
         """
         for parameter, value in zip(self._optimizer_state(), self._fresh):
-            parameter.set_data(Tensor(value))
+            ops.assign(parameter, Tensor(value))  # in PYNATIVE mode the compiled optimizer would not see set_data
         self.folder, self.history = Path(folder), []
         self.metadata = {**metadata, "preprocessing": self.preprocessing.to_dict()}
 

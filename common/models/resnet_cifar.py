@@ -32,7 +32,11 @@ class PadShortcut(nn.Cell):
         self.before, self.after = new_channels // 2, new_channels - new_channels // 2
 
     def construct(self, x):
-        return ops.pad(self.sample(x), (0, 0, 0, 0, self.before, self.after))
+        x = self.sample(x)
+        count, _, height, width = x.shape
+        # Not ops.pad: in GRAPH mode on CPU its gradient is right in the first step only (MindSpore 2.10).
+        before, after = (ops.zeros((count, new, height, width), x.dtype) for new in (self.before, self.after))
+        return ops.cat((before, x, after), 1)
 
 
 class BasicBlock(nn.Cell):

@@ -367,3 +367,22 @@ def test_images_that_can_be_learned_are_learned(tmp_path):
     recipe = Recipe(6, 8, Schedule("cosine", 0.05), optimizer="adam")
     history = run.trainer(tmp_path, recipe, ImageArrays(images, labels, 4), test=None).run()
     assert history[-1]["acc"] == 1 and history[-1]["loss"] < history[0]["loss"]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_run_again_is_a_run_of_a_new_trainer(tmp_path, optimizer):
+    recipe = replace(run.RECIPE, epochs=2, optimizer=optimizer)
+    network = run.Small()
+    first = run.trainer(tmp_path / "first", recipe, network=network)
+    first.run()
+    start = checkpoint.state(network)
+    first.again(tmp_path / "second", {"network": "small", "part": 2})
+    history, ended = first.run(), checkpoint.state(network)
+    other = run.Small()
+    checkpoint.restore(other, start)
+    run.trainer(tmp_path / "third", recipe, network=other, metadata={"network": "small", "part": 2}).run()
+    assert len(history) == 2 and all(np.array_equal(ended[name], value) for name, value in checkpoint.state(other).items())
+    assert any(not np.array_equal(start[name], value) for name, value in ended.items())
+    written = [checkpoint.load(tmp_path / name / "last.ckpt") for name in ("second", "third")]
+    assert written[0].metadata["run"] == written[1].metadata["run"]
+    assert all(np.array_equal(value, written[1].tensors[name]) for name, value in written[0].tensors.items())
