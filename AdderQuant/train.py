@@ -9,7 +9,7 @@ from AdderQuant.network import DEPTHS, adder_resnet
 from common import config, context
 from common.data import open_split
 from common.errors import entry_point
-from common.evaluation import tester
+from common.evaluation import evaluator
 from common.training import Recipe, Schedule, Trainer
 
 
@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
 
     schedule = Schedule("cosine", args.lr)
     recipe = Recipe(args.epochs, args.batch_size, schedule, "sgd", args.momentum, args.weight_decay, seed=args.seed)
-    measure = tester(test, preprocessing, args.batch_size)
+    measure = evaluator(test, preprocessing, args.batch_size)
     trainer = Trainer(network, train, preprocessing, recipe, args.output_dir, metadata, measure)
     history = trainer.run(args.resume)
     config.save(args, args.output_dir)

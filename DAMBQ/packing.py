@@ -28,12 +28,11 @@ _OFFSET = 127
 _BITS_OF_BITS = 3
 
 
-def pack(network: nn.Cell, table: str) -> tuple[dict[str, np.ndarray], dict[str, int], dict[str, Any]]:
-    """Tensors of a file, bits of those that are codes, and what the metadata must hold beside.
+def pack(network: nn.Cell) -> tuple[dict[str, np.ndarray], dict[str, int]]:
+    """Tensors of a file, and the bits of those that are codes.
 
     Args:
         network: quantized, with latent weights.
-        table: name of its level table.
     """
     layers, tensors = quant_layers(network), checkpoint.state(network)
     names = list(layers)
@@ -62,7 +61,7 @@ def pack(network: nn.Cell, table: str) -> tuple[dict[str, np.ndarray], dict[str,
         [(codes.astype(np.int16) + _OFFSET).astype(np.uint8).reshape(-1) for codes, _ in ends]
     )
     found["end_scales"] = np.concatenate([scale for _, scale in ends])
-    return found, packed, {"table": table}
+    return found, packed
 
 
 def unpack(network: nn.Cell, tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -72,7 +71,7 @@ def unpack(network: nn.Cell, tensors: dict[str, np.ndarray], metadata: dict[str,
         KeyError, ValueError, IndexError: the file does not fit the network.
     """
     layers = quant_layers(network)
-    names, levels = list(layers), TABLES[metadata["table"]].as_array()
+    names, levels = list(layers), TABLES[metadata["settings"]["table"]].as_array()
     streams = {count: _Stream(tensors.pop(f"codes_{count}", None)) for count in range(1, MAX_BITS + 1)}
     weight_bits, input_bits = _Stream(tensors.pop("weight_bits")), _Stream(tensors.pop("input_bits"))
     scales, clips = _Stream(tensors.pop("scales", None)), _Stream(tensors.pop("clips"))

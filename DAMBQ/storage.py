@@ -38,8 +38,8 @@ def save_packed(path: str | Path, stored: StoredNetwork) -> None:
     Raises:
         CheckpointError: the file cannot be written.
     """
-    tensors, packed, layout = packing.pack(stored.network, stored.metadata["settings"]["table"])
-    checkpoint.save(path, tensors, {**stored.metadata, **layout, "kind": "packed"}, packed)
+    tensors, packed = packing.pack(stored.network)
+    checkpoint.save(path, tensors, {**stored.metadata, "kind": "packed"}, packed)
 
 
 def settings_metadata(settings: Settings) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from mindspore import nn
 from common import checkpoint, config, context, network_state
 from common.data import ImageSource, open_split
 from common.errors import ConfigError, entry_point
-from common.evaluation import tester
+from common.evaluation import evaluator
 from common.models.pretrained import load_float
 from common.models.registry import model, preprocessing_of
 from common.schedules import KINDS
@@ -64,8 +64,8 @@ def _add_quantization(group) -> None:
         "--shares", type=config.fraction, nargs=2, default=[0.01, 0.3], help="of groups lowered an epoch"
     )
     group.add_argument("--duration", type=config.int_range(0), nargs=2, default=[0, 150], help="epochs of their rise")
-    group.add_argument("--table", choices=list(TABLES), default="v2", help="of the weights' levels")
-    group.add_argument("--clip", type=config.positive_float, default=3.0, help="first clip of activations")
+    group.add_argument("--table", choices=list(TABLES), help="of the weights' levels: v2, or that of --resume")
+    group.add_argument("--clip", type=config.positive_float, help="first clip of activations, 3 if not given")
 
 
 def _flag(text: str) -> bool:
@@ -88,7 +88,7 @@ def start(args: Namespace, classes: int) -> tuple[nn.Cell, Settings | None]:
         raise ConfigError("expected one start, found both --pretrained and --resume; give one of them")
     if args.resume:
         stored = storage.load_quantized(args.resume, name)
-        return stored.network, Settings(**stored.metadata["settings"])
+        return stored.network, _kept(args, Settings(**stored.metadata["settings"]))
     if args.quantize and not args.pretrained:
         if (args.dataset, args.arch) != ("digits", "resnet20"):
             raise ConfigError(
@@ -99,8 +99,18 @@ def start(args: Namespace, classes: int) -> tuple[nn.Cell, Settings | None]:
     network = load_float(args.pretrained, name).network if args.pretrained else model(name).build(classes)
     if not args.quantize:
         return network, None
-    settings = Settings(args.table, MAX_BITS, args.clip)
+    given = {"table": args.table, "clip": args.clip}
+    settings = Settings(bits=MAX_BITS, **{name: value for name, value in given.items() if value is not None})
     return quantize_network(network, settings), settings
+
+
+def _kept(args: Namespace, settings: Settings) -> Settings:
+    """The settings of a network that is trained further, which options cannot change."""
+    if args.table not in (None, settings.table):
+        raise ConfigError(f"table: the network of --resume has {settings.table}, found {args.table}; leave it out")
+    if args.clip is not None:
+        raise ConfigError(f"clip: the network of --resume has clips that it learned, found {args.clip:g}; leave it out")
+    return settings
 
 
 def observe(args: Namespace, network: nn.Cell, image_size: int) -> Allocator:
@@ -170,7 +180,7 @@ def main(argv: list[str] | None = None) -> None:
         calibrate_last(network, train, preprocessing, _CALIBRATION_IMAGES, args.seed)
     observer = observe(args, network, preprocessing.image_size) if settings else None
     folder = args.output_dir / args.expr_name
-    measure = tester(test, preprocessing, recipe.batch_size)
+    measure = evaluator(test, preprocessing, recipe.batch_size)
     trainer = Trainer(network, train, preprocessing, recipe, folder, metadata, measure, observer, "--no-continue")
     trainer.run(args.go_on)
     config.save(args, folder)

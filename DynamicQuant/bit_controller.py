@@ -10,8 +10,8 @@ from DynamicQuant.noise import Dropout
 GRID = 8  # pooled side of the feature map
 HIDDEN = 64
 DROPOUT = 0.2
-_MIDDLE = 1.0  # first score of the target's own width over its neighbours: chosen by 58 % in training
-_SPREAD = 0.01  # first deviation of the last layer's weights
+_MIDDLE = 0.5  # first score of the target's own width over its neighbours
+_SPREAD = 0.1  # first deviation of the last layer's weights: images differ from the beginning
 
 
 class BitController(nn.Cell):

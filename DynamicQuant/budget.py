@@ -15,6 +15,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 
 from common.errors import DataError
+from common.training import Observer
 from DynamicQuant.network import DynamicNetwork, Scores, Settings, set_controller_bias
 
 # Kind of budget: default weight of its penalty. That of mean-bits is the paper's code's. An image 1 % over its bit
@@ -64,6 +65,32 @@ class BudgetLoss(nn.Cell):
         logits, mask = self.network.decide(images)
         mean = (mask * self.costs).sum() / mask.shape[0]
         return self.loss(logits, labels) + self.alpha * ops.relu(mean - self.limit), logits
+
+
+class NoiseDecay(Observer):
+    """Takes the noise of the choices to zero, linearly over the first epochs, as an observer of training.
+
+    Evaluation chooses without noise. In the epochs behind the decay training does so too: weights, BatchNorm and
+    penalty then see the choices that will be made.
+
+    Args:
+        network: dynamic; holds the noise's level, so that a resumed run goes on with it.
+        epochs: after which the noise is zero; 0 keeps it as it is, as the paper does.
+    """
+
+    def __init__(self, network: DynamicNetwork, epochs: float):
+        super().__init__([])
+        self.level, self.epochs = network.choose.level, epochs
+
+    def construct(self, gradients):
+        return gradients
+
+    def after_epoch(self, epoch: int) -> dict[str, float]:
+        """Set the level of the next epoch."""
+        if self.epochs:
+            level = max(0.0, 1 - (epoch + 1) / self.epochs)
+            self.level.set_data(Tensor(np.array([level], np.float32)))
+        return {"noise": float(self.level.asnumpy()[0])}
 
 
 def least_shift(scores: np.ndarray, costs: np.ndarray, bits: np.ndarray, limit: float) -> float:

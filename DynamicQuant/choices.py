@@ -42,7 +42,7 @@ class Choices:
 
     @property
     def operations(self) -> np.ndarray:
-        """Bit operations of each image in all quantized layers, (N,); dynamic layers by their choices, others t bits."""
+        """Bit operations of each image in all quantized layers, (N,); those that do not choose have t bits."""
         macs = np.array([self.macs[name] for name in self.layers])
         others = sum(self.macs.values()) - macs.sum()
         return others * self.settings.bits**2 + (self.bits.astype(np.int64) ** 2 * macs).sum(1)
@@ -83,7 +83,7 @@ class Choices:
         return rows
 
     def of_classes(self) -> list[dict[str, Any]]:
-        """A row per class that has images: their number, mean bits, and bit operations by those of the static network."""
+        """A row per class that has images: number, mean bits, bit operations by those of the static network."""
         rows, ratio = [], self.operations / self.static_operations
         for label in np.unique(self.labels):
             own = self.labels == label

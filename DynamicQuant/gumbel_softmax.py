@@ -1,7 +1,8 @@
 r"""Discrete choices that can be trained: hard one-hot forward, the softmax's gradient backward (Jang et al., 2017)."""
 
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
 from mindspore import dtype as mstype
-from mindspore import nn, ops
 
 from DynamicQuant.noise import CounterNoise
 
@@ -36,7 +37,7 @@ class GumbelSoftmax(nn.Cell):
     r"""Straight-through Gumbel-softmax; in evaluation the argmax, without noise.
 
     .. math::
-        s = \mathrm{softmax}((z + g) / \tau),\quad g = -\log(-\log u),\ u \sim U(0, 1), \qquad
+        s = \mathrm{softmax}((z + a g) / \tau),\quad g = -\log(-\log u),\ u \sim U(0, 1), \qquad
         m = \mathrm{onehot}(\arg\max s), \qquad \partial s = \partial m
 
     ``construct(scores)``: z (N, L, K) to m, one-hot float32. Ties go to the first candidate, the one of fewest bits.
@@ -44,16 +45,20 @@ class GumbelSoftmax(nn.Cell):
     Args:
         temperature: tau > 0.
         seed: of the noise; the number of draws is saved with the network.
+
+    Attributes:
+        level: a, float32 (1,), not trained; 1 is the paper's. Where it is 0, training chooses as evaluation does.
     """
 
     def __init__(self, temperature: float = 1.0, seed: int = 0):
         super().__init__()
         self.temperature, self.noise = temperature, CounterNoise(seed)
+        self.level = Parameter(Tensor(np.ones(1, np.float32)), requires_grad=False)
         self.straight_through = _StraightThrough()
 
     def construct(self, scores):
         if not self.training:
             return one_hot(scores)
         gumbel = -ops.log(-ops.log(self.noise(scores.size).reshape(scores.shape)))
-        soft = ops.softmax((scores + gumbel) / self.temperature, -1)
+        soft = ops.softmax((scores + self.level.value() * gumbel) / self.temperature, -1)
         return self.straight_through(soft, ops.stop_gradient(one_hot(soft)))

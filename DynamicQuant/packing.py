@@ -92,4 +92,5 @@ def _next(values) -> float:
 
 def _is_kept(name: str, layers: dict[str, nn.Cell]) -> bool:
     """Whether a parameter is stored by its name: it is neither a quantized layer's nor noise of training."""
-    return not name.endswith("noise.state") and not any(name.startswith(f"{layer}.") for layer in layers)
+    training = name.endswith("noise.state") or name == "choose.level"
+    return not training and not any(name.startswith(f"{layer}.") for layer in layers)

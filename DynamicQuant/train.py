@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 from mindspore import nn
 
-from common import config, context, network_state
+from common import checkpoint, config, context, network_state
 from common.data import ImageSource, Preprocessing, open_split
 from common.errors import ConfigError, entry_point
-from common.evaluation import tester
+from common.evaluation import evaluator
 from common.models.pretrained import load_float
 from common.models.registry import model, preprocessing_of
 from common.schedules import KINDS
 from common.training import Recipe, Schedule, Trainer
 from DynamicQuant import storage
-from DynamicQuant.budget import BUDGETS, BudgetLoss
+from DynamicQuant.budget import BUDGETS, BudgetLoss, NoiseDecay
 from DynamicQuant.dataset import add_options, check_classes, model_name
 from DynamicQuant.network import DynamicNetwork, Settings, calibrate, inner_layers, quantize_network
 from DynamicQuant.quant import QUANTIZERS
@@ -63,13 +63,20 @@ def _add_training(group) -> None:
 def _add_quantization(group) -> None:
     group.add_argument("--bits", type=int, default=4, help="target t, 3 to 7; candidates are t - 1, t, t + 1")
     group.add_argument("--quantizer", choices=QUANTIZERS, default="dorefa", help="pact learns the clips")
+    group.add_argument("--float", action="store_true", help="no bits at all: a float network to start others from")
     group.add_argument("--static", action="store_true", help="t bits everywhere, 2 to 8: what to compare with")
     group.add_argument("--budget", choices=list(BUDGETS), default="bitflops", help="what the penalty limits")
     weights = ", ".join(f"{weight:g} for {name}" for name, weight in BUDGETS.items())
     group.add_argument("--alpha", type=config.positive_float, help=f"weight of the penalty; {weights}")
     group.add_argument("--temperature", type=config.positive_float, default=1.0, help="of the Gumbel-softmax")
+    decay = "share of the epochs after which the noise of choices is gone; 0 keeps it, as in the paper"
+    group.add_argument("--noise_decay", type=_share, default=0.5, metavar="SHARE", help=decay)
     clip = "first clip of activations: a number (the papers: 1 for dorefa, 10 for pact), or calibrate on images"
     group.add_argument("--clip", type=_clip, default="calibrate", metavar="NUMBER|calibrate", help=clip)
+
+
+def _share(text: str) -> float:
+    return 0.0 if text.strip("0.") == "" and "0" in text else config.fraction(text)
 
 
 def _clip(text: str) -> float | str:
@@ -81,8 +88,10 @@ def _clip(text: str) -> float | str:
         raise argparse.ArgumentTypeError(f"expected calibrate or a number over 0, found {text[:40]}") from None
 
 
-def start(args: Namespace, settings: Settings, train: ImageSource, preprocessing: Preprocessing) -> tuple[nn.Cell, str]:
-    """The network to train, and a fingerprint of what it starts from; empty without a file.
+def start(
+    args: Namespace, settings: Settings | None, train: ImageSource, preprocessing: Preprocessing
+) -> tuple[nn.Cell, str]:
+    """The network to train, float without settings, and a fingerprint of what it starts from; empty without a file.
 
     Raises:
         ConfigError: options that contradict each other.
@@ -91,11 +100,13 @@ def start(args: Namespace, settings: Settings, train: ImageSource, preprocessing
     name = model_name(args)
     if args.resume and args.pretrained:
         raise ConfigError("expected one start, found both --pretrained and --resume; give one of them")
+    if args.resume and args.float:
+        raise ConfigError("resume: it starts from a quantized network; leave out --float, or give --pretrained FILE")
     if args.resume:
         stored = storage.load_quantized(args.resume, name)
         check_classes(train, stored.metadata["num_classes"])
         return storage.continued(stored, settings, args.resume, args.seed), network_state.digest(stored.network)
-    if not args.pretrained and (args.dataset, name) == ("digits", "ResNet20"):
+    if settings and not args.pretrained and (args.dataset, name) == ("digits", "ResNet20"):
         args.pretrained = storage.embedded("digits", "float")
     if not args.pretrained:
         network, digest = model(name).build(train.num_classes), ""
@@ -103,6 +114,8 @@ def start(args: Namespace, settings: Settings, train: ImageSource, preprocessing
         stored = load_float(args.pretrained, name)
         check_classes(train, stored.metadata["num_classes"])
         network, digest = stored.network, network_state.digest(stored.network)
+    if settings is None:
+        return network, digest
     clips = first_clips(args, settings, network, train, preprocessing)
     return quantize_network(network, settings, clips, seed=args.seed), digest
 
@@ -126,14 +139,16 @@ def recipe_of(args: Namespace) -> Recipe:
     return Recipe(args.epochs, args.batch_size, schedule, "sgd", args.momentum, args.weight_decay, **rest)
 
 
-def describe(args: Namespace, settings: Settings, classes: int, digest: str) -> dict:
+def describe(args: Namespace, settings: Settings | None, classes: int, digest: str) -> dict:
     """Metadata of the run's checkpoints; the digest makes runs from different starts different runs."""
-    found = {"method": storage.METHOD, "kind": "quantized", "network": model_name(args), "num_classes": classes}
-    found |= {"dataset": args.dataset, "settings": storage.settings_metadata(settings)}
-    found |= {"start": digest} if digest else {"clip": args.clip}
-    if digest and not args.resume:
-        found["clip"] = args.clip
-    return found if settings.static else {**found, "budget": [args.budget, penalty_weight(args)]}
+    kind = "quantized" if settings else "float"
+    found = {"method": storage.METHOD, "kind": kind, "network": model_name(args), "num_classes": classes}
+    found |= {"dataset": args.dataset, "start": digest}
+    if settings is None:
+        return found
+    found |= {"settings": storage.settings_metadata(settings)}
+    found |= {} if args.resume else {"clip": args.clip}
+    return found if settings.static else {**found, "budget": [args.budget, penalty_weight(args), args.noise_decay]}
 
 
 def penalty_weight(args: Namespace) -> float:
@@ -144,14 +159,16 @@ def penalty_weight(args: Namespace) -> float:
 def finish(trainer: Trainer, stored: storage.StoredNetwork, path: Path, samples: int) -> None:
     """Write the network to use, and say what it is."""
     last, settings, bias = trainer.history[-1], storage.settings_of(stored), None
-    if not settings.static:
+    metadata = {**trainer.metadata, "epochs": len(trainer.history)}
+    label = "float" if settings is None else f"static {settings.bits} bits"
+    if isinstance(trainer.test, DynamicTester):
         trainer.test.prepare(stored.network)
         bias = trainer.test.bias()
-    metadata = {**trainer.metadata, "epochs": len(trainer.history)}
-    storage.save_packed(path, storage.StoredNetwork(stored.network, metadata), bias)
-    label = f"static {settings.bits} bits"
-    if not settings.static:
         label = f"dynamic, {last['test_bits']:.3f} bits, {last['test_of_static']:.4f} of the static bit operations"
+    if settings is None:
+        checkpoint.save(path, checkpoint.state(stored.network), metadata)
+    else:
+        storage.save_packed(path, storage.StoredNetwork(stored.network, metadata), bias)
     size = path.stat().st_size
     print(f"{path}: {label}, test accuracy {last['test_acc']:.4f} on {samples} images, {size} bytes")
 
@@ -163,7 +180,9 @@ def main(argv: list[str] | None = None) -> None:
     context.setup(args.device_target, args.mode, args.seed, args.threads)
     model(model_name(args), args.dataset)
     preprocessing = preprocessing_of(args.dataset, {})
-    settings = Settings(args.bits, args.quantizer, args.static, preprocessing.image_size, args.temperature)
+    settings = None
+    if not args.float:
+        settings = Settings(args.bits, args.quantizer, args.static, preprocessing.image_size, args.temperature)
     recipe = recipe_of(args)
     train, test = open_split(args, "train"), open_split(args, "test")
     check_classes(test, train.num_classes)
@@ -171,12 +190,13 @@ def main(argv: list[str] | None = None) -> None:
         train = train.sample(args.train_samples, _SUBSET_SEED)
     network, digest = start(args, settings, train, preprocessing)
     stored = storage.StoredNetwork(network, describe(args, settings, train.num_classes, digest))
-    measure, objective = tester(test, preprocessing, recipe.batch_size), None
+    measure, objective, observer = evaluator(test, preprocessing, recipe.batch_size), None, None
     if isinstance(network, DynamicNetwork):
         measure = DynamicTester(stored, train, test, preprocessing, recipe.batch_size, args.budget, args.seed)
         objective = BudgetLoss(network, measure.costs, measure.limit, penalty_weight(args), recipe.label_smoothing)
+        observer = NoiseDecay(network, args.noise_decay * args.epochs)
     folder = args.output_dir / args.expr_name
-    settled = (network, train, preprocessing, recipe, folder, stored.metadata, measure, None, "--no-continue")
+    settled = (network, train, preprocessing, recipe, folder, stored.metadata, measure, observer, "--no-continue")
     trainer = Trainer(*settled, objective)
     trainer.run(args.go_on)
     config.save(args, folder)

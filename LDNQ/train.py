@@ -8,7 +8,7 @@ from pathlib import Path
 from common import checkpoint, config, context
 from common.data import open_split
 from common.errors import entry_point
-from common.evaluation import tester
+from common.evaluation import evaluator
 from common.models.registry import model, preprocessing_of
 from common.training import Recipe, Schedule, Trainer
 from LDNQ import storage
@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
     preprocessing = preprocessing_of(args.dataset, {})
 
     metadata = {"method": storage.METHOD, **metadata}
-    measure = tester(test, preprocessing, args.batch_size)
+    measure = evaluator(test, preprocessing, args.batch_size)
     trainer = Trainer(network, train, preprocessing, recipe, args.output_dir, metadata, measure)
     history = trainer.run(args.resume)
     config.save(args, args.output_dir)

@@ -46,12 +46,19 @@ class Targets:
                 )
 
     def open(self, sizes: CostModel, bits: np.ndarray) -> np.ndarray:
-        """Whether weights and whether activations may still lose bits, (2,) bool."""
-        storage_met = self.storage is not None and sizes.storage(bits) <= self.storage
-        compute_met = self.compute is not None and sizes.compute(bits) <= self.compute
-        every_met = (self.storage is None or storage_met) and (self.compute is None or compute_met)
-        ends = (self.storage, self.compute) != (None, None) and every_met
-        return np.array([not storage_met and not ends, not compute_met and not ends])
+        """Whether weights and whether activations may still lose bits, (2,) bool.
+
+        Weights that are still to reach their target will take bit operations with them, in proportion to their
+        storage: activations are left alone where that will do, else they would end lower than they need.
+        """
+        storage, compute = sizes.storage(bits), sizes.compute(bits)
+        storage_met = self.storage is not None and storage <= self.storage
+        compute_met = self.compute is not None and compute <= self.compute
+        if (self.storage is None or storage_met) and (self.compute is None or compute_met):
+            return np.full(2, (self.storage, self.compute) == (None, None))
+        ahead = 1.0 if self.storage is None or storage_met else self.storage / storage
+        enough = self.compute is not None and compute * ahead <= self.compute
+        return np.array([not storage_met, not enough])
 
     def lowerable(self, sizes: CostModel, bits: np.ndarray) -> np.ndarray:
         """The quantizers that may lose bits, (L, 2) bool."""

@@ -22,9 +22,8 @@ from common.models.registry import model, preprocessing_of
 from ProQHA.dataset import add_options, chosen_model
 from ProQHA.fisher import FisherScorer
 from ProQHA.options import BITS, add_common, augmented, clip_norm, set_up, training_images
-from ProQHA.progressive import best_clips
-from ProQHA.quant import ACTIVATIONS, get_bits, quant_layers, sample_inputs
-from ProQHA.scores import AdamScorer, Lowering
+from ProQHA.quant import get_bits
+from ProQHA.scores import AdamScorer, OneByOne
 from ProQHA.start import start_quantized
 
 _RANDOM_ORDERS = 1000
@@ -60,10 +59,11 @@ def singles(bits: np.ndarray, lowered: np.ndarray) -> list[np.ndarray]:
     return found
 
 
-class TrueLoss(AdamScorer):
-    """The loss itself in the place of a score."""
+class TrueLoss(OneByOne):
+    """The loss itself in the place of a score, over ``parts`` of images and labels."""
 
-    def __init__(self, parts: list[tuple[np.ndarray, np.ndarray]]):
+    def __init__(self, images: np.ndarray, parts: list[tuple[np.ndarray, np.ndarray]]):
+        super().__init__(images)
         self.parts = parts
 
     def one(self, network: nn.Cell) -> float:
@@ -81,13 +81,12 @@ def measure(args: Namespace, source: ImageSource, preprocessing: Preprocessing) 
     parts = list(zip(augmented(rest, preprocessing, args.seed), labels))
     bits = get_bits(network)
     lowered = np.maximum(bits - args.interval, 2)
-    layers = quant_layers(network)
-    clips = best_clips(network, lambda: sample_inputs(network, layers, [images]), lowered[:, ACTIVATIONS])
-    lowering, candidates = Lowering(lowered, clips), singles(bits, lowered)
-    true = TrueLoss(parts)(network, lowering, candidates) - loss(network, parts)
     own = model(chosen_model(args)).build(source.num_classes)
+    fisher = FisherScorer(own, settings, images, batch.labels)
+    lowering, candidates = fisher.look(network, lowered), singles(bits, lowered)
+    true = TrueLoss(images, parts)(network, lowering, candidates) - loss(network, parts)
     scorers = {
-        "fisher": FisherScorer(own, settings, images, batch.labels),
+        "fisher": fisher,
         "adam": AdamScorer(network, images, batch.labels, args.lr, clip_norm(args)),
     }
     scores = {name: scorer(network, lowering, candidates) for name, scorer in scorers.items()}

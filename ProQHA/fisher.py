@@ -23,8 +23,8 @@ from mindspore import nn
 from common.quant.dorefa import dorefa
 from common.quant.layers import QuantConv2d, QuantDense
 from common.quant.pact import PACTInput, pact
-from ProQHA.quant import ACTIVATIONS, WEIGHTS, Settings, get_bits, quant_layers, quantize_network
-from ProQHA.scores import Lowering, Scorer
+from ProQHA.quant import ACTIVATIONS, WEIGHTS, Settings, get_bits, quant_layers, quantize_network, thinned
+from ProQHA.scores import Lowering, Scorer, best_clips
 from ProQHA.taps import Seen, TappedNetwork
 
 
@@ -42,12 +42,19 @@ class FisherScorer(Scorer):
 
     def __init__(self, network: nn.Cell, settings: Settings, images: np.ndarray, labels: np.ndarray):
         quantize_network(network, settings, images.shape[-1])
-        self.images, self.labels = images, labels.astype(np.int32)
+        super().__init__(images)
+        self.labels = labels.astype(np.int32)
         self.tapped = TappedNetwork(network, images.shape)
+
+    def look(self, network: nn.Cell, bits: np.ndarray) -> Lowering:
+        """As of any score, from the pass that also gives the gradients."""
+        seen = self.tapped.see(network, self.images, self.labels)
+        inputs = {name: thinned(own.inputs) for name, own in seen.items()}
+        return Lowering(bits, best_clips(network, inputs, bits[:, ACTIVATIONS]), seen)
 
     def table(self, network: nn.Cell, lowering: Lowering) -> np.ndarray:
         """Scores (L, 2) of lowering each quantizer alone; 0 where its bits stay."""
-        seen = self.tapped.see(network, self.images, self.labels)
+        seen = lowering.seen or self.tapped.see(network, self.images, self.labels)
         bits, found = get_bits(network), np.zeros(lowering.bits.shape)
         for row, (name, layer) in enumerate(quant_layers(network).items()):
             now, low = bits[row], lowering.bits[row]

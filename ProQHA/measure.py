@@ -151,7 +151,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         network = model(name).build(1000 if args.dataset == "imagenet" else 10)
     sizes = cost_model(network, storage.image_size(args.dataset))
     found = get_bits(network)
-    bits = found if len(found) else choose_bits(args, len(sizes.names))
+    bits = found if len(found) and not args.bits else choose_bits(args, len(sizes.names))
     print(table(sizes, bits))
     totals = sizes.summary(bits)
     print(f"{name}: " + ", ".join(f"{key} {value:.6g}" for key, value in totals.items()))

@@ -8,7 +8,7 @@ from common import config, context
 from common.data import ImageSource, Preprocessing, open_split
 from common.quant.dorefa import MAX_BITS, MIN_BITS
 
-_CALIBRATION_BATCH, _CALIBRATION_BATCHES = 128, 4
+_CALIBRATION_BATCH = 128
 BITS = config.int_range(MIN_BITS, MAX_BITS)
 
 

@@ -58,6 +58,8 @@ def unpack(network: nn.Cell, tensors: dict[str, np.ndarray], _metadata: dict[str
         raise ValueError(f"bits of the shape {bits.shape}")
     if gains.shape != clips.shape or len(clips) != len(layers):
         raise ValueError(f"{len(gains)} gains and {len(clips)} clips")
+    if any(own.dtype != np.uint8 or own.max() >= 2**count for count, own in codes.items()):
+        raise ValueError("codes that are no levels")
     for (name, layer), own, gain, clip in zip(layers.items(), bits, gains, clips):
         count, shape = int(own[0]), layer.weight.shape
         mine, codes[count] = np.split(codes[count], [layer.weight.size])

@@ -5,6 +5,8 @@ start from, and its metadata hold the log. Draws depend on seed and step alone, 
 point repeats its unfinished step and ends in the same bits.
 """
 
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,10 +20,11 @@ from common.errors import CheckpointError, ConfigError
 from ProQHA import candidates, history
 from ProQHA.candidates import Moves, Targets
 from ProQHA.measure import CostModel
-from ProQHA.quant import ACTIVATIONS, each, get_bits
-from ProQHA.scores import Lowering, Scorer
+from ProQHA.quant import get_bits
+from ProQHA.scores import Scorer
 
 Record = dict[str, Any]
+STEP_FOLDER = "step_"  # begins the name of the folder in which the network trains after a step
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,6 @@ class Progressive:
         sizes: of its layers.
         plan: what to do.
         scorer: what candidates cost.
-        clips: gives the clip of least squared error of every layer's input, as the network is, for bits (L,).
         train: trains the network after a step (its number) and returns what the log shall say, such as ``acc``.
         folder: of the run.
         metadata: of the network's checkpoints; with the plan, what must be equal for a search to be continued.
@@ -66,7 +68,6 @@ class Progressive:
         sizes: CostModel,
         plan: Plan,
         scorer: Scorer,
-        clips: Callable[[np.ndarray], np.ndarray],
         train: Callable[[int], Record],
         folder: Path,
         metadata: Record,
@@ -76,7 +77,8 @@ class Progressive:
                 "lam: 0, the exact minimiser, needs a score that adds up; take --score fisher or --lam 500"
             )
         self.network, self.sizes, self.plan, self.scorer = network, sizes, plan, scorer
-        self.clips, self.train, self.folder, self.metadata = clips, train, Path(folder), metadata
+        self.train, self.folder = train, Path(folder)
+        self.metadata = json.loads(json.dumps(metadata))  # as a file gives it back
         self.records: list[Record] = []
 
     @property
@@ -84,14 +86,24 @@ class Progressive:
         """The file from which a search goes on."""
         return self.folder / "search.ckpt"
 
+    def _discard(self) -> None:
+        self.state.unlink(missing_ok=True)
+        for unfinished in self.folder.glob(f"{STEP_FOLDER}*"):
+            shutil.rmtree(unfinished)
+
     def run(self, resume: bool = True) -> list[Record]:
         """Search to the end and return the log, step 0 being the network that the search began with.
+
+        Args:
+            resume: continue what the folder holds; otherwise remove it and start anew.
 
         Raises:
             CheckpointError: the folder holds another search.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        if resume and self.state.exists():
+        if not resume:
+            self._discard()
+        elif self.state.exists():
             self._load()
         if not self.records:
             self._finish_step(None, self.train(0))
@@ -105,7 +117,7 @@ class Progressive:
         """Choose the candidate of a step, give the network its bits, and return its score."""
         bits, targets, moves = get_bits(self.network), self.plan.targets, self.plan.moves
         lowered = moves.lowered(bits, targets.floor)
-        lowering = Lowering(lowered, self.clips(lowered[:, ACTIVATIONS]))
+        lowering = self.scorer.look(self.network, lowered)
         if self.plan.count:
             rng = np.random.default_rng((self.plan.seed, step))
             found = list(candidates.draw(rng, self.plan.count, self.sizes, bits, targets, moves))
@@ -148,11 +160,3 @@ class Progressive:
         checkpoint.restore(self.network, found.tensors, str(self.state))
         self.records = search["records"]
         self.report()
-
-
-def best_clips(network: nn.Cell, inputs: Callable[[], dict[str, np.ndarray]], bits: np.ndarray) -> np.ndarray:
-    """Clips (L,) of least squared error for inputs of the network as it is, at bits (L,)."""
-    from common.quant.calibration import best_clip
-
-    signs = [quantizer.signed for quantizer in each(network, ACTIVATIONS)]
-    return np.array([best_clip(x, int(k), signed) for x, k, signed in zip(inputs().values(), bits, signs)])

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from mindspore import Tensor, nn
+from mindspore import Tensor, nn, ops
 
 from common.errors import ConfigError
 from common.models.layers import weighted_layers
@@ -21,7 +21,7 @@ from common.quant.pact import PACTInput
 
 WEIGHTS, ACTIVATIONS = 0, 1  # columns of an array of bits
 _SHORTCUT = "downsample"
-_CALIBRATION_VALUES = 2_000_000  # of a layer's input at most
+_CALIBRATION_VALUES = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ def quantize_network(
         The settings with the signed layers named.
 
     Raises:
-        ConfigError: nothing to quantize, bits outside 2 to 8, or a layer of an unsupported kind.
+        ConfigError: nothing to quantize, bits outside 2 to 8, a signed layer that is none, or a layer of an
+            unsupported kind.
     """
     settings = settings or Settings()
     names, layers = quantized_names(network), weighted_layers(network)
@@ -71,6 +72,8 @@ def quantize_network(
     signed = settings.signed
     if signed is None:
         signed = tuple(signed_inputs(network, names, image_size))
+    if unknown := sorted(set(signed) - set(names)):
+        raise ConfigError(f"signed: expected names of quantized layers, found {unknown[0]}")
     made = {}
     for name in names:
         weight = FixedWeight(settings.bits) if frozen else DoReFaWeight(settings.bits)
@@ -127,27 +130,31 @@ def calibrate(network: nn.Cell, images: Iterable[np.ndarray]) -> None:
 
 def set_clip(quantizer: PACTInput, values: np.ndarray) -> None:
     """Set a clip to the one with the least squared error on ``values`` at the quantizer's bits."""
-    clip = best_clip(values, int(quantizer.bits.asnumpy()[0]), quantizer.signed)
-    quantizer.clip.set_data(Tensor(np.array([clip], np.float32)))
+    assign_clip(quantizer, best_clip(values, int(quantizer.bits.asnumpy()[0]), quantizer.signed))
+
+
+def assign_clip(quantizer: PACTInput, clip: float) -> None:
+    """Give a quantizer a clip, also between steps of training."""
+    # After set_data in PYNATIVE mode, an optimizer that has run before would train the old values for ever.
+    ops.assign(quantizer.clip, Tensor(np.array([clip], np.float32)))
 
 
 def sample_inputs(network: nn.Cell, layers: dict[str, nn.Cell], images: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
-    """Inputs of layers over some images, at most two million evenly spaced values of each, flat."""
-    batches = list(images)
-    limit = _CALIBRATION_VALUES // max(1, len(batches))
+    """Inputs of layers over batches of images, flat and thinned."""
     seen: dict[str, list[np.ndarray]] = {name: [] for name in layers}
-
-    def take(name: str, x: np.ndarray) -> None:
-        flat = x.ravel()
-        seen[name].append(flat[:: max(1, -(-flat.size // limit))].copy())
-
     training = network.training
     network.set_train(False)
-    with input_hooks(layers, take):
-        for batch in batches:
+    with input_hooks(layers, lambda name, x: seen[name].append(thinned(x))):
+        for batch in images:
             network(Tensor(batch))
     network.set_train(training)
     return {name: np.concatenate(parts) for name, parts in seen.items()}
+
+
+def thinned(values: np.ndarray) -> np.ndarray:
+    """At most 262,144 of some values, flat: every so manyth, which tells their distribution as well."""
+    step = -(-values.size // _CALIBRATION_VALUES) | 1  # odd, so that it does not meet the same column in every row
+    return values.ravel()[::step].copy()
 
 
 def each(network: nn.Cell, column: int) -> list[nn.Cell]:

@@ -11,15 +11,17 @@ rate, this is the L1 norm of the gradient, up to a factor.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from mindspore import ParameterTuple, Tensor, nn, ops
 
 from common.data import ImageSource, Preprocessing
 from common.evaluation import score
-from ProQHA.quant import ACTIVATIONS, each, get_bits, set_bits
+from common.quant.calibration import best_clip
+from ProQHA.quant import ACTIVATIONS, assign_clip, each, get_bits, quant_layers, sample_inputs, set_bits
+from ProQHA.taps import Seen
 
 SCORES = ("fisher", "adam", "acc")
 
@@ -31,10 +33,12 @@ class Lowering:
     Attributes:
         bits: (L, 2) lowered.
         clips: (L,) of least squared error for the inputs at these bits.
+        seen: what was looked at to know it, of each layer; empty where only inputs were.
     """
 
     bits: np.ndarray
     clips: np.ndarray
+    seen: Mapping[str, Seen] = field(default_factory=dict)
 
     def apply(self, network: nn.Cell, candidate: np.ndarray) -> None:
         """Give a network the bits of a candidate (L, 2), and the inputs that it lowers their new clips."""
@@ -42,7 +46,7 @@ class Lowering:
         set_bits(network, candidate)
         for quantizer, clip, lowered in zip(each(network, ACTIVATIONS), self.clips, changed):
             if lowered:
-                quantizer.clip.set_data(Tensor(np.array([clip], np.float32)))
+                assign_clip(quantizer, clip)
 
 
 class Scorer(ABC):
@@ -50,16 +54,27 @@ class Scorer(ABC):
 
     additive = False  # whether the score is a sum over the quantizers that are lowered
 
+    def __init__(self, images: np.ndarray):
+        self.images = images
+
+    def look(self, network: nn.Cell, bits: np.ndarray) -> Lowering:
+        """What lowering the quantizers of the network, as it is, to ``bits`` (L, 2) would make of each.
+
+        The clips are those of the scoring images (N, 3, H, W).
+        """
+        inputs = sample_inputs(network, quant_layers(network), [self.images])
+        return Lowering(bits, best_clips(network, inputs, bits[:, ACTIVATIONS]))
+
     @abstractmethod
     def __call__(self, network: nn.Cell, lowering: Lowering, candidates: Sequence[np.ndarray]) -> np.ndarray:
         """Scores (K,) of K candidates (L, 2); the network stays as it is."""
 
 
-class _OneByOne(Scorer):
+class OneByOne(Scorer):
     """Tries every candidate in the network itself."""
 
     def __call__(self, network: nn.Cell, lowering: Lowering, candidates: Sequence[np.ndarray]) -> np.ndarray:
-        bits, clips = get_bits(network), [cell.clip.asnumpy().copy() for cell in each(network, ACTIVATIONS)]
+        bits, clips = get_bits(network), [float(cell.clip.asnumpy()[0]) for cell in each(network, ACTIVATIONS)]
         found = []
         try:
             for candidate in candidates:
@@ -71,17 +86,17 @@ class _OneByOne(Scorer):
         return np.array(found)
 
     @staticmethod
-    def _restore(network: nn.Cell, bits: np.ndarray, clips: Sequence[np.ndarray]) -> None:
+    def _restore(network: nn.Cell, bits: np.ndarray, clips: Sequence[float]) -> None:
         set_bits(network, bits)
         for quantizer, clip in zip(each(network, ACTIVATIONS), clips):
-            quantizer.clip.set_data(Tensor(clip))
+            assign_clip(quantizer, clip)
 
     @abstractmethod
     def one(self, network: nn.Cell) -> float:
         """Score of the network as it is."""
 
 
-class AdamScorer(_OneByOne):
+class AdamScorer(OneByOne):
     """See the module; one forward and backward pass per candidate.
 
     Args:
@@ -95,12 +110,13 @@ class AdamScorer(_OneByOne):
     _BETA, _EPSILON = 0.999, 1e-8
 
     def __init__(self, network: nn.Cell, images: np.ndarray, labels: np.ndarray, lr: float, clip_norm: float | None):
-        self.images, self.labels, self.lr, self.clip_norm = Tensor(images), Tensor(labels), lr, clip_norm
+        super().__init__(images)
+        self.batch, self.lr, self.clip_norm = (Tensor(images), Tensor(labels)), lr, clip_norm
         self.gradients = _Gradients(network)
 
     def one(self, network: nn.Cell) -> float:
         network.set_train(False)
-        gradients = [g.asnumpy().astype(np.float64).ravel() for g in self.gradients(self.images, self.labels)]
+        gradients = [g.asnumpy().astype(np.float64).ravel() for g in self.gradients(*self.batch)]
         flat = np.concatenate(gradients)
         if self.clip_norm is not None:
             flat *= min(1.0, self.clip_norm / max(np.linalg.norm(flat), 1e-12))
@@ -122,16 +138,18 @@ class _Gradients(nn.Cell):
         return self.gradient(images, labels)
 
 
-class AccuracyScorer(_OneByOne):
+class AccuracyScorer(OneByOne):
     """See the module; one evaluation per candidate.
 
     Args:
+        images: (N, 3, H, W) that set the clips.
         source: images that training does not see.
         preprocessing: of the network.
         batch_size: of the evaluation.
     """
 
-    def __init__(self, source: ImageSource, preprocessing: Preprocessing, batch_size: int):
+    def __init__(self, images: np.ndarray, source: ImageSource, preprocessing: Preprocessing, batch_size: int):
+        super().__init__(images)
         self.parts = []
         for first in range(0, len(source), batch_size):
             numbers = np.arange(first, min(first + batch_size, len(source)))
@@ -142,3 +160,9 @@ class AccuracyScorer(_OneByOne):
         network.set_train(False)
         right = sum(score(network(Tensor(images)).asnumpy(), labels)[0] for images, labels in self.parts)
         return -right / self.count
+
+
+def best_clips(network: nn.Cell, inputs: Mapping[str, np.ndarray], bits: np.ndarray) -> np.ndarray:
+    """Clips (L,) of least squared error for the inputs of each layer, at bits (L,)."""
+    signs = [quantizer.signed for quantizer in each(network, ACTIVATIONS)]
+    return np.array([best_clip(x, int(k), signed) for x, k, signed in zip(inputs.values(), bits, signs)])

@@ -5,7 +5,6 @@ The run lives in OUTPUT_DIR/MISSION; a search that was stopped goes on when the 
 
 import shutil
 from argparse import BooleanOptionalAction, Namespace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from mindspore import nn
 from common import config, network_state
 from common.data import ImageSource, Preprocessing, open_split
 from common.errors import ConfigError, entry_point
-from common.evaluation import tester
+from common.evaluation import evaluator
 from common.models.registry import model, preprocessing_of
 from common.training import Recipe, Schedule, Trainer
 from ProQHA import storage
@@ -22,11 +21,14 @@ from ProQHA.candidates import Moves, Targets
 from ProQHA.dataset import add_options, chosen_model
 from ProQHA.fisher import FisherScorer
 from ProQHA.measure import cost_model
-from ProQHA.options import BITS, add_common, augmented, clip_norm, set_up, training_images
-from ProQHA.progressive import Plan, Progressive, best_clips
-from ProQHA.quant import get_bits, quant_layers, sample_inputs
+from ProQHA.options import BITS, add_common, clip_norm, set_up, training_images
+from ProQHA.progressive import STEP_FOLDER, Plan, Progressive
+from ProQHA.quant import get_bits, quant_layers
 from ProQHA.scores import SCORES, AccuracyScorer, AdamScorer, Scorer
 from ProQHA.start import start_quantized
+
+# Beside the plan, what a search that is continued must be given again.
+_DECISIVE = ("score", "score_images", "held_out", "search_epochs", "batch_size", "lr", "weight_decay", "clip")
 
 
 def make_parser() -> config.OptionParser:
@@ -74,7 +76,7 @@ class FineTuner:
         test: ImageSource,
         metadata: dict,
     ):
-        self.network, self.measure = network, tester(test, preprocessing, args.batch_size)
+        self.network, self.measure = network, evaluator(test, preprocessing, args.batch_size)
         self.folder, self.metadata, self.trainer = args.output_dir / args.mission, metadata, None
         if args.search_epochs:
             rest = {"clip_norm": clip_norm(args), "seed": args.seed}
@@ -85,7 +87,7 @@ class FineTuner:
     def __call__(self, step: int) -> dict:
         found = {}
         if self.trainer and step:
-            folder = self.folder / f"step_{step:02d}"
+            folder = self.folder / f"{STEP_FOLDER}{step:02d}"
             self.trainer.again(folder, {**self.metadata, "step": step, "bits": get_bits(self.network).tolist()})
             found["acc"] = self.trainer.run()[-1]["acc"]
             shutil.rmtree(folder)
@@ -96,10 +98,10 @@ def make_scorer(
     args: Namespace, network: nn.Cell, source: ImageSource, held_out: ImageSource | None, preprocessing: Preprocessing
 ) -> Scorer:
     """The score that the options name, on a seeded batch of training images."""
-    if held_out is not None:
-        return AccuracyScorer(held_out, preprocessing, args.batch_size)
     batch = source.sample(min(args.score_images, len(source)), args.seed)
     images = batch.train_batch(np.arange(len(batch)), preprocessing, args.seed, 0)
+    if held_out is not None:
+        return AccuracyScorer(images, held_out, preprocessing, args.batch_size)
     if args.score == "adam":
         return AdamScorer(network, images, batch.labels, args.lr, clip_norm(args))
     name, settings = chosen_model(args), storage.Settings(signed=_signed(network))
@@ -139,14 +141,12 @@ def main(argv: list[str] | None = None) -> None:
     metadata = {"method": storage.METHOD, "kind": "quantized", "network": name, "num_classes": train.num_classes}
     metadata |= {"dataset": args.dataset, "settings": storage.settings_metadata(settings)}
     metadata |= {"start": network_state.digest(network), "preprocessing": preprocessing.to_dict()}
-    metadata |= {"score": args.score, "epochs": args.search_epochs, "lr": args.lr, "train_images": len(train)}
+    metadata |= {"options": {option: getattr(args, option) for option in _DECISIVE}, "train_images": len(train)}
     sizes = cost_model(network, preprocessing.image_size)
     scorer = make_scorer(args, network, train, held_out, preprocessing)
-    seen = list(augmented(train.sample(min(512, len(train)), args.seed), preprocessing, args.seed))
-    inputs = partial(sample_inputs, network, quant_layers(network), seen)
     tuner = FineTuner(args, network, train, preprocessing, test, metadata)
     folder = args.output_dir / args.mission
-    search = Progressive(network, sizes, plan, scorer, partial(best_clips, network, inputs), tuner, folder, metadata)
+    search = Progressive(network, sizes, plan, scorer, tuner, folder, metadata)
     records = search.run(args.go_on)
     config.save(args, folder)
     finish(search, records, len(test))

@@ -21,7 +21,7 @@ def _quantize(network: nn.Cell, settings: dict[str, Any], frozen: bool) -> None:
     quantize_network(network, settings_of(settings), frozen=frozen)
 
 
-FORMAT = Format(METHOD, _quantize, packing.unpack)
+FORMAT = Format(METHOD, _quantize, packing.unpack, trainable="best.ckpt or search.ckpt")
 load, load_quantized = FORMAT.load, FORMAT.load_quantized
 
 

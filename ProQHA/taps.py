@@ -84,12 +84,17 @@ class TappedNetwork(nn.Cell):
             images: (N, 3, H, W).
             labels: (N,) int32.
         """
-        own = {name.replace(f".{_INSIDE}.", "."): p for name, p in self.network.parameters_and_names()}
+        own = dict(self.network.parameters_and_names())
         for name, value in checkpoint.state(network).items():
-            own[name].set_data(Tensor(value))
+            own[self._place(name)].set_data(Tensor(value))
         gradients = [gradient.asnumpy() for gradient in self(Tensor(images), Tensor(labels))]
         pairs = zip(gradients[::2], gradients[1::2])
         return {name: Seen(tap.input.asnumpy(), *pair) for (name, tap), pair in zip(self.taps.items(), pairs)}
+
+    def _place(self, name: str) -> str:
+        """Where a parameter of the network is here."""
+        layer = next((layer for layer in self.taps if name.startswith(f"{layer}.")), None)
+        return f"{layer}.{_INSIDE}{name.removeprefix(layer)}" if layer else name
 
 
 def _input_shapes(network: nn.Cell, image_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from common import checkpoint, config, network_state
 from common.data import open_split
 from common.errors import entry_point
-from common.evaluation import tester
+from common.evaluation import evaluator
 from common.models.registry import model, preprocessing_of
 from common.schedules import KINDS
 from common.training import Recipe, Schedule, Trainer
@@ -87,7 +87,7 @@ def main(argv: list[str] | None = None) -> None:
         metadata["start"] = network_state.digest(network)
     if settings:
         metadata["settings"] = storage.settings_metadata(settings)
-    folder, measure = args.output_dir / args.mission, tester(test, preprocessing, args.batch_size)
+    folder, measure = args.output_dir / args.mission, evaluator(test, preprocessing, args.batch_size)
     trainer = Trainer(network, train, preprocessing, recipe, folder, metadata, measure, restart_option="--no-continue")
     trainer.run(args.go_on)
     config.save(args, folder)

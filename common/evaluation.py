@@ -117,7 +117,7 @@ def evaluate_images(
     return evaluate(network, data, len(source), label=label)
 
 
-def tester(source: ImageSource, preprocessing: Preprocessing, batch_size: int) -> Callable[[nn.Cell], Metrics]:
+def evaluator(source: ImageSource, preprocessing: Preprocessing, batch_size: int) -> Callable[[nn.Cell], Metrics]:
     """What measures a network on test images, as the training engine takes it."""
     return lambda network: evaluate_images(network, source, preprocessing, batch_size, "test")
 

@@ -1,6 +1,6 @@
 """Time the project's networks side by side in one run, against each other and against PyTorch where it is installed.
 
-usage: python scripts/benchmark.py adder|dambq|ldnq [--rounds 7] [--batch_size N] [--json FILE]
+usage: python scripts/benchmark.py adder|dambq|dynamic|ldnq [--rounds 7] [--batch_size N] [--json FILE]
 
 Every candidate lives in a process of its own; they take turns, round by round, so that a machine whose speed drifts
 treats them alike. Quoted are medians and ratios of the same run.
@@ -24,7 +24,7 @@ def make_parser() -> config.OptionParser:
     """Options of this script."""
     parser = config.OptionParser("Time networks side by side.")
     parser.add_argument("benchmark", choices=BENCHMARKS, help="what to time")
-    parser.add_argument("--batch_size", type=config.positive_int, help="images per step; 128, ldnq 500")
+    parser.add_argument("--batch_size", type=config.positive_int, help="images per step; 128, ldnq 500, dynamic 128 and 16")
     parser.add_argument("--rounds", type=config.positive_int, default=7, help="turns of each candidate")
     parser.add_argument("--json", type=config.path, metavar="FILE", help="write rows and machine as one JSON object")
     return parser

@@ -51,16 +51,19 @@ class Format:
     Attributes:
         method: name that quantized files must record.
         quantize: turns a float network in place into what the recorded ``settings`` say; with ``frozen`` True into one
-            whose weights are on their levels. May return another cell, which is used in its place. Raises KeyError, TypeError or ConfigError for settings that do not fit.
+            whose weights are on their levels. May return another cell, which is used in its place. Raises KeyError,
+            TypeError, ValueError or ConfigError for settings that do not fit.
         unpack: all tensors of a frozen network, from it, those of a packed file, and the metadata. Raises KeyError,
             ValueError or IndexError where they do not fit.
+        trainable: the files of a run that training goes on from, for messages.
     """
 
     method: str
     quantize: Callable[[nn.Cell, dict[str, Any], bool], object]
     unpack: Callable[[nn.Cell, Tensors, dict[str, Any]], Tensors]
+    trainable: str = "best.ckpt"
 
-    def load(self, path: str | Path, model_name: str, num_classes: int | None = None) -> StoredNetwork:
+    def load(self, path: str | Path, model_name: str = "ResNet20", num_classes: int | None = None) -> StoredNetwork:
         """Read a network of any kind.
 
         Args:
@@ -93,7 +96,8 @@ class Format:
         """
         stored = self.load(path, model_name)
         if stored.kind != "quantized":
-            advice = "give it as --pretrained" if stored.kind == "float" else "give best.ckpt of the run that made it"
+            of_run = f"give {self.trainable} of the run that made it"
+            advice = "give it as --pretrained" if stored.kind == "float" else of_run
             raise CheckpointError(
                 f"{path}: resume expects a quantized network to train, found a {stored.kind} one; {advice}"
             )
@@ -105,10 +109,10 @@ class Format:
     def _check(self, found: checkpoint.Checkpoint, metadata: dict[str, Any], num_classes: int | None) -> int:
         """The number of classes of a file whose metadata fit."""
         path = found.path
-        if metadata.get("kind") not in KINDS or metadata.get("network") not in MODELS:
+        if metadata.get("kind") not in KINDS or str(metadata.get("network")) not in MODELS:
             own = "the state of a training run" if "run" in metadata else "something else"
             raise CheckpointError(
-                f"{path}: expected a {', '.join(KINDS)} network, found {own}; give best.ckpt of a run"
+                f"{path}: expected a {', '.join(KINDS)} network, found {own}; give {self.trainable} of a run"
             )
         classes = metadata.get("num_classes")
         if not isinstance(classes, int) or classes < 1:
@@ -122,7 +126,7 @@ class Format:
     def _quantize(self, network: nn.Cell, metadata: dict[str, Any], frozen: bool, path: str | Path) -> nn.Cell:
         try:
             return self.quantize(network, metadata["settings"], frozen) or network
-        except (KeyError, TypeError, ConfigError) as error:
+        except (KeyError, TypeError, ValueError, ConfigError) as error:
             raise CheckpointError(
                 f"{path}: expected settings of a {self.method} network, found none that fit ({error})"
             ) from None

@@ -30,7 +30,8 @@ def _replace(network: nn.Cell, name: str, cell: nn.Cell) -> None:
     for part in path:
         parent = parent._cells[part]
     if isinstance(parent, nn.SequentialCell):
-        parent[list(parent._cells).index(last)] = cell  # it keeps a list of its own
+        parent._cells[last] = cell  # its own assignment fails where parameters are not named by their places
+        parent.cell_list = list(parent._cells.values())
     else:
         setattr(parent, last, cell)
 

@@ -15,9 +15,9 @@ pytestmark = pytest.mark.usefixtures("user_model")
 
 def changed(path, tensors=None, metadata=None, packed=None) -> None:
     """Write a packed file with some tensors and metadata replaced; None drops them."""
-    found, layout, extra = packing.pack((stored := quantized()).network, "v2")
+    found, layout = packing.pack((stored := quantized()).network)
     found = {name: value for name, value in {**found, **(tensors or {})}.items() if value is not None}
-    about = {**stored.metadata, **extra, "kind": "packed", **(metadata or {})}
+    about = {**stored.metadata, "kind": "packed", **(metadata or {})}
     about = {name: value for name, value in about.items() if value is not None}
     layout = {name: bits for name, bits in {**layout, **(packed or {})}.items() if name in found and bits}
     checkpoint.save(path, found, about, layout)
@@ -30,7 +30,7 @@ def refused(path, expected: str, read=storage.load, **options) -> None:
 
 
 def packed_tensor(name: str) -> np.ndarray:
-    return packing.pack(quantized().network, "v2")[0][name]
+    return packing.pack(quantized().network)[0][name]
 
 
 PACKED = ["codes_1", "codes_4", "weight_bits", "input_bits", "scales", "clips", "ends", "end_scales"]
@@ -98,8 +98,6 @@ def test_tensors_that_make_no_sense_are_refused(tmp_path, tensors, packed):
         ({"settings": {"table": "v3"}}, "settings"),
         ({"settings": {"colour": 1}}, "settings"),
         ({"settings": [4]}, "settings"),
-        ({"table": None}, "table"),
-        ({"table": "v3"}, "v3"),
     ],
 )
 def test_metadata_of_something_else_is_refused(tmp_path, metadata, expected):

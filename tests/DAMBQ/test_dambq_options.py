@@ -59,6 +59,8 @@ def test_files_of_the_wrong_kind_are_refused_in_one_line(capsys, documented, dat
         (["--quantize", "--resume", folders["w4a4"] / "last.ckpt"], "the state of a training run"),
         (["--quantize", "--resume", best, "-a", "resnet32"], "change --arch"),
         (["--resume", best], "add --quantize"),
+        (["--quantize", "--resume", best, "--table", "v1-cifar"], "the network of --resume has v2, found v1-cifar"),
+        (["--quantize", "--resume", best, "--clip", 2], "clips that it learned, found 2; leave it out"),
         (["--quantize", "--pretrained", best], "expected a float network"),
         (["--quantize", "--pretrained", folders["float"] / "last.ckpt"], "the state of a training run"),
         (["--quantize", "--pretrained", folders["float"] / "best.ckpt", "-a", "resnet32"], "expected ResNet32"),

@@ -37,6 +37,7 @@ def test_layers_of_a_small_network(mode):
     assert [(layer.weight_bits, layer.activation_bits) for layer in found] == [(32, 32), (4, 8), (3, 5), (32, 32)]
     operations = [6912 * 1024, 576 * 32, 2 * 5 * 256, 20 * 1024]
     assert [layer.bit_operations for layer in found] == operations
+    assert [layer.activations for layer in found] == [3 * 64, 4 * 64, 4 * 16, 4]
 
 
 def test_summary_of_a_small_network():

@@ -9,7 +9,7 @@ from scipy.special import logsumexp
 
 from common.data import ImageArrays, Preprocessing, batches, eval_dataset
 from common.errors import QuantizationError
-from common.evaluation import Metrics, evaluate, score
+from common.evaluation import Metrics, evaluate, evaluate_images, evaluator, score
 
 N, CLASSES = 23, 10
 PLAIN = Preprocessing(image_size=4)
@@ -139,3 +139,11 @@ def test_progress_goes_to_the_given_stream(capsys):
     evaluate(Pixels(), batches(eval_dataset(source(), PLAIN, 7)), N, label="test", stream=stream)
     assert stream.getvalue().startswith("test 23/23 images")
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("batch_size", [5, N])
+def test_all_images_of_a_source(batch_size):
+    images, stream = source(), io.StringIO()
+    expected = evaluate(Pixels(), batches(eval_dataset(images, PLAIN, 7)), N, stream=stream).result()
+    assert evaluate_images(Pixels(), images, PLAIN, batch_size, "test").result() == pytest.approx(expected)
+    assert evaluator(images, PLAIN, batch_size)(Pixels()).result() == pytest.approx(expected)

@@ -5,6 +5,7 @@ from mindspore import Parameter, Tensor, nn
 
 from common.checkpoint import load, restore, save, state
 from common.errors import CheckpointError
+from common.network_state import digest
 
 
 class Net(nn.Cell):
@@ -202,3 +203,13 @@ def test_real_checkpoint_into_layers_of_its_first_stage(shared):
         restore(network, tensors)
     restore(network, {name: array for name, array in tensors.items() if not name.startswith("layer")})
     assert_state(network, {name: array for name, array in tensors.items() if not name.startswith("layer")})
+
+
+def test_a_digest_tells_networks_apart():
+    network, twin = Net(), Net()
+    restore(twin, state(network))
+    assert digest(network) == digest(twin) and len(digest(network)) == 16
+    bits = twin.bits.asnumpy().copy()
+    bits[2] = 7
+    twin.bits.set_data(Tensor(bits))
+    assert digest(network) != digest(twin)

@@ -185,3 +185,11 @@ def test_text_table():
 @pytest.mark.parametrize("table", [report.text_table, report.markdown_table])
 def test_a_table_without_rows_is_its_header(table):
     assert len(table([], ["a", "b"]).splitlines()) == 2
+
+
+def test_rows_are_written_anew(tmp_path):
+    path = tmp_path / "log.csv"
+    report.write_rows(path, [{"a": 1, "b": None}, {"a": 2, "c": "x,y"}])
+    report.write_rows(path, [{"a": np.float32(0.5), "c": "x,y"}])
+    assert path.read_text(encoding="utf-8") == 'a,c\n0.5,"x,y"\n'
+    assert report.read_rows(path) == [{"a": "0.5", "c": "x,y"}]

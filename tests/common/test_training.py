@@ -381,7 +381,9 @@ def test_a_run_again_is_a_run_of_a_new_trainer(tmp_path, optimizer):
     other = run.Small()
     checkpoint.restore(other, start)
     run.trainer(tmp_path / "third", recipe, network=other, metadata={"network": "small", "part": 2}).run()
-    assert len(history) == 2 and all(np.array_equal(ended[name], value) for name, value in checkpoint.state(other).items())
+    assert len(history) == 2 and all(
+        np.array_equal(ended[name], value) for name, value in checkpoint.state(other).items()
+    )
     assert any(not np.array_equal(start[name], value) for name, value in ended.items())
     written = [checkpoint.load(tmp_path / name / "last.ckpt") for name in ("second", "third")]
     assert written[0].metadata["run"] == written[1].metadata["run"]

@@ -1,0 +1,213 @@
+"""Train and evaluate static and dynamic networks on CIFAR-10 and record a row of results.csv each; rows there are kept.
+
+python reproduce.py --pretrained resnet20-12fca82f.th --dataset_path CIFAR10 --name jpeg --also_eval lossless=DIR
+
+float     the published network, trained a little on these images
+static    from float, t bits everywhere
+dynamic   from float, t - 1, t or t + 1 bits for each image and layer, at no more bit operations than static
+
+Static and dynamic networks are trained equally long, by the same recipe, on the same images, once for each seed and
+quantizer. A run that was killed goes on when the command is given again.
+"""
+
+import json
+import shutil
+import statistics
+from argparse import Namespace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from common import config, report
+from common.errors import ConfigError, entry_point
+from common.results import Results, add_test_sets, mean, test_sets
+from DynamicQuant import eval as evaluation
+from DynamicQuant import train as training
+from DynamicQuant.quant import QUANTIZERS
+
+KEYS = ("network", "stage", "quantizer", "bits", "epochs", "images", "seed", "data")
+RESULTS = Results(Path(__file__).parent / "results.csv", KEYS)
+COLUMNS = (*KEYS, "samples", "top1", "mean_bits", "bit_operations", "of_static", "entropy", "file_bytes", "hours")
+COLUMNS += ("mindspore",)
+STAGES = ("float", "static", "dynamic")
+
+# Options of train.py: of all stages, and of the float one.
+COMMON = {"batch_size": 128, "schedule": "cosine", "warmup_epochs": 0, "arch": "resnet20", "dataset": "cifar10"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training.
+
+    Attributes:
+        stage: of ``STAGES``.
+        quantizer: of the network, empty for float.
+        bits: the target; 32 for float.
+        seed: of order, augmentation, noise.
+    """
+
+    stage: str
+    quantizer: str = ""
+    bits: int = 32
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """Of its folder, without what all runs of a command share."""
+        return "float" if self.stage == "float" else f"{self.stage}{self.bits}_{self.quantizer}_seed{self.seed}"
+
+
+def make_parser() -> config.OptionParser:
+    """Options of this script."""
+    parser = config.OptionParser("Record DynamicQuant's results.")
+    parser.add_argument("--pretrained", required=True, metavar="FILE", help="published float ResNet-20")
+    parser.add_argument("--dataset_path", required=True, metavar="DIR", help="CIFAR-10 to train and test on")
+    add_test_sets(parser, "jpeg")
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES), help="what to run")
+    parser.add_argument("--quantizers", nargs="+", choices=QUANTIZERS, default=list(QUANTIZERS), help="which")
+    parser.add_argument("--bits", type=config.int_range(3, 7), default=3, help="target")
+    parser.add_argument("--epochs", type=config.positive_int, default=10, help="of each quantized network")
+    parser.add_argument("--float_epochs", type=config.positive_int, default=5, help="of the float one")
+    parser.add_argument("--lr", type=config.positive_float, default=0.02, help="of quantized networks")
+    parser.add_argument("--float_lr", type=config.positive_float, default=0.01, help="of the float one")
+    parser.add_argument("--train_samples", type=config.positive_int, metavar="N", help="of all runs; else all images")
+    parser.add_argument("--seeds", nargs="+", type=config.int_range(0), default=[0, 1, 2], help="one run each")
+    parser.add_argument("--threads", type=config.positive_int, metavar="N", help="CPU threads")
+    parser.add_argument("--output_dir", type=config.path, default=Path("outputs/reproduce"), metavar="DIR")
+    return parser
+
+
+def runs_of(args: Namespace) -> Iterator[Run]:
+    """The runs that the options name; static and dynamic ones of a seed follow each other."""
+    if "float" in args.stages:
+        yield Run("float")
+    for seed in args.seeds:
+        for quantizer in args.quantizers:
+            for stage in args.stages:
+                if stage != "float":
+                    yield Run(stage, quantizer, args.bits, seed)
+
+
+def key_of(args: Namespace, run: Run) -> dict:
+    """What tells the rows of a run from others."""
+    epochs = args.float_epochs if run.stage == "float" else args.epochs
+    own = {"stage": run.stage, "quantizer": run.quantizer, "bits": run.bits, "epochs": epochs}
+    return {"network": "ResNet20", **own, "images": args.train_samples or "all", "seed": run.seed}
+
+
+def folder_of(args: Namespace, run: Run) -> Path:
+    """Folder of a run; another length or number of images is another run."""
+    key = key_of(args, run)
+    return args.output_dir / f"{run.name}_{key['epochs']}epochs_{key['images']}images"
+
+
+def train(args: Namespace, run: Run) -> Path:
+    """Train, or go on with it; returns the network to use."""
+    folder = folder_of(args, run)
+    options = {**COMMON, "dataset_path": args.dataset_path, "output_dir": args.output_dir, "expr_name": folder.name}
+    options |= {"seed": run.seed, "epochs": key_of(args, run)["epochs"]}
+    options |= {"train_samples": args.train_samples} if args.train_samples else {}
+    options |= {"threads": args.threads} if args.threads else {}
+    flags = []
+    if run.stage == "float":
+        options |= {"pretrained": args.pretrained, "lr": args.float_lr}
+        flags = ["--float"]
+    else:
+        start = folder_of(args, Run("float")) / "best.ckpt"
+        if not start.exists():
+            raise ConfigError(f"{run.name} starts from {start}, which is not there: run stage float first")
+        options |= {"pretrained": start, "lr": args.lr, "bits": run.bits, "quantizer": run.quantizer}
+        flags = ["--static"] if run.stage == "static" else []
+    training.main([*(str(word) for pair in options.items() for word in (f"--{pair[0]}", pair[1])), *flags])
+    return folder / f"{folder.name}.ckpt"
+
+
+def record(args: Namespace, run: Run) -> None:
+    """Train a run unless its rows are there, evaluate it and write them."""
+    key = key_of(args, run)
+    if all(RESULTS.has({**key, "data": name}) for name in test_sets(args)):
+        return
+    checkpoint = train(args, run)
+    lines = (checkpoint.parent / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    hours = sum(json.loads(line)["seconds"] for line in lines) / 3600
+    for name, path in test_sets(args).items():
+        found = measure(args, checkpoint, path, plots=run.stage == "dynamic")
+        RESULTS.put({**dict.fromkeys(COLUMNS), **key, "data": name, **found, "hours": f"{hours:.2f}"})
+        if run.stage == "dynamic" and (run.seed, name) == (args.seeds[0], args.name):
+            for picture in ("bits", "examples"):
+                target = RESULTS.path.with_name(f"{picture}_{run.quantizer}{run.bits}.png")
+                shutil.copy(args.output_dir / f"{picture}.png", target)
+
+
+def record_start(args: Namespace) -> None:
+    """Rows of the published network as it is."""
+    for name, path in test_sets(args).items():
+        key = {"network": "ResNet20", "stage": "published", "quantizer": "", "bits": 32, "epochs": 0}
+        key |= {"images": "all", "seed": 0, "data": name}
+        if not RESULTS.has(key):
+            RESULTS.put({**dict.fromkeys(COLUMNS), **key, **measure(args, args.pretrained, path)})
+
+
+def measure(args: Namespace, checkpoint: str | Path, folder: str, plots: bool = False) -> dict:
+    """What a row says of a network."""
+    file = args.output_dir / "eval.json"
+    words = ["--checkpoint_path", checkpoint, "--dataset", "cifar10", "--dataset_path", folder, "--batch_size", 125]
+    words += [*(["--plots"] if plots else []), "--output_dir", args.output_dir, "--json", file]
+    words += ["--threads", args.threads] if args.threads else []
+    evaluation.main([str(word) for word in words])
+    found = json.loads(file.read_text(encoding="utf-8"))
+    row = {
+        "samples": found["samples"],
+        "top1": f"{100 * found['acc']:.2f}",
+        "mindspore": found["versions"]["mindspore"],
+    }
+    if choices := found.get("choices"):
+        row |= {"mean_bits": f"{choices['bits']['mean']:.3f}", "entropy": f"{choices['entropy']:.3f}"}
+        row |= {"bit_operations": round(choices["bit_operations"]["mean"])}
+        row["of_static"] = f"{choices['share_of_static']:.4f}"
+    return {**row, "file_bytes": Path(checkpoint).stat().st_size}
+
+
+def table(rows: Sequence[Mapping[str, str]]) -> str:
+    """The table of the README: a line per kind of network, means and deviations over seeds, a column per test set."""
+    same = ("stage", "quantizer", "bits", "epochs", "images")
+    sets = list(dict.fromkeys((row["data"], row["samples"]) for row in rows))
+    lines = []
+    for key in dict.fromkeys(tuple(row[name] for name in same) for row in rows):
+        own = [row for row in rows if tuple(row[name] for name in same) == key]
+        line = dict(zip(("network", "quantizer", "bits", "epochs", "images"), key))
+        line["seeds"] = len({row["seed"] for row in own})
+        for data, samples in sets:
+            scores = [float(row["top1"]) for row in own if row["data"] == data]
+            line[f"{data} top-1 % (N = {samples})"] = mean(scores) if scores else "-"
+        first = [row for row in own if row["data"] == sets[0][0]]
+        line |= {title: _average(first, name, form) for title, name, form in _FIGURES}
+        lines.append(line)
+    return report.markdown_table(lines, list(lines[0])) if lines else ""
+
+
+_FIGURES = (
+    ("mean bits", "mean_bits", ".2f"),
+    ("bit operations / static", "of_static", ".3f"),
+    ("entropy of choices", "entropy", ".2f"),
+    ("hours", "hours", ".2f"),
+)
+
+
+def _average(rows: Sequence[Mapping[str, str]], name: str, form: str) -> str:
+    values = [float(row[name]) for row in rows if row[name]]
+    return format(statistics.mean(values), form) if values else "-"
+
+
+@entry_point
+def main(argv: list[str] | None = None) -> None:
+    """Make the runs, one after the other."""
+    args = make_parser().parse_args(argv)
+    args.output_dir.mkdir(parents=True, exist_ok=True)
+    record_start(args)
+    for run in runs_of(args):
+        record(args, run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""Search, train and evaluate on CIFAR-10 and record a row of results.csv each; what is there already is kept.
+
+python reproduce.py --dataset_path CIFAR10 --name jpeg --also_eval lossless=DIR --seeds 0 1 2
+
+float      the pre-activation ResNet-20, from scratch on all training images
+uniform    the same bits everywhere, from float, on a fixed part of the training images
+searched   bits found from 8 down to the uniform network's weight storage and bit operations, then trained further, so
+           that all its training is as long as the uniform network's, on the same images
+"""
+
+import json
+import shutil
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from common import checkpoint, config, report
+from common.errors import entry_point
+from common.results import Results, add_test_sets, mean, test_sets
+from ProQHA import eval as evaluation
+from ProQHA import search, train
+
+RESULTS = Results(Path(__file__).parent / "results.csv", ("network", "stage", "bits", "epochs", "seed", "data"))
+COLUMNS = ("network", "stage", "bits", "epochs", "seed", "data", "train_images", "samples", "top1", "weight_bits")
+COLUMNS += ("activation_bits", "cost", "bit_operations", "file_bytes", "mindspore")
+NETWORK = "PreActResNet20"
+FLOAT_BITS = 32
+
+
+def make_parser() -> config.OptionParser:
+    """Options of this script."""
+    parser = config.OptionParser("Record ProQHA's results.")
+    parser.add_argument("--dataset_path", required=True, metavar="DIR", help="CIFAR-10 to train and test on")
+    add_test_sets(parser, "jpeg")
+    parser.add_argument("--float_epochs", type=config.positive_int, default=16, help="of the float network")
+    parser.add_argument("--epochs", type=config.positive_int, default=16, help="of each quantized network in all")
+    parser.add_argument("--search_epochs", type=config.positive_int, default=1, help="of them after each step")
+    parser.add_argument("--train_samples", type=config.positive_int, default=10_000, help="of quantized networks")
+    parser.add_argument("--bits", type=config.int_range(2, 7), nargs="+", default=[4, 3], help="uniform bits to beat")
+    parser.add_argument("--seeds", type=config.int_range(0), nargs="+", default=[0, 1, 2], help="of quantized networks")
+    parser.add_argument("--lr", type=config.positive_float, default=1e-3, help="of Adam, for quantized networks")
+    parser.add_argument("--threads", type=config.positive_int, help="CPU threads")
+    parser.add_argument("--output_dir", type=config.path, default=Path("outputs/reproduce"), metavar="DIR")
+    return parser
+
+
+def run(script, args: Namespace, name: str, options: Mapping[str, object], flags: Sequence[str] = ()) -> Path:
+    """Run a script of this folder, or go on with it, and return the run's folder."""
+    common = {"arch": "resnet20", "dataset": "cifar10", "dataset_path": args.dataset_path, "batch_size": 128}
+    common |= {"mission": name, "output_dir": args.output_dir}
+    if args.threads:
+        common["threads"] = args.threads
+    words = [word for option, value in {**common, **options}.items() for word in (f"--{option}", str(value))]
+    script.main([*words, *flags])
+    return args.output_dir / name
+
+
+def float_network(args: Namespace) -> Path:
+    """The float network's file, trained unless it is there."""
+    name = f"float_{args.float_epochs}epochs"
+    options = {"lr": 0.1, "train_epochs": args.float_epochs, "schedule": "cosine", "weight_decay": 5e-4, "seed": 0}
+    folder = run(train, args, name, {**options, "warmup_epochs": 1})
+    return folder / f"{name}.ckpt"
+
+
+def quantized(args: Namespace, stage: str, bits: int, seed: int) -> Path:
+    """A quantized network's file, searched or trained unless it is there."""
+    name = f"{stage}_{bits}bits_{args.epochs}epochs_seed{seed}"
+    shared = {"seed": seed, "train_samples": args.train_samples, "lr": args.lr, "weight_decay": 0}
+    training = {**shared, "archtype": "quant", "optimizer": "adam", "schedule": "cosine"}
+    start = float_network(args)
+    if stage == "uniform":
+        options = {**training, "train_epochs": args.epochs, "k_bits": bits, "pre_k_bits": bits, "resume": start}
+        return run(train, args, name, options, ["--clip"]) / f"{name}.ckpt"
+    targets = {"cost": bits / FLOAT_BITS, "compute_cost": (bits / FLOAT_BITS) ** 2}
+    options = {**shared, **targets, "resume": start, "search_epochs": args.search_epochs, "lam": 0, "step": 100}
+    found = run(search, args, f"{name}_search", options, ["--clip"])
+    steps = checkpoint.load(found / "search.ckpt").metadata["search"]["records"][-1]["step"]
+    shutil.copy(found / "bits.png", RESULTS.path.parent / f"bits_{bits}.png")
+    left = max(1, args.epochs - steps * args.search_epochs)
+    options = {**training, "train_epochs": left, "resume": found / "search.ckpt"}
+    return run(train, args, name, options, ["--clip"]) / f"{name}.ckpt"
+
+
+def record(args: Namespace, stage: str, bits: int, seed: int) -> None:
+    """Make a network unless its rows are there, evaluate it and write its rows."""
+    epochs = args.float_epochs if stage == "float" else args.epochs
+    key = {"network": NETWORK, "stage": stage, "bits": bits, "epochs": epochs, "seed": seed}
+    if all(RESULTS.has({**key, "data": name}) for name in test_sets(args)):
+        return
+    path = float_network(args) if stage == "float" else quantized(args, stage, bits, seed)
+    images = None if stage == "float" else args.train_samples
+    for name, folder in test_sets(args).items():
+        row = {**dict.fromkeys(COLUMNS), **key, "data": name, "train_images": images}
+        RESULTS.put({**row, **measure(args, path, folder)})
+
+
+def measure(args: Namespace, path: Path, folder: str) -> dict:
+    """What a row says of a network."""
+    file = args.output_dir / "eval.json"
+    words = ["--checkpoint_path", path, "--dataset", "cifar10", "--dataset_path", folder, "--batch_size", 125]
+    evaluation.main([str(word) for word in [*words, "--json", file]])
+    found = json.loads(file.read_text(encoding="utf-8"))
+    row = {"samples": found["samples"], "top1": f"{100 * found['acc']:.2f}", "file_bytes": path.stat().st_size}
+    row["mindspore"] = found["versions"]["mindspore"]
+    if totals := found.get("search"):
+        row |= {"weight_bits": f"{totals['average_weight_bits']:.3f}", "cost": f"{totals['cost']:.4f}"}
+        row |= {"activation_bits": f"{totals['average_activation_bits']:.3f}"}
+        row |= {"bit_operations": round(totals["bit_operations"])}
+    return row
+
+
+def table(rows: Sequence[Mapping[str, str]]) -> str:
+    """The table of the README: a line per stage and bits, mean and standard deviation over seeds per test set."""
+    sets = list(dict.fromkeys((row["data"], row["samples"]) for row in rows))
+    lines = []
+    for key in dict.fromkeys((row["stage"], row["bits"], row["epochs"]) for row in rows):
+        own = [row for row in rows if (row["stage"], row["bits"], row["epochs"]) == key]
+        line = {"network": key[0], "bits": key[1], "epochs": key[2], "seeds": len({row["seed"] for row in own})}
+        for column in ("weight_bits", "activation_bits", "cost", "bit_operations"):
+            values = [float(row[column]) for row in own if row[column]]
+            line[column.replace("_", " ")] = f"{sum(values) / len(values):,.4g}" if values else "-"
+        for data, samples in sets:
+            scores = [float(row["top1"]) for row in own if row["data"] == data]
+            line[f"{data} top-1 % (N = {samples})"] = mean(scores) if scores else "-"
+        lines.append(line)
+    return report.markdown_table(lines, list(lines[0])) if lines else ""
+
+
+def differences(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """Searched minus uniform, seed by seed, with mean and standard deviation; a line per bits and test set."""
+    scores = {(r["stage"], r["bits"], r["epochs"], r["data"], r["seed"]): float(r["top1"]) for r in rows}
+    found: dict[tuple, list[float]] = {}
+    for (stage, bits, epochs, data, seed), value in scores.items():
+        other = scores.get(("uniform", bits, epochs, data, seed))
+        if stage == "searched" and other is not None:
+            found.setdefault((bits, epochs, data), []).append(value - other)
+    return [
+        f"{bits} bits, {epochs} epochs, {data}: {mean(values)} points ({', '.join(f'{v:+.2f}' for v in values)})"
+        for (bits, epochs, data), values in found.items()
+    ]
+
+
+@entry_point
+def main(argv: list[str] | None = None) -> None:
+    """Make everything, one after the other."""
+    args = make_parser().parse_args(argv)
+    args.output_dir.mkdir(parents=True, exist_ok=True)
+    record(args, "float", FLOAT_BITS, 0)
+    for seed in args.seeds:
+        for bits in args.bits:
+            for stage in ("uniform", "searched"):
+                record(args, stage, bits, seed)
+    print("\n".join(differences(RESULTS.rows())))
+
+
+if __name__ == "__main__":
+    main()

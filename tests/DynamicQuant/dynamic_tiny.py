@@ -1,0 +1,133 @@
+"""A small residual network and images that several tests of DynamicQuant use."""
+
+import contextlib
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mindspore import Tensor, nn
+
+from common.context import execution_mode
+from common.data import ImageArrays, Preprocessing
+from common.models.layers import Layers
+from common.models.resnet_cifar import BasicBlock, DenseHead
+from common.schedules import Schedule
+from common.training import Recipe, Trainer
+from DynamicQuant import storage
+from DynamicQuant.budget import BudgetLoss, NoiseDecay
+from DynamicQuant.network import Settings, quantize_network
+from DynamicQuant.tester import DynamicTester
+
+PREPROCESSING = Preprocessing(image_size=8, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), crop_padding=1, flip=True)
+DYNAMIC = ["layer2.0.conv1", "layer2.0.conv2", "layer3.0.conv1", "layer3.0.conv2"]
+STATIC = ["layer1.0.conv1", "layer1.0.conv2", "layer3.0.downsample.0"]
+
+
+class TinyResNet(nn.Cell):
+    """A block per stage, an option-A and a 1 x 1 shortcut: (N, 3, S, S) to (N, classes), weights by the seed."""
+
+    def __init__(self, classes: int = 4, seed: int = 0):
+        super().__init__()
+        layers = Layers()
+        self.conv1, self.bn1, self.act = layers.stem(3, 4, 3, 1, 1), layers.norm(4), layers.act()
+        self.layer1 = nn.SequentialCell(BasicBlock(4, 4, 1, "pad", layers))
+        self.layer2 = nn.SequentialCell(BasicBlock(4, 6, 2, "pad", layers))
+        self.layer3 = nn.SequentialCell(BasicBlock(6, 8, 1, "conv", layers))
+        self.head = DenseHead(8, classes)
+        seeded(self, seed)
+
+    def construct(self, x):
+        x = self.act(self.bn1(self.conv1(x)))
+        return self.head(self.layer3(self.layer2(self.layer1(x))))
+
+
+def seeded(network: nn.Cell, seed: int) -> nn.Cell:
+    """Weights, BatchNorm and biases that depend on the seed alone."""
+    rng = np.random.default_rng(seed)
+    for name, parameter in network.parameters_and_names():
+        part = name.rpartition(".")[2]
+        if part == "weight":
+            value = rng.normal(0, (2 * parameter.shape[0] / parameter.size) ** 0.5, parameter.shape)
+        else:
+            value = rng.uniform(0.5, 1.5, parameter.shape) - (part in ("beta", "bias", "moving_mean"))
+        parameter.set_data(Tensor(value.astype(np.float32)))
+    return network
+
+
+def random_input(count: int = 4, seed: int = 0, size: int = 8) -> np.ndarray:
+    """Images as a network sees them."""
+    return np.random.default_rng(seed).normal(0, 1, (count, 3, size, size)).astype(np.float32)
+
+
+def dynamic_network(bits: int = 3, quantizer: str = "pact", frozen: bool = False, spread: float = 0.0, **options):
+    """The tiny network, dynamic; with a ``spread``, its controller's choices differ between images."""
+    settings = Settings(bits, quantizer, image_size=8, **options)
+    network = quantize_network(TinyResNet(), settings, dict.fromkeys(STATIC + DYNAMIC, 1.5), frozen, seed=7)
+    if spread:
+        spread_choices(network, spread)
+    return network
+
+
+def spread_choices(network, spread: float = 1.0) -> None:
+    """Let the last layer of the controller weigh, so that images choose differently."""
+    last = network.controller.last
+    rng = np.random.default_rng(5)
+    last.weight.set_data(Tensor(rng.normal(0, spread, last.weight.shape).astype(np.float32)))
+    last.bias.set_data(Tensor(np.zeros(last.bias.shape, np.float32)))
+
+
+def static_network(bits: int = 3, quantizer: str = "pact", frozen: bool = False):
+    """The tiny network with one width."""
+    settings = Settings(bits, quantizer, static=True, image_size=8)
+    return quantize_network(TinyResNet(), settings, dict.fromkeys(STATIC + DYNAMIC, 1.5), frozen)
+
+
+def stored(network, name: str = "TinyDynamic", **settings) -> storage.StoredNetwork:
+    """The network with what a file would record."""
+    recorded = storage.settings_metadata(Settings(**{"bits": 3, "quantizer": "pact", "image_size": 8, **settings}))
+    about = {"method": "DynamicQuant", "kind": "quantized", "network": name, "num_classes": 4, "settings": recorded}
+    return storage.StoredNetwork(network, about)
+
+
+def images(count: int = 24, seed: int = 0) -> ImageArrays:
+    """Random pictures of 8 x 8 whose brightness says a little about their class."""
+    rng = np.random.default_rng(seed)
+    labels = (np.arange(count) % 4).astype(np.int32)
+    pixels = rng.integers(0, 200, (count, 8, 8, 3)) + 15 * labels[:, None, None, None]
+    return ImageArrays(pixels.astype(np.uint8), labels, 4)
+
+
+def trainer(folder: Path, epochs: int = 3, alpha: float = 1.0) -> Trainer:
+    """A training of a dynamic network with 4 steps of 6 images in each epoch."""
+    one = stored(dynamic_network())
+    test = DynamicTester(one, images(), images(12, seed=1), PREPROCESSING, 6, "bitflops", seed=0)
+    objective = BudgetLoss(one.network, test.costs, test.limit, alpha, 0.1)
+    recipe = Recipe(epochs, 6, Schedule("constant", 0.05), weight_decay=1e-3, seed=5)
+    observer = NoiseDecay(one.network, 2)
+    settled = (one.network, images(), PREPROCESSING, recipe, folder, one.metadata, test, observer)
+    return Trainer(*settled, objective=objective)
+
+
+def run(script, *words) -> list[str]:
+    """The lines that a script prints."""
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), execution_mode("pynative"):  # the mode of before comes back
+        script.main([str(word) for word in (*words, "--threads", 1)])
+    return output.getvalue().strip().splitlines()
+
+
+def refused(capsys, script, *words) -> str:
+    """The one line on stderr of a script that ends with exit status 2."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stopped, execution_mode("pynative"):
+        script.main([str(word) for word in words])
+    lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("warning")]
+    assert stopped.value.code == 2 and len(lines) == 1 and lines[0].startswith("error: "), lines
+    return lines[0]
+
+
+def history(folder: Path) -> list[dict]:
+    """The metrics of a run's epochs."""
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]

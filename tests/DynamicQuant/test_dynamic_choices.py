@@ -1,0 +1,76 @@
+"""What is said of choices, against figures computed by hand, and the recorder."""
+
+import numpy as np
+import pytest
+from dynamic_tiny import PREPROCESSING, dynamic_network, images, static_network
+from mindspore import Tensor
+from PIL import Image
+
+from common.data import batches, eval_dataset
+from common.evaluation import evaluate
+from DynamicQuant.choices import Choices, Recorder
+from DynamicQuant.network import Settings
+from DynamicQuant.pictures import plot_bits, plot_examples
+
+INDEX = np.array([[0, 1], [2, 1], [0, 1], [2, 2]], np.uint8)
+MACS = {"static": 50, "a": 10, "b": 30}
+
+
+@pytest.fixture
+def choices() -> Choices:
+    return Choices(INDEX, np.array([5, 5, 1, 1]), Settings(3), ["a", "b"], MACS)
+
+
+def test_bits_and_bit_operations_are_counted_per_image_and_layer(choices):
+    np.testing.assert_array_equal(choices.bits, [[2, 3], [4, 3], [2, 3], [4, 4]])
+    assert choices.static_operations == 90 * 9
+    np.testing.assert_array_equal(
+        choices.operations, [450 + 40 + 270, 450 + 160 + 270, 450 + 40 + 270, 450 + 160 + 480]
+    )
+
+
+def test_the_middle_everywhere_costs_what_the_static_network_does():
+    index = np.ones((3, 2), np.uint8)
+    found = Choices(index, np.zeros(3), Settings(3), ["a", "b"], MACS)
+    np.testing.assert_array_equal(found.operations, found.static_operations)
+    assert found.summary()["share_of_static"] == 1 and found.summary()["entropy"] == 0
+
+
+def test_the_summary_holds_means_deviations_layers_and_classes(choices):
+    found = choices.summary()
+    operations = np.array([760, 880, 760, 1090])
+    assert found["bits"] == {"mean": 3.125, "deviation": np.array([2.5, 3.5, 2.5, 4]).std()}
+    expected = {"mean": operations.mean(), "deviation": operations.std(), "least": 760, "most": 1090}
+    assert {key: value for key, value in found["bit_operations"].items() if key != "formula"} == expected
+    assert found["share_of_static"] == pytest.approx(operations.mean() / 810)
+    assert found["different_choices"] == 3
+    entropies = [1.0, -(0.75 * np.log2(0.75) + 0.25 * np.log2(0.25))]
+    assert found["entropy"] == pytest.approx(np.mean(entropies))
+    first, second = found["layers"]
+    assert (first["layer"], first["bits"], first["2 bits"], first["3 bits"], first["4 bits"]) == ("a", 3, 0.5, 0, 0.5)
+    assert first["entropy"] == pytest.approx(1) and second["entropy"] == pytest.approx(entropies[1])
+    assert [(row["class"], row["images"], row["bits"]) for row in found["classes"]] == [(1, 2, 3.25), (5, 2, 3)]
+    assert found["classes"][0]["of static"] == pytest.approx((760 + 1090) / 2 / 810)
+
+
+@pytest.mark.parametrize("make", [lambda: dynamic_network(spread=1.0), static_network], ids=["dynamic", "static"])
+def test_the_recorder_changes_no_metric_and_leaves_out_what_fills_the_last_batch(pynative, make):
+    network, source = make(), images(17)
+    found = []
+    for one in (network, recorder := Recorder(network)):
+        metrics = evaluate(one, batches(eval_dataset(source, PREPROCESSING, 5)), 17)
+        found.append((metrics.correct, metrics.loss_sum, metrics.samples))
+    assert found[0] == found[1]
+    network.set_train(False)
+    logits = network(Tensor(source.eval_batch(np.arange(17), PREPROCESSING))).asnumpy().astype(np.float64)
+    uniform = (np.log(np.exp(logits).sum(1)) - logits.mean(1)).sum()
+    assert recorder.uniform_loss(17) == pytest.approx(uniform, rel=1e-5)
+    if recorder.dynamic:
+        assert recorder.index(17).shape == (17, 4) and len(np.unique(recorder.index(17))) == 3
+
+
+def test_pictures_are_written(tmp_path, choices):
+    plot_bits(choices, tmp_path / "bits.png")
+    plot_examples(choices, images(4), PREPROCESSING, tmp_path / "examples.png")
+    for name in ("bits.png", "examples.png"):
+        assert Image.open(tmp_path / name).format == "PNG"

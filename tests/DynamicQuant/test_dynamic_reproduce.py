@@ -1,0 +1,67 @@
+"""The recorded results: one command that goes on, and its table."""
+
+import csv
+
+import pytest
+from dynamic_tiny import run
+
+from common.results import Results
+from DynamicQuant import reproduce
+
+
+@pytest.fixture
+def short(monkeypatch, tmp_path, data):
+    """A command whose runs are of the small network and take an epoch of 32 images."""
+    monkeypatch.setattr(reproduce, "RESULTS", Results(tmp_path / "results.csv", reproduce.KEYS))
+    options = {"batch_size": 16, "schedule": "cosine", "warmup_epochs": 0, "arch": "tiny", "dataset": "cifar10"}
+    monkeypatch.setattr(reproduce, "COMMON", {**options, "mode": "pynative"})
+    monkeypatch.setattr(reproduce, "record_start", lambda args: None)  # there is no published small network
+    folder = data[data.index("--dataset_path") + 1]
+    words = ["--dataset_path", folder, "--output_dir", tmp_path / "out", "--epochs", 1, "--float_epochs", 1]
+    return [*words, "--seeds", 4, 5, "--also_eval", f"other={folder}", "--train_samples", 32]
+
+
+@pytest.fixture
+def start(runs):
+    return ["--pretrained", runs["float"][0] / "float.ckpt"]
+
+
+def rows(tmp_path) -> list[dict]:
+    with (tmp_path / "results.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_all_runs_are_recorded_and_made_only_once(short, start, tmp_path, monkeypatch):
+    run(reproduce, *start, *short)
+    found = rows(tmp_path)
+    kinds = [(row["stage"], row["quantizer"], row["seed"]) for row in found if row["data"] == "jpeg"]
+    quantized = [(s, q, n) for n in "45" for q in ("dorefa", "pact") for s in ("static", "dynamic")]
+    assert kinds == [("float", "", "0"), *quantized] and len(found) == 2 * len(kinds)
+    for row in found:
+        dynamic = row["stage"] == "dynamic"
+        assert row["samples"] == "16" and bool(row["of_static"]) == bool(row["entropy"]) == dynamic
+        assert not dynamic or abs(float(row["of_static"]) - 1) < 0.2
+    assert {path.name for path in tmp_path.glob("*.png")} >= {"bits_dorefa3.png", "examples_pact3.png"}
+    monkeypatch.setattr(reproduce.training, "main", lambda *_: pytest.fail("trained again"))
+    run(reproduce, *start, *short)
+    assert rows(tmp_path) == found
+
+
+def test_a_table_shows_means_and_deviations_over_seeds():
+    base = dict.fromkeys(reproduce.COLUMNS, "")
+    same = {"network": "ResNet20", "bits": "3", "epochs": "10", "images": "all", "data": "jpeg", "samples": "10"}
+    scores = [("static", 90.0, ""), ("static", 91.0, ""), ("dynamic", 90.6, "0.99"), ("dynamic", 91.0, "0.98")]
+    found = reproduce.table(
+        [
+            {**base, **same, "stage": stage, "quantizer": "pact", "seed": str(i), "top1": str(top1), "of_static": share}
+            for i, (stage, top1, share) in enumerate(scores)
+        ]
+    )
+    assert "90.50 ± 0.71" in found and "90.80 ± 0.28" in found and "0.985" in found
+    assert len(found.splitlines()) == 4 and reproduce.table([]) == ""
+
+
+def test_a_stage_without_its_start_is_refused(short, start, capsys):
+    from dynamic_tiny import refused
+
+    assert "run stage float first" in refused(capsys, reproduce, *start, *short, "--stages", "static")

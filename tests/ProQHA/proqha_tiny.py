@@ -1,0 +1,181 @@
+"""A small network, images and calls of the scripts that several tests of ProQHA use."""
+
+import contextlib
+import io
+import os
+import signal
+import sys
+
+import numpy as np
+import pytest
+from mindspore import Tensor, nn
+
+from common import checkpoint
+from common.context import execution_mode
+from common.data import ImageArrays, Preprocessing
+from common.models.registry import MODELS, Model
+from common.training import Trainer
+from ProQHA import storage
+from ProQHA.network import SMALL_IMAGES
+from ProQHA.quant import Settings, calibrate, quantize_network, set_bits
+
+PREPROCESSING = Preprocessing(image_size=8, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), crop_padding=1, flip=True)
+
+
+class Inner(nn.Cell):
+    """norm, act, convolution, act."""
+
+    def __init__(self):
+        super().__init__()
+        conv = nn.Conv2d(6, 8, 3, 2, pad_mode="pad", padding=1, has_bias=True)
+        self.layer = nn.SequentialCell(nn.BatchNorm2d(6), nn.ReLU(), conv, nn.ReLU())
+
+    def construct(self, x):
+        return self.layer(x)
+
+
+class Tiny(nn.Cell):
+    """A shortcut, groups, a bias, a layer whose input is signed, linear layers: (N, 3, 4 H, 4 W) to (N, classes)."""
+
+    def __init__(self, classes: int = 4):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 6, 3, 2, pad_mode="pad", padding=1)
+        self.inner = Inner()
+        self.downsample = nn.Conv2d(6, 8, 1, 2, pad_mode="valid")
+        self.grouped = nn.Conv2d(8, 8, 3, pad_mode="pad", padding=1, group=4)
+        self.norm = nn.BatchNorm2d(8)
+        self.mix = nn.Conv2d(8, 5, 1, pad_mode="valid")
+        self.relu = nn.ReLU()
+        self.hidden = nn.Dense(5, 7)
+        self.last = nn.Dense(7, classes)
+
+    def construct(self, x):
+        x = self.stem(x)
+        x = self.mix(self.norm(self.grouped(self.inner(x))) + self.downsample(x))
+        return self.last(self.relu(self.hidden(self.relu(x).mean((2, 3)))))
+
+
+LAYERS = ["inner.layer.2", "grouped", "mix", "hidden"]
+WEIGHTS = [8 * 6 * 9, 8 * 2 * 9, 5 * 8, 7 * 5]
+ACTIVATIONS = [6 * 16, 8 * 4, 8 * 4, 5]  # of an image of 8 x 8
+TAPS = [8 * 6 * 9 * 4, 8 * 2 * 9 * 4, 5 * 8 * 4, 7 * 5]
+
+
+def seeded(network: nn.Cell, seed: int = 0) -> nn.Cell:
+    """The network with the parameters of a seed, scaled so that activations stay near 1."""
+    rng = np.random.default_rng(seed)
+    for name, parameter in network.parameters_and_names():
+        last, shape = name.rsplit(".", 1)[-1], parameter.shape
+        if last == "weight":
+            value = rng.normal(0, (1.5 * shape[0] / parameter.size) ** 0.5, shape)
+        elif last in ("bias", "beta", "moving_mean"):
+            value = rng.normal(0, 0.1, shape)
+        else:
+            value = rng.uniform(0.7, 1.3, shape)
+        parameter.set_data(Tensor(value.astype(np.float32)))
+    return network
+
+
+def tiny(classes: int = 4) -> nn.Cell:
+    """The network of seed 0, float."""
+    return seeded(Tiny(classes))
+
+
+def images(count: int = 24, seed: int = 0, classes: int = 4) -> ImageArrays:
+    """Random pictures of 8 x 8 whose brightness says a little about their class."""
+    rng = np.random.default_rng(seed)
+    labels = (np.arange(count) % classes).astype(np.int32)
+    pixels = rng.integers(0, 200, (count, 8, 8, 3)) + 50 // classes * labels[:, None, None, None]
+    return ImageArrays(pixels.astype(np.uint8), labels, classes)
+
+
+def batch(count: int = 16, seed: int = 0, size: int = 8) -> np.ndarray:
+    """Images as a network sees them, (N, 3, size, size)."""
+    return np.random.default_rng(seed).normal(0, 1, (count, 3, size, size)).astype(np.float32)
+
+
+def labels(count: int = 16, classes: int = 4) -> np.ndarray:
+    return (np.arange(count) % classes).astype(np.int32)
+
+
+def quantized(bits=None, classes: int = 4, clip: float | None = None) -> nn.Cell:
+    """The network with ``bits`` (L, 2), or 8 everywhere, and clips of least squared error, unless one is given."""
+    network = tiny(classes)
+    quantize_network(network, Settings(clip=clip or 10.0), 8)
+    if bits is not None:
+        set_bits(network, bits)
+    if clip is None:
+        calibrate(network, [batch()])
+    return network.set_train(False)
+
+
+def stored(bits=((3, 8), (2, 5), (7, 4), (3, 2)), classes: int = 5) -> storage.StoredNetwork:
+    """A network of mixed bits as a run has it."""
+    network = quantized(bits, classes)
+    settings = storage.settings_metadata(Settings(signed=("mix",)))
+    about = {"method": "ProQHA", "kind": "quantized", "network": "Tiny", "num_classes": classes, "settings": settings}
+    return storage.StoredNetwork(network, {**about, "note": [1, "a"]})
+
+
+def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> list[str]:
+    """Names of the tensors of two states that differ; empty if they are bit-identical."""
+    names = set(one) ^ set(other)
+    return sorted(names | {name for name in set(one) & set(other) if not np.array_equal(one[name], other[name])})
+
+
+def register(patch) -> None:
+    """The network under a name of ``--arch``."""
+    patch.setitem(MODELS, "Tiny", Model(tiny, str, ("digits", "cifar10")))
+    patch.setitem(SMALL_IMAGES, "tiny", "Tiny")
+
+
+def run(script, *words) -> list[str]:
+    """The lines that a script prints."""
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), execution_mode("pynative"):  # the mode of before comes back
+        script.main([str(word) for word in (*words, "--threads", 1)])
+    return output.getvalue().strip().splitlines()
+
+
+def refused(capsys, script, *words) -> str:
+    """The one line on stderr of a script that ends with exit status 2."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stopped, execution_mode("pynative"):
+        script.main([str(word) for word in words])
+    lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith(("warning", "[WARNING]"))]
+    assert stopped.value.code == 2 and len(lines) == 1 and lines[0].startswith("error: "), lines
+    return lines[0]
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+def kill_in_step(patch, count: int, kill=None) -> None:
+    """End after the given step of training in this process, its gradients applied."""
+    finite, seen = Trainer._finite, []
+
+    def killed(loss: float, epoch: int) -> float:
+        seen.append(loss)
+        if len(seen) == count:
+            if kill is None:
+                raise KilledError
+            kill()
+        return finite(loss, epoch)
+
+    patch.setattr(Trainer, "_finite", staticmethod(killed))
+
+
+def state(path) -> tuple[dict[str, np.ndarray], dict]:
+    """Tensors and metadata of a file."""
+    found = checkpoint.load(path)
+    return found.tensors, found.metadata
+
+
+if __name__ == "__main__":  # a search that is killed: the number of the training step, the options
+    from ProQHA import search
+
+    patch = pytest.MonkeyPatch()
+    register(patch)
+    kill_in_step(patch, int(sys.argv[1]), lambda: os.kill(os.getpid(), signal.SIGKILL))
+    search.main(sys.argv[2:])

@@ -1,0 +1,144 @@
+"""Every architecture: which layers are quantized, and that weights and inputs of a layer are a pair."""
+
+import numpy as np
+import pytest
+from mindspore import Tensor, nn
+
+from common.context import execution_mode
+from common.errors import ConfigError
+from common.models.layers import weighted_layers
+from common.models.registry import model
+from common.observation import input_hooks
+from ProQHA.dataset import chosen_model
+from ProQHA.measure import cost_model, make_parser
+from ProQHA.network import IMAGENET, SMALL_IMAGES, architectures, model_name
+from ProQHA.quant import Settings, get_bits, quant_layers, quantize_network, quantized_names, set_bits
+from ProQHA.storage import image_size
+
+# Convolutions that are quantized: all but the first and the shortcuts.
+COUNTS = {
+    "resnet20": 18,
+    "resnet32": 30,
+    "resnet56": 54,
+    "resnet110": 108,
+    "vgg16": 12,
+    "vgg19": 15,
+    "mobilenetv2": 51,
+    "densenet40": 38,
+    "densenet100": 98,
+    "resnet18": 16,
+    "resnet34": 32,
+    "resnet50": 48,
+}
+ALL = [(dataset, arch) for dataset, names in (("cifar10", SMALL_IMAGES), ("imagenet", IMAGENET)) for arch in names]
+
+
+def test_all_architectures_are_counted():
+    assert {arch for _, arch in ALL} - {"tiny"} == set(COUNTS)
+
+
+def counted(network, names, size):
+    """Weights, values of the input and multiplications of each layer, from shapes alone."""
+    cells, shapes = dict(network.cells_and_names()), {}
+    with input_hooks({name: cells[name] for name in names}, lambda name, x: shapes.update({name: x.shape})):
+        network.set_train(False)(Tensor(np.zeros((1, 3, size, size), np.float32)))
+    for name in names:
+        cell, shape = cells[name], shapes[name]
+        assert shape[0] == 1
+        if isinstance(cell, nn.Dense):
+            yield name, cell.in_channels * cell.out_channels, shape[1], cell.in_channels * cell.out_channels
+            continue
+        (kernel, kernel_w), stride, padding = cell.kernel_size, cell.stride[0], np.max(cell.padding)
+        side = (shape[2] + 2 * padding - kernel) // stride + 1
+        weights = cell.out_channels * cell.in_channels // cell.group * kernel * kernel_w
+        assert shape[1] == cell.in_channels
+        yield name, weights, int(np.prod(shape)), weights * side**2
+
+
+@pytest.mark.parametrize(("dataset", "arch"), ALL, ids=str)
+def test_weights_and_inputs_of_a_layer_are_paired(dataset, arch):
+    network, size = model(architectures(dataset)[arch]).build(10), image_size(dataset)
+    layers, names = weighted_layers(network), quantized_names(network)
+    assert len(names) == COUNTS[arch]
+    left = [name for name in layers if name not in names]
+    assert left[0] == next(iter(layers)) and left[-1] == list(layers)[-1]
+    assert isinstance(layers[left[-1]], nn.Dense) and all("downsample" in name for name in left[1:-1])
+    with execution_mode("pynative"):
+        sizes = cost_model(network, size)
+        expected = list(counted(network, names, size))
+    assert list(sizes.names) == names
+    assert list(zip(sizes.names, sizes.weights, sizes.activations, sizes.taps)) == expected
+
+    shapes = {name: layer.weight.shape for name, layer in layers.items()}
+    quantize_network(network, Settings(signed=()))
+    assert list(quant_layers(network)) == names
+    bits = np.random.default_rng(0).integers(2, 9, (len(names), 2))
+    set_bits(network, bits)
+    assert np.array_equal(get_bits(network), bits)
+    parameters = dict(network.parameters_and_names())
+    for name, (of_weights, of_inputs), (_, weights, _, _) in zip(names, bits, expected):
+        assert parameters[f"{name}.weight"].shape == shapes[name] and parameters[f"{name}.weight"].size == weights
+        assert parameters[f"{name}.quantize_weight.bits"].asnumpy().tolist() == [of_weights]
+        assert parameters[f"{name}.quantize_input.bits"].asnumpy().tolist() == [of_inputs]
+    storage = sum(b[0] * weights for b, (_, weights, _, _) in zip(bits, expected))
+    assert sizes.storage(bits) == pytest.approx(storage / (32 * sum(weights for _, weights, _, _ in expected)))
+
+
+@pytest.mark.parametrize(
+    ("arch", "layers", "dataset", "expected"),
+    [
+        ("resnet20", None, "cifar10", "PreActResNet20"),
+        ("resnet", 110, "digits", "PreActResNet110"),
+        ("resnet56", 56, "cifar10", "PreActResNet56"),
+        ("ResNet-20", None, "cifar10", "PreActResNet20"),
+        ("vgg", 16, "cifar10", "VGG-16"),
+        ("VGG_19", None, "cifar10", "VGG-19"),
+        ("densenet", 100, "cifar10", "DenseNet100"),
+        ("mobilenetv2", None, "cifar10", "MobileNetV2"),
+        ("mobilenet_v2", 53, "imagenet", "MobileNetV2-ImageNet"),
+        ("resnet", 18, "imagenet", "ResNet18-ImageNet"),
+        ("resnet50", None, "imagenet", "ResNet50-ImageNet"),
+    ],
+)
+def test_names_of_networks(arch, layers, dataset, expected):
+    assert model_name(arch, layers, dataset) == expected
+    assert model(expected, dataset)
+
+
+@pytest.mark.parametrize(
+    ("arch", "layers", "dataset", "expected"),
+    [
+        ("resnet20", 32, "cifar10", "resnet20 has 20 layers, found --num_layers 32"),
+        ("resnet", None, "cifar10", "num_layers: resnet needs .*resnet20, resnet32"),
+        ("vgg", None, "digits", "num_layers: vgg needs .*vgg16, vgg19"),
+        ("resnet", 21, "cifar10", "arch: expected one of .*, found resnet21"),
+        ("resnet18", None, "cifar10", "arch: expected one of resnet20.* for cifar10, found resnet18"),
+        ("resnet20", None, "imagenet", "for imagenet, found resnet20"),
+        ("vgg16", None, "imagenet", "for imagenet, found vgg16"),
+        ("alexnet", None, "cifar10", "found alexnet"),
+        ("", None, "cifar10", "arch: expected one of"),
+        ("20", 20, "cifar10", "arch: expected one of"),
+        ("res net20", None, "cifar10", "found res net20"),
+    ],
+)
+def test_other_names_are_refused(arch, layers, dataset, expected):
+    with pytest.raises(ConfigError, match=expected):
+        model_name(arch, layers, dataset)
+
+
+def chosen(*words):
+    parser = make_parser()
+    args = parser.parse_args(list(words))
+    args.dataset = args.dataset or ("cifar10" if args.dataset_path else "digits")
+    return chosen_model(args), args.dataset
+
+
+def test_a_network_that_only_imagenet_has_chooses_that_data_set_if_none_is_named():
+    assert chosen("--arch", "resnet18") == ("ResNet18-ImageNet", "imagenet")
+    assert chosen("--arch", "resnet", "--num_layers", "50") == ("ResNet50-ImageNet", "imagenet")
+    assert chosen("--arch", "mobilenetv2") == ("MobileNetV2", "digits")
+    assert chosen("--arch", "mobilenetv2", "--dataset", "imagenet") == ("MobileNetV2-ImageNet", "imagenet")
+    with pytest.raises(ConfigError, match="for cifar10, found resnet18"):
+        chosen("--arch", "resnet18", "--data_dir", "somewhere")
+    with pytest.raises(ConfigError, match="for digits, found alexnet"):
+        chosen("--arch", "alexnet")

@@ -1,0 +1,210 @@
+"""Scores of candidates against PyTorch in float64, and that scoring leaves the network as it was."""
+
+import numpy as np
+import pytest
+from mindspore import Tensor
+from proqha_tiny import LAYERS, PREPROCESSING, batch, images, labels, quantized, same, tiny
+
+from common import checkpoint
+from common.quant.calibration import best_clip
+from common.schedules import Schedule
+from common.training import Recipe, TrainStep, make_optimizer
+from ProQHA.fisher import FisherScorer
+from ProQHA.quant import ACTIVATIONS, Settings, each, get_bits, quant_layers, sample_inputs
+from ProQHA.scores import AccuracyScorer, AdamScorer, Lowering, OneByOne
+
+BITS = np.array([[5, 4], [3, 6], [8, 3], [4, 2]])
+LOWERED = np.array([[4, 3], [2, 4], [6, 2], [2, 2]])
+CLIPS = np.array([1.1, 0.9, 1.7, 0.6])
+SETTINGS = Settings(signed=("mix",))
+
+
+def candidates(count=6, seed=0):
+    rng = np.random.default_rng(seed)
+    return [np.where(rng.random((4, 2)) < 0.5, LOWERED, BITS) for _ in range(count)]
+
+
+def fisher(network=None, count=16):
+    return FisherScorer(network or tiny(), SETTINGS, batch(count), labels(count))
+
+
+def twin(network):
+    pytest.importorskip("torch")
+    from proqha_torch import Twin
+
+    found = Twin(network)
+    found.backward(batch(), labels())
+    return found
+
+
+def levels(x, bits, clip, signed):
+    low = -clip if signed else 0.0
+    return np.rint((np.clip(x, low, clip) - low) / (clip - low) * (2**bits - 1)) / (2**bits - 1) * (clip - low) + low
+
+
+def weights(w, bits):
+    t = np.tanh(w)
+    return 2 * np.rint((2**bits - 1) * (t / (2 * np.abs(t).max()) + 0.5)) / (2**bits - 1) - 1
+
+
+def reference(network, bits, clips):
+    """N / 2 sum g^2 (Q_new(v) - Q_old(v))^2 for each quantizer."""
+    own, found, now = twin(network), np.zeros((4, 2)), get_bits(network)
+    parameters = {name: value.detach().numpy() for name, value in own.parameters.items()}
+    for row, name in enumerate(LAYERS):
+        w, gain = parameters[f"{name}.weight"], parameters[f"{name}.quantize_weight.gain"]
+        change = gain * (weights(w, bits[row, 0]) - weights(w, now[row, 0]))
+        found[row, 0] = ((own.quantized_weights[name].grad.numpy() * change) ** 2).sum()
+        x, clip = own.inputs[name].detach().numpy(), float(parameters[f"{name}.quantize_input.clip"][0])
+        signed = name == "mix"
+        change = levels(x, bits[row, 1], clips[row], signed) - levels(x, now[row, 1], clip, signed)
+        found[row, 1] = ((own.quantized_inputs[name].grad.numpy() * change) ** 2).sum()
+    return 16 / 2 * found * (bits < now)
+
+
+def test_the_fisher_score_is_that_of_its_equation(mode):
+    network = quantized(BITS)
+    found = fisher().table(network, Lowering(LOWERED, CLIPS))
+    wanted = reference(network, LOWERED, CLIPS)
+    assert found[3, 1] == 0 and (np.delete(found.ravel(), 7) > 0).all()  # 2 bits are the floor
+    np.testing.assert_allclose(found, wanted, rtol=1e-3)
+
+
+def test_the_look_before_a_step_gives_clips_of_least_error_and_is_used_by_the_table(mode):
+    network, scorer = quantized(BITS), fisher()
+    lowering = scorer.look(network, LOWERED)
+    inputs = sample_inputs(network, quant_layers(network), [batch()])
+    signs = [False, False, True, False]
+    wanted = [best_clip(x, k, signed) for x, k, signed in zip(inputs.values(), LOWERED[:, 1], signs)]
+    assert lowering.clips == pytest.approx(wanted, rel=1e-5) and list(lowering.seen) == LAYERS
+    for name, x in inputs.items():
+        np.testing.assert_allclose(lowering.seen[name].inputs.ravel(), x, rtol=0, atol=1e-5)
+    once = scorer.table(network, lowering)
+    np.testing.assert_allclose(once, scorer.table(network, Lowering(LOWERED, lowering.clips)), rtol=1e-6)
+    np.testing.assert_allclose(once, reference(network, LOWERED, lowering.clips), rtol=1e-3)
+    other = AdamScorer(network, batch(), labels(), 1e-3, None).look(network, LOWERED)
+    assert other.clips == pytest.approx(wanted) and not other.seen
+
+
+def test_a_candidate_scores_the_sum_over_the_quantizers_that_it_lowers():
+    network, scorer, some = quantized(BITS), fisher(), candidates()
+    lowering = scorer.look(network, LOWERED)
+    table = scorer.table(network, lowering)
+    found = scorer(network, lowering, [*some, BITS, LOWERED])
+    assert found == pytest.approx([*(table[one < BITS].sum() for one in some), 0, table.sum()]) and scorer.additive
+
+
+def test_the_look_follows_the_network(mode):
+    """Compiled once; parameters, bits and clips are those of the network at each call."""
+    scorer = fisher()
+    for bits, clip in ((BITS, None), (np.full((4, 2), 8), 2.0)):
+        network = quantized(bits, clip=clip)
+        for p in network.trainable_params():
+            if p.name == "inner.layer.2.weight":
+                p.set_data(Tensor(p.asnumpy() * np.float32(1 + 0.1 * bits[0, 0])))
+        found = scorer.table(network, Lowering(LOWERED, CLIPS))
+        np.testing.assert_allclose(found, reference(network, LOWERED, CLIPS), rtol=1e-3)
+
+
+def adam_reference(network, lr, clip_norm):
+    gradients = [p.grad.numpy().ravel() for p in twin(network).parameters.values() if p.requires_grad]
+    g = np.concatenate(gradients)
+    norm = np.sqrt((g**2).sum())
+    g = g * (clip_norm / norm if clip_norm is not None and norm > clip_norm else 1)
+    moved = lr * g / (np.abs(g) + 1e-8)
+    return ((np.sqrt(0.001 * g**2) + 1e-8) * moved**2).sum(), norm
+
+
+@pytest.mark.parametrize("share", [None, 0.5, 2], ids=["no limit", "limited", "limit not reached"])
+def test_the_adam_score_is_that_of_one_step_from_zero(share):
+    network = quantized(BITS)
+    clip_norm = None if share is None else share * adam_reference(network, 1e-3, None)[1]
+    scorer, some, wanted = AdamScorer(network, batch(), labels(), 1e-3, clip_norm), candidates(3), []
+    for one in some:
+        own = quantized(BITS)
+        Lowering(LOWERED, CLIPS).apply(own, one)
+        wanted.append(adam_reference(own, 1e-3, clip_norm)[0])
+    found = scorer(network, Lowering(LOWERED, CLIPS), some)
+    assert found == pytest.approx(wanted, rel=1e-3) and not scorer.additive
+    assert np.ptp(wanted) > 0.01 * np.mean(wanted)
+
+
+def test_the_adam_score_in_graph_mode():
+    from common.context import execution_mode
+
+    network, results = quantized(BITS), []
+    for mode in ("graph", "pynative"):
+        with execution_mode(mode):
+            scorer = AdamScorer(network, batch(), labels(), 1e-3, 5.0)
+            results.append(scorer(network, Lowering(LOWERED, CLIPS), candidates(3)))
+    assert results[0] == pytest.approx(results[1], rel=1e-4)
+
+
+def test_the_accuracy_score_is_minus_the_accuracy_of_the_candidate_itself():
+    source, network, some = images(50), quantized(BITS), candidates(5)
+    found = AccuracyScorer(batch(), source, PREPROCESSING, 16)(network, Lowering(LOWERED, CLIPS), some)
+    x = Tensor(source.eval_batch(np.arange(50), PREPROCESSING))
+    for one, score in zip(some, found):
+        own = quantized(BITS)
+        Lowering(LOWERED, CLIPS).apply(own, one)
+        assert score == -(own(x).asnumpy().argmax(1) == source.labels).mean()
+    assert len(set(found)) > 1
+
+
+class Failing(OneByOne):
+    def one(self, network):
+        self.calls = getattr(self, "calls", 0) + 1
+        if self.calls == 3:
+            raise RuntimeError("out of memory")
+        return 0.0
+
+
+@pytest.mark.parametrize("kind", ["fisher", "adam", "acc"])
+def test_scoring_leaves_the_network_as_it_was(kind):
+    network = quantized(BITS)
+    scorer = {
+        "fisher": lambda: fisher(),
+        "adam": lambda: AdamScorer(network, batch(), labels(), 1e-3, 5.0),
+        "acc": lambda: AccuracyScorer(batch(), images(20), PREPROCESSING, 8),
+    }[kind]()
+    before = checkpoint.state(network)
+    found = scorer(network, scorer.look(network, LOWERED), candidates())
+    assert found.shape == (6,) and np.isfinite(found).all()
+    assert same(before, checkpoint.state(network)) == []
+
+
+def test_bits_and_clips_come_back_after_an_error():
+    network = quantized(BITS)
+    before = checkpoint.state(network)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        Failing(batch())(network, Lowering(LOWERED, CLIPS), candidates())
+    assert same(before, checkpoint.state(network)) == []
+
+
+def test_a_candidate_gets_its_bits_and_new_clips_only_where_inputs_are_lowered():
+    network = quantized(BITS)
+    before = [float(cell.clip.asnumpy()[0]) for cell in each(network, ACTIVATIONS)]
+    one = BITS.copy()
+    one[0, 0], one[1], one[2, 1] = 4, LOWERED[1], 2
+    Lowering(LOWERED, CLIPS).apply(network, one)
+    assert np.array_equal(get_bits(network), one)
+    found = [float(cell.clip.asnumpy()[0]) for cell in each(network, ACTIVATIONS)]
+    assert found == pytest.approx([before[0], 0.9, 1.7, before[3]])
+
+
+def test_training_goes_on_from_the_clips_of_a_candidate(mode):
+    """An optimizer that has run before trains the new clip, not the old one."""
+    network = quantized(BITS)
+    for name, parameter in network.parameters_and_names():
+        parameter.name = name
+    recipe = Recipe(1, 16, Schedule("constant", 0.01), "adam")
+    step = TrainStep(network, make_optimizer(network.trainable_params(), recipe, 10), 0.0, None)
+    step.set_train(True)
+    step(Tensor(batch()), Tensor(labels()))
+    AdamScorer(network, batch(), labels(), 1e-3, None)(network, Lowering(LOWERED, CLIPS), candidates(2))
+    Lowering(LOWERED, CLIPS).apply(network, LOWERED)
+    step.set_train(True)
+    step(Tensor(batch()), Tensor(labels()))
+    clips = np.array([cell.clip.asnumpy()[0] for cell in each(network, ACTIVATIONS)])
+    moved = np.abs(clips - CLIPS)[:3]
+    assert (moved > 1e-4).all() and (moved < 0.05).all()
