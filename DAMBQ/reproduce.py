@@ -25,14 +25,15 @@ RESULTS = Results(Path(__file__).parent / "results.csv", ("network", "stage", "e
 COLUMNS = ("network", "stage", "weight_bits", "activation_bits", "epochs", "seed", "data", "samples", "top1")
 COLUMNS += ("file_bytes", "hours", "mindspore")
 
-# Options of train.py: of all stages, and of each.
+# Options of train.py: of all stages, of those that go to 2 bits, and of each.
 COMMON = {"batch_size": 128, "schedule": "cosine"}
+TWO_BITS = {"lr": 0.03, "wgt_target": 2, "act_target": 2, "duration": (0, 3)}
 STAGES: dict[str, dict] = {
     "float": {"lr": 0.01, "epochs": 5},
     "w4a4": {"lr": 0.01, "wgt_target": 4, "act_target": 4},
-    "channel": {"lr": 0.03, "wgt_target": 2, "act_target": 2, "shares": (0.4, 0.8), "duration": (0, 3)},
-    "layer": {"lr": 0.03, "wgt_target": 2, "act_target": 2, "shares": (0.4, 0.8), "duration": (0, 3)},
-    "network": {"lr": 0.03, "wgt_target": 2, "act_target": 2, "shares": (1, 1), "duration": (0, 3)},
+    "channel": {**TWO_BITS, "granularity": "channel", "shares": (0.4, 0.8)},
+    "layer": {**TWO_BITS, "granularity": "layer", "shares": (0.4, 0.8)},
+    "network": {**TWO_BITS, "granularity": "network", "shares": (1, 1)},
 }
 
 

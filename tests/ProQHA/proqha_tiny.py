@@ -172,6 +172,11 @@ def state(path) -> tuple[dict[str, np.ndarray], dict]:
     return found.tensors, found.metadata
 
 
+def records(folder) -> list[dict]:
+    """The log of a search."""
+    return state(folder / "search.ckpt")[1]["search"]["records"]
+
+
 if __name__ == "__main__":  # a search that is killed: the number of the training step, the options
     from ProQHA import search
 
