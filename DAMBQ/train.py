@@ -29,7 +29,9 @@ def make_parser() -> config.OptionParser:
     """Options of this script; those of the earlier code keep their names."""
     parser = config.build_parser("Train with DAMBQ.", Path(__file__).parent / "config" / "train.yaml")
     add_options(parser)
-    parser.add_argument("--expr_name", default="dambq", metavar="NAME", help="of the run's folder in output_dir")
+    parser.add_argument(
+        "--expr_name", type=config.run_name, default="dambq", metavar="NAME", help="of the run's folder in output_dir"
+    )
     parser.add_argument("--pretrained", type=config.path, metavar="FILE", help="float network to start from")
     parser.add_argument("--resume", type=config.path, metavar="FILE", help="quantized network to start from")
     again = "go on with a run of this name that was stopped; --no-continue starts it anew"

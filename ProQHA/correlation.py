@@ -16,7 +16,7 @@ from scipy.stats import spearmanr
 
 from common import config, report
 from common.data import ImageSource, Preprocessing
-from common.errors import entry_point
+from common.errors import ConfigError, entry_point
 from common.evaluation import score
 from common.models.registry import model, preprocessing_of
 from ProQHA.dataset import add_options, chosen_model
@@ -71,7 +71,11 @@ class TrueLoss(OneByOne):
 
 
 def measure(args: Namespace, source: ImageSource, preprocessing: Preprocessing) -> dict:
-    """True increases, scores and correlations."""
+    """True increases, scores and correlations.
+
+    Raises:
+        ConfigError: no quantizer can be lowered.
+    """
     network, settings = start_quantized(args, source, preprocessing, (args.k_bits, args.k_bits, 1.0))
     order = source.sample(args.score_images + args.loss_images, args.seed)
     batch = order.head(args.score_images)
@@ -81,6 +85,8 @@ def measure(args: Namespace, source: ImageSource, preprocessing: Preprocessing) 
     parts = list(zip(augmented(rest, preprocessing, args.seed), labels))
     bits = get_bits(network)
     lowered = np.maximum(bits - args.interval, 2)
+    if np.array_equal(lowered, bits):
+        raise ConfigError("interval: expected quantizers of more than 2 bits to lower, found none; raise --k_bits")
     own = model(chosen_model(args)).build(source.num_classes)
     fisher = FisherScorer(own, settings, images, batch.labels)
     lowering, candidates = fisher.look(network, lowered), singles(bits, lowered)

@@ -15,7 +15,13 @@ BITS = config.int_range(MIN_BITS, MAX_BITS)
 def add_common(parser: config.OptionParser) -> None:
     """The options of ``train.py`` and ``search.py`` alike."""
     parser.add_alias("--train_batch_size", "--batch_size")
-    parser.add_argument("--mission", default="proqha", metavar="NAME", help="name of the run's folder in output_dir")
+    parser.add_argument(
+        "--mission",
+        type=config.run_name,
+        default="proqha",
+        metavar="NAME",
+        help="name of the run's folder in output_dir",
+    )
     parser.add_argument("--gpus", type=config.int_range(0), default=0, metavar="N", help="number of the GPU or NPU")
     parser.add_argument("--train_samples", type=config.positive_int, metavar="N", help="use N training images alone")
     group = parser.add_argument_group("training")

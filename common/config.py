@@ -21,7 +21,7 @@ import yaml
 
 from common.atomic_file import write_text
 from common.errors import ConfigError
-from common.options import OptionParser, fraction, int_range, path, positive_float, positive_int, shown
+from common.options import OptionParser, fraction, int_range, path, positive_float, positive_int, run_name, shown
 
 __all__ = [
     "OptionParser",
@@ -35,6 +35,7 @@ __all__ = [
     "positive_float",
     "positive_int",
     "read_config",
+    "run_name",
     "save",
 ]
 

@@ -44,6 +44,16 @@ def path(text: str) -> Path:
         raise argparse.ArgumentTypeError(f"expected the name of a user after ~, found {shown(text)}") from None
 
 
+def run_name(text: str) -> str:
+    """Type of an option: the name of a run, of its folder and of the network that it leaves there, ``NAME.ckpt``.
+
+    Not the name of a file that a run keeps beside it.
+    """
+    kept = ("best", "last", "search")
+    plain = text.strip() and not {"/", "\\", "\0"} & set(text) and text not in (".", "..", *kept)
+    return _checked(str, lambda _: plain, f"a name without slashes, other than {', '.join(kept)}")(text)
+
+
 def _checked(kind: Callable[[str], Any], accepts: Callable[[Any], Any], expected: str) -> Callable[[str], Any]:
     def convert(text: str) -> Any:
         try:

@@ -24,7 +24,9 @@ def make_parser() -> config.OptionParser:
     """Options of this script."""
     parser = config.OptionParser("Time networks side by side.")
     parser.add_argument("benchmark", choices=BENCHMARKS, help="what to time")
-    parser.add_argument("--batch_size", type=config.positive_int, help="images per step; 128, ldnq 500, dynamic 128 and 16")
+    parser.add_argument(
+        "--batch_size", type=config.positive_int, help="images per step; 128, ldnq 500, dynamic 128 and 16"
+    )
     parser.add_argument("--rounds", type=config.positive_int, default=7, help="turns of each candidate")
     parser.add_argument("--json", type=config.path, metavar="FILE", help="write rows and machine as one JSON object")
     return parser

@@ -1,8 +1,15 @@
 """Fixtures of the whole test suite."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+WORKER = os.environ.get("PYTEST_XDIST_WORKER")
+if WORKER and hasattr(os, "sched_setaffinity"):
+    # Before MindSpore is imported: processes whose threads share all cores slow each other several times.
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[int(WORKER.removeprefix("gw")) % len(cores)]})
 
 
 @pytest.fixture(scope="session")

@@ -21,9 +21,16 @@ def use_native(native: bool | None) -> bool:
 
 
 def operator(function: str, out_shape: Callable, out_dtype: Callable | ms.Type) -> ops.Custom:
-    """The operator that calls ``function`` of the native library; shapes are inferred by ``out_shape``."""
+    """The operator that calls ``function`` of the native library; shapes are inferred by ``out_shape``.
+
+    Where ``out_shape`` depends on more than the inputs, as that of :func:`conv_shape` does, its ``rule`` says on what.
+    """
     path, _ = build.library()
-    return ops.Custom(f"{path}:{function}", out_shape, out_dtype, func_type="aot")
+    made = ops.Custom(f"{path}:{function}", out_shape, out_dtype, func_type="aot")
+    # PYNATIVE mode remembers output shapes by function, input shapes and attributes: without one that differs, the
+    # same inputs at another stride would get the shape, and the memory, of the first.
+    made.add_prim_attr("rule", getattr(out_shape, "rule", ""))
+    return made
 
 
 def conv_shape(stride: int, padding: int) -> Callable[..., list[int]]:
@@ -34,4 +41,5 @@ def conv_shape(stride: int, padding: int) -> Callable[..., list[int]]:
         columns = (x[3] + 2 * padding - w[3]) // stride + 1
         return [x[0], w[0], rows, columns]
 
+    infer.rule = f"stride {stride}, padding {padding}"
     return infer

@@ -7,14 +7,24 @@ from common.kernels.custom import conv_shape, operator, use_native
 from common.kernels.fake_quant import UniformQuantize
 
 
+def _shape(stride: int, padding: int):
+    """Shape inference: that of a convolution with the filters of one branch."""
+    of_branch = conv_shape(stride, padding)
+
+    def infer(x, w, *_):
+        return of_branch(x, w[1:])
+
+    infer.rule = of_branch.rule
+    return infer
+
+
 class _NativeSelectedConv2d(nn.Cell):
     """The C++ kernels; the result of an image does not depend on the others, nor sums on the number of threads."""
 
     def __init__(self, stride: int, padding: int):
         super().__init__()
-        shape = conv_shape(stride, padding)
         self.geometry = Tensor(np.array([stride, padding], np.int32))
-        self.forward_op = operator("SelectedConv", lambda x, w, *_: shape(x, w[1:]), lambda x, *_: x)
+        self.forward_op = operator("SelectedConv", _shape(stride, padding), lambda x, *_: x)
         self.input_grad_op = operator("SelectedConvGradInput", lambda x, *_: x, lambda x, *_: x)
         self.weight_grad_op = operator("SelectedConvGradWeight", lambda x, w, *_: w, lambda x, *_: x)
         self.mask_grad_op = operator("SelectedConvGradMask", lambda x, w, bits, clip, mask, *_: mask, lambda x, *_: x)

@@ -35,7 +35,7 @@ class Inner(nn.Cell):
 
 
 class Tiny(nn.Cell):
-    """A shortcut, groups, a bias, a layer whose input is signed, linear layers: (N, 3, 4 H, 4 W) to (N, classes)."""
+    """A shortcut, groups, biases, a layer whose input is signed, linear layers: (N, 3, 4 H, 4 W) to (N, classes)."""
 
     def __init__(self, classes: int = 4):
         super().__init__()
@@ -44,7 +44,7 @@ class Tiny(nn.Cell):
         self.downsample = nn.Conv2d(6, 8, 1, 2, pad_mode="valid")
         self.grouped = nn.Conv2d(8, 8, 3, pad_mode="pad", padding=1, group=4)
         self.norm = nn.BatchNorm2d(8)
-        self.mix = nn.Conv2d(8, 5, 1, pad_mode="valid")
+        self.mix = nn.Conv2d(8, 5, 1, pad_mode="valid", has_bias=True)
         self.relu = nn.ReLU()
         self.hidden = nn.Dense(5, 7)
         self.last = nn.Dense(7, classes)

@@ -71,7 +71,8 @@ class Twin:
         inner = torch.relu(self.norm("inner.layer.0", x))
         inner = torch.relu(self.conv("inner.layer.2", inner, stride=2, padding=1, bias=bias))
         inner = self.norm("norm", self.conv("grouped", inner, padding=1, groups=4))
-        x = torch.relu(self.conv("mix", inner + self.conv("downsample", x, stride=2))).mean((2, 3))
+        x = self.conv("mix", inner + self.conv("downsample", x, stride=2), bias=p["mix.bias"])
+        x = torch.relu(x).mean((2, 3))
         x = functional.linear(self.input("hidden", x), self.weight("hidden"), p["hidden.bias"])
         return functional.linear(torch.relu(x), p["last.weight"], p["last.bias"])
 
@@ -79,4 +80,4 @@ class Twin:
         """Mean loss; its gradients are in all tensors from here on."""
         loss = functional.cross_entropy(self.logits(images), torch.tensor(labels, dtype=torch.int64))
         loss.backward()
-        return float(loss)
+        return float(loss.detach())

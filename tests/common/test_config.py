@@ -320,3 +320,14 @@ def test_saving_where_it_cannot_be_done(tmp_path):
     (tmp_path / "file").write_text("kept")
     assert str(tmp_path / "file") in message(config.save, config.parse(make_parser(), []), tmp_path / "file")
     assert (tmp_path / "file").read_text() == "kept"
+
+
+@pytest.mark.parametrize("name", ["run", "w4a4_", "a b", "cifar10_resnet20_w2.0a2.0", "best2"])
+def test_names_of_runs(name):
+    assert config.run_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["best", "last", "search", "a/b", "..", ".", " ", ""])
+def test_names_that_a_run_cannot_have(name):
+    with pytest.raises(argparse.ArgumentTypeError, match="a name without slashes, other than best, last, search"):
+        config.run_name(name)

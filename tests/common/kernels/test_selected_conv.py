@@ -138,3 +138,19 @@ def test_results_do_not_depend_on_threads(library, threads):
             found.append(run(True, inputs, gy, *SIZES[6][7:]))
     for other in found[1:]:
         assert all(np.array_equal(*pair) for pair in zip(found[0], other, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["selected", "plain"])
+def test_same_inputs_at_other_strides_have_their_own_shape(kind, library):
+    """PYNATIVE mode remembers output shapes by function, input shapes and attributes of the operator."""
+    (x, w, bits, clip, mask), _ = sample(2, 3, 9, 9, 4, 3, 3, 1, 1)
+    cells, found = [], []  # all of them stay alive
+    with execution_mode("pynative"):
+        for stride, padding in ((2, 1), (1, 1), (1, 0)):
+            if kind == "selected":
+                cells.append(selected_conv2d(stride, padding, native=True))
+                found.append(cells[-1](*map(Tensor, (x, w, bits, clip, mask))).shape)
+            else:
+                cells.append(float_conv2d(stride, padding, native=True))
+                found.append(cells[-1](Tensor(x), Tensor(w[0])).shape)
+    assert found == [(2, 4, 5, 5), (2, 4, 9, 9), (2, 4, 7, 7)]
