@@ -21,6 +21,8 @@ runs=( # METHOD and the options of its eval.py; one line of the table each
     "DAMBQ"
     "LDNQ --checkpoint_path ../common/checkpoints/resnet20_digits.ckpt"
     "LDNQ"
+    "ProQHA --checkpoint_path checkpoints/preact_resnet20_digits.ckpt"
+    "ProQHA"
 )
 
 bash "$root/scripts/setup_env.sh"

@@ -51,7 +51,7 @@ def project(tmp_path):
     for name in ("requirements.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, root)
     executable(tmp_path / "bin" / "python3.11", FAKE_PYTHON)
-    for method in ("AdderQuant", "DAMBQ", "LDNQ"):
+    for method in ("AdderQuant", "DAMBQ", "LDNQ", "ProQHA"):
         executable(root / method / "eval.py", EVAL)
     return root
 
@@ -98,7 +98,7 @@ def test_an_unknown_method_is_one_line(project, script, method):
     executable(project / "DAMBQ" / "eval.py", "")
     done = run(project, script, *method)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert ("AdderQuant DAMBQ LDNQ" if script == "run_eval.sh" else "among: DAMBQ;") in done.stderr
+    assert ("AdderQuant DAMBQ LDNQ ProQHA" if script == "run_eval.sh" else "among: DAMBQ;") in done.stderr
 
 
 @pytest.mark.parametrize("kind", ["eval", "train"])
@@ -205,7 +205,10 @@ def test_quickstart_ends_with_one_table(project):
     assert lines[0].split("  ")[0] == "method" and "top-1 %" in lines[0] and "images/s" in lines[0]
     assert [line.split() for line in lines[2:]] == [
         [method, "-", "digits", str(b), f"{100 * b / 64:.2f}", "360", f"{b * 1000:,}", f"{b}.00", "1234"]
-        for method, b in [*(("AdderQuant", b) for b in (32, 8, 6, 5, 4)), *[("DAMBQ", 2)] * 2, *[("LDNQ", 2)] * 2]
+        for method, b in [
+            *(("AdderQuant", b) for b in (32, 8, 6, 5, 4)),
+            *((method, 2) for method in ("DAMBQ", "LDNQ", "ProQHA") for _ in range(2)),
+        ]
     ]
 
 

@@ -63,14 +63,20 @@ class QuantDense(nn.Cell):
     Args:
         dense: the float layer.
         quantize_weight: cell from weights to quantized weights; None if the weights are on their levels already.
-        quantize_input: cell from inputs to quantized inputs; None leaves them as they are.
+        quantize_input: cell from inputs to quantized inputs; None leaves them as they are. Where it has ``channels``,
+            these are groups of features and must divide C.
 
     Raises:
-        ConfigError: a layer with an activation inside.
+        ConfigError: a layer with an activation inside, or groups that do not divide its features.
     """
 
     def __init__(self, dense: nn.Dense, quantize_weight: nn.Cell | None, quantize_input: nn.Cell | None):
         super().__init__()
+        channels = getattr(quantize_input, "channels", 1)
+        if dense.in_channels % channels:
+            raise ConfigError(
+                f"linear layer: expected groups that divide {dense.in_channels} features, found {channels}"
+            )
         if dense.activation_flag:
             raise ConfigError(f"linear layer: expected none with an activation inside, found {dense}")
         self.weight, self.has_bias = _copy(dense.weight), dense.has_bias

@@ -1,5 +1,6 @@
 """Fixtures of the tests of DynamicQuant."""
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +30,20 @@ def pynative():
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
-def tiny_model():
+@contextlib.contextmanager
+def registered():
     """The small network under a name of the zoo and of ``-a``, and no picture after each epoch."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(MODELS, "TinyDynamic", Model(TinyResNet, str, ("digits", "cifar10")))
         patch.setitem(ARCHITECTURES, "tiny", "TinyDynamic")
         patch.setattr("common.training.curves.plot", lambda *_: None)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny_model():
+    """The small network is known to all tests of these modules, and to no others."""
+    with registered():
         yield
 
 
@@ -67,7 +75,8 @@ def runs(tmp_path_factory, data) -> dict[str, tuple[Path, list[str]]]:
         ("dynamic3", ["--bits", 3, "--quantizer", "pact", "--pretrained", root / "float" / "best.ckpt"]),
     ):
         words = [*data, *SHORT, "--output_dir", root, "--expr_name", name, *own]
-        found[name] = root / name, run(train, *words)
+        with registered():
+            found[name] = root / name, run(train, *words)
     return found
 
 

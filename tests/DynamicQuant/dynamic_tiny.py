@@ -17,7 +17,7 @@ from common.schedules import Schedule
 from common.training import Recipe, Trainer
 from DynamicQuant import storage
 from DynamicQuant.budget import BudgetLoss, NoiseDecay
-from DynamicQuant.network import Settings, quantize_network
+from DynamicQuant.network import Scores, Settings, quantize_network
 from DynamicQuant.tester import DynamicTester
 
 PREPROCESSING = Preprocessing(image_size=8, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), crop_padding=1, flip=True)
@@ -71,11 +71,14 @@ def dynamic_network(bits: int = 3, quantizer: str = "pact", frozen: bool = False
 
 
 def spread_choices(network, spread: float = 1.0) -> None:
-    """Let the last layer of the controller weigh, so that images choose differently."""
+    """Let the last layer of the controller weigh, so that images choose differently, all candidates about as often."""
     last = network.controller.last
     rng = np.random.default_rng(5)
     last.weight.set_data(Tensor(rng.normal(0, spread, last.weight.shape).astype(np.float32)))
     last.bias.set_data(Tensor(np.zeros(last.bias.shape, np.float32)))
+    with execution_mode("pynative"):
+        scores = Scores(network).set_train(False)(Tensor(random_input(64))).asnumpy()
+    last.bias.set_data(Tensor(-scores.mean(0).ravel()))
 
 
 def static_network(bits: int = 3, quantizer: str = "pact", frozen: bool = False):

@@ -31,7 +31,8 @@ def test_the_middle_candidate_is_preferred_at_first_and_the_seed_decides_the_res
     for cell in cells:
         cell.set_train(False)
     found = [cell(features()).asnumpy() for cell in cells]
-    assert (found[0].argmax(2) == 1).mean() > 0.7 and found[0].mean((0, 1)) == pytest.approx([0, 0.5, 0], abs=0.2)
+    assert (found[0].argmax(2) == 1).mean() > 0.7 and found[0].std(0).min() > 0
+    np.testing.assert_array_equal(cells[0].last.bias.asnumpy().reshape(5, 3), np.tile([0, 0.5, 0], (5, 1)))
     np.testing.assert_array_equal(found[0], found[1])
     assert not np.array_equal(found[0], found[2])
 
