@@ -120,6 +120,7 @@ def main(argv: list[str] | None = None) -> None:
         choices = Choices(recorder.index(len(images)), images.labels, settings, network.dynamic, network.macs)
         show(choices)
     if args.plots:
+        args.output_dir.mkdir(parents=True, exist_ok=True)
         plot_bits(choices, args.output_dir / "bits.png")
         plot_examples(choices, images, preprocessing, args.output_dir / "examples.png")
     record = {"method": storage.METHOD, "network": stored.metadata["network"], "kind": stored.kind, "bits": label}

@@ -54,7 +54,7 @@ class Format:
             whose weights are on their levels. May return another cell, which is used in its place. Raises KeyError,
             TypeError, ValueError or ConfigError for settings that do not fit.
         unpack: all tensors of a frozen network, from it, those of a packed file, and the metadata. Raises KeyError,
-            ValueError or IndexError where they do not fit.
+            TypeError, ValueError or IndexError where they do not fit.
         trainable: the files of a run that training goes on from, for messages.
     """
 
@@ -134,7 +134,7 @@ class Format:
     def _unpack(self, network: nn.Cell, tensors: Tensors, metadata: dict[str, Any], path: str | Path) -> Tensors:
         try:
             return self.unpack(network, dict(tensors), metadata)
-        except (KeyError, ValueError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, IndexError) as error:
             raise CheckpointError(
                 f"{path}: expected the packed tensors of this network, found others ({error})"
             ) from None

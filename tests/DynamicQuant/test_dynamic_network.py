@@ -150,7 +150,11 @@ def test_every_trained_parameter_gets_a_gradient(mode):
     network, x = dynamic_network(spread=0.3), Tensor(random_input(24))
     network.set_train(True)
     weights = network.trainable_params()
-    gradients = ops.grad(lambda x: (network(x) ** 2).sum(), None, weights)(x)
+
+    def loss(x):
+        return (network(x) ** 2).sum()
+
+    gradients = ops.grad(loss, None, weights)(x)
     silent = [p.name for p, g in zip(weights, gradients) if not np.abs(g.asnumpy()).max() > 0]
     assert silent == []
     assert {"controller.hidden.weight", "controller.last.bias", "layer3.0.conv2.clip"} <= {p.name for p in weights}
