@@ -19,6 +19,7 @@ runs=( # METHOD and the options of its eval.py; one line of the table each
     "AdderQuant --bits 4"
     "DAMBQ --checkpoint_path ../common/checkpoints/resnet20_digits.ckpt"
     "DAMBQ"
+    "DynamicQuant"
     "LDNQ --checkpoint_path ../common/checkpoints/resnet20_digits.ckpt"
     "LDNQ"
     "ProQHA --checkpoint_path checkpoints/preact_resnet20_digits.ckpt"

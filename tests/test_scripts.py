@@ -51,7 +51,7 @@ def project(tmp_path):
     for name in ("requirements.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, root)
     executable(tmp_path / "bin" / "python3.11", FAKE_PYTHON)
-    for method in ("AdderQuant", "DAMBQ", "LDNQ", "ProQHA"):
+    for method in ("AdderQuant", "DAMBQ", "DynamicQuant", "LDNQ", "ProQHA"):
         executable(root / method / "eval.py", EVAL)
     return root
 
@@ -98,7 +98,7 @@ def test_an_unknown_method_is_one_line(project, script, method):
     executable(project / "DAMBQ" / "eval.py", "")
     done = run(project, script, *method)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert ("AdderQuant DAMBQ LDNQ ProQHA" if script == "run_eval.sh" else "among: DAMBQ;") in done.stderr
+    assert ("AdderQuant DAMBQ DynamicQuant LDNQ ProQHA" if script == "run_eval.sh" else "among: DAMBQ;") in done.stderr
 
 
 @pytest.mark.parametrize("kind", ["eval", "train"])
@@ -207,7 +207,7 @@ def test_quickstart_ends_with_one_table(project):
         [method, "-", "digits", str(b), f"{100 * b / 64:.2f}", "360", f"{b * 1000:,}", f"{b}.00", "1234"]
         for method, b in [
             *(("AdderQuant", b) for b in (32, 8, 6, 5, 4)),
-            *((method, 2) for method in ("DAMBQ", "LDNQ", "ProQHA") for _ in range(2)),
+            *((method, 2) for method in ("DAMBQ", "DAMBQ", "DynamicQuant", "LDNQ", "LDNQ", "ProQHA", "ProQHA")),
         ]
     ]
 
