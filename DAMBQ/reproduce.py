@@ -46,6 +46,7 @@ def make_parser() -> config.OptionParser:
     parser.add_argument("--stages", nargs="+", choices=list(STAGES), default=list(STAGES), help="in this order")
     parser.add_argument("--epochs", type=config.positive_int, default=10, help="of each quantized stage")
     parser.add_argument("--seed", type=config.int_range(0), default=0, help="of order and augmentation")
+    parser.add_argument("--threads", type=config.positive_int, metavar="N", help="CPU threads")
     parser.add_argument("--output_dir", type=config.path, default=Path("outputs/reproduce"), metavar="DIR")
     return parser
 
@@ -60,6 +61,8 @@ def train(args: Namespace, stage: str) -> Path:
     """Train a stage, or go on with it, and return its folder."""
     name, options = run_name(args, stage), {**COMMON, "epochs": args.epochs, **STAGES[stage]}
     words = ["--expr_name", name, "--dataset", "cifar10", "--dataset_path", args.dataset_path, "--seed", args.seed]
+    if args.threads:
+        options["threads"] = args.threads
     for option, value in options.items():
         words += [f"--{option}", *(value if isinstance(value, tuple) else (value,))]
     if stage == "float":

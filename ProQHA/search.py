@@ -3,6 +3,7 @@
 The run lives in OUTPUT_DIR/MISSION; a search that was stopped goes on when the command is given again.
 """
 
+import hashlib
 import shutil
 from argparse import BooleanOptionalAction, Namespace
 from pathlib import Path
@@ -142,6 +143,7 @@ def main(argv: list[str] | None = None) -> None:
     metadata |= {"dataset": args.dataset, "settings": storage.settings_metadata(settings)}
     metadata |= {"start": network_state.digest(network), "preprocessing": preprocessing.to_dict()}
     metadata |= {"options": {option: getattr(args, option) for option in _DECISIVE}, "train_images": len(train)}
+    metadata |= {"labels": hashlib.sha256(train.labels.tobytes()).hexdigest()[:16]}  # tells data of one size apart
     sizes = cost_model(network, preprocessing.image_size)
     scorer = make_scorer(args, network, train, held_out, preprocessing)
     tuner = FineTuner(args, network, train, preprocessing, test, metadata)

@@ -91,6 +91,8 @@ def test_configuration_files_fit_their_scripts(file):
         (["--data_dir", "nowhere"], "nowhere"),
         (["--resume", "absent.ckpt"], "absent.ckpt"),
         (["--train_epoch", 3], "train_epochs"),
+        (["--mission", "search"], "mission: expected a name without slashes, other than best, last, search"),
+        (["--mission", "a/b"], "mission: expected a name without slashes"),
         (["--resume", Path("last.ckpt")], "last.ckpt"),
     ],
     ids=str,

@@ -119,6 +119,7 @@ def test_a_finished_search_given_again_changes_nothing(data, tiny_float, straigh
         ["--score_images", 8],
         ["--alpha", 10],
         ["--k_bits", 7],
+        ["--train_samples", 32],
     ],
     ids=lambda words: words[0],
 )
