@@ -10,7 +10,6 @@ from DynamicQuant.noise import Dropout
 GRID = 8  # pooled side of the feature map
 HIDDEN = 64
 DROPOUT = 0.2
-_MIDDLE = 0.5  # first score of the target's own width over its neighbours
 _SPREAD = 0.1  # first deviation of the last layer's weights: images differ from the beginning
 
 
@@ -24,7 +23,7 @@ class BitController(nn.Cell):
         channels: C.
         side: S, a multiple of 8.
         layers: L, how many layers choose.
-        candidates: K, how many bit-widths each may take; the middle one is preferred at first.
+        candidates: K, how many bit-widths each may take; none is preferred at first.
         seed: of the first weights and of dropout; None leaves dropout out, for networks that are only evaluated.
 
     Raises:
@@ -47,9 +46,6 @@ class BitController(nn.Cell):
         for layer, deviation in ((self.hidden, (2 / (channels * GRID**2)) ** 0.5), (self.last, _SPREAD)):
             layer.weight.set_data(Tensor(rng.normal(0, deviation, layer.weight.shape).astype(np.float32)))
             layer.bias.set_data(Tensor(np.zeros(layer.bias.shape, np.float32)))
-        bias = np.zeros((layers, candidates), np.float32)
-        bias[:, candidates // 2] = _MIDDLE
-        self.last.bias.set_data(Tensor(bias.ravel()))
 
     def construct(self, x):
         x = self.relu(self.hidden(self.pool(x)))  # (N, 64, 1, 1)

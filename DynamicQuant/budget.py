@@ -21,7 +21,7 @@ from DynamicQuant.network import DynamicNetwork, Scores, Settings, set_controlle
 # Kind of budget: default weight of its penalty. That of mean-bits is the paper's code's. An image 1 % over its bit
 # operations costs 0.01 of bitflops: at 1, ten per cent too many weigh as much as a tenth of cross-entropy.
 BUDGETS = {"bitflops": 1.0, "mean-bits": 0.05}
-_MARGIN = 0.003  # of the limit, left for images other than those that were looked at
+_ERRORS = 2.0  # standard errors of the mean cost, left for images other than those that were looked at
 _STEPS = 40  # of bisection
 _REACH = 32.0  # largest shift per bit
 
@@ -108,23 +108,29 @@ def least_shift(scores: np.ndarray, costs: np.ndarray, bits: np.ndarray, limit: 
     low, high = -_REACH, _REACH  # the cost never rises with d
     for _ in range(_STEPS):
         middle = (low + high) / 2
-        if mean_cost(scores - middle * (bits - bits.mean()), costs) <= limit:
+        if image_costs(shifted(scores, bits, middle), costs).mean() <= limit:
             high = middle
         else:
             low = middle
     return high
 
 
-def mean_cost(scores: np.ndarray, costs: np.ndarray) -> float:
-    """Mean over the images of what their noise-free choices cost: scores (N, L, K), costs (L, K)."""
-    choice = scores.argmax(2)
-    return float(costs[np.arange(len(costs)), choice].sum(1).mean())
+def shifted(scores: np.ndarray, bits: np.ndarray, shift: float) -> np.ndarray:
+    """Scores (N, L, K) with ``shift`` taken off per bit (K,); the mean over candidates stays."""
+    return scores - shift * (bits - bits.mean())
+
+
+def image_costs(scores: np.ndarray, costs: np.ndarray) -> np.ndarray:
+    """What the noise-free choices of each image cost, (N,): scores (N, L, K), costs (L, K)."""
+    return costs[np.arange(len(costs)), scores.argmax(2)].sum(1)
 
 
 def fit_budget(
     network: DynamicNetwork, images: Iterable[np.ndarray], costs: np.ndarray, limit: float, settings: Settings
 ) -> float:
     """Shift the controller's last bias so that noise-free choices cost what the budget allows, and no more.
+
+    That is an estimate from a sample: two standard errors of its mean are left, for other images to stay within it too.
 
     Args:
         network: frozen.
@@ -144,8 +150,9 @@ def fit_budget(
     found = [cell(Tensor(batch)).asnumpy() for batch in images]
     if not found:
         raise DataError("the budget is fitted on training images: give at least one")
-    bits = np.array(settings.candidates, float)
-    shift = least_shift(np.concatenate(found).astype(np.float64), costs, bits, limit * (1 - _MARGIN))
+    scores, bits = np.concatenate(found).astype(np.float64), np.array(settings.candidates, float)
+    spread = image_costs(shifted(scores, bits, least_shift(scores, costs, bits, limit)), costs).std()
+    shift = least_shift(scores, costs, bits, limit - _ERRORS * spread / len(scores) ** 0.5)
     bias = network.controller.last.bias.asnumpy().reshape(costs.shape)
     set_controller_bias(network, bias - shift * (bits - bits.mean()))
     return shift

@@ -4,7 +4,6 @@ A candidate lowers a share of the quantizers that can still be lowered, each by 
 floor. Weights stop where the storage target is met, activations where the target of bit operations is.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +11,10 @@ import numpy as np
 from common.errors import ConfigError
 from common.quant.dorefa import MAX_BITS, MIN_BITS
 from ProQHA.measure import CostModel
+from ProQHA.quant import ACTIVATIONS, WEIGHTS
 
 _FLOAT_BITS = 32
+_ROUNDING = 1e-12  # of costs
 
 
 @dataclass(frozen=True)
@@ -46,23 +47,41 @@ class Targets:
                 )
 
     def open(self, sizes: CostModel, bits: np.ndarray) -> np.ndarray:
-        """Whether weights and whether activations may still lose bits, (2,) bool.
+        """Whether weights and whether activations may still lose bits, (..., 2) bool, at bits (..., L, 2).
 
         Weights that are still to reach their target will take bit operations with them, in proportion to their
         storage: activations are left alone where that will do, else they would end lower than they need.
         """
         storage, compute = sizes.storage(bits), sizes.compute(bits)
-        storage_met = self.storage is not None and storage <= self.storage
-        compute_met = self.compute is not None and compute <= self.compute
-        if (self.storage is None or storage_met) and (self.compute is None or compute_met):
-            return np.full(2, (self.storage, self.compute) == (None, None))
-        ahead = 1.0 if self.storage is None or storage_met else self.storage / storage
-        enough = self.compute is not None and compute * ahead <= self.compute
-        return np.array([not storage_met, not enough])
+        heavy = self.storage is not None and storage > self.storage + _ROUNDING
+        costly = self.compute is not None and compute > self.compute + _ROUNDING
+        unmet = np.logical_or(heavy, costly) | ((self.storage, self.compute) == (None, None))
+        weights = heavy if self.storage is not None else True
+        activations = compute * self._ahead(storage) > self.compute + _ROUNDING if self.compute is not None else True
+        return np.stack([unmet & weights, unmet & activations], -1)
 
-    def lowerable(self, sizes: CostModel, bits: np.ndarray) -> np.ndarray:
-        """The quantizers that may lose bits, (L, 2) bool."""
-        return (bits > self.floor) & self.open(sizes, bits)
+    def _ahead(self, storage: np.ndarray) -> np.ndarray:
+        """What the weights will leave of the bit operations when they are at their target."""
+        return np.minimum(1.0, self.storage / storage) if self.storage is not None else np.ones_like(storage)
+
+    def lowerable(self, sizes: CostModel, bits: np.ndarray, moves: "Moves") -> np.ndarray:
+        """The quantizers that may lose bits, (..., L, 2) bool, at bits (..., L, 2).
+
+        A move that would take a cost below its target waits until no lighter one is left: a search ends as little
+        under its targets as its layers allow.
+        """
+        able = (bits > self.floor) & self.open(sizes, bits)[..., None, :]
+        after = moves.lowered(bits, self.floor)
+        storage, compute = sizes.storage(bits), sizes.compute(bits)
+        if self.storage is not None:
+            share = sizes.weights / (_FLOAT_BITS * sizes.weights.sum())
+            able[..., WEIGHTS] = _fitting(able, bits - after, share, storage - self.storage, WEIGHTS)
+        if self.compute is not None:
+            share = bits[..., ::-1] * (sizes.taps / (_FLOAT_BITS**2 * sizes.taps.sum()))[:, None]
+            room = compute - self.compute / self._ahead(storage)
+            for column in (WEIGHTS, ACTIVATIONS) if self.storage is None else (ACTIVATIONS,):
+                able[..., column] = _fitting(able, bits - after, share[..., column], room, column)
+        return able
 
 
 @dataclass(frozen=True)
@@ -82,36 +101,52 @@ class Moves:
         return np.maximum(bits - self.interval, np.minimum(bits, floor))
 
 
-def apply(order: np.ndarray, sizes: CostModel, bits: np.ndarray, targets: Targets, moves: Moves) -> np.ndarray:
-    """Bits after lowering quantizers one after the other, leaving out those of a kind whose target is met by then.
+def _fitting(able: np.ndarray, lost: np.ndarray, share: np.ndarray, room: np.ndarray, column: int) -> np.ndarray:
+    """Of the moves of weights or activations, those that stay above a target, else the lightest, (..., L) bool.
 
     Args:
-        order: numbers of quantizers in the flattened (L, 2).
+        able: (..., L, 2) bool.
+        lost: (..., L, 2) bits that each move takes.
+        share: (..., L) of the cost, of one bit.
+        room: (...) between the cost and its target.
+        column: weights or activations.
+    """
+    able, drop = able[..., column], lost[..., column] * share
+    lightest = np.where(able, drop, np.inf).min(-1, keepdims=True)
+    return able & (drop <= np.maximum(room[..., None], lightest) + _ROUNDING)
+
+
+def apply(orders: np.ndarray, sizes: CostModel, bits: np.ndarray, targets: Targets, moves: Moves) -> np.ndarray:
+    """Bits (K, L, 2) after lowering quantizers one after the other, leaving out those that may not be by then.
+
+    Args:
+        orders: (K, m) numbers of quantizers in the flattened (L, 2); K candidates at once.
         sizes: of the layers.
         bits: (L, 2) before.
         targets: see there.
         moves: see there.
     """
-    found, least = bits.copy(), moves.lowered(bits, targets.floor)
-    for index in order:
-        layer, column = divmod(int(index), 2)
-        if targets.lowerable(sizes, found)[layer, column]:
-            found[layer, column] = least[layer, column]
+    found = np.repeat(bits[None], len(orders), 0)
+    lowered, candidate = moves.lowered(bits, targets.floor), np.arange(len(orders))
+    for index in orders.T:
+        place = (candidate, *np.divmod(index, 2))
+        able = targets.lowerable(sizes, found, moves)[place]
+        found[place] = np.where(able, lowered[place[1:]], found[place])
     return found
 
 
 def draw(
     rng: np.random.Generator, count: int, sizes: CostModel, bits: np.ndarray, targets: Targets, moves: Moves
-) -> Iterator[np.ndarray]:
-    """``count`` random candidates (L, 2); every draw picks among the quantizers that can be lowered."""
-    able = np.flatnonzero(targets.lowerable(sizes, bits))
+) -> np.ndarray:
+    """``count`` random candidates (K, L, 2); each picks among the quantizers that can be lowered."""
+    able = np.flatnonzero(targets.lowerable(sizes, bits, moves))
     chosen = int(np.ceil(moves.ratio * len(able)))
-    for _ in range(count):
-        yield apply(rng.permutation(able)[:chosen], sizes, bits, targets, moves)
+    orders = rng.permuted(np.tile(able, (count, 1)), axis=1)
+    return apply(orders[:, :chosen], sizes, bits, targets, moves)
 
 
 def exact(scores: np.ndarray, sizes: CostModel, bits: np.ndarray, targets: Targets, moves: Moves) -> np.ndarray:
-    """The candidate of the quantizers with the least score for what they save, for scores that add up.
+    """The candidate (L, 2) of the quantizers with the least score for what they save, for scores that add up.
 
     Args:
         scores: (L, 2) of lowering each quantizer.
@@ -120,16 +155,12 @@ def exact(scores: np.ndarray, sizes: CostModel, bits: np.ndarray, targets: Targe
         targets: see :func:`apply`.
         moves: see :func:`apply`.
     """
-    able = np.flatnonzero(targets.lowerable(sizes, bits))
-    least = moves.lowered(bits, targets.floor)
-    gains = np.zeros(bits.shape)
-    for layer, column in np.ndindex(*bits.shape):
-        alone = bits.copy()
-        alone[layer, column] = least[layer, column]
-        gains[layer, column] = saving(sizes, bits, alone)
-    worth = (scores / np.maximum(gains, 1e-12)).ravel()[able]
-    order = able[np.argsort(worth, kind="stable")]
-    return apply(order[: int(np.ceil(moves.ratio * len(able)))], sizes, bits, targets, moves)
+    able = np.flatnonzero(targets.lowerable(sizes, bits, moves))
+    one = np.eye(bits.size, dtype=bool).reshape(-1, *bits.shape)
+    alone = np.where(one, moves.lowered(bits, targets.floor), bits)  # (2 L, L, 2): each quantizer by itself
+    worth = scores.ravel() / np.maximum(saving(sizes, bits, alone), 1e-12)
+    order = able[np.argsort(worth[able], kind="stable")]
+    return apply(order[None, : int(np.ceil(moves.ratio * len(able)))], sizes, bits, targets, moves)[0]
 
 
 def saving(sizes: CostModel, before: np.ndarray, after: np.ndarray) -> np.ndarray:

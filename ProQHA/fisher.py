@@ -1,30 +1,33 @@
 r"""The Fisher score: what lowering single quantizers costs, all from one forward and backward pass.
 
-To second order, with the empirical Fisher information of the N images' losses as Hessian and its diagonal alone,
-replacing the values v behind a quantizer by others raises the mean loss by
+Let :math:`m_n = \log p_y - \log(1 - p_y)` be the log-odds of image n for its class y, so that its loss is
+:math:`\ell(m_n) = \log(1 + e^{-m_n})`. Replacing the values v behind quantizer q by others moves them, to first
+order, by
+
+.. math:: \delta_{n,q} = \Big\langle \frac{\partial m_n}{\partial v},\, Q_{new}(v) - Q_{old}(v) \Big\rangle
+
+and the mean loss of N images by the score
 
 .. math::
-    \Delta L \approx \frac12 \sum_i \mathrm{E}_n[g_{n,i}^2]\,\delta_i^2, \qquad
-    \delta = Q_{new}(v) - Q_{old}(v)
+    s_q = \frac1N \sum_n \ell(m_n + \delta_{n,q}) - \ell(m_n)
+        = \frac1N \sum_n -(1 - p_y)\,\delta_{n,q} + \frac12 p_y (1 - p_y)\,\delta_{n,q}^2 + O(\delta^3) .
 
-with g_n the gradient of image n's loss for these values. An activation belongs to one image, so its gradient of the
-mean loss is :math:`g_n / N`. A weight's gradient of the mean loss is the mean of N gradients; around a minimum, where
-their expectation vanishes, N times its square estimates :math:`\mathrm{E}_n[g_n^2]`. For both kinds then, with g the
-gradient of the mean loss,
-
-.. math:: \Delta L \approx \frac{N}{2} \sum_i g_i^2\,(Q_{new}(v_i) - Q_{old}(v_i))^2 .
+:math:`p_y (1 - p_y)` is the Fisher information of the log-odds in the outcome "class y or another": the square is the
+Fisher form, with all products of values behind one quantizer. Only the network is made linear, not the loss, so that
+images that the network is sure of, whose gradients vanish, count once their log-odds are moved far enough. For weights
+:math:`\delta` is the gradient for a layer's output times the layer's product of its inputs with the change of weights.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
-from mindspore import nn
+from mindspore import Tensor, nn
 
 from common.quant.dorefa import dorefa
 from common.quant.layers import QuantConv2d, QuantDense
-from common.quant.pact import PACTInput, pact
-from ProQHA.quant import ACTIVATIONS, WEIGHTS, Settings, get_bits, quant_layers, quantize_network, thinned
-from ProQHA.scores import Lowering, Scorer, best_clips
+from common.quant.pact import pact
+from ProQHA.quant import ACTIVATIONS, WEIGHTS, Settings, get_bits, quant_layers, quantize_network
+from ProQHA.scores import Lowering, Scorer
 from ProQHA.taps import Seen, TappedNetwork
 
 
@@ -44,41 +47,48 @@ class FisherScorer(Scorer):
         quantize_network(network, settings, images.shape[-1])
         super().__init__(images)
         self.labels = labels.astype(np.int32)
-        self.tapped = TappedNetwork(network, images.shape)
-
-    def look(self, network: nn.Cell, bits: np.ndarray) -> Lowering:
-        """As of any score, from the pass that also gives the gradients."""
-        seen = self.tapped.see(network, self.images, self.labels)
-        inputs = {name: thinned(own.inputs) for name, own in seen.items()}
-        return Lowering(bits, best_clips(network, inputs, bits[:, ACTIVATIONS]), seen)
+        self.tapped = TappedNetwork(network, images.shape[1:], len(images))
 
     def table(self, network: nn.Cell, lowering: Lowering) -> np.ndarray:
         """Scores (L, 2) of lowering each quantizer alone; 0 where its bits stay."""
-        seen = lowering.seen or self.tapped.see(network, self.images, self.labels)
-        bits, found = get_bits(network), np.zeros(lowering.bits.shape)
-        for row, (name, layer) in enumerate(quant_layers(network).items()):
-            now, low = bits[row], lowering.bits[row]
-            if low[WEIGHTS] < now[WEIGHTS]:
-                found[row, WEIGHTS] = _weight_term(layer, seen[name], *now[:1], *low[:1])
-            if low[ACTIVATIONS] < now[ACTIVATIONS]:
-                found[row, ACTIVATIONS] = _input_term(layer.quantize_input, seen[name], low[1], lowering.clips[row])
-        return 0.5 * len(self.images) * found
+        self.tapped.follow(network)
+        total, bits = np.zeros(lowering.bits.shape), get_bits(network)
+        for first in range(0, len(self.images), self.tapped.batch):
+            numbers = np.arange(first, first + self.tapped.batch)
+            place = numbers % len(self.images)  # passes are of one size: the last one is filled up, and cut here
+            log_odds, seen = self.tapped.see(self.images[place], self.labels[place])
+            real = numbers < len(self.images)
+            for row, (name, layer) in enumerate(quant_layers(network).items()):
+                moved = _moved(layer, seen[name], bits[row], lowering.bits[row], lowering.clips[row])
+                total[row] += _increase(log_odds[real], moved[:, real])
+        return total / len(self.images)
 
     def __call__(self, network: nn.Cell, lowering: Lowering, candidates: Sequence[np.ndarray]) -> np.ndarray:
         lowers = np.array(candidates) < get_bits(network)
         return (self.table(network, lowering) * lowers).sum((1, 2))
 
 
-def _weight_term(layer: QuantConv2d | QuantDense, seen: Seen, now: int, low: int) -> float:
-    weight, gain = layer.weight.asnumpy(), layer.quantize_weight.gain.asnumpy()
-    return _sum_of_squares(seen.weight_gradients * gain * (dorefa(weight, int(low)) - dorefa(weight, int(now))))
+def _increase(log_odds: np.ndarray, moved: np.ndarray) -> np.ndarray:
+    """By how much the sum of losses grows, (...), when log-odds (N,) move by (..., N)."""
+    before = log_odds.astype(np.float64)
+    return (np.logaddexp(0, -(before + moved)) - np.logaddexp(0, -before)).sum(-1)
 
 
-def _input_term(quantizer: PACTInput, seen: Seen, low: int, clip: float) -> float:
-    now = pact(seen.inputs, int(quantizer.bits.asnumpy()[0]), quantizer.clip.asnumpy()[0], quantizer.signed)
-    return _sum_of_squares(seen.input_gradients * (pact(seen.inputs, int(low), clip, quantizer.signed) - now))
+def _moved(layer: QuantConv2d | QuantDense, seen: Seen, now: np.ndarray, low: np.ndarray, clip: float) -> np.ndarray:
+    """How far the log-odds of N images move, (2, N), when the weights or the inputs of a layer get lower bits (2,)."""
+    found, quantizer = np.zeros((2, len(seen.inputs))), layer.quantize_input
+    inputs = pact(seen.inputs, int(now[ACTIVATIONS]), quantizer.clip.asnumpy()[0], quantizer.signed)
+    if low[WEIGHTS] < now[WEIGHTS]:
+        weight = layer.weight.asnumpy()
+        change = dorefa(weight, int(low[WEIGHTS])) - dorefa(weight, int(now[WEIGHTS]))
+        change *= layer.quantize_weight.gain.asnumpy()
+        found[WEIGHTS] = _products(seen.output_gradients, layer.product(Tensor(inputs), Tensor(change)).asnumpy())
+    if low[ACTIVATIONS] < now[ACTIVATIONS]:
+        change = pact(seen.inputs, int(low[ACTIVATIONS]), clip, quantizer.signed) - inputs
+        found[ACTIVATIONS] = _products(seen.input_gradients, change)
+    return found
 
 
-def _sum_of_squares(values: np.ndarray) -> float:
-    flat = values.ravel()
-    return float(np.dot(flat, flat))
+def _products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Inner products (N,) of the images of two arrays (N, ...)."""
+    return np.einsum("ni,ni->n", a.reshape(len(a), -1), b.reshape(len(b), -1))

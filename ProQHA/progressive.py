@@ -120,9 +120,9 @@ class Progressive:
         lowering = self.scorer.look(self.network, lowered)
         if self.plan.count:
             rng = np.random.default_rng((self.plan.seed, step))
-            found = list(candidates.draw(rng, self.plan.count, self.sizes, bits, targets, moves))
+            found = candidates.draw(rng, self.plan.count, self.sizes, bits, targets, moves)
             scores = self.scorer(self.network, lowering, found)
-            gains = candidates.saving(self.sizes, bits, np.array(found))
+            gains = candidates.saving(self.sizes, bits, found)
             best = candidates.least(scores, gains) if self.scorer.additive else int(np.argmin(scores))
             score, chosen = float(scores[best]), found[best]
         else:
@@ -133,7 +133,7 @@ class Progressive:
         return score
 
     def _able(self) -> np.ndarray:
-        return self.plan.targets.lowerable(self.sizes, get_bits(self.network))
+        return self.plan.targets.lowerable(self.sizes, get_bits(self.network), self.plan.moves)
 
     def _finish_step(self, score: float | None, trained: Record) -> None:
         bits = get_bits(self.network)

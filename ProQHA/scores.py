@@ -1,7 +1,8 @@
 r"""What a candidate's quantization would cost, measured three ways; lower is better.
 
-``fisher`` (default): the change of the loss to second order, with the Fisher information for the Hessian. It adds up
-over the quantizers q that a candidate lowers, so one backward pass serves any number of candidates (:mod:`.fisher`).
+``fisher`` (default): the change of the loss for a network made linear, which is to second order the Fisher form. It
+adds up over the quantizers q that a candidate lowers, so one backward pass serves any number of candidates
+(:mod:`.fisher`).
 
 ``adam``: the score of the method's earlier code, from one step of Adam at the candidate's bits:
 :math:`\sum_i (\sqrt{v_i} + \epsilon)(\theta_i - \theta_i')^2`. As a first step moves every weight by about the learning
@@ -11,8 +12,8 @@ rate, this is the L1 norm of the gradient, up to a factor.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from mindspore import ParameterTuple, Tensor, nn, ops
@@ -21,9 +22,9 @@ from common.data import ImageSource, Preprocessing
 from common.evaluation import score
 from common.quant.calibration import best_clip
 from ProQHA.quant import ACTIVATIONS, assign_clip, each, get_bits, quant_layers, sample_inputs, set_bits
-from ProQHA.taps import Seen
 
 SCORES = ("fisher", "adam", "acc")
+_LOOK_BATCH = 128  # images at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +34,10 @@ class Lowering:
     Attributes:
         bits: (L, 2) lowered.
         clips: (L,) of least squared error for the inputs at these bits.
-        seen: what was looked at to know it, of each layer; empty where only inputs were.
     """
 
     bits: np.ndarray
     clips: np.ndarray
-    seen: Mapping[str, Seen] = field(default_factory=dict)
 
     def apply(self, network: nn.Cell, candidate: np.ndarray) -> None:
         """Give a network the bits of a candidate (L, 2), and the inputs that it lowers their new clips."""
@@ -62,8 +61,10 @@ class Scorer(ABC):
 
         The clips are those of the scoring images (N, 3, H, W).
         """
-        inputs = sample_inputs(network, quant_layers(network), [self.images])
-        return Lowering(bits, best_clips(network, inputs, bits[:, ACTIVATIONS]))
+        batches = (self.images[i : i + _LOOK_BATCH] for i in range(0, len(self.images), _LOOK_BATCH))
+        inputs = sample_inputs(network, quant_layers(network), batches)
+        wanted = zip(inputs.values(), bits[:, ACTIVATIONS], each(network, ACTIVATIONS))
+        return Lowering(bits, np.array([best_clip(x, int(k), own.signed) for x, k, own in wanted]))
 
     @abstractmethod
     def __call__(self, network: nn.Cell, lowering: Lowering, candidates: Sequence[np.ndarray]) -> np.ndarray:
@@ -160,9 +161,3 @@ class AccuracyScorer(OneByOne):
         network.set_train(False)
         right = sum(score(network(Tensor(images)).asnumpy(), labels)[0] for images, labels in self.parts)
         return -right / self.count
-
-
-def best_clips(network: nn.Cell, inputs: Mapping[str, np.ndarray], bits: np.ndarray) -> np.ndarray:
-    """Clips (L,) of least squared error for the inputs of each layer, at bits (L,)."""
-    signs = [quantizer.signed for quantizer in each(network, ACTIVATIONS)]
-    return np.array([best_clip(x, int(k), signed) for x, k, signed in zip(inputs.values(), bits, signs)])

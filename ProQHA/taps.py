@@ -1,5 +1,6 @@
-"""The inputs of all quantized layers and the loss's gradients behind the quantizers, from one pass."""
+"""The inputs of all quantized layers and the gradients of the log-odds at both ends of them, from one pass."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +13,12 @@ from common.quant.layers import QuantConv2d, QuantDense
 from ProQHA.quant import quant_layers
 
 _INSIDE = "layer"  # name of the layer inside its tap
+_MOST_VALUES = 1 << 28  # of all inputs that a pass keeps; 1 GiB, and the gradients as much again
+_FAR = 1e9  # takes a class out of a sum of exponentials
 
 
 class Tap(nn.Cell):
-    """A quantized layer that keeps its input, with zeros added to its quantized input and weights.
+    """A quantized layer that keeps its input, with zeros added to its quantized input and to its output.
 
     The gradients for the zeros are those for what they are added to.
 
@@ -27,69 +30,84 @@ class Tap(nn.Cell):
     def __init__(self, layer: QuantConv2d | QuantDense, inputs: tuple[int, ...]):
         super().__init__()
         self.layer = layer
+        one = layer.product(Tensor(np.zeros((1, *inputs[1:]), np.float32)), layer.weight)
         self.input = Parameter(Tensor(np.zeros(inputs, np.float32)), requires_grad=False)
         self.input_zero = Parameter(Tensor(np.zeros(inputs, np.float32)))
-        self.weight_zero = Parameter(Tensor(np.zeros(layer.weight.shape, np.float32)))
+        self.output_zero = Parameter(Tensor(np.zeros((inputs[0], *one.shape[1:]), np.float32)))
 
     def construct(self, x):
         ops.assign(self.input, x)
-        weight = self.layer.quantize_weight(self.layer.weight) + self.weight_zero
-        return self.layer.forward(self.layer.quantize_input(x) + self.input_zero, weight)
+        weight = self.layer.quantize_weight(self.layer.weight)
+        return self.layer.forward(self.layer.quantize_input(x) + self.input_zero, weight) + self.output_zero
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a tap has seen.
+    """What a tap has seen of N images.
 
     Attributes:
         inputs: (N, C, ...) before quantization.
-        input_gradients: (N, C, ...) of the mean loss for the quantized inputs.
-        weight_gradients: (F, C, ...) of the mean loss for the quantized weights.
+        input_gradients: (N, C, ...) of each image's log-odds for its quantized inputs.
+        output_gradients: (N, F, ...) of the same for its outputs.
     """
 
     inputs: np.ndarray
     input_gradients: np.ndarray
-    weight_gradients: np.ndarray
+    output_gradients: np.ndarray
 
 
 class TappedNetwork(nn.Cell):
-    """A network with a tap at each quantized layer, that looks at others of its kind.
+    r"""A network with a tap at each quantized layer, that looks at others of its kind.
+
+    The log-odds of an image of class y are :math:`m = \log p_y - \log(1 - p_y)`.
 
     Args:
         network: quantized; its layers are wrapped in place.
-        batch_shape: (N, 3, H, W) of the images to come.
+        image_shape: (3, H, W) of the images to come.
+        images: how many there will be in all.
+
+    Attributes:
+        batch: images of a pass, as many as memory should hold.
     """
 
-    def __init__(self, network: nn.Cell, batch_shape: tuple[int, ...]):
+    def __init__(self, network: nn.Cell, image_shape: tuple[int, ...], images: int):
         super().__init__(auto_prefix=False)
-        shapes = _input_shapes(network, batch_shape[1:])
-        layers = quant_layers(network)
-        self.taps = {name: Tap(layer, (batch_shape[0], *shapes[name])) for name, layer in layers.items()}
+        shapes, layers = _input_shapes(network, image_shape), quant_layers(network)
+        self.batch = max(1, min(images, _MOST_VALUES // sum(int(np.prod(shape)) for shape in shapes.values())))
+        self.taps = {name: Tap(layer, (self.batch, *shapes[name])) for name, layer in layers.items()}
         self.network = replace_cells(network, self.taps)
         self.network.set_train(False)
-        zeros = [zero for tap in self.taps.values() for zero in (tap.input_zero, tap.weight_zero)]
-        self.gradient = ops.grad(self._loss, None, ParameterTuple(zeros))
+        zeros = [zero for tap in self.taps.values() for zero in (tap.input_zero, tap.output_zero)]
+        self.gradient = ops.value_and_grad(self._log_odds, None, ParameterTuple(zeros), has_aux=True)
 
-    def _loss(self, images, labels):
-        return ops.cross_entropy(self.network(images), labels)
+    def _log_odds(self, images, labels):
+        scores = self.network(images)
+        own = ops.one_hot(labels, scores.shape[1], Tensor(1.0), Tensor(0.0))
+        log_odds = (scores * own).sum(1) - ops.logsumexp(scores - _FAR * own, 1)
+        return log_odds.sum(), log_odds
 
     def construct(self, images, labels):
-        return self.gradient(images, labels)
+        (_, log_odds), gradients = self.gradient(images, labels)
+        return log_odds, gradients
 
-    def see(self, network: nn.Cell, images: np.ndarray, labels: np.ndarray) -> dict[str, Seen]:
-        """Run a network's parameters in evaluation mode, where images do not touch each other.
-
-        Args:
-            network: quantized, of the same description.
-            images: (N, 3, H, W).
-            labels: (N,) int32.
-        """
+    def follow(self, network: nn.Cell) -> None:
+        """Take the parameters of a quantized network of the same description."""
         own = dict(self.network.parameters_and_names())
         for name, value in checkpoint.state(network).items():
             own[self._place(name)].set_data(Tensor(value))
-        gradients = [gradient.asnumpy() for gradient in self(Tensor(images), Tensor(labels))]
-        pairs = zip(gradients[::2], gradients[1::2])
-        return {name: Seen(tap.input.asnumpy(), *pair) for (name, tap), pair in zip(self.taps.items(), pairs)}
+
+    def see(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, Mapping[str, Seen]]:
+        """Log-odds (N,) and what each tap has seen, in evaluation mode, where images do not touch each other.
+
+        Args:
+            images: (N, 3, H, W), N = ``batch``.
+            labels: (N,) int32.
+        """
+        log_odds, gradients = self(Tensor(images), Tensor(labels))
+        found = [gradient.asnumpy() for gradient in gradients]
+        pairs = zip(found[::2], found[1::2])
+        seen = {name: Seen(tap.input.asnumpy(), *pair) for (name, tap), pair in zip(self.taps.items(), pairs)}
+        return log_odds.asnumpy(), seen
 
     def _place(self, name: str) -> str:
         """Where a parameter of the network is here."""

@@ -53,8 +53,12 @@ class QuantConv2d(nn.Cell):
 
     def forward(self, x, weight):
         """The layer behind its quantizers."""
-        y = self.conv(x, weight)
+        y = self.product(x, weight)
         return y + self.bias.reshape(1, -1, 1, 1) if self.has_bias else y
+
+    def product(self, x, weight):
+        """The same without bias: linear in x and in weight."""
+        return self.conv(x, weight)
 
 
 class QuantDense(nn.Cell):
@@ -89,5 +93,9 @@ class QuantDense(nn.Cell):
 
     def forward(self, x, weight):
         """The layer behind its quantizers."""
-        y = x @ weight.T
+        y = self.product(x, weight)
         return y + self.bias if self.has_bias else y
+
+    def product(self, x, weight):
+        """The same without bias: linear in x and in weight."""
+        return x @ weight.T

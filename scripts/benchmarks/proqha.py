@@ -51,9 +51,9 @@ def step(name: str, batch_size: int):
 
     def choose():
         lowering = scorer.look(network, moves.lowered(bits, targets.floor))
-        drawn = list(candidates.draw(np.random.default_rng(1), count, sizes, bits, targets, moves))
+        drawn = candidates.draw(np.random.default_rng(1), count, sizes, bits, targets, moves)
         scores = scorer(network, lowering, drawn)
-        return candidates.least(scores, candidates.saving(sizes, bits, np.array(drawn)))
+        return candidates.least(scores, candidates.saving(sizes, bits, drawn))
 
     return choose
 

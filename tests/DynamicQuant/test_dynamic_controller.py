@@ -1,4 +1,4 @@
-"""The controller: shapes, first preferences, gradients, images by themselves."""
+"""The controller: shapes, first scores, gradients, images by themselves."""
 
 import numpy as np
 import pytest
@@ -26,13 +26,13 @@ def test_scores_are_those_of_the_two_linear_layers():
     np.testing.assert_allclose(cell(x).asnumpy(), wanted.reshape(9, 5, 3), atol=1e-5)
 
 
-def test_the_middle_candidate_is_preferred_at_first_and_the_seed_decides_the_rest():
+def test_no_candidate_is_preferred_at_first_and_the_seed_decides():
     cells = [BitController(6, 16, layers=5, seed=seed) for seed in (1, 1, 2)]
     for cell in cells:
         cell.set_train(False)
     found = [cell(features()).asnumpy() for cell in cells]
-    assert (found[0].argmax(2) == 1).mean() > 0.7 and found[0].std(0).min() > 0
-    np.testing.assert_array_equal(cells[0].last.bias.asnumpy().reshape(5, 3), np.tile([0, 0.5, 0], (5, 1)))
+    assert set(found[0].argmax(2).ravel()) == {0, 1, 2} and found[0].std(0).min() > 0
+    assert not cells[0].last.bias.asnumpy().any() and not cells[0].hidden.bias.asnumpy().any()
     np.testing.assert_array_equal(found[0], found[1])
     assert not np.array_equal(found[0], found[2])
 

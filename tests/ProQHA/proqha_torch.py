@@ -81,3 +81,9 @@ class Twin:
         loss = functional.cross_entropy(self.logits(images), torch.tensor(labels, dtype=torch.int64))
         loss.backward()
         return float(loss.detach())
+
+    def log_odds(self, images, labels):
+        """Of each image for its class against all others, (N,)."""
+        logits = self.logits(images)
+        own = functional.one_hot(torch.tensor(labels, dtype=torch.int64), logits.shape[1]).bool()
+        return logits[own] - torch.logsumexp(logits.masked_fill(own, -torch.inf), 1)
