@@ -103,6 +103,11 @@ def kill_around_rename(name, count, after, kill=die):
     atomic_file.os.replace = replace
 
 
+def trained(network):
+    """Trainable parameters by their place in the network (their own names change in a training step)."""
+    return {name: p.asnumpy() for name, p in network.parameters_and_names() if p.requires_grad}
+
+
 if __name__ == "__main__":
     from common import context
 
