@@ -6,6 +6,7 @@ first convolution and the last 1 x 1 convolution (with BatchNorm behind it) stay
 
 from functools import partial
 
+import numpy as np
 from mindspore import nn
 
 from AdderQuant.adder import Adder2d
@@ -14,6 +15,7 @@ from common.models.layers import Layers
 from common.models.resnet_cifar import BasicBlock, ConvNormHead, ResNetCifar, published_name
 
 DEPTHS = {"resnet20": 20, "resnet32": 32}
+_QUANTIZER_STATE = (".adder_new", ".scale_para")
 
 
 def _resnet(network: str, num_classes: int, conv, block=BasicBlock) -> ResNetCifar:
@@ -55,6 +57,15 @@ def adder_published_name(name: str) -> str:
     """Our name of a parameter of the published AdderNet state files (``.adder`` weights)."""
     name = published_name(name)
     return name.removesuffix(".adder") + ".weight" if name.endswith(".adder") else name
+
+
+def adder_published_tensors(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tensors of a published file by our names: PyTorch's (BatchNorm's names already converted) or MindSpore's.
+
+    The latter also holds the state of its quantizers, which calibration makes anew; it is left out.
+    """
+    kept = {name: value for name, value in tensors.items() if not name.endswith(_QUANTIZER_STATE)}
+    return {adder_published_name(name): value for name, value in kept.items()}
 
 
 def adder_layers(network: nn.Cell) -> dict[str, nn.Cell]:

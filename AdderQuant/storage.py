@@ -6,7 +6,7 @@ from typing import Any
 
 from mindspore import nn
 
-from AdderQuant.network import DEPTHS, adder_layers, adder_published_name, adder_resnet, quant_adder_resnet
+from AdderQuant.network import DEPTHS, adder_layers, adder_published_tensors, adder_resnet, quant_adder_resnet
 from common import checkpoint
 from common.errors import CheckpointError
 from common.shipped import shipped
@@ -33,7 +33,7 @@ class StoredNetwork:
 
 
 def load(path: str | Path, network: str = "resnet20", num_classes: int | None = None) -> StoredNetwork:
-    """Read a network; ``.ckpt`` and ``.safetensors`` of this project, or a published ``.pth``.
+    """Read a network; ``.ckpt`` and ``.safetensors`` of this project, or a published ``.pth`` or ``.ckpt``.
 
     Args:
         path: of the file.
@@ -50,15 +50,16 @@ def load(path: str | Path, network: str = "resnet20", num_classes: int | None = 
     if found.metadata:
         checkpoint.require_metadata(found, method=METHOD, **({"num_classes": num_classes} if num_classes else {}))
     else:
-        tensors = {adder_published_name(name): value for name, value in tensors.items()}
+        tensors = adder_published_tensors(tensors)
     if metadata["network"] not in DEPTHS:
         raise CheckpointError(f"{path}: expected a network of {', '.join(DEPTHS)}, found {metadata['network']!r}")
-    built = _build(metadata)
+    built = build(metadata)
     checkpoint.restore(built, tensors, path)
     return StoredNetwork(built, metadata)
 
 
-def _build(metadata: dict[str, Any]) -> nn.Cell:
+def build(metadata: dict[str, Any]) -> nn.Cell:
+    """The network that metadata describe, to be filled."""
     if metadata["kind"] == "quantized":
         return quant_adder_resnet(metadata["network"], metadata["num_classes"], metadata["groups"])
     return adder_resnet(metadata["network"], metadata["num_classes"])

@@ -32,8 +32,8 @@ def make_parser() -> config.OptionParser:
     parser.add_argument(
         "--expr_name", type=config.run_name, default="dambq", metavar="NAME", help="of the run's folder in output_dir"
     )
-    parser.add_argument("--pretrained", type=config.path, metavar="FILE", help="float network to start from")
-    parser.add_argument("--resume", type=config.path, metavar="FILE", help="quantized network to start from")
+    parser.add_argument("--pretrained", type=config.checkpoint, metavar="FILE|NAME", help="float network to start from")
+    parser.add_argument("--resume", type=config.checkpoint, metavar="FILE|NAME", help="quantized network to start from")
     again = "go on with a run of this name that was stopped; --no-continue starts it anew"
     parser.add_argument("--continue", dest="go_on", action=BooleanOptionalAction, default=True, help=again)
     _add_training(parser.add_argument_group("training"))

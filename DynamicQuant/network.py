@@ -39,6 +39,7 @@ class Settings:
         static: whether all layers have t bits.
         image_size: H and W of the images.
         temperature: of the Gumbel-softmax.
+        dynamic_shortcuts: whether the 1 x 1 convolutions of shortcuts choose too, as in the published network.
 
     Raises:
         ConfigError: bits outside 2 to 8, also those of a candidate; another quantizer.
@@ -49,6 +50,7 @@ class Settings:
     static: bool = False
     image_size: int = 32
     temperature: float = 1.0
+    dynamic_shortcuts: bool = False
 
     def __post_init__(self):
         reach = 0 if self.static else 1
@@ -82,15 +84,21 @@ class DynamicBlock(nn.Cell):
         self.downsample = block.downsample
         self.conv1, self.bn1, self.act1 = block.conv1, block.bn1, block.act1
         self.conv2, self.bn2, self.act2 = block.conv2, block.bn2, block.act2
-        self.choices = 3 if hasattr(block, "conv3") else 2
-        if self.choices == 3:
+        layers = self.downsample if isinstance(self.downsample, nn.SequentialCell) else [None]
+        self.shortcut_chooses = isinstance(layers[0], DynamicConv2d)
+        self.deep = hasattr(block, "conv3")
+        self.choices = 2 + self.deep + self.shortcut_chooses
+        if self.deep:
             self.conv3, self.bn3, self.act3 = block.conv3, block.bn3, block.act3
 
     def construct(self, x, masks):
-        shortcut = x if self.downsample is None else self.downsample(x)
+        if self.shortcut_chooses:
+            shortcut, masks = self.downsample[1](self.downsample[0](x, masks[0])), masks[1:]
+        else:
+            shortcut = x if self.downsample is None else self.downsample(x)
         x = self.act1(self.bn1(self.conv1(x, masks[0])))
         x = self.bn2(self.conv2(x, masks[1]))
-        if self.choices == 2:
+        if not self.deep:
             return self.act2(x + shortcut)
         return self.act3(self.bn3(self.conv3(self.act2(x), masks[2])) + shortcut)
 
@@ -184,8 +192,10 @@ def inner_layers(network: nn.Cell) -> list[str]:
     return names[1:-1]
 
 
-def _chooses(name: str) -> bool:
-    return name.split(".")[0] in _STAGES and "downsample" not in name
+def chooses(name: str, settings: Settings) -> bool:
+    """Whether a layer that is quantized chooses its bits."""
+    place = name.split(".")[0] in _STAGES and (settings.dynamic_shortcuts or "downsample" not in name)
+    return place and not settings.static
 
 
 def quantize_network(
@@ -198,7 +208,7 @@ def quantize_network(
     """Quantize a float ResNet of :mod:`common.models.registry`, keeping its weights; it cannot be used by itself then.
 
     The first convolution and the last linear layer stay float. The first stage and the 1 x 1 convolutions of shortcuts
-    have t bits, all other convolutions choose.
+    have t bits (shortcuts: unless ``dynamic_shortcuts``), all other convolutions choose.
 
         network = quantize_network(model("ResNet20").build(10), Settings(bits=4))
 
@@ -219,10 +229,10 @@ def quantize_network(
     floats = weighted_layers(network)
     for name in macs:
         options = {"clip": clips.get(name, 1.0), "learned": settings.learned_clip, "frozen": frozen}
-        if settings.static or not _chooses(name):
-            cells[name] = static_conv2d(floats[name], settings.bits, **options)
-        else:
+        if chooses(name, settings):
             cells[name] = DynamicConv2d(floats[name], settings.candidates, **options)
+        else:
+            cells[name] = static_conv2d(floats[name], settings.bits, **options)
     channels = list(network.layer1.cells())[-1].bn2.num_features
     if hasattr(list(network.layer1.cells())[-1], "bn3"):
         channels = list(network.layer1.cells())[-1].bn3.num_features

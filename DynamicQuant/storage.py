@@ -13,15 +13,14 @@ from common.models.stored import Format, StoredNetwork
 from common.shipped import float_path, shipped
 from DynamicQuant import packing
 from DynamicQuant.network import DynamicNetwork, Settings, quantize_network
-
-METHOD = "DynamicQuant"
+from DynamicQuant.published import METHOD, published_network
 
 
 def _quantize(network: nn.Cell, settings: dict[str, Any], frozen: bool) -> nn.Cell:
     return quantize_network(network, Settings(**settings), frozen=frozen)
 
 
-FORMAT = Format(METHOD, _quantize, packing.unpack)
+FORMAT = Format(METHOD, _quantize, packing.unpack, published=published_network)
 load, load_quantized = FORMAT.load, FORMAT.load_quantized
 
 

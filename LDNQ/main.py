@@ -21,7 +21,9 @@ def make_parser() -> config.OptionParser:
     """Options of this script; those of the earlier code keep their names."""
     parser = config.build_parser("Quantize with LDNQ.", Path(__file__).parent / "config" / "quantize.yaml")
     add_options(parser)
-    parser.add_argument("--pretrained", type=config.path, metavar="FILE", help="float network; digits: the shipped one")
+    parser.add_argument(
+        "--pretrained", type=config.checkpoint, metavar="FILE|NAME", help="float network; digits: the shipped one"
+    )
     _add_quantization(parser.add_argument_group("quantization"))
     _add_images(parser.add_argument_group("calibration images"))
     _add_matching(parser.add_argument_group("matching"))

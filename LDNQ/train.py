@@ -19,7 +19,7 @@ def make_parser() -> config.OptionParser:
     """Options of this script."""
     parser = config.build_parser("Train a float network for LDNQ.", Path(__file__).parent / "config" / "train.yaml")
     add_options(parser)
-    parser.add_argument("--pretrained", type=config.path, metavar="FILE", help="float network to start from")
+    parser.add_argument("--pretrained", type=config.checkpoint, metavar="FILE|NAME", help="float network to start from")
     group = parser.add_argument_group("training")
     group.add_argument("--epochs", type=config.positive_int, default=20, help="passes over the training images")
     group.add_argument("--lr", type=config.positive_float, default=0.1, help="first learning rate, cosine to 0")

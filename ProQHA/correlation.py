@@ -34,7 +34,7 @@ def make_parser() -> config.OptionParser:
     parser = config.build_parser("Rank correlation of scores.", Path(__file__).parent / "config" / "search.yaml")
     add_options(parser)
     add_common(parser)
-    parser.add_argument("--resume", type=config.path, metavar="FILE", help="network, float or quantized")
+    parser.add_argument("--resume", type=config.checkpoint, metavar="FILE|NAME", help="network, float or quantized")
     parser.add_argument("--k_bits", type=BITS, default=8, help="of all quantizers, from a float network")
     parser.add_argument("--interval", type=config.int_range(1, 6), default=1, help="bits that a quantizer loses")
     parser.add_argument("--score_images", type=config.positive_int, default=256, help="of the scoring batch")

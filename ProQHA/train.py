@@ -27,7 +27,9 @@ def make_parser() -> config.OptionParser:
     add_options(parser)
     add_common(parser)
     parser.add_argument("--archtype", choices=["origin", "quant"], default="origin", help="float or quantized")
-    parser.add_argument("--resume", type=config.path, metavar="FILE", help="network to start from, float or quantized")
+    parser.add_argument(
+        "--resume", type=config.checkpoint, metavar="FILE|NAME", help="network to start from, float or quantized"
+    )
     again = "go on with a run of this name that was stopped; --no-continue starts it anew"
     parser.add_argument("--continue", dest="go_on", action=BooleanOptionalAction, default=True, help=again)
     group = parser.add_argument_group("schedule")

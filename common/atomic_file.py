@@ -21,12 +21,21 @@ def write_atomically(path: str | Path, data: bytes) -> None:
         # Mode 'x' and no tempfile module: the file gets the user's usual permissions, not 0600.
         with temporary.open("xb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)  # noqa: PTH105
+        put_in_place(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Give a finished file of the same folder its name, in one step, once its content has reached the disk.
+
+    Raises:
+        OSError: It cannot be done; both names hold what they held.
+    """
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, path)  # noqa: PTH105
     _sync_folder(path.parent)
 
 

@@ -19,14 +19,26 @@ from typing import Any
 
 import yaml
 
+from common import zoo
 from common.atomic_file import write_text
 from common.errors import ConfigError
-from common.options import OptionParser, fraction, int_range, path, positive_float, positive_int, run_name, shown
+from common.options import (
+    OptionParser,
+    checkpoint,
+    fraction,
+    int_range,
+    path,
+    positive_float,
+    positive_int,
+    run_name,
+    shown,
+)
 
 __all__ = [
     "OptionParser",
     "as_dict",
     "build_parser",
+    "checkpoint",
     "describe",
     "fraction",
     "int_range",
@@ -66,7 +78,10 @@ def build_parser(description: str, config_file: Path | None = None) -> OptionPar
     group.add_argument("--batch_size", type=positive_int, default=128, help="images per step")
     group.add_argument("--num_samples", type=positive_int, metavar="N", help="evaluate only the first N images")
     group = parser.add_argument_group("execution")
-    group.add_argument("--checkpoint_path", metavar="FILE|NAME", help="checkpoint file, or a name of the zoo")
+    group.add_argument(
+        "--checkpoint_path", type=checkpoint, metavar="FILE|NAME", help="of a checkpoint; python -m common.zoo list"
+    )
+    group.add_argument("--mirrors", nargs="*", metavar="URL|DIR", help="where registered checkpoints are fetched from")
     group.add_argument("--device_target", choices=["CPU", "GPU", "Ascend"], default="CPU", help="where to compute")
     group.add_argument("--mode", choices=["graph", "pynative"], default="graph", help="execution mode of MindSpore")
     group.add_argument("--threads", type=positive_int, metavar="N", help="CPU threads; all of them if not given")
@@ -82,7 +97,8 @@ def parse(
     """Resolve the configuration: option defaults < the method's YAML < ``--config`` < command line.
 
     ``parser`` itself stays as it is. Option lists (``nargs``) and flags (``BooleanOptionalAction``) can stand in
-    YAML as lists and as true or false; ``null`` stands for "not given".
+    YAML as lists and as true or false; ``null`` stands for "not given". A registered name of a checkpoint becomes the
+    path of its file, which is fetched if need be.
 
     Args:
         parser: From :func:`build_parser`, with the script's own options added.
@@ -91,6 +107,7 @@ def parse(
 
     Raises:
         ConfigError: On an unknown option or key, a value that its option does not take, a damaged or missing file.
+        CheckpointError: The file of a registered checkpoint is damaged or cannot be fetched.
     """
     resolved = copy.deepcopy(parser)  # so that --help shows the defaults that hold, and nothing stays behind
     for file in (config_file or parser.config_file, _config_option(argv)):
@@ -102,6 +119,9 @@ def parse(
     if args.dataset is None:
         folders = (args.dataset_path, args.train_dataset_path, args.eval_dataset_path)
         args.dataset = "cifar10" if any(folders) else "digits"
+    for action in parser.settable().values():
+        if action.type is checkpoint and getattr(args, action.dest) is not None:
+            setattr(args, action.dest, zoo.named(getattr(args, action.dest), getattr(args, "mirrors", None)))
     return args
 
 

@@ -44,6 +44,11 @@ def path(text: str) -> Path:
         raise argparse.ArgumentTypeError(f"expected the name of a user after ~, found {shown(text)}") from None
 
 
+def checkpoint(text: str) -> Path:
+    """Type of an option: the path of a checkpoint, or a registered name, which :func:`common.config.parse` looks up."""
+    return path(text)
+
+
 def run_name(text: str) -> str:
     """Type of an option: the name of a run, of its folder and of the network that it leaves there, ``NAME.ckpt``.
 

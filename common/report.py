@@ -1,5 +1,7 @@
 """What a run leaves behind: the result line, one JSON object, rows of a results file, tables to read."""
 
+from __future__ import annotations
+
 import csv
 import importlib.metadata
 import io
@@ -9,14 +11,16 @@ import platform
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from common.atomic_file import write_text
 from common.config import as_dict
 from common.errors import ConfigError, DataError, UserError
-from common.evaluation import Metrics
+
+if TYPE_CHECKING:
+    from common.evaluation import Metrics  # with MindSpore, which takes seconds to import
 
 _NUMBERS = int | float | np.integer | np.floating
 

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from common.cache import user_cache
 from common.errors import UserError
 
 SOURCES = Path(__file__).parent
@@ -35,8 +36,7 @@ def compiler() -> str | None:
 
 def cache_folder() -> Path:
     """``$LOWBITZOO_CACHE/kernels``, else ``lowbitzoo/kernels`` in the user's cache folder."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("LOWBITZOO_CACHE") or Path(cache) / "lowbitzoo") / "kernels"
+    return user_cache("kernels")
 
 
 @functools.cache

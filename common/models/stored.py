@@ -56,12 +56,14 @@ class Format:
         unpack: all tensors of a frozen network, from it, those of a packed file, and the metadata. Raises KeyError,
             TypeError, ValueError or IndexError where they do not fit.
         trainable: the files of a run that training goes on from, for messages.
+        published: tensors and metadata, by our names, of a file without metadata and the model's name.
     """
 
     method: str
     quantize: Callable[[nn.Cell, dict[str, Any], bool], object]
     unpack: Callable[[nn.Cell, Tensors, dict[str, Any]], Tensors]
     trainable: str = "best.ckpt"
+    published: Callable[[checkpoint.Checkpoint, str], tuple[Tensors, dict[str, Any]]] = from_published
 
     def load(self, path: str | Path, model_name: str = "ResNet20", num_classes: int | None = None) -> StoredNetwork:
         """Read a network of any kind.
@@ -75,9 +77,9 @@ class Format:
             CheckpointError: the file is missing, damaged, or not of this method or class count.
         """
         found = checkpoint.load(path)
-        tensors, metadata = (
-            (found.tensors, dict(found.metadata)) if found.metadata else from_published(found, model_name)
-        )
+        if not found.metadata:
+            found = checkpoint.Checkpoint(found.path, *self.published(found, model_name))
+        tensors, metadata = found.tensors, dict(found.metadata)
         classes = self._check(found, metadata, num_classes)
         network = model(metadata["network"]).build(classes)
         if metadata["kind"] != "float":

@@ -12,7 +12,7 @@ from DynamicQuant.dataset import model_name
 def test_the_documented_options_of_the_earlier_evaluation_are_taken():
     old = "--dataset_path D --checkpoint_path F --device_target CPU --smoothing 0.1 --num-classes 1000"
     args = config.parse(evaluation.make_parser(), old.split())
-    assert (str(args.dataset_path), args.checkpoint_path, args.device_target) == ("D", "F", "CPU")
+    assert (str(args.dataset_path), str(args.checkpoint_path), args.device_target) == ("D", "F", "CPU")
     assert (args.smoothing, args.num_classes) == (0.1, 1000)
 
 

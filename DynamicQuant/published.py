@@ -1,0 +1,77 @@
+r"""The published MindSpore network, ``resnet18_dq.ckpt``, as a packed network of this method.
+
+By its public description it is a ResNet-18 with DoReFa's quantizers at a target of 4 bits, which differs in two points:
+one choice of each image holds for all layers, shortcuts included, and no ReLU stands between the controller's layers.
+The tensors of :class:`~DynamicQuant.network.DynamicNetwork` can say both: every layer gets the same scores, and
+:math:`z = \mathrm{relu}(z) - \mathrm{relu}(-z)` for the scores z, which are linear in the controller's input.
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from common.checkpoint import Checkpoint
+from common.errors import CheckpointError
+from common.models.pretrained import from_published
+from common.quant.dorefa import dorefa
+from DynamicQuant.bit_controller import GRID, HIDDEN
+from DynamicQuant.network import Settings, chooses
+
+METHOD = "DynamicQuant"
+SETTINGS = Settings(bits=4, quantizer="dorefa", image_size=224, dynamic_shortcuts=True)
+_CONTROLLER = ("fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias")
+_UNUSED = (".quan_w.", ".quan_a.")  # quantizers: they hold nothing but a scale that follows from the bits
+
+Tensors = dict[str, np.ndarray]
+
+
+def published_network(found: Checkpoint, model_name: str) -> tuple[Tensors, dict[str, Any]]:
+    """Tensors by our names, and metadata, of a file without metadata: the published network, or a float one.
+
+    Raises:
+        CheckpointError: its controller has another shape.
+    """
+    if not set(_CONTROLLER) <= found.tensors.keys():
+        return from_published(found, model_name)
+    tensors = {name: value for name, value in found.tensors.items() if not any(part in name for part in _UNUSED)}
+    controller = [tensors.pop(name) for name in _CONTROLLER]
+    packed, sets, layers, dynamic = {}, 0, 0, 0
+    for name, value in tensors.items():
+        layer, _, leaf = name.rpartition(".")
+        if not layer.startswith("layer") or tensors.get(f"{layer}.weight") is None:
+            packed[name] = value
+        elif leaf == "weight":  # a bias beside it is never added there
+            widths = SETTINGS.candidates if chooses(layer, SETTINGS) else (SETTINGS.bits,)
+            packed |= {f"{layer}.codes_{bits}": _codes(value, bits) for bits in widths}
+            sets, layers, dynamic = sets + len(widths), layers + 1, dynamic + (len(widths) > 1)
+    packed |= {"gains": np.ones(sets, np.float32), "clips": np.ones(layers, np.float32)}
+    packed |= _controller(controller, dynamic, str(found.path))
+    classes = len(np.atleast_1d(tensors.get("fc.bias", np.zeros(1000))))
+    about = {"kind": "packed", "method": METHOD, "network": "ResNet18-ImageNet", "num_classes": classes}
+    return packed, {**about, "settings": asdict(SETTINGS)}
+
+
+def _codes(weight: np.ndarray, bits: int) -> np.ndarray:
+    return np.rint((dorefa(weight, bits).astype(np.float64) + 1) * (2**bits - 1) / 2).astype(np.uint8)
+
+
+def _controller(tensors: list[np.ndarray], layers: int, path: str) -> Tensors:
+    """Our controller's tensors: its hidden units are the scores and their negatives, the rest of them are unused."""
+    first, first_bias, last, last_bias = (value.astype(np.float64) for value in tensors)
+    count, inputs = len(SETTINGS.candidates), 64 * GRID**2
+    shapes = [(HIDDEN, inputs), (HIDDEN,), (count, HIDDEN), (count,)]
+    if [value.shape for value in tensors] != shapes:
+        raise CheckpointError(f"{path}: expected fc1 and fc2 of {shapes}, found {[value.shape for value in tensors]}")
+    weight, bias = last @ first, last @ first_bias + last_bias
+    hidden, hidden_bias = np.zeros((HIDDEN, inputs)), np.zeros(HIDDEN)
+    hidden[: 2 * count], hidden_bias[: 2 * count] = np.r_[weight, -weight], np.r_[bias, -bias]
+    scores = np.zeros((count, HIDDEN))
+    scores[:, : 2 * count] = np.c_[np.eye(count), -np.eye(count)]
+    found = {
+        "controller.hidden.weight": hidden.reshape(HIDDEN, 64, GRID, GRID),
+        "controller.hidden.bias": hidden_bias,
+        "controller.last.weight": np.tile(scores, (layers, 1)).reshape(-1, HIDDEN, 1, 1),
+        "controller.last.bias": np.zeros(layers * count),
+    }
+    return {name: value.astype(np.float32) for name, value in found.items()}

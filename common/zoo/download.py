@@ -1,0 +1,133 @@
+"""Fetching a registered checkpoint into the cache: from mirrors in order, verified, whole or not at all."""
+
+import os
+import sys
+import urllib.parse
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+from common.atomic_file import put_in_place, write_text
+from common.errors import CheckpointError
+from common.zoo import transfer
+from common.zoo.registry import Entry
+from common.zoo.store import expected_sha256, fault_of, found_sha256_file, locked, path_of, sha256
+
+VARIABLE = "LOWBITZOO_MIRRORS"
+_ATTEMPTS = 3  # of one address, as long as bytes arrive
+
+
+def addresses(entry: Entry, mirrors: Sequence[str] | None = None) -> list[str]:
+    """Where the file can be, in the order to try.
+
+    Args:
+        entry: an external one.
+        mirrors: ``http(s)://`` or ``file://`` addresses or folders, each with the files under their names; None for
+            those of ``$LOWBITZOO_MIRRORS`` (separated by commas), else the place where the file was published.
+    """
+    if mirrors is None:
+        mirrors = [mirror.strip() for mirror in os.environ.get(VARIABLE, "").split(",") if mirror.strip()]
+    if not mirrors:
+        return [entry.url] if entry.url else []
+    return [f"{mirror.rstrip('/')}/{entry.file}" for mirror in mirrors]
+
+
+def download(entry: Entry, mirrors: Sequence[str] | None = None, allow_unverified: bool = False) -> Path:
+    """The verified file of an external entry in the cache, fetched unless it is there.
+
+    It is written beside its place and takes its name only after its sha256 was found right. One process fetches, others
+    wait for it. What a broken transfer left is continued, by the next call too.
+
+    Args:
+        entry: to fetch.
+        mirrors: see :func:`addresses`.
+        allow_unverified: fetch a file whose sha256 is not registered; the one found is printed and verified from then
+            on.
+
+    Raises:
+        CheckpointError: no address gives the right file; the message says where to put it by hand.
+    """
+    target = path_of(entry)
+    if target is None:
+        raise CheckpointError(
+            f"{entry.name}: the name of its file was not published; look for it at {entry.url} and give its path"
+        )
+    with locked(target):
+        fault = fault_of(entry)
+        if fault is None:
+            return target
+        if expected_sha256(entry) is None and not allow_unverified:
+            raise CheckpointError(
+                f"{entry.name}: expected a registered sha256, found none; take the file unverified with "
+                f"'python -m common.zoo download {entry.name} --allow_unverified', or give the path of your own copy"
+            )
+        if target.exists():
+            print(f"{fault}; fetching it anew", file=sys.stderr)
+        return _from_any(entry, target, addresses(entry, mirrors))
+
+
+def _from_any(entry: Entry, target: Path, places: Sequence[str]) -> Path:
+    causes = []
+    for place in places:
+        try:
+            return _from(place, entry, target)
+        except CheckpointError as error:
+            causes.append(f"{place}: {error}")
+    digest = f" (sha256 {entry.sha256})" if entry.sha256 else ""
+    raise CheckpointError(
+        f"{entry.name}: could not be fetched: {'; '.join(causes)}; put the file{digest} at {target} by hand, or name "
+        f"other places with --mirrors or {VARIABLE}"
+    )
+
+
+def _from(place: str, entry: Entry, target: Path) -> Path:
+    part, expected = target.with_name(f".{target.name}.part"), expected_sha256(entry)
+    if expected is None:
+        part.unlink(missing_ok=True)  # nothing would tell whether its beginning belongs to this file
+    continued = _transfer(place, part, entry)
+    found = sha256(part)
+    if expected not in (None, found):
+        part.unlink()
+        if continued:  # the beginning may be of another file: once more from the first byte
+            return _from(place, entry, target)
+        raise CheckpointError(f"expected sha256 {expected}, found {found}")
+    if expected is None:
+        print(f"{entry.name}: not verified, sha256 {found}", file=sys.stderr)
+        write_text(found_sha256_file(target), f"{found}\n")
+    try:
+        put_in_place(part, target)
+    except OSError as error:
+        raise CheckpointError(f"{target}: cannot be written ({error.strerror})") from None
+    return target
+
+
+def _transfer(place: str, part: Path, entry: Entry) -> bool:
+    """Fetch all of the file; whether bytes of an earlier transfer are part of it."""
+    local = _local(place)
+    if local is not None:
+        transfer.copy_file(local, part)
+        return False
+    continued = False
+    for attempt in range(_ATTEMPTS):
+        before = part.stat().st_size if part.exists() else 0
+        continued = continued or before > 0
+        try:
+            transfer.fetch(place, part, entry.size, entry.name)
+            break
+        except transfer.BrokenTransferError:
+            grown = part.exists() and part.stat().st_size > before
+            if not grown or attempt == _ATTEMPTS - 1:
+                raise
+    return continued
+
+
+def _local(place: str) -> Path | None:
+    """The path that an address means; None for one of the web."""
+    scheme, separator, _ = place.partition("://")
+    if not separator:
+        return Path(place).expanduser()
+    if scheme == "file":
+        return Path(urllib.request.url2pathname(urllib.parse.urlsplit(place).path))
+    if scheme not in ("http", "https"):
+        raise CheckpointError(f"expected a folder or an address of http, https or file, found {scheme}")
+    return None

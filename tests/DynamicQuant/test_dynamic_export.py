@@ -1,0 +1,51 @@
+"""DynamicQuant's networks in files of other formats."""
+
+import json
+
+import numpy as np
+import pytest
+from dynamic_tiny import random_input, static_network
+from mindspore import Tensor
+
+from common.context import execution_mode
+from common.kernels.custom import without_native
+from DynamicQuant import export
+
+FEW = ["--num_samples", "6", "--batch_size", "3", "--mode", "pynative"]
+
+
+def test_the_shipped_dynamic_network_as_mindir(tmp_path):
+    file, record = tmp_path / "dynamic.mindir", tmp_path / "out.json"
+    export.main(["--output", str(file), "--json", str(record), *FEW])
+    found = json.loads(record.read_text())
+    assert (found["samples"], found["same_top_1"], found["bytes"]) == (6, 6, file.stat().st_size)
+    assert found["median_difference"] < 1e-4
+
+
+def test_onnx_is_refused_for_a_dynamic_network(capsys, tmp_path):
+    with pytest.raises(SystemExit) as caught:
+        export.main(["--output", str(tmp_path / "dynamic.onnx"), "--format", "onnx", *FEW])
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert caught.value.code == 2
+    assert line.startswith("error: cannot be expressed exactly in ONNX: each image chooses the bits of each layer")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("quantizer", ["dorefa", "pact"])
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_a_static_network_as_onnx(bits, quantizer):
+    onnx_model = pytest.importorskip("common.export.onnx_model")
+    with execution_mode("pynative"), without_native():
+        network, batch = static_network(bits, quantizer).set_train(False), random_input(5)
+        expected = network(Tensor(batch)).asnumpy()
+        found = onnx_model.decode(onnx_model.encode(network, 8, 4), 1)(batch)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+
+
+def test_the_script_writes_a_static_network_as_onnx(tmp_path, runs, data):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    file, checkpoint = tmp_path / "static.onnx", runs["static3"][0] / "best.ckpt"
+    words = [*data, "--checkpoint_path", checkpoint, "--output", file, "--format", "onnx"]
+    export.main([str(word) for word in words])
+    assert file.stat().st_size > 0
