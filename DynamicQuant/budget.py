@@ -14,6 +14,8 @@ from collections.abc import Iterable
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from common import distributed
+from common.collective import Sum
 from common.errors import DataError
 from common.training import Observer
 from DynamicQuant.network import DynamicNetwork, Scores, Settings, set_controller_bias
@@ -58,12 +60,12 @@ class BudgetLoss(nn.Cell):
     ):
         super().__init__(auto_prefix=False)
         self.network, self.limit, self.alpha = network, limit, alpha
-        self.costs = Tensor(costs.astype(np.float32))
+        self.costs, self.sum, self.processes = Tensor(costs.astype(np.float32)), Sum(), distributed.size()
         self.loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
 
     def construct(self, images, labels):
         logits, mask = self.network.decide(images)
-        mean = (mask * self.costs).sum() / mask.shape[0]
+        mean = self.sum((mask * self.costs).sum()) / (mask.shape[0] * self.processes)
         return self.loss(logits, labels) + self.alpha * ops.relu(mean - self.limit), logits
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from mindspore import Tensor, nn
 
+from common import distributed
 from DynamicQuant.network import Decisions, DynamicNetwork, Settings
 
 FORMULA = "w_bits * a_bits * MACs, summed over the quantized layers of an image"
@@ -126,8 +127,13 @@ class Recorder:
 
     def index(self, samples: int) -> np.ndarray:
         """Candidates of the first ``samples`` images, (N, L); what filled the last batch is left out."""
-        return np.concatenate(self._index)[:samples]
+        return _all(self._index)[:samples].astype(np.uint8)
 
     def uniform_loss(self, samples: int) -> float:
         """Summed cross-entropy of the first ``samples`` images against a target spread over all classes."""
-        return float(np.concatenate(self._uniform)[:samples].sum())
+        return float(_all(self._uniform)[:samples].sum())
+
+
+def _all(batches: Sequence[np.ndarray]) -> np.ndarray:
+    """The rows of all processes, in the order of the images, float64; what filled the batches is at the end."""
+    return np.concatenate(distributed.gathered(np.concatenate(batches)))

@@ -2,12 +2,15 @@ r"""Random numbers that a saved network continues: a function of seed, draw and 
 
 MindSpore's own generators keep their state outside of the network, so a training that is stopped and resumed would go
 on with other numbers. Here the number in place i of draw c is a hash of (seed, c, i) of 32-bit words, in int64 so that
-no product overflows: the same on every device, in both execution modes, whatever the number of threads.
+no product overflows: the same on every device, in both execution modes, whatever the number of threads. Of several
+processes each takes the places of its part of the batch.
 """
 
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore import dtype as mstype
+
+from common import distributed
 
 _WORD = 2**32
 _HALF = 2**16
@@ -38,13 +41,13 @@ class CounterNoise(nn.Cell):
         super().__init__()
         word = (seed * 0x9E3779B1 + stream * 0x85EBCA6B) % _WORD
         self.state = Parameter(Tensor(np.array([word, 0], np.int64)), requires_grad=False)
-        self.step = Tensor(np.array([0, 1], np.int64))
+        self.step, self.process = Tensor(np.array([0, 1], np.int64)), distributed.rank()
 
     def construct(self, count):
         state = self.state.value()
         key = _mix((_mix(state[0]) + state[1]) % _WORD)
         ops.assign(self.state, state + self.step)
-        places = ops.arange(0, count, 1).astype(mstype.int64)
+        places = ops.arange(self.process * count, (self.process + 1) * count, 1).astype(mstype.int64)
         words = _mix((key + places * _STRIDE) % _WORD)
         return ((words // 2 ** (32 - _BITS)).astype(mstype.float32) + 0.5) / 2**_BITS
 

@@ -6,7 +6,6 @@ point repeats its unfinished step and ends in the same bits.
 """
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from mindspore import nn
 
 from common import checkpoint
+from common.atomic_file import remove_folders
 from common.errors import CheckpointError, ConfigError
 from ProQHA import candidates, history
 from ProQHA.candidates import Moves, Targets
@@ -88,8 +88,7 @@ class Progressive:
 
     def _discard(self) -> None:
         self.state.unlink(missing_ok=True)
-        for unfinished in self.folder.glob(f"{STEP_FOLDER}*"):
-            shutil.rmtree(unfinished)
+        remove_folders(self.folder.glob(f"{STEP_FOLDER}*"))
 
     def run(self, resume: bool = True) -> list[Record]:
         """Search to the end and return the log, step 0 being the network that the search began with.

@@ -4,7 +4,6 @@ The run lives in OUTPUT_DIR/MISSION; a search that was stopped goes on when the 
 """
 
 import hashlib
-import shutil
 from argparse import BooleanOptionalAction, Namespace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 from mindspore import nn
 
 from common import config, network_state
+from common.atomic_file import remove_folders
 from common.data import ImageSource, Preprocessing, open_split
 from common.errors import ConfigError, entry_point
 from common.evaluation import evaluator
@@ -93,7 +93,7 @@ class FineTuner:
             folder = self.folder / f"{STEP_FOLDER}{step:02d}"
             self.trainer.again(folder, {**self.metadata, "step": step, "bits": get_bits(self.network).tolist()})
             found["acc"] = self.trainer.run()[-1]["acc"]
-            shutil.rmtree(folder)
+            remove_folders([folder])
         return {**found, "test_acc": self.measure(self.network).result()["acc"]}
 
 

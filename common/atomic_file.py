@@ -2,20 +2,29 @@
 
 import os
 import secrets
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
+from common import distributed
 from common.errors import ConfigError
 
 
 def write_atomically(path: str | Path, data: bytes) -> None:
     """Write ``data`` to ``path``; whatever happens, ``path`` holds either the old content or all of the new.
 
-    The data goes to a temporary file in the same folder, reaches the disk, and then takes the name in one step.
+    The data goes to a temporary file in the same folder, reaches the disk, and then takes the name in one step. Of
+    several processes the first one writes, and none goes on before it has.
 
     Raises:
         OSError: The folder is absent or not writable, or the disk is full. Nothing is left behind.
     """
-    path = Path(path)
+    if distributed.first():
+        _write(Path(path), data)
+    distributed.wait()
+
+
+def _write(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         # Mode 'x' and no tempfile module: the file gets the user's usual permissions, not 0600.
@@ -69,3 +78,11 @@ def write_text(path: str | Path, text: str) -> Path:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"cannot write {path}: {reason}; give another file or folder") from None
     return Path(path)
+
+
+def remove_folders(folders: Iterable[Path]) -> None:
+    """Remove folders and all they hold; of several processes the first one does, and none goes on before it has."""
+    if distributed.first():
+        for folder in folders:
+            shutil.rmtree(folder)
+    distributed.wait()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import mindspore as ms
 
+from common import distributed
 from common.errors import ConfigError
 from common.kernels import build
 
@@ -25,7 +26,7 @@ def prepare_onednn() -> None:
 
 
 def setup(device_target: str = "CPU", mode: str = "graph", seed: int = 0, threads: int | None = None) -> None:
-    """Choose where and how everything runs; call once, before the first operator.
+    """Choose where and how everything runs, and join the other processes; call once, before the first operator.
 
     Args:
         device_target: ``CPU``, ``GPU`` or ``Ascend``.
@@ -46,6 +47,7 @@ def setup(device_target: str = "CPU", mode: str = "graph", seed: int = 0, thread
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(f"device_target: {device_target!r} is not available here ({reason}); try CPU") from error
     ms.set_context(mode=MODES[mode])
+    distributed.start()
     ms.set_seed(seed)
     if threads and device_target == "CPU":
         build.set_threads(threads)

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TextIO
 
 import numpy as np
 from mindspore import Tensor, nn
 
+from common import distributed
 from common.data import ImageSource, Preprocessing, batches, eval_dataset
 from common.errors import QuantizationError
 from common.progress import Progress
@@ -112,9 +113,23 @@ def evaluate(
 def evaluate_images(
     network: nn.Cell, source: ImageSource, preprocessing: Preprocessing, batch_size: int, label: str = ""
 ) -> Metrics:
-    """:func:`evaluate` on every image of a source."""
-    data = batches(eval_dataset(source, preprocessing, batch_size))
-    return evaluate(network, data, len(source), label=label)
+    """:func:`evaluate` on every image of a source, once, by all processes together; ``batch_size`` of each of them."""
+    count, number = distributed.size(), distributed.rank()
+    if count > 1:
+        batch_size = min(batch_size, -(-len(source) // count))  # a part for each of them
+    data = eval_dataset(source, preprocessing, batch_size, count, number)
+    part = batch_size * data.get_dataset_size()
+    samples = min(part, max(0, len(source) - number * part))
+    return _together(evaluate(network, batches(data), samples, label=label))
+
+
+def _together(own: Metrics) -> Metrics:
+    """The metrics of all processes; they took as long as the slowest."""
+    names = [field.name for field in fields(own)]
+    found = distributed.gathered([getattr(own, name) for name in names])
+    sums, seconds = dict(zip(names, found.sum(0).tolist())), found[:, names.index("seconds")].max()
+    counts = {name: round(sums[name]) for name in ("correct", "correct_top5", "samples", "timed_samples")}
+    return Metrics(**counts, loss_sum=sums["loss_sum"], seconds=float(seconds))
 
 
 def evaluator(source: ImageSource, preprocessing: Preprocessing, batch_size: int) -> Callable[[nn.Cell], Metrics]:

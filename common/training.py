@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
-from common import checkpoint, curves
+from common import checkpoint, curves, distributed
 from common.atomic_file import write_text
+from common.collective import MeanGradients
 from common.data import ImageSource, Preprocessing, batches, train_dataset
 from common.errors import CheckpointError, ConfigError, DataError
 from common.evaluation import Metrics
@@ -32,7 +33,7 @@ class Recipe:
 
     Attributes:
         epochs: passes over the training images.
-        batch_size: images per step; what does not fill a batch is left out of an epoch.
+        batch_size: images per step, over all processes; what does not fill a batch is left out of an epoch.
         schedule: learning rates.
         optimizer: ``sgd`` (with momentum, as PyTorch defines it) or ``adam``.
         momentum: of ``sgd``.
@@ -101,6 +102,7 @@ class TrainStep(nn.Cell):
         watched = list(observer.parameters) if observer else []
         weights = ParameterTuple([*optimizer.parameters, *watched])
         self.value_and_grad = ops.value_and_grad(self._forward, None, weights, has_aux=True)
+        self.mean_gradients = MeanGradients() if distributed.size() > 1 else None
 
     def _forward(self, images, labels):
         if self.objective is not None:
@@ -110,6 +112,8 @@ class TrainStep(nn.Cell):
 
     def construct(self, images, labels):
         (loss, logits), gradients = self.value_and_grad(images, labels)
+        if self.mean_gradients is not None:
+            gradients = self.mean_gradients(gradients)
         if self.observer is not None:
             self.observer(gradients[self.trained :])
             gradients = gradients[: self.trained]
@@ -157,6 +161,7 @@ class Trainer:
         objective: cell from images and labels to loss and logits of the network; None is cross-entropy.
 
     Raises:
+        ConfigError: a batch that cannot be divided among the processes.
         DataError: fewer images than one batch.
     """
 
@@ -174,6 +179,10 @@ class Trainer:
         objective: nn.Cell | None = None,
     ):
         self.restart_option = restart_option
+        if recipe.batch_size % distributed.size():
+            raise ConfigError(
+                f"batch_size: expected a multiple of the {distributed.size()} processes, found {recipe.batch_size}"
+            )
         self.steps = len(source) // recipe.batch_size
         if not self.steps:
             raise DataError(f"{len(source)} training images do not fill a batch of {recipe.batch_size}: lower it")
@@ -231,11 +240,19 @@ class Trainer:
     def _epoch(self, epoch: int) -> None:
         recipe, start = self.recipe, time.perf_counter()
         data = train_dataset(
-            self.source, self.preprocessing, recipe.batch_size, recipe.seed, epoch, augment=recipe.augment
+            self.source,
+            self.preprocessing,
+            recipe.batch_size // distributed.size(),
+            recipe.seed,
+            epoch,
+            augment=recipe.augment,
+            num_shards=distributed.size(),
+            shard_id=distributed.rank(),
         )
         self.step.set_train(True)
         loss_sum = correct = seen = 0
-        with Progress(self.steps * recipe.batch_size, label=f"epoch {epoch + 1}/{recipe.epochs}") as progress:
+        images = self.steps * recipe.batch_size // distributed.size()
+        with Progress(images, label=f"epoch {epoch + 1}/{recipe.epochs}") as progress:
             for batch in batches(data):
                 loss, logits = self.step(Tensor(batch["image"]), Tensor(batch["label"]))
                 count = len(batch["label"])
@@ -243,6 +260,7 @@ class Trainer:
                 correct += int((logits.asnumpy().argmax(1) == batch["label"]).sum())
                 seen += count
                 progress.update(count, loss=loss_sum / seen, acc=correct / seen)
+        loss_sum, correct, seen = distributed.total([loss_sum, correct, seen]).tolist()
         record = {"epoch": epoch + 1, "loss": loss_sum / seen, "acc": correct / seen}
         record["seconds"] = round(time.perf_counter() - start, 2)
         if self.observer is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from mindspore import nn
 from mindspore.common.initializer import HeNormal, Normal
 
+from common.collective import batch_norm
 from common.kernels.conv import float_conv2d
 from common.kernels.custom import use_native
 
@@ -70,7 +71,7 @@ class Layers:
 
     conv: Callable[..., nn.Cell] = conv2d
     stem: Callable[..., nn.Cell] = conv2d
-    norm: Callable[[int], nn.Cell] = nn.BatchNorm2d
+    norm: Callable[[int], nn.Cell] = batch_norm
     act: Callable[[], nn.Cell] = nn.ReLU
     act6: Callable[[], nn.Cell] = nn.ReLU6
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from mindspore import nn, ops
 
+from common.collective import batch_norm
 from common.errors import ConfigError
 from common.models.layers import Layers, conv2d
 
@@ -93,7 +94,7 @@ class ConvNormHead(nn.Cell):
     def __init__(self, channels: int, num_classes: int):
         super().__init__()
         self.fc = conv2d(channels, num_classes, 1)
-        self.bn2 = nn.BatchNorm2d(num_classes)
+        self.bn2 = batch_norm(num_classes)
 
     def construct(self, x):
         x = self.bn2(self.fc(x.mean((2, 3), keep_dims=True)))  # (N, classes, 1, 1)

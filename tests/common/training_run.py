@@ -9,6 +9,7 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from common import atomic_file
+from common.collective import batch_norm
 from common.data import ImageArrays, Preprocessing, batches, eval_dataset
 from common.evaluation import evaluate
 from common.schedules import Schedule
@@ -33,7 +34,7 @@ class Small(nn.Cell):
     def __init__(self):
         super().__init__()
         self.conv = nn.Conv2d(3, 6, 3, 2, pad_mode="pad", padding=1, has_bias=False)
-        self.norm = nn.BatchNorm2d(6)
+        self.norm = batch_norm(6)
         self.relu = nn.ReLU()
         self.fc = nn.Dense(6, 4)
         rng = np.random.default_rng(3)

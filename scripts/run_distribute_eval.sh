@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Runs METHOD/eval.py in several processes from the caller's folder: scripts/run_distribute_eval.sh METHOD PROCESSES [OPTIONS...]
+set -euo pipefail
+
+exec bash "$(dirname "${BASH_SOURCE[0]}")/run_distributed.sh" eval "$@"

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# What run_distribute_train.sh and run_distribute_eval.sh share: METHOD/SCRIPT.py in several processes by MindSpore's
+# msrun, from the caller's folder. Several machines: run it on each, with NODES, NODE and MASTER set.
+set -euo pipefail
+
+script_name=${1:-} # eval or train
+usage="usage: scripts/run_distribute_$script_name.sh METHOD PROCESSES [OPTIONS...]   (several machines: see README)"
+if [[ $script_name != eval && $script_name != train ]]; then
+    echo "usage: scripts/run_distributed.sh eval|train METHOD PROCESSES [OPTIONS...]"
+    exit
+fi
+if [[ ${2:-} == -h || ${2:-} == --help ]]; then
+    echo "$usage"
+    exit
+fi
+if [[ ! ${3:-} =~ ^[1-9][0-9]*$ ]]; then
+    echo "error: expected a METHOD and the number of PROCESSES on this machine, found '${2:-}' '${3:-}'; $usage" >&2
+    exit 2
+fi
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+method=${2%/} processes=$3
+script=$root/$method/$script_name.py
+if [[ ! -f $script ]]; then
+    bash "$root/scripts/run_method.sh" "$script_name" "$method" # says which methods there are
+    exit 2
+fi
+
+nodes=${NODES:-1} node=${NODE:-0} master=${MASTER:-127.0.0.1}
+python=$root/.venv/bin/python
+if [[ ! -x $python ]]; then python=python; fi
+export PATH=$(dirname "$(command -v "$python")"):$PATH PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
+free_port='import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])'
+port=${PORT:-$(if ((nodes == 1)); then "$python" -c "$free_port"; else echo 8118; fi)}
+threads=$(($(nproc) / processes > 0 ? $(nproc) / processes : 1))
+export OMP_NUM_THREADS=$threads
+
+logs=$(mktemp -d "${TMPDIR:-/tmp}/lowbitzoo_processes.XXXXXX")
+trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
+first=$logs/worker_$((node * processes)).log
+status=0
+"$python" -c 'from mindspore.parallel.cluster.run import main; main()' \
+    --worker_num=$((nodes * processes)) --local_worker_num="$processes" --node_rank="$node" --master_addr="$master" \
+    --master_port="$port" --log_dir="$logs" --join=True --cluster_time_out=120 \
+    "$script" --threads "$threads" "${@:4}" >"$logs/msrun.log" 2>&1 || status=$?
+if ((status == 0)); then
+    grep -v '^\[\(INFO\|WARNING\)\]' "$first" || true
+    rm -rf "$logs"
+    exit
+fi
+mistake=$(grep -h '^error: ' "$logs"/worker_*.log | head -n 1 || true)
+if [[ -n $mistake ]]; then
+    echo "$mistake" >&2
+    rm -rf "$logs"
+    exit 2
+fi
+tail -n 20 "$first" >&2 || true
+echo "error: a process ended early (status $status of msrun); the logs are in $logs" >&2
+exit "$status"
