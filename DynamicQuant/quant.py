@@ -14,10 +14,9 @@ from common.kernels.dorefa import DoReFaQuantize
 from common.kernels.selected_conv import selected_conv2d
 from common.quant.dorefa import DoReFaWeight, FixedWeight, check_bits, dorefa
 from common.quant.layers import QuantConv2d
-from common.quant.pact import PACTInput
+from common.quant.pact import SMALLEST_CLIP, PACTInput
 
 QUANTIZERS = ("dorefa", "pact")
-_SMALLEST_CLIP = 1e-3  # that of common.quant.pact
 
 
 def fitted_gain(weight: np.ndarray, bits: int) -> np.float32:
@@ -111,7 +110,7 @@ class DynamicConv2d(nn.Cell):
 
     def construct(self, x, mask):
         weight = self.weight if self.quantize_weight is None else self.quantize_weight(self.weight)
-        return self.conv(x, weight, self.bits.value(), ops.maximum(self.clip, _SMALLEST_CLIP), mask)
+        return self.conv(x, weight, self.bits.value(), ops.maximum(self.clip, SMALLEST_CLIP), mask)
 
 
 def _padding(conv: nn.Conv2d) -> int:

@@ -25,6 +25,10 @@ class CheckpointError(UserError):
     """A checkpoint that is missing, damaged, or does not belong to the network it is loaded into."""
 
 
+class ExportError(UserError):
+    """A network that a file format cannot express, or a file that does not compute what the network computes."""
+
+
 class QuantizationError(UserError):
     """A network or an input that the chosen quantization scheme cannot represent."""
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What run_distribute_train.sh and run_distribute_eval.sh share: METHOD/SCRIPT.py in several processes by MindSpore's
-# msrun, from the caller's folder. Several machines: run it on each, with NODES, NODE and MASTER set.
+# msrun, from the caller's folder. Several machines: run it on each, with NODES, NODE, MASTER and PORT set.
 set -euo pipefail
 
 script_name=${1:-} # eval or train
@@ -41,7 +41,8 @@ first=$logs/worker_$((node * processes)).log
 status=0
 "$python" -c 'from mindspore.parallel.cluster.run import main; main()' \
     --worker_num=$((nodes * processes)) --local_worker_num="$processes" --node_rank="$node" --master_addr="$master" \
-    --master_port="$port" --log_dir="$logs" --join=True --cluster_time_out=120 \
+    --master_port="$port" --rank_table_file="${RANK_TABLE_FILE:-}" --log_dir="$logs" --join=True \
+    --cluster_time_out="${START_SECONDS:-120}" \
     "$script" --threads "$threads" "${@:4}" >"$logs/msrun.log" 2>&1 || status=$?
 if ((status == 0)); then
     grep -v '^\[\(INFO\|WARNING\)\]' "$first" || true

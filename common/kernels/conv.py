@@ -25,8 +25,8 @@ class _NativeConv2d(nn.Cell):
         return self.input_grad_op(x, w, dout, self.geometry), self.weight_grad_op(x, w, dout, self.geometry)
 
 
-class _MindSporeConv2d(nn.Cell):
-    """MindSpore's own operator: any device, any groups."""
+class PlainConv2d(nn.Cell):
+    """MindSpore's own operator: any device, any groups; ``construct(x, w)`` as :func:`float_conv2d` says."""
 
     def __init__(self, stride: int, padding: int, groups: int):
         super().__init__()
@@ -55,4 +55,4 @@ def float_conv2d(stride: int = 1, padding: int = 0, groups: int = 1, native: boo
         raise ConfigError(f"native convolution: expected groups 1, found {groups}; take MindSpore's operator")
     if groups == 1 and use_native(native):
         return _NativeConv2d(stride, padding)
-    return _MindSporeConv2d(stride, padding, groups)
+    return PlainConv2d(stride, padding, groups)

@@ -1,11 +1,25 @@
 """Makes MindSpore operators of the functions in the native library."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 import mindspore as ms
 from mindspore import ops
 
 from common.kernels import build
+
+_native_allowed = True
+
+
+@contextlib.contextmanager
+def without_native() -> Iterator[None]:
+    """Cells that are made in the block take MindSpore's own operators, unless native ones are demanded."""
+    global _native_allowed
+    before, _native_allowed = _native_allowed, False
+    try:
+        yield
+    finally:
+        _native_allowed = before
 
 
 def use_native(native: bool | None) -> bool:
@@ -17,7 +31,7 @@ def use_native(native: bool | None) -> bool:
     on_cpu = ms.get_context("device_target") == "CPU"
     if native and not (on_cpu and build.native_available()):
         raise build.BuildError("native kernels were demanded, but they need the CPU as device and a C++ compiler")
-    return (on_cpu and build.native_available()) if native is None else native
+    return (on_cpu and _native_allowed and build.native_available()) if native is None else native
 
 
 def operator(function: str, out_shape: Callable, out_dtype: Callable | ms.Type) -> ops.Custom:

@@ -3,7 +3,7 @@
 import numpy as np
 from mindspore import Parameter, Tensor, nn
 
-from common.errors import ConfigError
+from common.errors import ConfigError, QuantizationError
 from common.kernels.dorefa import DoReFaQuantize
 
 MIN_BITS, MAX_BITS = 2, 8
@@ -65,6 +65,20 @@ class FixedWeight(nn.Cell):
 
     def construct(self, weight):
         return weight
+
+    def to_int(self, weight: np.ndarray) -> tuple[np.ndarray, int, np.float32]:
+        """Codes, bits and gain of weights that are on their levels, as :meth:`DoReFaWeight.to_int`.
+
+        The largest weight of a layer is at an end of DoReFa's range, so its size is the gain.
+
+        Raises:
+            QuantizationError: they are not bit for bit what :func:`from_int` makes of codes.
+        """
+        bits, gain = int(self.bits.asnumpy()[0]), np.abs(weight).max()
+        codes = np.rint((weight.astype(np.float64) / (gain or 1) + 1) * (2**bits - 1) / 2).astype(np.uint8)
+        if not np.array_equal(from_int(codes, bits, gain), weight):
+            raise QuantizationError(f"expected weights on DoReFa's levels of {bits} bits, found others")
+        return codes, bits, gain
 
 
 def check_bits(bits: int) -> None:

@@ -6,7 +6,7 @@ from mindspore import Parameter, Tensor, nn, ops
 from common.kernels.fake_quant import UniformQuantize
 from common.quant.dorefa import check_bits
 
-_SMALLEST_CLIP = 1e-3  # a clip that learning drives to 0 or below would leave no levels
+SMALLEST_CLIP = 1e-3  # a clip that learning drives to 0 or below would leave no levels
 
 
 class PACTInput(nn.Cell):
@@ -54,7 +54,7 @@ class PACTInput(nn.Cell):
         self.probe = Tensor(np.zeros(1, np.float32))
 
     def construct(self, x):
-        clip = ops.maximum(self.clip, _SMALLEST_CLIP)
+        clip = ops.maximum(self.clip, SMALLEST_CLIP)
         unsigned = 0.5 * (x + clip) if self.signed else x
         rows = unsigned.reshape(x.shape[0], 1, -1)  # one channel: all values share their bits
         y = self.quantize(rows, self.bits.value(), clip, self.probe).reshape(x.shape)
@@ -63,7 +63,7 @@ class PACTInput(nn.Cell):
 
 def pact(x: np.ndarray, bits: int, clip: float, signed: bool = False) -> np.ndarray:
     """The quantizer on an array: float32 of the same shape."""
-    clip = max(np.float32(clip), np.float32(_SMALLEST_CLIP))
+    clip = max(np.float32(clip), np.float32(SMALLEST_CLIP))
     steps = np.float32(2**bits - 1)
     unsigned = (x + clip) * np.float32(0.5) if signed else x
     y = np.rint(np.clip(unsigned, 0, clip) * (steps / clip)) * (clip / steps)

@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from dynamic_tiny import random_input, static_network
+from dynamic_tiny import random_input, static_network, stored
 from mindspore import Tensor
 
-from common.context import execution_mode
 from common.kernels.custom import without_native
-from DynamicQuant import export
+from DynamicQuant import export, storage
 
+pytestmark = pytest.mark.usefixtures("pynative")
 FEW = ["--num_samples", "6", "--batch_size", "3", "--mode", "pynative"]
 
 
@@ -35,17 +35,17 @@ def test_onnx_is_refused_for_a_dynamic_network(capsys, tmp_path):
 @pytest.mark.parametrize("bits", [2, 4, 8])
 def test_a_static_network_as_onnx(bits, quantizer):
     onnx_model = pytest.importorskip("common.export.onnx_model")
-    with execution_mode("pynative"), without_native():
+    with without_native():
         network, batch = static_network(bits, quantizer).set_train(False), random_input(5)
         expected = network(Tensor(batch)).asnumpy()
         found = onnx_model.decode(onnx_model.encode(network, 8, 4), 1)(batch)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
-def test_the_script_writes_a_static_network_as_onnx(tmp_path, runs, data):
+def test_the_script_writes_a_static_network_as_onnx(tmp_path):
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
-    file, checkpoint = tmp_path / "static.onnx", runs["static3"][0] / "best.ckpt"
-    words = [*data, "--checkpoint_path", checkpoint, "--output", file, "--format", "onnx"]
-    export.main([str(word) for word in words])
-    assert file.stat().st_size > 0
+    file, checkpoint = tmp_path / "static.onnx", tmp_path / "static.ckpt"
+    storage.save_packed(checkpoint, stored(static_network(), static=True))
+    export.main(["--checkpoint_path", str(checkpoint), "--output", str(file), "--format", "onnx", *FEW])
+    assert {path.name for path in tmp_path.iterdir()} == {"static.onnx", "static.ckpt"}

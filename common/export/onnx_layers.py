@@ -1,0 +1,120 @@
+"""The ONNX nodes of the layers that networks of the zoo are built of; a cell of other cells is what it computes."""
+
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+from mindspore import nn
+
+from common.errors import ExportError
+from common.export.onnx_graph import GraphBuilder, Symbol
+from common.kernels.conv import PlainConv2d
+from common.models.densenet import DenseLayer
+from common.models.resnet_cifar import PadShortcut
+
+_END = np.iinfo(np.int64).max
+
+
+@singledispatch
+def express(cell: nn.Cell, graph: GraphBuilder, *inputs: Any) -> Any:
+    """Add the nodes of a call of a cell in evaluation: those of the cells that its ``construct`` calls.
+
+    Args:
+        cell: the kinds registered below have nodes of their own.
+        graph: to add to.
+        inputs: symbols, or parameters.
+
+    Raises:
+        ExportError: one of MindSpore's own cells that is not among them.
+    """
+    if type(cell).__module__.startswith("mindspore."):
+        raise ExportError(f"ONNX: no nodes are known for {type(cell).__name__} in {graph.place}; take MINDIR")
+    return cell.construct(*inputs)
+
+
+@express.register
+def _(cell: nn.SequentialCell, graph: GraphBuilder, x: Symbol) -> Symbol:
+    return cell.construct(x)
+
+
+@express.register
+def _(cell: nn.Conv2d, graph: GraphBuilder, x: Symbol) -> Symbol:
+    if cell.pad_mode not in ("pad", "valid"):
+        raise ExportError(f"ONNX: expected pad_mode pad or valid in {graph.place}, found {cell.pad_mode}; take MINDIR")
+    top, bottom, left, right = _sides(cell.padding if cell.pad_mode == "pad" else 0)
+    geometry = {"strides": _pair(cell.stride), "dilations": _pair(cell.dilation), "pads": [top, left, bottom, right]}
+    return graph.add("Conv", x, *_weights(cell, graph), group=cell.group, **geometry)
+
+
+@express.register
+def _(cell: PlainConv2d, graph: GraphBuilder, x: Symbol, weight: Any) -> Symbol:
+    geometry = {"strides": [cell.stride] * 2, "pads": [cell.padding] * 4}
+    return graph.add("Conv", x, weight, group=cell.groups, **geometry)
+
+
+@express.register
+def _(cell: nn.Dense, graph: GraphBuilder, x: Symbol) -> Symbol:
+    if cell.activation_flag:
+        raise ExportError(f"ONNX: expected no activation inside the linear layer {graph.place}; take MINDIR")
+    return graph.add("Gemm", x, *_weights(cell, graph), transB=1)
+
+
+@express.register
+def _(cell: nn.BatchNorm2d, graph: GraphBuilder, x: Symbol) -> Symbol:
+    parameters = (cell.gamma, cell.beta, cell.moving_mean, cell.moving_variance)
+    return graph.add("BatchNormalization", x, *parameters, epsilon=float(cell.eps))
+
+
+@express.register
+def _(cell: nn.ReLU, graph: GraphBuilder, x: Symbol) -> Symbol:
+    return graph.add("Relu", x)
+
+
+@express.register
+def _(cell: nn.ReLU6, graph: GraphBuilder, x: Symbol) -> Symbol:
+    return graph.add("Clip", x, 0.0, 6.0)
+
+
+@express.register
+def _(cell: nn.Dropout, graph: GraphBuilder, x: Symbol) -> Symbol:
+    return x
+
+
+@express.register
+def _(cell: nn.MaxPool2d, graph: GraphBuilder, x: Symbol) -> Symbol:
+    pads = list(cell.padding[-2:]) * 2 if getattr(cell, "use_pad", False) else [0] * 4
+    return graph.add("MaxPool", x, kernel_shape=_pair(cell.kernel_size), strides=_pair(cell.stride), pads=pads)
+
+
+@express.register
+def _(cell: nn.AvgPool2d, graph: GraphBuilder, x: Symbol) -> Symbol:
+    return graph.add("AveragePool", x, kernel_shape=_pair(cell.kernel_size), strides=_pair(cell.stride))
+
+
+@express.register
+def _(cell: PadShortcut, graph: GraphBuilder, x: Symbol) -> Symbol:
+    step = _pair(cell.sample.stride)
+    sampled = graph.add("Slice", x, *(np.array(part, np.int64) for part in ([0, 0], [_END, _END], [2, 3], step)))
+    return graph.add("Pad", sampled, np.array([0, cell.before, 0, 0, 0, cell.after, 0, 0], np.int64))
+
+
+@express.register
+def _(cell: DenseLayer, graph: GraphBuilder, x: Symbol) -> Symbol:
+    return graph.add("Concat", x, cell.layer(x), axis=1)
+
+
+def _weights(cell: nn.Conv2d | nn.Dense, graph: GraphBuilder) -> list[Any]:
+    """Weight and, where the layer has one, bias: as whole numbers times a scale where these are known."""
+    known = graph.integers.get(graph.place)
+    if known is None:
+        return [cell.weight, cell.bias] if cell.has_bias else [cell.weight]
+    parts = [known.weight] if known.bias is None else [known.weight, known.bias]
+    return [graph.dequantized(part, known.scale) for part in parts]
+
+
+def _pair(value: int | tuple[int, ...]) -> list[int]:
+    return [value, value] if isinstance(value, int) else list(value[-2:])
+
+
+def _sides(padding: int | tuple[int, ...]) -> tuple[int, ...]:
+    return (padding,) * 4 if isinstance(padding, int) else tuple(padding)

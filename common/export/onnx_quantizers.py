@@ -1,0 +1,41 @@
+r"""The ONNX nodes of DoReFa weights and PACT inputs: the same float32 operations in the same order, so the same values.
+
+=============  ========================================================================================
+weights        :math:`g\,(2 q / s - 1)`, s = 2^k - 1: DequantizeLinear of the codes q (UINT4 up to 4
+               bits, else UINT8) with the exact scale 2, then Div, Sub, Mul
+inputs         :math:`\mathrm{round}(\mathrm{clip}(x, 0, a) \cdot (s / a)) \cdot (a / s)`: Clip, Mul,
+               QuantizeLinear to UINT8 with the exact scale 1, DequantizeLinear with the scale a / s
+=============  ========================================================================================
+
+QuantizeLinear with the scale a / s would divide by it where PACT multiplies by s / a: the two differ in the last bit,
+and then in the level of values half-way between two. Both round half to even. After Clip no value reaches beyond the
+code s, so that QuantizeLinear has nothing to saturate.
+"""
+
+import numpy as np
+from mindspore import Parameter
+
+from common.export.onnx_graph import GraphBuilder, Symbol
+from common.export.onnx_layers import express
+from common.quant.dorefa import DoReFaWeight, FixedWeight
+from common.quant.pact import SMALLEST_CLIP, PACTInput
+
+
+@express.register(DoReFaWeight)
+@express.register(FixedWeight)
+def _(cell: DoReFaWeight | FixedWeight, graph: GraphBuilder, weight: Parameter) -> Symbol:
+    codes, bits, gain = cell.to_int(weight.asnumpy())
+    doubled = graph.dequantized(codes, 2.0)
+    return graph.add("Mul", graph.add("Sub", graph.add("Div", doubled, np.float32(2**bits - 1)), 1.0), gain)
+
+
+@express.register
+def _(cell: PACTInput, graph: GraphBuilder, x: Symbol) -> Symbol:
+    clip = np.maximum(cell.clip.asnumpy()[0], np.float32(SMALLEST_CLIP))
+    steps = np.float32(2 ** int(cell.bits.asnumpy()[0]) - 1)
+    if cell.signed:
+        x = graph.add("Mul", graph.add("Add", x, clip), 0.5)
+    scaled = graph.add("Mul", graph.add("Clip", x, 0.0, clip), steps / clip)
+    codes = graph.add("QuantizeLinear", scaled, np.float32(1), np.uint8(0))
+    y = graph.add("DequantizeLinear", codes, clip / steps, np.uint8(0))
+    return graph.add("Sub", graph.add("Mul", y, 2.0), clip) if cell.signed else y

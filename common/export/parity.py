@@ -1,0 +1,95 @@
+"""Whether an exported file computes what the network computes, on real images."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from mindspore import Tensor, nn
+
+from common.data import ImageSource, Preprocessing, batches, eval_dataset
+from common.errors import ExportError
+from common.progress import Progress
+
+# Of the largest logit. Other operators sum in another order, by which float logits differ by 1e-6 of the largest. Where
+# activations are rounded, that can move one which lies between two levels to the other of them: such an image differs
+# by up to some percent, so that the median over the images is judged. Top-1 may change where two classes are near.
+TOLERANCE = 0.005
+TOP_1_TOLERANCE = 0.01  # of the images
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Logits of an exported file against those of the network.
+
+    Attributes:
+        typical: median over the images of the largest absolute difference of a logit.
+        difference: the largest absolute difference of any logit.
+        largest: the largest absolute logit of the network.
+        same_top_1: images whose largest logit is of the same class.
+        samples: number of images N.
+    """
+
+    typical: float
+    difference: float
+    largest: float
+    same_top_1: int
+    samples: int
+
+    def check(self) -> None:
+        """Make sure that the file may be kept.
+
+        Raises:
+            ExportError: the median is over ``TOLERANCE`` of the largest logit, top-1 differs on more than
+                ``TOP_1_TOLERANCE`` of the images, or a logit is not a number.
+        """
+        allowed, others = TOLERANCE * self.largest, self.samples - self.same_top_1
+        if not self.typical <= allowed or np.isnan(self.difference) or others > TOP_1_TOLERANCE * self.samples:
+            raise ExportError(
+                f"expected a median difference of at most {allowed:.3g} and another top-1 on at most "
+                f"{TOP_1_TOLERANCE:.0%} of the images, found {self.typical:.3g} and {others} of {self.samples}; "
+                "no file was written"
+            )
+
+    def record(self) -> dict[str, float | int]:
+        """The figures of a report."""
+        differences = {"median_difference": self.typical, "largest_difference": self.difference}
+        return {**differences, "largest_logit": self.largest, "same_top_1": self.same_top_1, "samples": self.samples}
+
+    def __str__(self) -> str:
+        top = "all images" if self.same_top_1 == self.samples else f"{self.same_top_1} images"
+        return (
+            f"parity on {self.samples} images: logits up to {self.largest:.4g} differ by {self.typical:.2g} in the "
+            f"median image, {self.difference:.2g} at most (median allowed: {TOLERANCE:.1%} of the largest); "
+            f"top-1 is the same on {top}"
+        )
+
+
+def compare(
+    network: nn.Cell,
+    exported: Callable[[np.ndarray], np.ndarray],
+    source: ImageSource,
+    preprocessing: Preprocessing,
+    batch_size: int,
+) -> Parity:
+    """Run both on every image of a source.
+
+    Args:
+        network: from images to logits.
+        exported: the same of arrays, (B, 3, H, W) to (B, classes), always of ``batch_size`` images.
+        source: the images.
+        preprocessing: of the network.
+        batch_size: B.
+    """
+    network.set_train(False)
+    differences, largest, same = [], 0.0, 0
+    with Progress(len(source), label="parity") as progress:
+        for batch in batches(eval_dataset(source, preprocessing, batch_size)):
+            valid = batch["valid"]
+            expected = network(Tensor(batch["image"])).asnumpy()[valid]
+            found = exported(batch["image"])[valid]
+            differences.append(np.abs(found - expected).max(1))
+            largest = max(largest, float(np.abs(expected).max()))
+            same += int((found.argmax(1) == expected.argmax(1)).sum())
+            progress.update(len(found), top_1=same)
+    every = np.concatenate(differences)
+    return Parity(float(np.median(every)), float(every.max()), largest, same, len(source))
