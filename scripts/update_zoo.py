@@ -1,6 +1,9 @@
 """Write size, sha256, preprocessing and expected accuracy of the embedded checkpoints into the registry, as they are.
 
-usage: python scripts/update_zoo.py [--check] [NAME...]     (--check changes nothing, evaluates nothing, fails if stale)
+usage: python scripts/update_zoo.py [NAME...] [--check] [--dataset_path DIR]
+
+``--check`` changes nothing, evaluates nothing and fails if an entry is stale. Networks of other data sets than digits
+are evaluated only if they have changed or are named, with ``--dataset_path``.
 """
 
 import json
@@ -12,6 +15,7 @@ from pathlib import Path
 
 from common import checkpoint
 from common.errors import ConfigError, entry_point
+from common.options import OptionParser, path
 from common.zoo import registry
 from common.zoo.store import path_of, sha256
 
@@ -27,15 +31,18 @@ def with_file(entry: registry.Entry) -> registry.Entry:
     return replace(entry, size=path.stat().st_size, sha256=sha256(path), preprocessing=preprocessing)
 
 
-def with_accuracy(entry: registry.Entry) -> registry.Entry:
+def with_accuracy(entry: registry.Entry, dataset_path: Path | None = None) -> registry.Entry:
     """The entry with what ``eval.py`` of its method measures.
 
     Raises:
-        ConfigError: the evaluation fails.
+        ConfigError: the evaluation fails, or needs images that are not given.
     """
+    if entry.dataset != "digits" and dataset_path is None:
+        raise ConfigError(f"{entry.name}: expected --dataset_path DIR with the images of {entry.dataset}, found none")
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.json"
         words = ["--checkpoint_path", path_of(entry), *entry.expected["options"].split(), "--json", out]
+        words += ["--dataset_path", dataset_path.resolve()] if entry.dataset != "digits" else []
         command = [sys.executable, "eval.py", *map(str, words)]
         done = subprocess.run(command, cwd=registry.ROOT / entry.method, stdout=subprocess.DEVNULL, check=False)
         if done.returncode:
@@ -45,22 +52,27 @@ def with_accuracy(entry: registry.Entry) -> registry.Entry:
 
 
 @entry_point
-def main(argv: list[str]) -> None:
+def main(argv: list[str] | None = None) -> None:
     """Update or check the embedded entries, or those named."""
-    check, names = "--check" in argv, [word for word in argv if word != "--check"]
-    chosen = [registry.find(name) for name in names] or [e for e in registry.entries().values() if e.embedded]
+    parser = OptionParser("Record the embedded checkpoints in the registry.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of entries; all embedded ones if none is given")
+    parser.add_argument("--check", action="store_true", help="fail if an entry is stale, change nothing")
+    parser.add_argument("--dataset_path", type=path, metavar="DIR", help="images of networks that are not of digits")
+    args = parser.parse_args(argv)
+    chosen = [registry.find(name) for name in args.names] or [e for e in registry.entries().values() if e.embedded]
     stale = []
     for entry in chosen:
         new = with_file(entry)
-        new = new if check else with_accuracy(new)
+        if not args.check and (args.names or entry.dataset == "digits" or new != entry):
+            new = with_accuracy(new, args.dataset_path)
         if new != entry:
             stale.append(new)
-            print(f"{entry.name}: {'stale' if check else 'updated'}, accuracy {new.expected['accuracy']:.4f}")
-    if check and stale:
+            print(f"{entry.name}: {'stale' if args.check else 'updated'}, accuracy {new.expected['accuracy']:.4f}")
+    if args.check and stale:
         raise ConfigError(f"{len(stale)} entries are stale; run python scripts/update_zoo.py")
     if stale:
         registry.write(registry.REGISTRY, (registry.entries() | {entry.name: entry for entry in stale}).values())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

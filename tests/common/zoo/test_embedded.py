@@ -14,6 +14,8 @@ from common.zoo.registry import ROOT
 from common.zoo.store import path_of
 
 EMBEDDED = [name for name, entry in zoo.entries().items() if entry.embedded]
+ON_DIGITS = [name for name in EMBEDDED if zoo.find(name).dataset == "digits"]
+ON_CIFAR10 = [name for name in EMBEDDED if zoo.find(name).dataset == "cifar10"]
 
 context.prepare_onednn()
 
@@ -38,7 +40,7 @@ def test_a_stale_entry_is_named_and_updated(update, monkeypatch, tmp_path, capsy
     right = zoo.find("resnet20-digits")
     monkeypatch.setitem(registry.entries(), right.name, replace(right, **change))
     monkeypatch.setattr(registry, "REGISTRY", tmp_path / "registry.yaml")
-    monkeypatch.setattr(update, "with_accuracy", lambda entry: entry)
+    monkeypatch.setattr(update, "with_accuracy", lambda entry, _: entry)
     with pytest.raises(SystemExit) as stopped:
         update.main(["--check"])
     assert stopped.value.code == 2 and "resnet20-digits: stale" in capsys.readouterr().out
@@ -48,12 +50,31 @@ def test_a_stale_entry_is_named_and_updated(update, monkeypatch, tmp_path, capsy
     assert found[right.name] == right and found.keys() == zoo.entries().keys()
 
 
-@pytest.mark.parametrize("name", EMBEDDED)
-def test_the_registered_accuracy_is_exact(name, tmp_path, capsys):
+def measured(name, folder, *words):
+    """Accuracy and N of the method's own evaluation by name."""
     entry = zoo.find(name)
     script = importlib.import_module(f"{entry.method}.eval")
-    words = ["--checkpoint_path", name, *entry.expected["options"].split(), "--json", str(tmp_path / "out.json")]
-    script.main(words)
-    record = json.loads((tmp_path / "out.json").read_text())
-    assert (record["acc"], record["samples"]) == (entry.expected["accuracy"], 360)
-    assert capsys.readouterr().out.strip().endswith(f"ckpt= {path_of(entry)}")
+    options = [*entry.expected["options"].split(), *words, "--json", str(folder / "out.json")]
+    script.main(["--checkpoint_path", name, *options])
+    record = json.loads((folder / "out.json").read_text())
+    return {"accuracy": record["acc"], "samples": record["samples"], "options": entry.expected["options"]}
+
+
+@pytest.mark.parametrize("name", ON_DIGITS)
+def test_the_registered_accuracy_is_exact(name, tmp_path, capsys):
+    assert measured(name, tmp_path) == zoo.find(name).expected and zoo.find(name).expected["samples"] == 360
+    assert capsys.readouterr().out.strip().endswith(f"ckpt= {path_of(zoo.find(name))}")
+
+
+@pytest.fixture(scope="session")
+def jpeg_images(shared, tmp_path_factory):
+    """CIFAR-10 as the JPEG archive has it."""
+    folder = tmp_path_factory.mktemp("cifar10_jpeg")
+    subprocess.run([sys.executable, str(shared / "tools" / "prepare_cifar10_jpeg.py"), str(folder)], check=True)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ON_CIFAR10)
+def test_the_registered_accuracy_on_cifar10_is_exact(name, jpeg_images, tmp_path):
+    assert measured(name, tmp_path, "--dataset_path", str(jpeg_images)) == zoo.find(name).expected
