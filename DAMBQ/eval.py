@@ -43,7 +43,7 @@ def summary(stored: storage.StoredNetwork, path: str | Path, image_size: int) ->
         return {**found, "bits": 32, "average_bits": {"weights": 32.0, "activations": 32.0}, "label": "float"}
     means = average_bits(network, image_size)
     label = f"W{means['weights']:.3f} A{means['activations']:.3f}"
-    return {**found, "bits": label, "average_bits": means, "bits_of_layers": bits, "label": label}
+    return {**found, "bits": label, "average_bits": means, "label": label}
 
 
 @entry_point

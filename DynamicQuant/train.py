@@ -27,7 +27,6 @@ from DynamicQuant.tester import DynamicTester
 
 _CALIBRATION_IMAGES = 512
 _BATCH = 128  # of calibration
-_SUBSET_SEED = 0  # of --train_samples: runs of all seeds see the same images
 
 
 def make_parser() -> config.OptionParser:
@@ -57,9 +56,6 @@ def _add_training(group) -> None:
     group.add_argument("--weight_decay", type=float, default=1e-4, help="L2 penalty on all parameters")
     group.add_argument("--clip_norm", type=config.positive_float, help="limit of the gradient's norm")
     group.add_argument("--label_smoothing", type=float, default=0.0, help="share of the target over all classes")
-    group.add_argument(
-        "--train_samples", type=config.positive_int, metavar="N", help="train on so many, always the same"
-    )
 
 
 def _add_quantization(group) -> None:
@@ -188,8 +184,6 @@ def main(argv: list[str] | None = None) -> None:
     recipe = recipe_of(args)
     train, test = open_split(args, "train"), open_split(args, "test")
     check_classes(test, train.num_classes)
-    if args.train_samples:
-        train = train.sample(args.train_samples, _SUBSET_SEED)
     network, digest = start(args, settings, train, preprocessing)
     stored = storage.StoredNetwork(network, describe(args, settings, train.num_classes, digest))
     measure, objective, observer = evaluator(test, preprocessing, recipe.batch_size), None, None

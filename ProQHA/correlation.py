@@ -15,13 +15,13 @@ from mindspore import Tensor, nn
 from scipy.stats import spearmanr
 
 from common import config, report
-from common.data import ImageSource, Preprocessing
+from common.data import ImageSource, Preprocessing, open_split
 from common.errors import ConfigError, entry_point
 from common.evaluation import score
 from common.models.registry import model, preprocessing_of
 from ProQHA.dataset import add_options, chosen_model
 from ProQHA.fisher import FisherScorer
-from ProQHA.options import BITS, add_common, augmented, clip_norm, set_up, training_images
+from ProQHA.options import BITS, add_common, augmented, clip_norm, set_up
 from ProQHA.quant import get_bits
 from ProQHA.scores import AdamScorer, OneByOne
 from ProQHA.start import start_quantized
@@ -107,7 +107,7 @@ def main(argv: list[str] | None = None) -> None:
     """Measure and print."""
     args = config.parse(make_parser(), argv)
     set_up(args)
-    source = training_images(args)
+    source = open_split(args, "train")
     found = measure(args, source, preprocessing_of(args.dataset, {}))
     true = found["true"]
     print(

@@ -32,7 +32,7 @@ def summary(stored: storage.StoredNetwork, path: str | Path, image_size: int) ->
         return {**found, "bits": 32, "label": "float"}
     totals = cost_model(network, image_size).summary(get_bits(network))
     label = f"W{totals['average_weight_bits']:.3f} A{totals['average_activation_bits']:.3f}"
-    return {**found, "bits": label, "search": totals, "bits_of_layers": dict(zip(names, pairs)), "label": label}
+    return {**found, "bits": label, "search": totals, "label": label}
 
 
 @entry_point

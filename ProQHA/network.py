@@ -10,6 +10,7 @@ SMALL_IMAGES = {
     "resnet32": "PreActResNet32",
     "resnet56": "PreActResNet56",
     "resnet110": "PreActResNet110",
+    "postresnet20": "ResNet20",  # post-activation, as the other methods have it
     "vgg16": "VGG-16",
     "vgg19": "VGG-19",
     "mobilenetv2": "MobileNetV2",

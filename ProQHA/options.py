@@ -5,7 +5,7 @@ from argparse import ArgumentTypeError, Namespace
 import mindspore as ms
 
 from common import config, context
-from common.data import ImageSource, Preprocessing, open_split
+from common.data import ImageSource, Preprocessing
 from common.quant.dorefa import MAX_BITS, MIN_BITS
 
 _CALIBRATION_BATCH = 128
@@ -23,7 +23,6 @@ def add_common(parser: config.OptionParser) -> None:
         help="name of the run's folder in output_dir",
     )
     parser.add_argument("--gpus", type=config.int_range(0), default=0, metavar="N", help="number of the GPU or NPU")
-    parser.add_argument("--train_samples", type=config.positive_int, metavar="N", help="use N training images alone")
     group = parser.add_argument_group("training")
     group.add_argument("--lr", type=config.positive_float, default=1e-3, help="first learning rate")
     group.add_argument("--weight_decay", type=float, default=1e-4, help="L2 penalty on all parameters")
@@ -50,15 +49,6 @@ def set_up(args: Namespace) -> None:
     context.setup(args.device_target, args.mode, args.seed, args.threads)
     if args.device_target != "CPU":
         ms.set_device(args.device_target, args.gpus)
-
-
-def training_images(args: Namespace) -> ImageSource:
-    """All training images, or the first ``--train_samples`` of an order that belongs to seed 0.
-
-    Runs of different seeds so learn from the same images.
-    """
-    source = open_split(args, "train")
-    return source.sample(args.train_samples, 0) if args.train_samples else source
 
 
 def clip_norm(args: Namespace) -> float | None:

@@ -2,7 +2,7 @@
 
 python reproduce.py --dataset_path CIFAR10 --name jpeg --also_eval lossless=DIR --seeds 0 1 2
 
-float      the pre-activation ResNet-20, from scratch on all training images
+float      the pre-activation ResNet-20, from scratch on all training images, or that of --pretrained
 uniform    the same bits everywhere, from float, on a fixed part of the training images
 searched   bits found from 8 down to the uniform network's weight storage and bit operations, then trained further, so
            that all its training is as long as the uniform network's, on the same images
@@ -14,7 +14,7 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from common import checkpoint, config, report
+from common import checkpoint, config, report, zoo
 from common.errors import entry_point
 from common.results import Results, add_test_sets, mean, test_sets
 from ProQHA import eval as evaluation
@@ -32,9 +32,11 @@ def make_parser() -> config.OptionParser:
     parser = config.OptionParser("Record ProQHA's results.")
     parser.add_argument("--dataset_path", required=True, metavar="DIR", help="CIFAR-10 to train and test on")
     add_test_sets(parser, "jpeg")
+    parser.add_argument("--pretrained", type=config.checkpoint, metavar="FILE|NAME", help="float network, else trained")
     parser.add_argument("--float_epochs", type=config.positive_int, default=16, help="of the float network")
-    parser.add_argument("--epochs", type=config.positive_int, default=16, help="of each quantized network in all")
+    parser.add_argument("--epochs", type=config.positive_int, default=12, help="of each quantized network in all")
     parser.add_argument("--search_epochs", type=config.positive_int, default=1, help="of them after each step")
+    parser.add_argument("--interval", type=config.int_range(1, 6), default=2, help="bits that a step of a search takes")
     parser.add_argument("--train_samples", type=config.positive_int, default=10_000, help="of quantized networks")
     parser.add_argument("--bits", type=config.int_range(2, 7), nargs="+", default=[4, 3], help="uniform bits to beat")
     parser.add_argument("--seeds", type=config.int_range(0), nargs="+", default=[0, 1, 2], help="of quantized networks")
@@ -56,7 +58,9 @@ def run(script, args: Namespace, name: str, options: Mapping[str, object], flags
 
 
 def float_network(args: Namespace) -> Path:
-    """The float network's file, trained unless it is there."""
+    """The float network's file, trained unless it is given or there."""
+    if args.pretrained:
+        return zoo.named(args.pretrained)
     name = f"float_{args.float_epochs}epochs"
     options = {"lr": 0.1, "train_epochs": args.float_epochs, "schedule": "cosine", "weight_decay": 5e-4, "seed": 0}
     folder = run(train, args, name, {**options, "warmup_epochs": 1})
@@ -74,6 +78,7 @@ def quantized(args: Namespace, stage: str, bits: int, seed: int) -> Path:
         return run(train, args, name, options, ["--clip"]) / f"{name}.ckpt"
     targets = {"cost": bits / FLOAT_BITS, "compute_cost": (bits / FLOAT_BITS) ** 2}
     options = {**shared, **targets, "resume": start, "search_epochs": args.search_epochs, "lam": 0, "step": 100}
+    options["interval"] = args.interval
     found = run(search, args, f"{name}_search", options, ["--clip"])
     steps = checkpoint.load(found / "search.ckpt").metadata["search"]["records"][-1]["step"]
     shutil.copy(found / "bits.png", RESULTS.path.parent / f"bits_{bits}.png")

@@ -22,7 +22,7 @@ from ProQHA.candidates import Moves, Targets
 from ProQHA.dataset import add_options, chosen_model
 from ProQHA.fisher import FisherScorer
 from ProQHA.measure import cost_model
-from ProQHA.options import BITS, add_common, clip_norm, set_up, training_images
+from ProQHA.options import BITS, add_common, clip_norm, set_up
 from ProQHA.progressive import STEP_FOLDER, Plan, Progressive
 from ProQHA.quant import get_bits, quant_layers
 from ProQHA.scores import SCORES, AccuracyScorer, AdamScorer, Scorer
@@ -138,7 +138,7 @@ def main(argv: list[str] | None = None) -> None:
     model(name, args.dataset)
     targets, moves = Targets(args.cost, args.compute_cost, args.floor), Moves(args.ratio, args.interval)
     plan = Plan(args.step, args.lam, targets, moves, args.seed)
-    train, held_out = split(args, training_images(args))
+    train, held_out = split(args, open_split(args, "train"))
     test, preprocessing = open_split(args, "test"), preprocessing_of(args.dataset, {})
     network, settings = start_quantized(args, train, preprocessing, (args.k_bits, args.k_bits, 1.0))
     metadata = {"method": storage.METHOD, "kind": "quantized", "network": name, "num_classes": train.num_classes}

@@ -16,7 +16,7 @@ from common.training import Recipe, Schedule, Trainer
 from ProQHA import storage
 from ProQHA.dataset import add_options, chosen_model
 from ProQHA.measure import cost_model
-from ProQHA.options import BITS, add_common, clip_norm, set_up, training_images
+from ProQHA.options import BITS, add_common, clip_norm, set_up
 from ProQHA.quant import get_bits, quant_layers
 from ProQHA.start import start_float, start_quantized
 
@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None) -> None:
     set_up(args)
     name, recipe = chosen_model(args), recipe_of(args)
     model(name, args.dataset)
-    train, test = training_images(args), open_split(args, "test")
+    train, test = open_split(args, "train"), open_split(args, "test")
     preprocessing = preprocessing_of(args.dataset, {})
     if args.archtype == "quant":
         network, settings = start_quantized(args, train, preprocessing, (args.k_bits, args.pre_k_bits, args.ratio))

@@ -77,6 +77,9 @@ def build_parser(description: str, config_file: Path | None = None) -> OptionPar
     group.add_argument("--eval_dataset_path", type=path, metavar="DIR", help="folder of the test images alone")
     group.add_argument("--batch_size", type=positive_int, default=128, help="images per step")
     group.add_argument("--num_samples", type=positive_int, metavar="N", help="evaluate only the first N images")
+    group.add_argument(
+        "--train_samples", type=positive_int, metavar="N", help="use N training images alone, the same for all seeds"
+    )
     group = parser.add_argument_group("execution")
     group.add_argument(
         "--checkpoint_path", type=checkpoint, metavar="FILE|NAME", help="of a checkpoint; python -m common.zoo list"

@@ -104,7 +104,8 @@ def summary(layers: Iterable[LayerCost], model_bytes: int) -> dict[str, Any]:
     Returns:
         ``average_weight_bits`` and ``average_activation_bits`` over all layers (by weights, by taps),
         ``quantized_weight_bits`` over the layers below 32 bits, ``model_bytes``, ``float_bytes`` (the weights alone
-        at 32 bits), ``macs``, ``additions`` (two per adder tap), ``bit_operations`` and its formula.
+        at 32 bits), ``macs``, ``additions`` (two per adder tap), ``bit_operations`` and its formula, and
+        ``bits_of_layers``, of weights and activations by name.
     """
     layers = list(layers)
     weights, taps = sum(layer.weights for layer in layers), sum(layer.taps for layer in layers)
@@ -120,4 +121,5 @@ def summary(layers: Iterable[LayerCost], model_bytes: int) -> dict[str, Any]:
         "additions": sum(2 * layer.taps for layer in layers if layer.kind == "adder"),
         "bit_operations": sum(layer.bit_operations for layer in layers),
         "bit_operations_formula": BIT_OPERATIONS,
+        "bits_of_layers": {layer.name: [layer.weight_bits, layer.activation_bits] for layer in layers},
     }

@@ -9,6 +9,7 @@ from common.data.source import ImageSource
 from common.errors import ConfigError
 
 PathLike = str | Path
+_SUBSET_SEED = 0  # of the order in which training images are left out
 
 
 def _open_digits(path: PathLike | None, split: str, wnids: PathLike | None) -> ImageSource:
@@ -53,10 +54,16 @@ def open_dataset(name: str, path: PathLike | None, split: str, wnids: PathLike |
 
 
 def open_split(args: Namespace, split: str) -> ImageSource:
-    """The ``train`` or ``test`` images that a script's options name; of the latter at most ``num_samples``."""
+    """The ``train`` or ``test`` images that a script's options name.
+
+    ``train_samples`` of the former are the first of an order that is always the same, so that runs of all seeds and
+    methods learn from the same images; ``num_samples`` of the latter are the first there are.
+    """
     own = args.train_dataset_path if split == "train" else args.eval_dataset_path
     source = open_dataset(args.dataset, own or args.dataset_path, split, getattr(args, "wnids", None))
-    return source.head(args.num_samples) if split == "test" and args.num_samples else source
+    if split == "train":
+        return source.sample(args.train_samples, _SUBSET_SEED) if args.train_samples else source
+    return source.head(args.num_samples) if args.num_samples else source
 
 
 def _given(name: str, path: PathLike | None) -> PathLike:

@@ -46,7 +46,7 @@ def test_the_file_to_use_has_the_accuracy_of_the_end_of_training(documented, dat
     assert (record["method"], record["network"], record["kind"]) == ("DAMBQ", "ResNet20", "packed")
     assert (record["label"], record["dataset"]) == ("W2.000 A2.000", "cifar10")
     assert record["average_bits"] == {"weights": 2, "activations": 2}
-    bits = record["bits_of_layers"]
+    bits = record["cost"]["bits_of_layers"]
     assert (
         len(bits) == 20 and bits["conv1"] == [8, 32] and bits["head.fc"] == [8, 8] and bits["layer2.1.conv1"] == [2, 2]
     )

@@ -28,6 +28,7 @@ COUNTS = {
     "densenet100": 98,
     "resnet18": 16,
     "resnet34": 32,
+    "postresnet20": 18,
     "resnet50": 48,
 }
 ALL = [(dataset, arch) for dataset, names in (("cifar10", SMALL_IMAGES), ("imagenet", IMAGENET)) for arch in names]

@@ -47,7 +47,8 @@ def test_float_then_four_bits_then_evaluation(data, tiny_float, quantizing, tmp_
     assert record["loss"] == pytest.approx(last["test_loss"], rel=1e-5)
     assert (record["method"], record["network"], record["kind"]) == ("ProQHA", "Tiny", "packed")
     assert (record["bits"], record["dataset"], record["search"]["cost"]) == ("W4.000 A4.000", "cifar10", 0.125)
-    assert record["bits_of_layers"] == {name: [4, 4] for name in LAYERS}
+    bits = record["cost"]["bits_of_layers"]
+    assert {name: bits[name] for name in LAYERS} == {name: [4, 4] for name in LAYERS} and bits["last"] == [32, 32]
     floats = [3 * 6 * 9, 6 * 8, 7 * 10]
     mean = (4 * sum(WEIGHTS) + 32 * sum(floats)) / (sum(WEIGHTS) + sum(floats))
     assert record["cost"]["average_weight_bits"] == pytest.approx(mean)
@@ -111,13 +112,13 @@ def test_the_saved_configuration_repeats_a_run(quantizing, tmp_path, quickly):
 
 
 def test_a_part_of_the_images_is_the_same_for_all_seeds(data, quantizing, tmp_path, quickly):
-    from ProQHA.options import training_images
+    from common.data import open_split
 
     found = []
     for seed in (1, 2):
         args = train.make_parser().parse_args([*map(str, data), "--dataset", "cifar10", "--train_samples", "20"])
         args.seed = seed
-        found.append(training_images(args))
+        found.append(open_split(args, "train"))
     assert len(found[0]) == 20 and np.array_equal(found[0].images, found[1].images)
     run(train, *quantizing, "--train_samples", 20, "--train_epochs", 1)
     assert state(tmp_path / "w4" / "last.ckpt")[1]["run"]["data"]["images"] == 20

@@ -53,6 +53,7 @@ def test_summary_of_a_small_network():
         "additions": 512,
         "bit_operations": 6912 * 1024 + 576 * 32 + 2560 + 20 * 1024,
         "bit_operations_formula": cost.BIT_OPERATIONS,
+        "bits_of_layers": {"first": [32, 32], "depthwise": [4, 8], "adder": [3, 5], "last": [32, 32]},
     }
 
 

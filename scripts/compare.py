@@ -1,0 +1,144 @@
+"""Compare all methods with uniform quantization, from the same float network, on the same images, at the same bits.
+
+python scripts/compare.py                                   # digits, under ten minutes
+python scripts/compare.py --dataset_path CIFAR10 --pretrained resnet20-cifar10 --adder_pretrained FILE
+
+Leaves results.csv, results.json, results.md and three pictures in --output_dir. What is in results.csv already is kept,
+and a training that was stopped goes on.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from argparse import Namespace
+from pathlib import Path
+
+from comparison import pictures
+from comparison.entries import METHODS, Command, Entry, entries
+from comparison.table import KEYS, table
+
+from common import config, report, zoo
+from common.atomic_file import write_text
+from common.errors import ConfigError, entry_point
+from common.results import Results
+from common.shipped import float_path
+
+ROOT = Path(__file__).resolve().parents[1]
+# Of each data set: epochs of a training, its batch, training images, images that LDNQ learns from.
+SCALES = {
+    "digits": {"epochs": 6, "train_batch_size": 64, "train_samples": None, "calibration_images": 300},
+    "cifar10": {"epochs": 8, "train_batch_size": 128, "train_samples": 10_000, "calibration_images": 500},
+}
+
+
+def make_parser() -> config.OptionParser:
+    """Options of this script."""
+    parser = config.build_parser("Compare all methods.")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="which of them")
+    parser.add_argument("--bits", type=config.int_range(2, 4), nargs="+", default=[4, 3], help="budgets")
+    parser.add_argument("--pretrained", type=config.checkpoint, metavar="FILE|NAME", help="float ResNet-20")
+    parser.add_argument("--adder_pretrained", type=config.checkpoint, metavar="FILE|NAME", help="float AdderNet")
+    parser.add_argument("--epochs", type=config.int_range(2), help="of each training; digits 6, CIFAR-10 8")
+    parser.add_argument("--train_batch_size", type=config.positive_int, help="digits 64, CIFAR-10 128")
+    parser.add_argument("--calibration_images", type=config.int_range(2), help="of LDNQ; digits 300, CIFAR-10 500")
+    return parser
+
+
+def settle(args: Namespace) -> None:
+    """Fill in what the data set decides, and make paths hold from every folder.
+
+    Raises:
+        ConfigError: another data set, a float network that is missing, or bits that a method does not have.
+    """
+    if args.dataset not in SCALES:
+        raise ConfigError(f"dataset: expected {' or '.join(SCALES)}, found {args.dataset}")
+    for name, value in SCALES[args.dataset].items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
+    if args.dataset == "digits":
+        args.pretrained = args.pretrained or float_path("digits")
+        args.adder_pretrained = args.adder_pretrained or zoo.locate("adderquant-resnet20-digits")
+    if not args.pretrained:
+        raise ConfigError("pretrained: expected a float ResNet-20 for cifar10, found none; give FILE or NAME")
+    if "AdderQuant" in args.methods and args.dataset == "cifar10" and not args.adder_pretrained:
+        raise ConfigError(
+            "adder_pretrained: expected a float AdderNet for cifar10, found none; give FILE or NAME, or --methods "
+            f"{' '.join(name for name in args.methods if name != 'AdderQuant')}"
+        )
+    if "DynamicQuant" in args.methods and 2 in args.bits:
+        raise ConfigError("bits: DynamicQuant has targets from 3 up, found 2; leave it out of --methods")
+    for name in ("pretrained", "adder_pretrained", "dataset_path", "output_dir"):
+        if value := getattr(args, name):
+            setattr(args, name, value.resolve())
+
+
+def run(args: Namespace, command: Command, *words: str) -> None:
+    """Run a script of a method in its folder; its output goes to ours.
+
+    Raises:
+        ConfigError: it fails; it has said why.
+    """
+    method, script = command.script.split("/")
+    shared = ["--dataset", args.dataset, "--device_target", args.device_target, "--mode", args.mode]
+    for name in ("dataset_path", "threads", "train_samples"):
+        if value := getattr(args, name):
+            shared += [f"--{name}", str(value)]
+    line = [sys.executable, script, *command.words(), *shared, *words]
+    print(f"{method}: python {script} {' '.join(command.words())}", file=sys.stderr)
+    status = subprocess.run(line, cwd=ROOT / method, stdout=sys.stderr, check=False).returncode
+    if status:
+        raise ConfigError(f"{command.script} ended with status {status}; its message is above; run this command again")
+
+
+def measure(args: Namespace, entry: Entry, results: Results) -> None:
+    """Make and measure a network and write its row, unless it is there."""
+    key = {"dataset": args.dataset, "method": entry.method, "budget": entry.bits, "seed": args.seed}
+    if results.has(key):
+        return
+    started = time.perf_counter()
+    for command in entry.make:
+        run(args, command)
+    seconds = time.perf_counter() - started
+    file = args.output_dir / f"{entry.method}_{entry.bits}.json"
+    words = ["--json", str(file), *(["--num_samples", str(args.num_samples)] if args.num_samples else [])]
+    run(args, entry.evaluation, *words)
+    found = json.loads(file.read_text(encoding="utf-8"))
+    cost = found["cost"]
+    results.put(
+        {
+            **key,
+            "network": found["network"],
+            "epochs": args.epochs if entry.make else None,
+            "train_images": args.train_samples or "all",
+            "samples": found["samples"],
+            "top1": f"{100 * found['acc']:.2f}",
+            "weight_bits": f"{cost['average_weight_bits']:.3f}",
+            "activation_bits": f"{cost['average_activation_bits']:.3f}",
+            "file_bytes": entry.file.stat().st_size,
+            "bit_operations": round(cost["bit_operations"]),
+            "seconds": f"{seconds:.0f}" if entry.make else None,
+            "images_per_second": f"{found['images_per_second']:.0f}",
+            "layers": json.dumps(cost["bits_of_layers"]),
+        }
+    )
+
+
+@entry_point
+def main(argv: list[str] | None = None) -> None:
+    """Make, measure, show."""
+    args = config.parse(make_parser(), argv)
+    settle(args)
+    args.output_dir.mkdir(parents=True, exist_ok=True)
+    results = Results(args.output_dir / "results.csv", KEYS)
+    for entry in entries(args):
+        measure(args, entry, results)
+    rows = [row for row in results.rows() if row["dataset"] == args.dataset]
+    report.write_json(args.output_dir / "results.json", {"rows": rows, "versions": report.versions()})
+    write_text(args.output_dir / "results.md", table(rows) + "\n")
+    pictures.draw(rows, args.output_dir)
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The comparison of all methods: what is run, and how it is shown."""

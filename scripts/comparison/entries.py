@@ -1,0 +1,155 @@
+"""What is compared: for each method and number of bits, the commands that make a network and the one that measures it.
+
+All but AdderQuant start from one float ResNet-20, learn from the same images for as many epochs, and are measured on
+the same test images. AdderQuant's networks have layers of another kind, and start from a float network of their own.
+"""
+
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+METHODS = ("float", "uniform", "ProQHA", "DAMBQ", "DynamicQuant", "LDNQ", "AdderQuant")
+_LEVELS = {2: 3, 3: 7, 4: 11}  # of LDNQ: the most that the bits of a code can tell apart
+_SEARCH_STEP = 2  # bits
+_FLOAT_BITS = 32
+
+
+@dataclass(frozen=True)
+class Command:
+    """A script of a method's folder with its options.
+
+    Attributes:
+        script: ``METHOD/name.py``.
+        options: with values; a list is several values.
+        flags: without.
+    """
+
+    script: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+
+    def words(self) -> list[str]:
+        """The command line behind the name of the script."""
+        found = list(self.flags)
+        for name, value in self.options.items():
+            values = value if isinstance(value, list | tuple) else [value]
+            found += [f"--{name}", *map(str, values)]
+        return found
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A network to make and measure.
+
+    Attributes:
+        method: of ``METHODS``.
+        bits: the budget, 32 for float.
+        make: commands in order, none if there is nothing to train.
+        evaluation: measures it, but for images and ``--json``.
+        file: of the network on disk.
+    """
+
+    method: str
+    bits: int
+    make: tuple[Command, ...]
+    evaluation: Command
+    file: Path
+
+
+def entries(args: Namespace) -> Iterator[Entry]:
+    """The networks that the options of ``compare.py`` name, float ones first."""
+    for method in (name for name in METHODS if name in args.methods):
+        if method == "float":
+            yield Entry("float", _FLOAT_BITS, (), _measured("LDNQ", args.pretrained), args.pretrained)
+            continue
+        if method == "AdderQuant":
+            file = args.adder_pretrained
+            yield Entry(method, _FLOAT_BITS, (), _measured(method, file, bits=_FLOAT_BITS), file)
+        for bits in args.bits:
+            yield _MAKERS[method](args, bits)
+
+
+def _training(args: Namespace, **options: Any) -> dict[str, Any]:
+    return {"seed": args.seed, "batch_size": args.train_batch_size, "output_dir": args.output_dir, **options}
+
+
+def _finetuned(args: Namespace, name: str, start: Path, epochs: int, **options: Any) -> Command:
+    """ProQHA's training of a network with fixed bits."""
+    own = _training(args, mission=name, arch="postresnet20", archtype="quant", resume=start, train_epochs=epochs)
+    own |= {"optimizer": "adam", "schedule": "cosine", "lr": 1e-3, "weight_decay": 0, **options}
+    return Command("ProQHA/train.py", own, ("--clip",))
+
+
+def _uniform(args: Namespace, bits: int) -> Entry:
+    name = f"uniform{bits}"
+    file = args.output_dir / name / f"{name}.ckpt"
+    make = _finetuned(args, name, args.pretrained, args.epochs, k_bits=bits, pre_k_bits=bits)
+    return Entry("uniform", bits, (make,), _measured("ProQHA", file, arch="postresnet20"), file)
+
+
+def _proqha(args: Namespace, bits: int) -> Entry:
+    name, steps = f"proqha{bits}", max(1, args.epochs // 2)
+    file, found = args.output_dir / name / f"{name}.ckpt", f"{name}_search"
+    targets = {"cost": bits / _FLOAT_BITS, "compute_cost": (bits / _FLOAT_BITS) ** 2}
+    search = _training(args, mission=found, arch="postresnet20", resume=args.pretrained, lam=0, step=100)
+    search |= {"interval": _SEARCH_STEP, "search_epochs": 1, "lr": 1e-3, "weight_decay": 0, **targets}
+    start = args.output_dir / found / "search.ckpt"
+    make = (Command("ProQHA/search.py", search, ("--clip",)), _finetuned(args, name, start, args.epochs - steps))
+    return Entry("ProQHA", bits, make, _measured("ProQHA", file, arch="postresnet20"), file)
+
+
+def _dambq(args: Namespace, bits: int) -> Entry:
+    """Budgets below 4 bits are trained from 4 bits, half of the epochs each."""
+    name, own = f"dambq{bits}", {"arch": "resnet20", "lr": 0.02, "schedule": "cosine"}
+    file, first = args.output_dir / name / f"{name}.ckpt", max(1, args.epochs // 2)
+    goal = {"wgt_target": bits, "act_target": bits}
+    if bits == 4:
+        own |= _training(args, expr_name=name, epochs=args.epochs, pretrained=args.pretrained, **goal)
+        return Entry("DAMBQ", bits, (Command("DAMBQ/train.py", own, ("--quantize",)),), _measured("DAMBQ", file), file)
+    start, before = args.output_dir / f"{name}_start" / "best.ckpt", dict(own)
+    before |= _training(args, expr_name=f"{name}_start", epochs=first, pretrained=args.pretrained)
+    own |= _training(args, expr_name=name, epochs=args.epochs - first, resume=start, **goal)
+    own |= {"shares": [0.4, 0.8], "duration": [0, max(1, (args.epochs - first) // 3)]}
+    make = tuple(Command("DAMBQ/train.py", options, ("--quantize",)) for options in (before, own))
+    return Entry("DAMBQ", bits, make, _measured("DAMBQ", file), file)
+
+
+def _dynamic(args: Namespace, bits: int) -> Entry:
+    name = f"dynamic{bits}"
+    file = args.output_dir / name / f"{name}.ckpt"
+    own = _training(args, expr_name=name, arch="resnet20", pretrained=args.pretrained, bits=bits, epochs=args.epochs)
+    own |= {"quantizer": "pact", "lr": 0.02, "schedule": "cosine", "warmup_epochs": 0}
+    return Entry("DynamicQuant", bits, (Command("DynamicQuant/train.py", own),), _measured("DynamicQuant", file), file)
+
+
+def _ldnq(args: Namespace, bits: int) -> Entry:
+    """Weights alone, from ``--calibration_images`` unlabelled images."""
+    levels, folder = _LEVELS[bits], args.output_dir / f"ldnq{bits}"
+    file = folder / f"ResNet20_{levels}levels.ckpt"
+    own = {"seed": args.seed, "pretrained": args.pretrained, "kbits": levels, "output_dir": folder}
+    own["num_images"] = args.calibration_images
+    make = Command("LDNQ/main.py", own, ("--no-test_layers",))
+    return Entry("LDNQ", bits, (make,), _measured("LDNQ", file), file)
+
+
+def _adder(args: Namespace, bits: int) -> Entry:
+    file = args.output_dir / f"adder{bits}.ckpt"
+    options = {"seed": args.seed, "bits": bits, "checkpoint_path": args.adder_pretrained, "save_checkpoint": file}
+    make = Command("AdderQuant/eval.py", {**options, "num_samples": 1})  # to calibrate is all there is to do
+    return Entry("AdderQuant", bits, (make,), _measured("AdderQuant", file), file)
+
+
+def _measured(method: str, file: Path, **options: Any) -> Command:
+    return Command(f"{method}/eval.py", {"checkpoint_path": file, **options})
+
+
+_MAKERS = {
+    "uniform": _uniform,
+    "ProQHA": _proqha,
+    "DAMBQ": _dambq,
+    "DynamicQuant": _dynamic,
+    "LDNQ": _ldnq,
+    "AdderQuant": _adder,
+}
