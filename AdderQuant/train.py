@@ -10,7 +10,9 @@ from common import config, context
 from common.data import open_split
 from common.errors import entry_point
 from common.evaluation import evaluator
-from common.training import Recipe, Schedule, Trainer
+from common.schedules import Schedule
+from common.train_step import Recipe
+from common.training import Trainer
 
 
 def make_parser() -> config.OptionParser:
@@ -19,6 +21,7 @@ def make_parser() -> config.OptionParser:
     group = parser.add_argument_group("training")
     group.add_argument("--network", choices=list(DEPTHS), default="resnet20", help="to train")
     group.add_argument("--epochs", type=config.positive_int, default=40, help="passes over the training images")
+    config.add_test_every(group)
     group.add_argument("--lr", type=config.positive_float, default=0.1, help="first learning rate, cosine to 0")
     group.add_argument("--momentum", type=float, default=0.9, help="of SGD")
     group.add_argument("--weight_decay", type=float, default=5e-4, help="L2 penalty on all parameters")
@@ -39,7 +42,8 @@ def main(argv: list[str] | None = None) -> None:
     schedule = Schedule("cosine", args.lr)
     recipe = Recipe(args.epochs, args.batch_size, schedule, "sgd", args.momentum, args.weight_decay, seed=args.seed)
     measure = evaluator(test, preprocessing, args.batch_size)
-    trainer = Trainer(network, train, preprocessing, recipe, args.output_dir, metadata, measure)
+    settled = (network, train, preprocessing, recipe, args.output_dir, metadata, measure)
+    trainer = Trainer(*settled, test_every=args.test_every)
     history = trainer.run(args.resume)
     config.save(args, args.output_dir)
     path = args.output_dir / f"adder_{args.network}_{args.dataset}.ckpt"

@@ -21,7 +21,7 @@ from mindspore import ParameterTuple, Tensor, nn, ops
 from common import figure
 from common.errors import ConfigError
 from common.observation import input_hooks
-from common.training import Observer
+from common.train_step import Observer
 from DAMBQ.network import multi_bit_layers
 from DAMBQ.quant import Allocated
 from DAMBQ.tables import MAX_BITS

@@ -3,7 +3,6 @@
 from common import config, context
 from common.errors import entry_point
 from common.export import script
-from common.models.registry import model, preprocessing_of
 from DAMBQ import eval as evaluation
 from DAMBQ import storage
 from DAMBQ.network import ARCHITECTURES
@@ -26,10 +25,7 @@ def main(argv: list[str] | None = None) -> None:
     def read() -> storage.StoredNetwork:
         return storage.load(path, ARCHITECTURES[args.arch], args.num_classes)
 
-    stored = read()
-    model(stored.metadata["network"], args.dataset)
-    script.prepare(args, path, None if stored.kind == "float" else _NO_ONNX)
-    script.export(args, stored, read, preprocessing_of(args.dataset, stored.metadata))
+    script.run(args, path, read, lambda stored: None if stored.kind == "float" else _NO_ONNX)
 
 
 if __name__ == "__main__":

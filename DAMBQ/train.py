@@ -14,8 +14,9 @@ from common.errors import ConfigError, entry_point
 from common.evaluation import evaluator
 from common.models.pretrained import load_float
 from common.models.registry import model, preprocessing_of
-from common.schedules import KINDS
-from common.training import Recipe, Schedule, Trainer
+from common.schedules import KINDS, Schedule
+from common.train_step import Recipe
+from common.training import Trainer
 from DAMBQ import storage
 from DAMBQ.allocation import GRANULARITIES, Allocator, Budget, plot
 from DAMBQ.dataset import add_options
@@ -43,6 +44,7 @@ def make_parser() -> config.OptionParser:
 
 def _add_training(group) -> None:
     group.add_argument("--epochs", type=config.positive_int, default=300, help="passes over the training images")
+    config.add_test_every(group)
     group.add_argument("--lr", type=config.positive_float, default=0.1, help="first learning rate")
     group.add_argument("--schedule", choices=list(KINDS), default="cosine", help="of the learning rate")
     group.add_argument("--milestones", type=config.positive_int, nargs="*", default=[150, 225], help="of multistep")
@@ -183,7 +185,8 @@ def main(argv: list[str] | None = None) -> None:
     observer = observe(args, network, preprocessing.image_size) if settings else None
     folder = args.output_dir / args.expr_name
     measure = evaluator(test, preprocessing, recipe.batch_size)
-    trainer = Trainer(network, train, preprocessing, recipe, folder, metadata, measure, observer, "--no-continue")
+    settled = (network, train, preprocessing, recipe, folder, metadata, measure, observer, "--no-continue")
+    trainer = Trainer(*settled, test_every=args.test_every)
     trainer.run(args.go_on)
     config.save(args, folder)
     finish(trainer, folder, args.expr_name, test)

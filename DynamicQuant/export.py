@@ -5,7 +5,6 @@ from pathlib import Path
 from common import config, context
 from common.errors import entry_point
 from common.export import script
-from common.models.registry import model, preprocessing_of
 from DynamicQuant import storage
 from DynamicQuant.dataset import add_options, model_name
 from DynamicQuant.network import DynamicNetwork
@@ -31,10 +30,7 @@ def main(argv: list[str] | None = None) -> None:
     def read() -> storage.StoredNetwork:
         return storage.frozen(storage.load(path, model_name(args), args.num_classes))
 
-    stored = read()
-    model(stored.metadata["network"], args.dataset)
-    script.prepare(args, path, _NO_ONNX if isinstance(stored.network, DynamicNetwork) else None)
-    script.export(args, stored, read, preprocessing_of(args.dataset, stored.metadata))
+    script.run(args, path, read, lambda stored: _NO_ONNX if isinstance(stored.network, DynamicNetwork) else None)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,14 @@ COLUMNS += ("mindspore",)
 STAGES = ("float", "static", "dynamic")
 
 # Options of train.py: of all stages, and of the float one.
-COMMON = {"batch_size": 128, "schedule": "cosine", "warmup_epochs": 0, "arch": "resnet20", "dataset": "cifar10"}
+COMMON = {
+    "test_every": 5,
+    "batch_size": 128,
+    "schedule": "cosine",
+    "warmup_epochs": 0,
+    "arch": "resnet20",
+    "dataset": "cifar10",
+}
 
 
 @dataclass(frozen=True)

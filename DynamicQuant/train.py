@@ -16,8 +16,9 @@ from common.errors import ConfigError, entry_point
 from common.evaluation import evaluator
 from common.models.pretrained import load_float
 from common.models.registry import model, preprocessing_of
-from common.schedules import KINDS
-from common.training import Recipe, Schedule, Trainer
+from common.schedules import KINDS, Schedule
+from common.train_step import Recipe
+from common.training import Trainer
 from DynamicQuant import storage
 from DynamicQuant.budget import BUDGETS, BudgetLoss, NoiseDecay
 from DynamicQuant.dataset import add_options, check_classes, model_name
@@ -47,6 +48,7 @@ def make_parser() -> config.OptionParser:
 
 def _add_training(group) -> None:
     group.add_argument("--epochs", type=config.positive_int, default=110, help="passes over the training images")
+    config.add_test_every(group)
     group.add_argument("--lr", type=config.positive_float, default=0.1, help="first learning rate")
     group.add_argument("--schedule", choices=list(KINDS), default="multistep", help="of the learning rate")
     group.add_argument("--milestones", type=config.positive_int, nargs="*", default=[30, 60, 85, 95], help="epochs")
@@ -193,7 +195,7 @@ def main(argv: list[str] | None = None) -> None:
         observer = NoiseDecay(network, args.noise_decay * args.epochs)
     folder = args.output_dir / args.expr_name
     settled = (network, train, preprocessing, recipe, folder, stored.metadata, measure, observer, "--no-continue")
-    trainer = Trainer(*settled, objective)
+    trainer = Trainer(*settled, objective, args.test_every)
     trainer.run(args.go_on)
     config.save(args, folder)
     finish(trainer, stored, folder / f"{args.expr_name}.ckpt", len(test))

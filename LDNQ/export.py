@@ -3,7 +3,6 @@
 from common import config, context
 from common.errors import entry_point
 from common.export import script
-from common.models.registry import model, preprocessing_of
 from LDNQ import eval as evaluation
 from LDNQ import storage
 
@@ -23,10 +22,7 @@ def main(argv: list[str] | None = None) -> None:
     def read() -> storage.StoredNetwork:
         return storage.load(path, args.model_name, args.num_classes)
 
-    stored = read()
-    model(stored.metadata["network"], args.dataset)
-    script.prepare(args, path)
-    script.export(args, stored, read, preprocessing_of(args.dataset, stored.metadata), stored.layers)
+    script.run(args, path, read, integers=lambda stored: stored.layers)
 
 
 if __name__ == "__main__":

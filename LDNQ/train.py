@@ -10,7 +10,9 @@ from common.data import open_split
 from common.errors import entry_point
 from common.evaluation import evaluator
 from common.models.registry import model, preprocessing_of
-from common.training import Recipe, Schedule, Trainer
+from common.schedules import Schedule
+from common.train_step import Recipe
+from common.training import Trainer
 from LDNQ import storage
 from LDNQ.dataset import add_options
 
@@ -22,6 +24,7 @@ def make_parser() -> config.OptionParser:
     parser.add_argument("--pretrained", type=config.checkpoint, metavar="FILE|NAME", help="float network to start from")
     group = parser.add_argument_group("training")
     group.add_argument("--epochs", type=config.positive_int, default=20, help="passes over the training images")
+    config.add_test_every(group)
     group.add_argument("--lr", type=config.positive_float, default=0.1, help="first learning rate, cosine to 0")
     group.add_argument("--momentum", type=float, default=0.9, help="of SGD")
     group.add_argument("--weight_decay", type=float, default=5e-4, help="L2 penalty on all parameters")
@@ -61,7 +64,8 @@ def main(argv: list[str] | None = None) -> None:
 
     metadata = {"method": storage.METHOD, **metadata}
     measure = evaluator(test, preprocessing, args.batch_size)
-    trainer = Trainer(network, train, preprocessing, recipe, args.output_dir, metadata, measure)
+    settled = (network, train, preprocessing, recipe, args.output_dir, metadata, measure)
+    trainer = Trainer(*settled, test_every=args.test_every)
     history = trainer.run(args.resume)
     config.save(args, args.output_dir)
     path = args.output_dir / f"{args.model_name}_{args.dataset}.ckpt"

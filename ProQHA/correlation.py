@@ -3,7 +3,8 @@
     python correlation.py --resume outputs/float/best.ckpt --k_bits 8 --interval 5 --dataset_path CIFAR10
 
 For each quantizer alone: the increase of the loss on training images that the scores do not see, and each score.
-Printed are Spearman's rank correlations; a random order has 0 on average, its spread is printed beside.
+Printed are Spearman's rank correlations; a random order has 0 on average, its spread is printed beside. "halves" is
+that of the increases on one half of these images with those on the other: no score can be expected to do much better.
 """
 
 import json
@@ -26,6 +27,7 @@ from ProQHA.quant import get_bits
 from ProQHA.scores import AdamScorer, OneByOne
 from ProQHA.start import start_quantized
 
+Batches = list[tuple[np.ndarray, np.ndarray]]
 _RANDOM_ORDERS = 1000
 
 
@@ -37,12 +39,18 @@ def make_parser() -> config.OptionParser:
     parser.add_argument("--resume", type=config.checkpoint, metavar="FILE|NAME", help="network, float or quantized")
     parser.add_argument("--k_bits", type=BITS, default=8, help="of all quantizers, from a float network")
     parser.add_argument("--interval", type=config.int_range(1, 6), default=1, help="bits that a quantizer loses")
-    parser.add_argument("--score_images", type=config.positive_int, default=256, help="of the scoring batch")
-    parser.add_argument("--loss_images", type=config.positive_int, default=2000, help="that the true loss is taken of")
+    parser.add_argument("--score_images", type=config.positive_int, default=512, help="of the scoring batch")
+    parser.add_argument("--loss_images", type=config.int_range(2), default=2000, help="that the true loss is taken of")
     return parser
 
 
-def loss(network: nn.Cell, parts: list[tuple[np.ndarray, np.ndarray]]) -> float:
+def batches(source: ImageSource, preprocessing: Preprocessing, seed: int) -> Batches:
+    """Augmented training images and their labels."""
+    labels = np.array_split(source.labels, range(128, len(source), 128))
+    return list(zip(augmented(source, preprocessing, seed), labels))
+
+
+def loss(network: nn.Cell, parts: Batches) -> float:
     """Mean loss over batches of images and labels."""
     network.set_train(False)
     sums = [score(network(Tensor(images)).asnumpy(), labels)[2] for images, labels in parts]
@@ -60,14 +68,14 @@ def singles(bits: np.ndarray, lowered: np.ndarray) -> list[np.ndarray]:
 
 
 class TrueLoss(OneByOne):
-    """The loss itself in the place of a score, over ``parts`` of images and labels."""
+    """The loss itself in the place of a score, one of each of several sets of batches of images and labels."""
 
-    def __init__(self, images: np.ndarray, parts: list[tuple[np.ndarray, np.ndarray]]):
+    def __init__(self, images: np.ndarray, sets: list[Batches]):
         super().__init__(images)
-        self.parts = parts
+        self.sets = sets
 
-    def one(self, network: nn.Cell) -> float:
-        return loss(network, self.parts)
+    def one(self, network: nn.Cell) -> np.ndarray:
+        return np.array([loss(network, parts) for parts in self.sets])
 
 
 def measure(args: Namespace, source: ImageSource, preprocessing: Preprocessing) -> dict:
@@ -81,8 +89,7 @@ def measure(args: Namespace, source: ImageSource, preprocessing: Preprocessing) 
     batch = order.head(args.score_images)
     rest = order.take(np.arange(args.score_images, len(order)))
     images = batch.train_batch(np.arange(len(batch)), preprocessing, args.seed, 0)
-    labels = np.array_split(rest.labels, range(128, len(rest), 128))
-    parts = list(zip(augmented(rest, preprocessing, args.seed), labels))
+    halves = [batches(rest.take(np.arange(i, len(rest), 2)), preprocessing, args.seed) for i in (0, 1)]
     bits = get_bits(network)
     lowered = np.maximum(bits - args.interval, 2)
     if np.array_equal(lowered, bits):
@@ -90,7 +97,10 @@ def measure(args: Namespace, source: ImageSource, preprocessing: Preprocessing) 
     own = model(chosen_model(args)).build(source.num_classes)
     fisher = FisherScorer(own, settings, images, batch.labels)
     lowering, candidates = fisher.look(network, lowered), singles(bits, lowered)
-    true = TrueLoss(images, parts)(network, lowering, candidates) - loss(network, parts)
+    real = TrueLoss(images, halves)
+    before = real.one(network)
+    increases = (real(network, lowering, candidates) - before).T  # (2, K): on each half of the images
+    true = increases.mean(0)
     scorers = {
         "fisher": fisher,
         "adam": AdamScorer(network, images, batch.labels, args.lr, clip_norm(args)),
@@ -99,7 +109,8 @@ def measure(args: Namespace, source: ImageSource, preprocessing: Preprocessing) 
     random = [spearmanr(np.random.default_rng(i).permutation(len(true)), true)[0] for i in range(_RANDOM_ORDERS)]
     found = {name: float(spearmanr(values, true)[0]) for name, values in scores.items()}
     found |= {"random": float(np.mean(random)), "random_spread": float(np.std(random))}
-    return {"correlation": found, "true": true, "scores": scores, "loss": loss(network, parts), "images": len(rest)}
+    found["halves"] = float(spearmanr(*increases)[0])
+    return {"correlation": found, "true": true, "scores": scores, "loss": before.mean(), "images": len(rest)}
 
 
 @entry_point

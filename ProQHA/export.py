@@ -3,7 +3,6 @@
 from common import config, context
 from common.errors import entry_point
 from common.export import script
-from common.models.registry import model, preprocessing_of
 from ProQHA import eval as evaluation
 from ProQHA import storage
 from ProQHA.dataset import chosen_model
@@ -24,10 +23,7 @@ def main(argv: list[str] | None = None) -> None:
     def read() -> storage.StoredNetwork:
         return storage.load(path, chosen_model(args), args.num_classes)
 
-    stored = read()
-    model(stored.metadata["network"], args.dataset)
-    script.prepare(args, path)
-    script.export(args, stored, read, preprocessing_of(args.dataset, stored.metadata))
+    script.run(args, path, read)
 
 
 if __name__ == "__main__":

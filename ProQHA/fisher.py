@@ -6,16 +6,24 @@ order, by
 
 .. math:: \delta_{n,q} = \Big\langle \frac{\partial m_n}{\partial v},\, Q_{new}(v) - Q_{old}(v) \Big\rangle
 
-and the mean loss of N images by the score
+and the mean loss of N images, with :math:`f_{n,q} = \ell'(m_n)\,\delta_{n,q} = -(1 - p_y)\,\delta_{n,q}`, by
 
 .. math::
-    s_q = \frac1N \sum_n \ell(m_n + \delta_{n,q}) - \ell(m_n)
-        = \frac1N \sum_n -(1 - p_y)\,\delta_{n,q} + \frac12 p_y (1 - p_y)\,\delta_{n,q}^2 + O(\delta^3) .
+    \bar f_q + r_q, \qquad
+    r_q = \frac1N \sum_n \ell(m_n + \delta_{n,q}) - \ell(m_n) - f_{n,q}
+        = \frac1N \sum_n \frac12 p_y (1 - p_y)\,\delta_{n,q}^2 + O(\delta^3) \;\ge 0 .
 
-:math:`p_y (1 - p_y)` is the Fisher information of the log-odds in the outcome "class y or another": the square is the
-Fisher form, with all products of values behind one quantizer. Only the network is made linear, not the loss, so that
-images that the network is sure of, whose gradients vanish, count once their log-odds are moved far enough. For weights
+:math:`p_y (1 - p_y)` is the Fisher information of the log-odds in the outcome "class y or another": r is the Fisher
+form, with all products of values behind one quantizer. Only the network is made linear, not the loss, so that images
+that the network is sure of, whose gradients vanish, count once their log-odds are moved far enough. For weights
 :math:`\delta` is the gradient for a layer's output times the layer's product of its inputs with the change of weights.
+
+In a network that has been trained to the end the mean of f over all images is about 0, but over N of them it varies
+more than r is large. So the score takes as much of it as there is behind the noise, over all quantizers
+(:math:`\sigma_q` the standard error of the mean of f; shrinkage by the method of moments):
+
+.. math::
+    s_q = r_q + \lambda \bar f_q, \qquad \lambda = \max\Big(0, 1 - 1 / \mathrm{mean}_q(\bar f_q^2 / \sigma_q^2)\Big) .
 """
 
 from collections.abc import Sequence
@@ -52,7 +60,7 @@ class FisherScorer(Scorer):
     def table(self, network: nn.Cell, lowering: Lowering) -> np.ndarray:
         """Scores (L, 2) of lowering each quantizer alone; 0 where its bits stay."""
         self.tapped.follow(network)
-        total, bits = np.zeros(lowering.bits.shape), get_bits(network)
+        bits, sums = get_bits(network), np.zeros((3, *lowering.bits.shape))
         for first in range(0, len(self.images), self.tapped.batch):
             numbers = np.arange(first, first + self.tapped.batch)
             place = numbers % len(self.images)  # passes are of one size: the last one is filled up, and cut here
@@ -60,18 +68,29 @@ class FisherScorer(Scorer):
             real = numbers < len(self.images)
             for row, (name, layer) in enumerate(quant_layers(network).items()):
                 moved = _moved(layer, seen[name], bits[row], lowering.bits[row], lowering.clips[row])
-                total[row] += _increase(log_odds[real], moved[:, real])
-        return total / len(self.images)
+                sums[:, row] += _sums(log_odds[real], moved[:, real])
+        return _shrunk(sums / len(self.images), len(self.images), lowering.bits < bits)
 
     def __call__(self, network: nn.Cell, lowering: Lowering, candidates: Sequence[np.ndarray]) -> np.ndarray:
         lowers = np.array(candidates) < get_bits(network)
         return (self.table(network, lowering) * lowers).sum((1, 2))
 
 
-def _increase(log_odds: np.ndarray, moved: np.ndarray) -> np.ndarray:
-    """By how much the sum of losses grows, (...), when log-odds (N,) move by (..., N)."""
+def _sums(log_odds: np.ndarray, moved: np.ndarray) -> np.ndarray:
+    """Sums over images of r, f and f squared, (3, ...), when log-odds (N,) move by (..., N)."""
     before = log_odds.astype(np.float64)
-    return (np.logaddexp(0, -(before + moved)) - np.logaddexp(0, -before)).sum(-1)
+    slope = -moved * np.exp(-np.logaddexp(0, before))  # 1 - p
+    increase = np.logaddexp(0, -(before + moved)) - np.logaddexp(0, -before)
+    return np.array([(increase - slope).sum(-1), slope.sum(-1), (slope**2).sum(-1)])
+
+
+def _shrunk(means: np.ndarray, images: int, lowered: np.ndarray) -> np.ndarray:
+    """Scores (L, 2) from the means (3, L, 2) of r, f and f squared; ``lowered`` (L, 2) bool are those to look at."""
+    rest, slope, square = means
+    variance = (square - slope**2) / max(images - 1, 1)
+    known = lowered & (variance > 0)
+    signal = np.mean(slope[known] ** 2 / variance[known]) if known.any() else 0.0
+    return rest + max(0.0, 1 - 1 / signal) * slope if signal else rest
 
 
 def _moved(layer: QuantConv2d | QuantDense, seen: Seen, now: np.ndarray, low: np.ndarray, clip: float) -> np.ndarray:

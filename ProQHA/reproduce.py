@@ -25,6 +25,7 @@ COLUMNS = ("network", "stage", "bits", "epochs", "seed", "data", "train_images",
 COLUMNS += ("activation_bits", "cost", "bit_operations", "file_bytes", "mindspore")
 NETWORK = "PreActResNet20"
 FLOAT_BITS = 32
+TEST_EVERY = 4  # epochs; the last one is what counts
 
 
 def make_parser() -> config.OptionParser:
@@ -50,6 +51,8 @@ def run(script, args: Namespace, name: str, options: Mapping[str, object], flags
     """Run a script of this folder, or go on with it, and return the run's folder."""
     common = {"arch": "resnet20", "dataset": "cifar10", "dataset_path": args.dataset_path, "batch_size": 128}
     common |= {"mission": name, "output_dir": args.output_dir}
+    if script is train:
+        common["test_every"] = TEST_EVERY
     if args.threads:
         common["threads"] = args.threads
     words = [word for option, value in {**common, **options}.items() for word in (f"--{option}", str(value))]

@@ -3,7 +3,6 @@
 The run lives in OUTPUT_DIR/MISSION; a search that was stopped goes on when the command is given again.
 """
 
-import hashlib
 from argparse import BooleanOptionalAction, Namespace
 from pathlib import Path
 
@@ -16,7 +15,9 @@ from common.data import ImageSource, Preprocessing, open_split
 from common.errors import ConfigError, entry_point
 from common.evaluation import evaluator
 from common.models.registry import model, preprocessing_of
-from common.training import Recipe, Schedule, Trainer
+from common.schedules import Schedule
+from common.train_step import Recipe
+from common.training import Trainer
 from ProQHA import storage
 from ProQHA.candidates import Moves, Targets
 from ProQHA.dataset import add_options, chosen_model
@@ -50,7 +51,7 @@ def make_parser() -> config.OptionParser:
     group.add_argument("--floor", type=BITS, default=2, help="least bits of a quantizer")
     group.add_argument("--k_bits", type=BITS, default=8, help="of all quantizers to begin with, from a float network")
     group.add_argument("--score", choices=SCORES, default="fisher", help="what a candidate is chosen by")
-    group.add_argument("--score_images", type=config.positive_int, default=256, help="of a step's scoring batch")
+    group.add_argument("--score_images", type=config.positive_int, default=512, help="of a step's scoring batch")
     group.add_argument("--held_out", type=config.positive_int, default=1000, help="training images for --score acc")
     group.add_argument("--search_epochs", type=config.int_range(0), default=30, help="epochs of training after a step")
     group.add_argument("--cost", type=config.positive_float, help="weight storage to stop at; 4 bits are 0.125")
@@ -145,7 +146,7 @@ def main(argv: list[str] | None = None) -> None:
     metadata |= {"dataset": args.dataset, "settings": storage.settings_metadata(settings)}
     metadata |= {"start": network_state.digest(network), "preprocessing": preprocessing.to_dict()}
     metadata |= {"options": {option: getattr(args, option) for option in _DECISIVE}, "train_images": len(train)}
-    metadata |= {"labels": hashlib.sha256(train.labels.tobytes()).hexdigest()[:16]}  # tells data of one size apart
+    metadata |= {"labels": train.labels_digest()}
     sizes = cost_model(network, preprocessing.image_size)
     scorer = make_scorer(args, network, train, held_out, preprocessing)
     tuner = FineTuner(args, network, train, preprocessing, test, metadata)

@@ -11,8 +11,9 @@ from common.data import open_split
 from common.errors import entry_point
 from common.evaluation import evaluator
 from common.models.registry import model, preprocessing_of
-from common.schedules import KINDS
-from common.training import Recipe, Schedule, Trainer
+from common.schedules import KINDS, Schedule
+from common.train_step import Recipe
+from common.training import Trainer
 from ProQHA import storage
 from ProQHA.dataset import add_options, chosen_model
 from ProQHA.measure import cost_model
@@ -34,6 +35,7 @@ def make_parser() -> config.OptionParser:
     parser.add_argument("--continue", dest="go_on", action=BooleanOptionalAction, default=True, help=again)
     group = parser.add_argument_group("schedule")
     group.add_argument("--train_epochs", type=config.positive_int, default=300, help="passes over the training images")
+    config.add_test_every(group)
     group.add_argument("--optimizer", choices=["sgd", "adam"], default="sgd", help="sgd with momentum 0.9, or adam")
     group.add_argument("--schedule", choices=list(KINDS), default="multistep", help="multistep: / 10 at 50 and 75 %%")
     group.add_argument("--warmup_epochs", type=float, default=0, help="epochs of linear warm-up")
@@ -90,7 +92,8 @@ def main(argv: list[str] | None = None) -> None:
     if settings:
         metadata["settings"] = storage.settings_metadata(settings)
     folder, measure = args.output_dir / args.mission, evaluator(test, preprocessing, args.batch_size)
-    trainer = Trainer(network, train, preprocessing, recipe, folder, metadata, measure, restart_option="--no-continue")
+    settled = (network, train, preprocessing, recipe, folder, metadata, measure)
+    trainer = Trainer(*settled, restart_option="--no-continue", test_every=args.test_every)
     trainer.run(args.go_on)
     config.save(args, folder)
     finish(trainer, folder, args.mission, preprocessing.image_size, len(test))

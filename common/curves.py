@@ -14,11 +14,12 @@ def plot(history: Sequence[Mapping[str, Any]], path: Path) -> None:
         history: a record per epoch with ``loss`` and ``acc``, perhaps ``test_loss`` and ``test_acc``.
         path: PNG file.
     """
-    picture, epochs = figure.new(9, 3.5), [record["epoch"] for record in history]
+    picture = figure.new(9, 3.5)
     for axes, key, title in zip(picture.subplots(1, 2), ("loss", "acc"), ("cross-entropy", "top-1 accuracy")):
         for prefix, label in (("", "training"), ("test_", "test")):
-            if all(prefix + key in record for record in history):
-                axes.plot(epochs, [record[prefix + key] for record in history], marker=".", label=label)
+            points = [(record["epoch"], record[prefix + key]) for record in history if prefix + key in record]
+            if points:
+                axes.plot(*zip(*points), marker=".", label=label)
         axes.set(xlabel="epoch", title=title)
         axes.grid(alpha=0.3)
         axes.legend()

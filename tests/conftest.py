@@ -19,3 +19,21 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the data folder {folder.name} beside the repository, which is absent")
     return folder
+
+
+def _seed() -> None:
+    import mindspore  # here, so that a process is bound to its core before MindSpore starts threads
+
+    mindspore.set_seed(0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _seed_of_module() -> None:
+    """What a module's fixtures draw does not depend on the files that ran before it."""
+    _seed()
+
+
+@pytest.fixture(autouse=True)
+def _seed_of_test(_seed_of_module) -> None:
+    """What a test draws, such as a network's first parameters, is the same each time."""
+    _seed()

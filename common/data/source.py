@@ -1,5 +1,6 @@
 """What the pipelines need to know of a data set."""
 
+import hashlib
 from abc import ABC, abstractmethod
 from typing import TypeVar
 
@@ -24,6 +25,10 @@ class ImageSource(ABC):
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def labels_digest(self) -> str:
+        """16 hexadecimal digits of the labels' sha256: tells data sets of one size apart."""
+        return hashlib.sha256(self.labels.tobytes()).hexdigest()[:16]
 
     @abstractmethod
     def take(self: Self, indices: np.ndarray) -> Self:

@@ -17,6 +17,7 @@ from common.errors import ConfigError, ExportError
 from common.export import mindir
 from common.export.parity import compare
 from common.kernels.custom import without_native
+from common.models.registry import model, preprocessing_of
 
 if TYPE_CHECKING:
     from common.export.onnx_graph import IntegerLayer
@@ -104,6 +105,32 @@ def export(
         report.write_json(args.json, {**found, "config": config.as_dict(args)})
     batch = f"batches of {args.batch_size} images" if args.format == "mindir" else "any number of images"
     print(f"written: {args.output}, {len(content):,} bytes, for {batch}")
+
+
+def run(
+    args: Namespace,
+    path: str | Path,
+    read: Callable[[], Stored],
+    no_onnx: Callable[[Stored], str | None] = lambda stored: None,
+    integers: Callable[[Stored], Mapping[str, "IntegerLayer"] | None] = lambda stored: None,
+) -> None:
+    """Read a network of the registry, make sure that it can be exported, and :func:`export` it.
+
+    Args:
+        args: the resolved configuration.
+        path: of the checkpoint.
+        read: reads it anew at each call.
+        no_onnx: of the network, see :func:`prepare`.
+        integers: of the network, see :func:`export`.
+
+    Raises:
+        ConfigError: the network does not fit the data set, and as :func:`prepare` and :func:`export`.
+        ExportError: as these.
+    """
+    stored = read()
+    model(stored.metadata["network"], args.dataset)
+    prepare(args, path, no_onnx(stored))
+    export(args, stored, read, preprocessing_of(args.dataset, stored.metadata), integers(stored))
 
 
 def _made(

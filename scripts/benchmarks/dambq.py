@@ -26,7 +26,8 @@ def step(network: str, training: bool, batch_size: int):
     context.setup("CPU", "graph")
     from common.models.layers import Layers
     from common.models.resnet_cifar import ResNetCifar
-    from common.training import Recipe, Schedule, TrainStep, make_optimizer, trained_parameters
+    from common.schedules import Schedule
+    from common.train_step import Recipe, TrainStep, make_optimizer, trained_parameters
     from DAMBQ.allocation import Allocator, Budget
     from DAMBQ.network import Settings, quantize_network
 

@@ -24,7 +24,8 @@ def step(name: str, batch_size: int):
     from mindspore import Tensor
 
     from common.models.registry import model
-    from common.training import Recipe, Schedule, TrainStep, make_optimizer
+    from common.schedules import Schedule
+    from common.train_step import Recipe, TrainStep, make_optimizer
     from ProQHA import candidates
     from ProQHA.fisher import FisherScorer
     from ProQHA.measure import cost_model

@@ -15,7 +15,8 @@ from common.data import ImageArrays, Preprocessing, batches, eval_dataset
 from common.evaluation import evaluate
 from common.models.registry import model
 from common.schedules import Schedule
-from common.training import Recipe, Trainer
+from common.train_step import Recipe
+from common.training import Trainer
 from DAMBQ import storage
 from DAMBQ.allocation import Allocator, Budget
 from DAMBQ.network import Settings, calibrate_last, multi_bit_layers, quant_layers, quantize_network

@@ -14,7 +14,8 @@ from common.data import ImageArrays, Preprocessing
 from common.models.layers import Layers
 from common.models.resnet_cifar import BasicBlock, DenseHead
 from common.schedules import Schedule
-from common.training import Recipe, Trainer
+from common.train_step import Recipe
+from common.training import Trainer
 from DynamicQuant import storage
 from DynamicQuant.budget import BudgetLoss, NoiseDecay
 from DynamicQuant.network import Scores, Settings, quantize_network

@@ -7,7 +7,8 @@ from mindspore import Tensor, nn
 
 from common import checkpoint
 from common.schedules import Schedule
-from common.training import Recipe, Trainer
+from common.train_step import Recipe
+from common.training import Trainer
 
 pytestmark = pytest.mark.usefixtures("pynative")
 RECIPE = Recipe(2, 6, Schedule("constant", 0.05), label_smoothing=0.1, seed=5)

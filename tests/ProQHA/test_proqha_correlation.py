@@ -27,12 +27,13 @@ def test_every_quantizer_that_can_be_lowered_is_so_alone():
 
 def test_true_increases_are_losses_of_the_candidates():
     network, parts = quantized(BITS), [(batch(10, 3), labels(10)), (batch(7, 4), labels(7))]
-    found = TrueLoss(batch(), parts)(network, Lowering(LOWERED, CLIPS), singles(BITS, LOWERED))
+    found = TrueLoss(batch(), [parts, parts[:1]])(network, Lowering(LOWERED, CLIPS), singles(BITS, LOWERED))
     for one, value in zip(singles(BITS, LOWERED), found):
         own = quantized(BITS)
         Lowering(LOWERED, CLIPS).apply(own, one)
         logits = own(Tensor(np.concatenate([x for x, _ in parts]))).asnumpy()
-        assert value == pytest.approx(score(logits, np.concatenate([y for _, y in parts]))[2] / 17, rel=1e-5)
+        whole = score(logits, np.concatenate([y for _, y in parts]))[2] / 17
+        assert value == pytest.approx([whole, score(logits[:10], parts[0][1])[2] / 10], rel=1e-5)
     assert loss(network, parts) == pytest.approx(loss(quantized(BITS), parts))
 
 
@@ -42,7 +43,7 @@ def test_the_script_prints_the_rank_correlations(data, tiny_float, tmp_path, qui
     record = json.loads((tmp_path / "out.json").read_text())
     assert lines[0].startswith("8 quantizers lowered by 5 bits, one at a time: loss ") and " on 20 images, " in lines[0]
     printed = json.loads(lines[-1].removeprefix("rank correlation: "))
-    assert set(printed) == {"fisher", "adam", "random", "random_spread"}
+    assert set(printed) == {"fisher", "adam", "random", "random_spread", "halves"}
     for name in ("fisher", "adam"):
         wanted = spearmanr(record["scores"][name], record["true"])[0]
         assert record["correlation"][name] == pytest.approx(wanted) and printed[name] == pytest.approx(wanted, abs=5e-4)

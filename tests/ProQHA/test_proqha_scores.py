@@ -8,9 +8,9 @@ from proqha_tiny import LAYERS, PREPROCESSING, batch, images, labels, quantized,
 from common import checkpoint
 from common.quant.calibration import best_clip
 from common.schedules import Schedule
-from common.training import Recipe, TrainStep, make_optimizer
+from common.train_step import Recipe, TrainStep, make_optimizer
 from ProQHA import taps
-from ProQHA.fisher import FisherScorer, _increase
+from ProQHA.fisher import FisherScorer, _shrunk, _sums
 from ProQHA.quant import ACTIVATIONS, Settings, each, get_bits, quant_layers, sample_inputs
 from ProQHA.scores import AccuracyScorer, AdamScorer, Lowering, OneByOne
 
@@ -47,7 +47,7 @@ def weights(w, bits):
 
 
 def reference(network, bits, clips):
-    """Mean increase of log(1 + exp(-m)) when the log-odds m of each image move along its own gradient."""
+    """The score, its movements of log-odds from PyTorch's gradients."""
     own, now = twin(network), get_bits(network)
     log_odds = own.log_odds(batch(), labels())
     parameters = {name: value.detach().numpy() for name, value in own.parameters.items()}
@@ -60,14 +60,25 @@ def reference(network, bits, clips):
         changes[row, 1] = levels(x, bits[row, 1], clips[row], signed) - levels(x, now[row, 1], clip, signed)
     values = {(row, 0): own.quantized_weights[name] for row, name in enumerate(LAYERS)}
     values |= {(row, 1): own.quantized_inputs[name] for row, name in enumerate(LAYERS)}
-    found = np.zeros((4, 2))
+    rows = []
     for m in log_odds:
         m.backward(retain_graph=True)
+        moved = np.zeros((4, 2))
         for place, value in values.items():
-            moved = float(m.detach()) + (value.grad.numpy() * changes[place]).sum()
-            found[place] += np.log1p(np.exp(-moved)) - np.log1p(np.exp(-float(m.detach())))
+            moved[place] = (value.grad.numpy() * changes[place]).sum()
             value.grad = None
-    return found / len(log_odds) * (bits < now)
+        rows.append(moved)
+    return shrunk_increase(np.array([float(m.detach()) for m in log_odds]), np.array(rows), bits < now)
+
+
+def shrunk_increase(log_odds, moved, lowered):
+    """The score by its equation; log-odds (N,), by how much each quantizer moves them (N, L, 2)."""
+    m = log_odds[:, None, None]
+    slope = -moved / (1 + np.exp(m))
+    rest = np.log1p(np.exp(-m - moved)) - np.log1p(np.exp(-m)) - slope
+    errors = slope.std(0, ddof=1) / len(m) ** 0.5
+    signal = np.mean((slope.mean(0)[lowered] / errors[lowered]) ** 2)
+    return (rest.mean(0) + max(0, 1 - 1 / signal) * slope.mean(0)) * lowered
 
 
 def close(found, wanted):
@@ -81,26 +92,39 @@ def test_the_fisher_score_is_that_of_its_equation(mode):
     close(found, reference(network, LOWERED, CLIPS))
 
 
-def test_small_changes_cost_their_first_and_second_order(mode):
+def test_small_changes_cost_their_second_order(mode):
     """Straight from the definition of the Fisher information, without a logarithm."""
     network = quantized(np.full((4, 2), 8))
     clips = [float(cell.clip.asnumpy()[0]) for cell in each(network, ACTIVATIONS)]
-    seven = Lowering(np.full((4, 2), 7), np.array(clips))
     scorer = fisher()
     scorer.tapped.follow(network)
     log_odds, seen = scorer.tapped.see(batch(), labels())
-    found, p = scorer.table(network, seven), 1 / (1 + np.exp(-log_odds.astype(float)))
+    p = 1 / (1 + np.exp(-log_odds.astype(float)))
     for row, name in enumerate(LAYERS):
         x, clip, signed = seen[name].inputs, clips[row], name == "mix"
         change = levels(x, 7, clip, signed) - levels(x, 8, clip, signed)
         moved = (seen[name].input_gradients * change).reshape(16, -1).sum(1)
-        wanted = (-(1 - p) * moved + 0.5 * p * (1 - p) * moved**2).mean()
-        assert found[row, 1] == pytest.approx(wanted, rel=0.02, abs=1e-6)
+        rest, slope, _ = _sums(log_odds, moved)
+        assert rest == pytest.approx((0.5 * p * (1 - p) * moved**2).sum(), rel=0.05)
+        assert slope == pytest.approx((-(1 - p) * moved).sum(), rel=1e-4)
 
 
 def test_an_image_that_the_network_is_sure_of_counts_once_it_is_moved_far_enough():
     sure, moved = np.array([12.0]), np.array([[-1.0], [-12.0], [-24.0]])
-    assert _increase(sure, moved) == pytest.approx([np.expm1(1) * np.exp(-12), np.log(2), 12], rel=1e-4)
+    rest, slope, _ = _sums(sure, moved)
+    assert rest + slope == pytest.approx([np.expm1(1) * np.exp(-12), np.log(2), 12], rel=1e-4)
+
+
+def test_a_mean_slope_counts_where_it_stands_out_of_its_noise():
+    """Slopes of 1000 images with standard deviation 1: of no mean, of means as large as their noise, of large ones."""
+    rng, lowered = np.random.default_rng(0), np.ones((40, 2), bool)
+    for size, low, high in ((0.0, 0.0, 0.4), (1.0, 0.3, 0.7), (30.0, 0.99, 1.0)):
+        means = size * rng.choice([-1, 1], (40, 2)) / 1000**0.5
+        slopes = rng.normal(means, 1, (1000, 40, 2))
+        rest = rng.random((40, 2))
+        found = _shrunk(np.array([rest, slopes.mean(0), (slopes**2).mean(0)]), 1000, lowered) - rest
+        share = found / slopes.mean(0)
+        assert share == pytest.approx(share[0, 0]) and low <= share[0, 0] <= high
 
 
 @pytest.mark.parametrize("most", [1, 3, 7])

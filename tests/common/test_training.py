@@ -18,7 +18,7 @@ from common.context import execution_mode
 from common.data import ImageArrays
 from common.errors import CheckpointError, ConfigError, DataError
 from common.schedules import Schedule
-from common.training import Recipe
+from common.train_step import Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 CONSTANT = Schedule("constant", 0.05)
@@ -88,6 +88,18 @@ def test_history(straight):
     best = max(record["test_acc"] for record in records)
     assert checkpoint.load(straight / "best.ckpt").metadata["history"][0]["test_acc"] == best
     check_reports(straight)
+
+
+@pytest.mark.parametrize(("every", "tested"), [(2, [2, 3]), (3, [3]), (9, [3])])
+def test_tests_now_and_then_change_nothing_else(straight, tmp_path, every, tested):
+    """The best network is the best of those that were tested; the last one always is."""
+    run.trainer(tmp_path, test_every=every).run()
+    (tensors, history), (expected, wanted) = final_state(tmp_path), final_state(straight)
+    assert all(np.array_equal(tensors[name], value) for name, value in expected.items())
+    scores = {record["epoch"]: record["test_acc"] for record in history if "test_acc" in record}
+    assert scores == {record["epoch"]: record["test_acc"] for record in wanted if record["epoch"] in tested}
+    best = max(tested, key=lambda epoch: (scores[epoch], epoch))
+    assert checkpoint.load(tmp_path / "best.ckpt").metadata["history"][0]["epoch"] == best
 
 
 def test_the_same_run_again_is_the_same(straight, tmp_path):

@@ -10,7 +10,7 @@ from mindspore import Tensor
 
 from common.context import execution_mode
 from common.schedules import Schedule
-from common.training import Recipe, TrainStep, make_optimizer
+from common.train_step import Recipe, TrainStep, make_optimizer
 
 ROOT = Path(__file__).resolve().parents[2]
 CONSTANT = Schedule("constant", 0.05)

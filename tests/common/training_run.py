@@ -13,7 +13,8 @@ from common.collective import batch_norm
 from common.data import ImageArrays, Preprocessing, batches, eval_dataset
 from common.evaluation import evaluate
 from common.schedules import Schedule
-from common.training import Recipe, Trainer
+from common.train_step import Recipe
+from common.training import Trainer
 
 PREPROCESSING = Preprocessing(image_size=8, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), crop_padding=1, flip=True)
 STEPS, BATCH = 3, 6
@@ -61,9 +62,10 @@ def test_accuracy(network):
 test_accuracy.__test__ = False
 
 
-def trainer(folder, recipe=RECIPE, source=None, network=None, test=test_accuracy, metadata=None):
+def trainer(folder, recipe=RECIPE, source=None, network=None, test=test_accuracy, metadata=None, **rest):
     network = network or Small()
-    return Trainer(network, source or images(), PREPROCESSING, recipe, folder, metadata or {"network": "small"}, test)
+    data = source or images(), PREPROCESSING
+    return Trainer(network, *data, recipe, folder, metadata or {"network": "small"}, test, **rest)
 
 
 def die():

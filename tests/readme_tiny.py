@@ -1,0 +1,197 @@
+"""What the commands of the READMEs run on in a test: a copy of the repository, few images, small networks."""
+
+import importlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from readme_commands import ROOT, Command
+
+from common import checkpoint
+from common.cache import user_cache
+from common.models.registry import model
+from common.options import OptionParser
+
+# Commands that no test can run, and why. Those that have options are still parsed.
+_DOWNLOADS = "downloads from the network"
+_MACHINES = "needs two machines"
+_SEVERAL = "MASTER=10.0.0.1 PORT=8118 bash scripts/run_distribute_train.sh DAMBQ 8 --dataset_path CIFAR10"
+NOT_RUN = {
+    "bash scripts/quickstart.sh": f"makes an environment and {_DOWNLOADS}; test_scripts.py runs it with a stub",
+    "bash scripts/test.sh": "runs all tests, this one among them",
+    "source .venv/bin/activate": "the test has the environment it was started in",
+    "bash scripts/download_checkpoint.sh resnet20-cifar10": _DOWNLOADS,
+    "pip install -e '..[onnx]'": _DOWNLOADS,
+    f"NODES=2 NODE=0 {_SEVERAL}": _MACHINES,
+    f"NODES=2 NODE=1 {_SEVERAL}": _MACHINES,
+}
+
+# Options appended to every command whose script has them: the last one given counts.
+TINY = {
+    "epochs": 1,
+    "train_epochs": 1,
+    "search_epochs": 1,
+    "step": 2,
+    "batch_size": 8,
+    "train_batch_size": 8,
+    "match_batch_size": 4,
+    "train_samples": 16,
+    "num_samples": 16,
+    "calibration_size": 16,
+    "calibration_images": 4,
+    "num_images": 4,
+    "views": 1,
+    "steps": 1,
+    "refine_steps": 1,
+    "score_images": 8,
+    "loss_images": 8,
+    "threads": 1,
+}
+# Beyond these, of single scripts. A comparison takes at least two epochs; each of its networks takes minutes.
+OWN = {"scripts/compare.py": "--epochs 2 --bits 4 --methods float uniform AdderQuant"}
+
+# What the code blocks leave to the reader, by README.
+_MY_NETWORK = """
+from common.models.registry import model
+def MyNetwork():
+    return model("ResNet20").build(10)
+"""
+PREAMBLES = {
+    "AdderQuant/README.md": "",
+    "DAMBQ/README.md": f"""{_MY_NETWORK}
+from pathlib import Path
+from common.data import DIGITS as preprocessing, open_dataset
+from common.training import Recipe, Schedule, Trainer
+images = open_dataset("digits", None, "train").head(16)
+recipe = Recipe(1, 8, Schedule("constant", 0.01))
+folder, metadata, test = Path("run"), {{}}, None
+""",
+    "DynamicQuant/README.md": """
+import numpy as np
+from unittest.mock import Mock
+from mindspore import Tensor
+from common.models.registry import model
+float_resnet, images = model("ResNet20").build(10), Tensor(np.zeros((2, 3, 32, 32), np.float32))
+Trainer = Mock()  # its other arguments are left out
+""",
+    "ProQHA/README.md": f"""{_MY_NETWORK}
+import numpy as np
+batches_of_images = [np.random.default_rng(0).normal(size=(4, 3, 32, 32)).astype(np.float32)]
+""",
+}
+
+
+@dataclass(frozen=True)
+class StandIns:
+    """What the names in the READMEs stand for.
+
+    Attributes:
+        folders: data sets, put in each folder under their names.
+        words: by the word that they replace; an empty one replaces nothing.
+    """
+
+    folders: dict[str, Path]
+    words: dict[str, list[str]]
+
+
+def stand_ins(folder: Path) -> StandIns:
+    """Make tiny data sets and a ResNet-18; the networks of CIFAR-10 are those that ship for the digits."""
+    folders = {"CIFAR10": tiny_cifar10(folder / "CIFAR10"), "IMAGENET": tiny_imagenet(folder / "IMAGENET")}
+    adder = str(ROOT / "AdderQuant" / "checkpoints" / "adder_resnet20_digits.ckpt")
+    resnet20 = str(ROOT / "common" / "checkpoints" / "resnet20_digits.ckpt")
+    resnet18 = str(tiny_resnet18(folder / "resnet18.ckpt"))
+    cifar10 = str(folders["CIFAR10"])
+    words = {
+        "resnet20-addernet.pth": [adder],
+        "resnet20-12fca82f.th": [resnet20],
+        "resnet20-cifar10": [resnet20],
+        "FILE|NAME": ["resnet20-digits"],
+        "resnet18-5c106cde.pth": [resnet18],
+        "resnet18.pth": [resnet18],
+        "X": [adder],
+        "Y": [cifar10],
+        "Z": [cifar10],
+        "...": ["--checkpoint_path", adder, "--dataset_path", cifar10],
+    }
+    return StandIns(folders, words)
+
+
+def tiny_cifar10(root: Path) -> Path:
+    """Random images in the official binary files: 1,024, for the code that takes as many, and 32."""
+    rng = np.random.default_rng(0)
+    for name, count in (("cifar-10-batches-bin/data_batch_1.bin", 1024), ("cifar-10-verify-bin/test_batch.bin", 32)):
+        labels, pixels = rng.integers(0, 10, (count, 1)), rng.integers(0, 256, (count, 3072))
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_bytes(np.hstack([labels, pixels]).astype(np.uint8).tobytes())
+    return root
+
+
+def tiny_imagenet(root: Path) -> Path:
+    """Four images of two classes for each of training and evaluation."""
+    rng = np.random.default_rng(0)
+    for part in ("train", "val"):
+        for name in ("n01440764", "n01443537"):
+            (root / part / name).mkdir(parents=True)
+            for number in range(8):
+                pixels = rng.integers(0, 256, (240, 240, 3), np.uint8)
+                Image.fromarray(pixels).save(root / part / name / f"{number}.jpeg")
+    return root
+
+
+def tiny_resnet18(path: Path) -> Path:
+    """A float ResNet-18 of two classes with random weights."""
+    about = {"kind": "float", "network": "ResNet18-ImageNet", "num_classes": 2}
+    checkpoint.save(path, checkpoint.state(model(about["network"]).build(2)), about)
+    return path
+
+
+def copy_of_repository(root: Path, stands: StandIns) -> Path:
+    """What git tracks or would, as it is now, so that no command writes into the repository."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    for name in filter(None, names):
+        if (ROOT / name).is_file():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, root / name)
+    for folder in (root, *(path.parent for path in root.glob("*/README.md"))):
+        for name, target in stands.folders.items():
+            (folder / name).symlink_to(target)
+    return root
+
+
+def parser_of(file: str) -> OptionParser | None:
+    """The parser of a Python file of the repository; None if it makes none for others to use."""
+    name = file.removesuffix(".py").removeprefix("scripts/").replace("/", ".")
+    if str(ROOT / "scripts") not in sys.path:
+        sys.path.insert(0, str(ROOT / "scripts"))
+    module = importlib.import_module(name)
+    return module.make_parser() if hasattr(module, "make_parser") else None
+
+
+def tiny_line(command: Command, stands: StandIns) -> str:
+    """The command with stand-ins for what is not there, and tiny sizes."""
+    words = [part for word in command.words for part in stands.words.get(word, [word])]
+    file, _ = command.program()
+    known = parser_of(file).settable()
+    words += [part for name, value in TINY.items() if name in known for part in (f"--{name}", str(value))]
+    return shlex.join(words + OWN.get(file, "").split())
+
+
+def run(line: str, root: Path, folder: str) -> subprocess.CompletedProcess:
+    """Run a line by bash in a folder of the copy."""
+    cache = root.parent / "cache"
+    cache.mkdir(exist_ok=True)
+    kernels = user_cache("kernels")
+    if kernels.is_dir() and not (cache / "kernels").exists():
+        (cache / "kernels").symlink_to(kernels)  # compiled once; no checkpoint of the user's is looked at
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    extra = {"PATH": path, "PYTHONPATH": str(root), "LOWBITZOO_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        ["bash", "-c", line], cwd=root / folder, env=os.environ | extra, capture_output=True, text=True, timeout=3600
+    )
