@@ -124,7 +124,7 @@ def test_bits_by_layer(quantizing, tmp_path, words):
     assert last["weights_bits"] <= 3.5 and last["activations_bits"] <= 3.4
 
 
-def test_the_digits_are_trained_and_some_of_them_evaluated(tmp_path):
+def test_the_digits_are_trained_and_some_of_them_evaluated(tiny_model, tmp_path):
     words = ["-a", "tiny", "--output_dir", tmp_path, "--epochs", 1, "--num_samples", 50, "--lr", 0.01]
     assert run(train, *words, "--expr-name", "float")[-1].endswith("on 50 images")
     quantize = ["--quantize", "--pretrained", tmp_path / "float" / "float.ckpt", "--expr-name", "w4"]

@@ -59,7 +59,7 @@ def test_cells_are_replaced_wherever_they_are(mode):
     assert set(after) - set(before) == {f"{name}.quantize_input.{part}" for name in PLACES for part in ("bits", "clip")}
     found = network(images()).asnumpy()
     assert not np.array_equal(found, y)
-    np.testing.assert_allclose(found, y, rtol=0, atol=0.1 * np.abs(y).max())
+    np.testing.assert_allclose(found, y, rtol=0, atol=0.25 * np.abs(y).max())
 
 
 def test_parameters_are_named_by_their_places():
