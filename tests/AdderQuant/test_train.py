@@ -37,6 +37,7 @@ def start(data: Path, output: Path) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_a_killed_training_ends_with_the_same_parameters(tiny_cifar, tmp_path):
     whole = start(tiny_cifar, tmp_path / "whole")
     killed = start(tiny_cifar, tmp_path / "killed")

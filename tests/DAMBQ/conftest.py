@@ -80,7 +80,7 @@ def documented(tmp_path_factory, data) -> dict[str, tuple[Path, list[str]]]:
     words = [*data, "--output_dir", root, "-a", "resnet20"]
     low = ["--wgt-target", 2.0, "--act-target", 2.0, "--shares", 1, 1, "--duration", 0, 0, "--mode", "pynative"]
     steps = {
-        "float": ["--lr", 0.01],
+        "float": ["--lr", 0.01, "--mode", "pynative"],
         "w4a4": ["--lr", 5e-3, "--quantize", "--pretrained", root / "float" / "best.ckpt", "--wgt-target", 4.0],
         "w2a2": ["--lr", 5e-3, "--quantize", "--resume", root / "w4a4" / "best.ckpt", *low],
     }

@@ -170,7 +170,7 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
-def test_killed_and_resumed_is_bit_equal_with_the_memory_of_the_observer(tmp_path, monkeypatch, no_picture, mode):
+def test_killed_and_resumed_is_bit_equal_with_the_memory_of_the_observer(tmp_path, monkeypatch, no_picture, pynative):
     """In the middle of epoch 2, which has changed the sums by then; epoch 1 has changed the network too."""
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     observed(straight, network := Probed(), Watcher(network)).run()
