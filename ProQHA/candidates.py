@@ -158,15 +158,20 @@ def exact(scores: np.ndarray, sizes: CostModel, bits: np.ndarray, targets: Targe
     able = np.flatnonzero(targets.lowerable(sizes, bits, moves))
     one = np.eye(bits.size, dtype=bool).reshape(-1, *bits.shape)
     alone = np.where(one, moves.lowered(bits, targets.floor), bits)  # (2 L, L, 2): each quantizer by itself
-    worth = scores.ravel() / np.maximum(saving(sizes, bits, alone), 1e-12)
+    worth = scores.ravel() / np.maximum(saving(sizes, targets, bits, alone), 1e-12)
     order = able[np.argsort(worth[able], kind="stable")]
     return apply(order[None, : int(np.ceil(moves.ratio * len(able)))], sizes, bits, targets, moves)[0]
 
 
-def saving(sizes: CostModel, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """What bits (..., L, 2) save: the shares of weight storage and of bit operations that go, added."""
+def saving(sizes: CostModel, targets: Targets, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """What bits (..., L, 2) save: the shares of weight storage and of bit operations that go, added.
+
+    Only what is still demanded counts: once activations are to stay, a layer of few weights and many operations would
+    otherwise lose its bits for operations that nobody asked for.
+    """
     storage = 1 - sizes.storage(after) / sizes.storage(before)
-    return storage + 1 - sizes.compute(after) / sizes.compute(before)
+    weights, activations = targets.open(sizes, before)
+    return weights * storage + activations * (1 - sizes.compute(after) / sizes.compute(before))
 
 
 def least(scores: np.ndarray, gains: np.ndarray) -> int:

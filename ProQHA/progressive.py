@@ -121,7 +121,7 @@ class Progressive:
             rng = np.random.default_rng((self.plan.seed, step))
             found = candidates.draw(rng, self.plan.count, self.sizes, bits, targets, moves)
             scores = self.scorer(self.network, lowering, found)
-            gains = candidates.saving(self.sizes, bits, found)
+            gains = candidates.saving(self.sizes, targets, bits, found)
             best = candidates.least(scores, gains) if self.scorer.additive else int(np.argmin(scores))
             score, chosen = float(scores[best]), found[best]
         else:

@@ -3,9 +3,9 @@
 python reproduce.py --dataset_path CIFAR10 --name jpeg --also_eval lossless=DIR --seeds 0 1 2
 
 float      the pre-activation ResNet-20, from scratch on all training images, or that of --pretrained
-uniform    the same bits everywhere, from float, on a fixed part of the training images
-searched   bits found from 8 down to the uniform network's weight storage and bit operations, then trained further, so
-           that all its training is as long as the uniform network's, on the same images
+uniform    the same bits everywhere, from float
+searched   bits found from 8 down to the uniform network's weight storage and bit operations, then trained; with what
+           it trained between the steps of the search that is as long as the uniform network, on the same images
 """
 
 import json
@@ -35,10 +35,12 @@ def make_parser() -> config.OptionParser:
     add_test_sets(parser, "jpeg")
     parser.add_argument("--pretrained", type=config.checkpoint, metavar="FILE|NAME", help="float network, else trained")
     parser.add_argument("--float_epochs", type=config.positive_int, default=16, help="of the float network")
-    parser.add_argument("--epochs", type=config.positive_int, default=12, help="of each quantized network in all")
-    parser.add_argument("--search_epochs", type=config.positive_int, default=1, help="of them after each step")
-    parser.add_argument("--interval", type=config.int_range(1, 6), default=2, help="bits that a step of a search takes")
-    parser.add_argument("--train_samples", type=config.positive_int, default=10_000, help="of quantized networks")
+    parser.add_argument("--epochs", type=config.positive_int, default=1, help="of each quantized network in all")
+    parser.add_argument("--search_epochs", type=config.int_range(0), default=0, help="of them after each step")
+    parser.add_argument("--interval", type=config.int_range(1, 6), default=1, help="bits that a step of a search takes")
+    parser.add_argument(
+        "--train_samples", type=config.positive_int, metavar="N", help="of quantized networks; else all images"
+    )
     parser.add_argument("--bits", type=config.int_range(2, 7), nargs="+", default=[4, 3], help="uniform bits to beat")
     parser.add_argument("--seeds", type=config.int_range(0), nargs="+", default=[0, 1, 2], help="of quantized networks")
     parser.add_argument("--lr", type=config.positive_float, default=1e-3, help="of Adam, for quantized networks")
@@ -73,7 +75,8 @@ def float_network(args: Namespace) -> Path:
 def quantized(args: Namespace, stage: str, bits: int, seed: int) -> Path:
     """A quantized network's file, searched or trained unless it is there."""
     name = f"{stage}_{bits}bits_{args.epochs}epochs_seed{seed}"
-    shared = {"seed": seed, "train_samples": args.train_samples, "lr": args.lr, "weight_decay": 0}
+    shared = {"seed": seed, "lr": args.lr, "weight_decay": 0}
+    shared |= {"train_samples": args.train_samples} if args.train_samples else {}
     training = {**shared, "archtype": "quant", "optimizer": "adam", "schedule": "cosine"}
     start = float_network(args)
     if stage == "uniform":
@@ -97,7 +100,7 @@ def record(args: Namespace, stage: str, bits: int, seed: int) -> None:
     if all(RESULTS.has({**key, "data": name}) for name in test_sets(args)):
         return
     path = float_network(args) if stage == "float" else quantized(args, stage, bits, seed)
-    images = None if stage == "float" else args.train_samples
+    images = "all" if stage == "float" else args.train_samples or "all"
     for name, folder in test_sets(args).items():
         row = {**dict.fromkeys(COLUMNS), **key, "data": name, "train_images": images}
         RESULTS.put({**row, **measure(args, path, folder)})

@@ -54,7 +54,7 @@ def step(name: str, batch_size: int):
         lowering = scorer.look(network, moves.lowered(bits, targets.floor))
         drawn = candidates.draw(np.random.default_rng(1), count, sizes, bits, targets, moves)
         scores = scorer(network, lowering, drawn)
-        return candidates.least(scores, candidates.saving(sizes, bits, drawn))
+        return candidates.least(scores, candidates.saving(sizes, targets, bits, drawn))
 
     return choose
 

@@ -159,8 +159,12 @@ def test_what_is_saved_are_shares_of_what_there_is():
     after = EIGHT - np.array([[1, 0], [0, 2], [0, 0]])
     storage = 90 / (8 * 420)
     compute = (8 * 900 + 16 * 2000) / (64 * 3200)
-    assert saving(SIZES, EIGHT, after) == pytest.approx(storage + compute)
-    assert saving(SIZES, EIGHT, np.array([EIGHT, after])) == pytest.approx([0, storage + compute])
+    assert saving(SIZES, Targets(), EIGHT, after) == pytest.approx(storage + compute)
+    assert saving(SIZES, Targets(), EIGHT, np.array([EIGHT, after])) == pytest.approx([0, storage + compute])
+    assert saving(SIZES, Targets(0.2, 0.02), EIGHT, after) == pytest.approx(storage + compute)
+    assert saving(SIZES, Targets(0.2, 0.06), EIGHT, after) == pytest.approx(storage)  # weights alone will do
+    few = np.array([[5, 8], [5, 8], [5, 8]])
+    assert saving(SIZES, Targets(0.2, 0.02), few, few - [[0, 0], [0, 2], [0, 0]]) == pytest.approx(2 / 8 * 2000 / 3200)
 
 
 def test_the_least_score_for_what_is_saved_is_taken_the_first_of_equals():
@@ -175,7 +179,7 @@ def alone(scores, bits, moves, floor):
     for layer, column in np.argwhere(bits > floor):
         after = bits.copy()
         after[layer, column] = max(floor, bits[layer, column] - moves.interval)
-        found[2 * layer + column] = scores[layer, column] / saving(SIZES, bits, after)
+        found[2 * layer + column] = scores[layer, column] / saving(SIZES, Targets(), bits, after)
     return found
 
 
