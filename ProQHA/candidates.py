@@ -64,24 +64,35 @@ class Targets:
         """What the weights will leave of the bit operations when they are at their target."""
         return np.minimum(1.0, self.storage / storage) if self.storage is not None else np.ones_like(storage)
 
-    def lowerable(self, sizes: CostModel, bits: np.ndarray, moves: "Moves") -> np.ndarray:
-        """The quantizers that may lose bits, (..., L, 2) bool, at bits (..., L, 2).
+    def lowerable(self, sizes: CostModel, bits: np.ndarray) -> np.ndarray:
+        """The quantizers that may lose bits, (..., L, 2) bool, at bits (..., L, 2)."""
+        return (bits > self.floor) & self.open(sizes, bits)[..., None, :]
 
-        A move that would take a cost below its target waits until no lighter one is left: a search ends as little
-        under its targets as its layers allow.
+    def excess(self, sizes: CostModel, bits: np.ndarray) -> np.ndarray:
+        """By how much weight storage, and the operations that the weights will leave, are above target, (..., 2).
+
+        Minus infinity where there is no target.
         """
-        able = (bits > self.floor) & self.open(sizes, bits)[..., None, :]
-        after = moves.lowered(bits, self.floor)
         storage, compute = sizes.storage(bits), sizes.compute(bits)
-        if self.storage is not None:
-            share = sizes.weights / (_FLOAT_BITS * sizes.weights.sum())
-            able[..., WEIGHTS] = _fitting(able, bits - after, share, storage - self.storage, WEIGHTS)
-        if self.compute is not None:
-            share = bits[..., ::-1] * (sizes.taps / (_FLOAT_BITS**2 * sizes.taps.sum()))[:, None]
-            room = compute - self.compute / self._ahead(storage)
-            for column in (WEIGHTS, ACTIVATIONS) if self.storage is None else (ACTIVATIONS,):
-                able[..., column] = _fitting(able, bits - after, share[..., column], room, column)
-        return able
+        none = np.full(np.shape(storage), -np.inf)
+        heavy = none if self.storage is None else storage - self.storage
+        costly = none if self.compute is None else compute * self._ahead(storage) - self.compute
+        return np.stack([heavy, costly], -1)
+
+    def may_return(self, sizes: CostModel, bits: np.ndarray, returned: np.ndarray, column: int) -> np.ndarray:
+        """Whether weights or activations may take back what they lost, (...): if all targets that are met stay so.
+
+        Args:
+            sizes: of the layers.
+            bits: (..., L, 2) without it.
+            returned: (..., L, 2) with it.
+            column: weights or activations.
+        """
+        works_for = 0 if column == WEIGHTS and self.storage is not None else 1
+        if (self.storage, self.compute)[works_for] is None:
+            return np.zeros(bits.shape[:-2], bool)
+        before, after = self.excess(sizes, bits) <= _ROUNDING, self.excess(sizes, returned) <= _ROUNDING
+        return before[..., works_for] & (after | ~before).all(-1)
 
 
 @dataclass(frozen=True)
@@ -101,23 +112,11 @@ class Moves:
         return np.maximum(bits - self.interval, np.minimum(bits, floor))
 
 
-def _fitting(able: np.ndarray, lost: np.ndarray, share: np.ndarray, room: np.ndarray, column: int) -> np.ndarray:
-    """Of the moves of weights or activations, those that stay above a target, else the lightest, (..., L) bool.
-
-    Args:
-        able: (..., L, 2) bool.
-        lost: (..., L, 2) bits that each move takes.
-        share: (..., L) of the cost, of one bit.
-        room: (...) between the cost and its target.
-        column: weights or activations.
-    """
-    able, drop = able[..., column], lost[..., column] * share
-    lightest = np.where(able, drop, np.inf).min(-1, keepdims=True)
-    return able & (drop <= np.maximum(room[..., None], lightest) + _ROUNDING)
-
-
 def apply(orders: np.ndarray, sizes: CostModel, bits: np.ndarray, targets: Targets, moves: Moves) -> np.ndarray:
-    """Bits (K, L, 2) after lowering quantizers one after the other, leaving out those that may not be by then.
+    """Bits (K, L, 2) after lowering quantizers one after the other until the targets are met.
+
+    The move that meets a target may take more than that needs: then, the last ones first, moves are taken back as long
+    as it stays met.
 
     Args:
         orders: (K, m) numbers of quantizers in the flattened (L, 2); K candidates at once.
@@ -128,10 +127,15 @@ def apply(orders: np.ndarray, sizes: CostModel, bits: np.ndarray, targets: Targe
     """
     found = np.repeat(bits[None], len(orders), 0)
     lowered, candidate = moves.lowered(bits, targets.floor), np.arange(len(orders))
-    for index in orders.T:
-        place = (candidate, *np.divmod(index, 2))
-        able = targets.lowerable(sizes, found, moves)[place]
+    places = [(candidate, *np.divmod(index, 2)) for index in orders.T]
+    for place in places:
+        able = targets.lowerable(sizes, found)[place]
         found[place] = np.where(able, lowered[place[1:]], found[place])
+    for place in reversed(places):
+        returned = found.copy()
+        returned[place] = bits[place[1:]]
+        may = [targets.may_return(sizes, found, returned, column) for column in (WEIGHTS, ACTIVATIONS)]
+        found = np.where(np.choose(place[2], may)[:, None, None], returned, found)
     return found
 
 
@@ -139,7 +143,7 @@ def draw(
     rng: np.random.Generator, count: int, sizes: CostModel, bits: np.ndarray, targets: Targets, moves: Moves
 ) -> np.ndarray:
     """``count`` random candidates (K, L, 2); each picks among the quantizers that can be lowered."""
-    able = np.flatnonzero(targets.lowerable(sizes, bits, moves))
+    able = np.flatnonzero(targets.lowerable(sizes, bits))
     chosen = int(np.ceil(moves.ratio * len(able)))
     orders = rng.permuted(np.tile(able, (count, 1)), axis=1)
     return apply(orders[:, :chosen], sizes, bits, targets, moves)
@@ -155,7 +159,7 @@ def exact(scores: np.ndarray, sizes: CostModel, bits: np.ndarray, targets: Targe
         targets: see :func:`apply`.
         moves: see :func:`apply`.
     """
-    able = np.flatnonzero(targets.lowerable(sizes, bits, moves))
+    able = np.flatnonzero(targets.lowerable(sizes, bits))
     one = np.eye(bits.size, dtype=bool).reshape(-1, *bits.shape)
     alone = np.where(one, moves.lowered(bits, targets.floor), bits)  # (2 L, L, 2): each quantizer by itself
     worth = scores.ravel() / np.maximum(saving(sizes, targets, bits, alone), 1e-12)
@@ -166,12 +170,13 @@ def exact(scores: np.ndarray, sizes: CostModel, bits: np.ndarray, targets: Targe
 def saving(sizes: CostModel, targets: Targets, before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """What bits (..., L, 2) save: the shares of weight storage and of bit operations that go, added.
 
-    Only what is still demanded counts: once activations are to stay, a layer of few weights and many operations would
-    otherwise lose its bits for operations that nobody asked for.
+    Only what is demanded counts, down to the targets: else, once activations are to stay, a layer of few weights and
+    many operations would lose its bits for operations that nobody asked for.
     """
-    storage = 1 - sizes.storage(after) / sizes.storage(before)
-    weights, activations = targets.open(sizes, before)
-    return weights * storage + activations * (1 - sizes.compute(after) / sizes.compute(before))
+    costs = np.array([sizes.storage(before), sizes.compute(before)])
+    lost = costs - np.stack([sizes.storage(after), sizes.compute(after)], -1)
+    excess = targets.excess(sizes, before)
+    return (np.minimum(lost, np.where(np.isinf(excess), np.inf, np.maximum(excess, 0))) / costs).sum(-1)
 
 
 def least(scores: np.ndarray, gains: np.ndarray) -> int:

@@ -132,7 +132,7 @@ class Progressive:
         return score
 
     def _able(self) -> np.ndarray:
-        return self.plan.targets.lowerable(self.sizes, get_bits(self.network), self.plan.moves)
+        return self.plan.targets.lowerable(self.sizes, get_bits(self.network))
 
     def _finish_step(self, score: float | None, trained: Record) -> None:
         bits = get_bits(self.network)

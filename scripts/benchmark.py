@@ -1,6 +1,6 @@
 """Time the project's networks side by side in one run, against each other and against PyTorch where it is installed.
 
-usage: python scripts/benchmark.py adder|dambq|dynamic|ldnq [--rounds 7] [--batch_size N] [--json FILE]
+usage: python scripts/benchmark.py adder|dambq|dynamic|ldnq|proqha [--rounds 7] [--batch_size N] [--json FILE]
 
 Every candidate lives in a process of its own; they take turns, round by round, so that a machine whose speed drifts
 treats them alike. Quoted are medians and ratios of the same run.

@@ -11,6 +11,13 @@ if WORKER and hasattr(os, "sched_setaffinity"):
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[int(WORKER.removeprefix("gw")) % len(cores)]})
 
+import mindspore  # noqa: E402
+import numpy as np  # noqa: E402
+
+from common import context  # noqa: E402
+
+context.prepare_onednn()
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
@@ -21,19 +28,42 @@ def shared() -> Path:
     return folder
 
 
-def _seed() -> None:
-    import mindspore  # here, so that a process is bound to its core before MindSpore starts threads
-
-    mindspore.set_seed(0)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _seed_of_module() -> None:
     """What a module's fixtures draw does not depend on the files that ran before it."""
-    _seed()
+    mindspore.set_seed(0)
 
 
 @pytest.fixture(autouse=True)
 def _seed_of_test(_seed_of_module) -> None:
     """What a test draws, such as a network's first parameters, is the same each time."""
-    _seed()
+    mindspore.set_seed(0)
+
+
+@pytest.fixture(params=["graph", "pynative"])
+def mode(request):
+    """Run a test in both execution modes; the value is the name of the mode."""
+    with context.execution_mode(request.param):
+        yield request.param
+
+
+@pytest.fixture
+def pynative():
+    """Run a test without compiling anything."""
+    with context.execution_mode("pynative"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def small_cifar(tmp_path_factory) -> Path:
+    """Folder of 32 training and 16 test images in CIFAR-10's format: one colour per class and noise."""
+    root, rng = tmp_path_factory.mktemp("cifar"), np.random.default_rng(0)
+    for folder, name, count in (
+        ("cifar-10-batches-bin", "data_batch_1.bin", 32),
+        ("cifar-10-verify-bin", "test_batch.bin", 16),
+    ):
+        labels = rng.integers(0, 10, count)
+        pixels = np.clip(rng.normal(25 * labels[:, None], 20, (count, 3072)), 0, 255)
+        (root / folder).mkdir()
+        (root / folder / name).write_bytes(np.c_[labels, pixels].astype(np.uint8).tobytes())
+    return root

@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 
 from AdderQuant import storage
-from common import context
 from common.data import CIFAR10, batches, eval_dataset, open_dataset
-
-context.prepare_onednn()
 
 
 @pytest.fixture(scope="session")

@@ -8,18 +8,13 @@ from mindspore import Tensor
 
 from AdderQuant import export
 from AdderQuant.quant import QuantAdder2d
-from common.context import execution_mode
 from common.export import mindir
 from common.kernels import native_available
 
 FEW = ["--num_samples", "4", "--batch_size", "2", "--calibration_size", "64", "--mode", "pynative"]
 
 
-@pytest.fixture(autouse=True)
-def pynative():
-    """The mode of before comes back."""
-    with execution_mode("pynative"):
-        yield
+pytestmark = pytest.mark.usefixtures("pynative")
 
 
 def test_the_shipped_network_at_4_bits_as_mindir(tmp_path):

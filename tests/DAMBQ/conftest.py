@@ -4,22 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dambq_tiny import Plain, UserNet, run, seeded
+from dambq_tiny import Plain, UserNet, seeded
+from script_runs import run
 
-from common import context
 from common.context import execution_mode
 from common.models.registry import MODELS, Model
 from DAMBQ import train
 from DAMBQ.network import ARCHITECTURES
-
-context.prepare_onednn()
-
-
-@pytest.fixture(params=["graph", "pynative"])
-def mode(request):
-    """Run a test in both execution modes; the value is the name of the mode."""
-    with context.execution_mode(request.param):
-        yield request.param
 
 
 @pytest.fixture(scope="session")
@@ -59,18 +50,9 @@ def tiny_model():
 
 
 @pytest.fixture(scope="session")
-def data(tmp_path_factory) -> list:
-    """Options that name 32 training and 16 test images: one colour per class and noise."""
-    root, rng = tmp_path_factory.mktemp("cifar"), np.random.default_rng(0)
-    for folder, name, count in (
-        ("cifar-10-batches-bin", "data_batch_1.bin", 32),
-        ("cifar-10-verify-bin", "test_batch.bin", 16),
-    ):
-        labels = rng.integers(0, 10, count)
-        pixels = np.clip(rng.normal(25 * labels[:, None], 20, (count, 3072)), 0, 255)
-        (root / folder).mkdir()
-        (root / folder / name).write_bytes(np.c_[labels, pixels].astype(np.uint8).tobytes())
-    return ["--dataset_path", root, "--batch-size", 16]
+def data(small_cifar) -> list:
+    """Options that name the images."""
+    return ["--dataset_path", small_cifar, "--batch-size", 16]
 
 
 @pytest.fixture(scope="session")

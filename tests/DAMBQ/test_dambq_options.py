@@ -1,7 +1,7 @@
 """The options of the scripts, and what they refuse."""
 
 import pytest
-from dambq_tiny import refused
+from script_runs import refused
 
 from common import config
 from DAMBQ import eval as evaluation

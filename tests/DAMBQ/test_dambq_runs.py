@@ -5,36 +5,11 @@ import json
 import numpy as np
 import pytest
 from dambq_tiny import COSTS, FAST, KINDS, Plain, gathered, quantizers, trainer, watched
+from script_runs import KilledError, final, kill_in_step
 
 from common import checkpoint
-from common.training import Trainer
 from DAMBQ.allocation import Budget
 from DAMBQ.network import quantize_network
-
-
-class KilledError(Exception):
-    """Stands for the end of the process."""
-
-
-def kill_in_step(patch, count: int) -> None:
-    """Raise after the given step of a training, its gradients applied."""
-    finite, seen = Trainer._finite, []
-
-    def killed(loss: float, epoch: int) -> float:
-        seen.append(loss)
-        if len(seen) == count:
-            raise KilledError
-        return finite(loss, epoch)
-
-    patch.setattr(Trainer, "_finite", staticmethod(killed))
-
-
-def final(folder) -> tuple[dict, list]:
-    found = checkpoint.load(folder / "last.ckpt")
-    history = [{k: v for k, v in record.items() if k != "seconds"} for record in found.metadata["history"]]
-    for record in history:
-        record["loss"] = pytest.approx(record["loss"], rel=1e-6)
-    return found.tensors, history
 
 
 @pytest.mark.parametrize("granularity", ["channel", "layer"])

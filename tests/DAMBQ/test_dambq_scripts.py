@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from dambq_tiny import history, refused, run
 from PIL import Image
+from script_runs import history, refused, run
 
 from common import checkpoint
 from DAMBQ import eval as evaluation

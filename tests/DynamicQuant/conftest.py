@@ -3,31 +3,13 @@
 import contextlib
 from pathlib import Path
 
-import numpy as np
 import pytest
-from dynamic_tiny import TinyResNet, run
+from dynamic_tiny import TinyResNet
+from script_runs import run
 
-from common import context
-from common.context import execution_mode
 from common.models.registry import MODELS, Model
 from DynamicQuant import train
 from DynamicQuant.network import ARCHITECTURES
-
-context.prepare_onednn()
-
-
-@pytest.fixture(params=["graph", "pynative"])
-def mode(request):
-    """Run a test in both execution modes; the value is the name of the mode."""
-    with execution_mode(request.param):
-        yield request.param
-
-
-@pytest.fixture
-def pynative():
-    """Run a test without compiling anything."""
-    with execution_mode("pynative"):
-        yield
 
 
 @contextlib.contextmanager
@@ -48,18 +30,9 @@ def tiny_model():
 
 
 @pytest.fixture(scope="session")
-def data(tmp_path_factory) -> list:
-    """Options that name 32 training and 16 test images: one colour per class and noise."""
-    root, rng = tmp_path_factory.mktemp("cifar"), np.random.default_rng(0)
-    for folder, name, count in (
-        ("cifar-10-batches-bin", "data_batch_1.bin", 32),
-        ("cifar-10-verify-bin", "test_batch.bin", 16),
-    ):
-        labels = rng.integers(0, 10, count)
-        pixels = np.clip(rng.normal(25 * labels[:, None], 20, (count, 3072)), 0, 255)
-        (root / folder).mkdir()
-        (root / folder / name).write_bytes(np.c_[labels, pixels].astype(np.uint8).tobytes())
-    return ["--dataset_path", root, "--batch-size", 16, "-a", "tiny", "--mode", "pynative"]
+def data(small_cifar) -> list:
+    """Options that name the images."""
+    return ["--dataset_path", small_cifar, "--batch-size", 16, "-a", "tiny", "--mode", "pynative"]
 
 
 SHORT = ["--epochs", 1, "--lr", 0.01, "--schedule", "constant", "--warmup_epochs", 0]

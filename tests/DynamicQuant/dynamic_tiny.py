@@ -1,12 +1,8 @@
 """A small residual network and images that several tests of DynamicQuant use."""
 
-import contextlib
-import io
-import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 from mindspore import Tensor, nn
 
 from common.context import execution_mode
@@ -112,26 +108,3 @@ def trainer(folder: Path, epochs: int = 3, alpha: float = 1.0) -> Trainer:
     observer = NoiseDecay(one.network, 2)
     settled = (one.network, images(), PREPROCESSING, recipe, folder, one.metadata, test, observer)
     return Trainer(*settled, objective=objective)
-
-
-def run(script, *words) -> list[str]:
-    """The lines that a script prints."""
-    output = io.StringIO()
-    with contextlib.redirect_stdout(output), execution_mode("pynative"):  # the mode of before comes back
-        script.main([str(word) for word in (*words, "--threads", 1)])
-    return output.getvalue().strip().splitlines()
-
-
-def refused(capsys, script, *words) -> str:
-    """The one line on stderr of a script that ends with exit status 2."""
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as stopped, execution_mode("pynative"):
-        script.main([str(word) for word in words])
-    lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("warning")]
-    assert stopped.value.code == 2 and len(lines) == 1 and lines[0].startswith("error: "), lines
-    return lines[0]
-
-
-def history(folder: Path) -> list[dict]:
-    """The metrics of a run's epochs."""
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from dynamic_tiny import history, refused, run
+from script_runs import history, refused, run
 
 from common.models.registry import model
 from DynamicQuant import eval as evaluation

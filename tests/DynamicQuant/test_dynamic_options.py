@@ -1,7 +1,7 @@
 """The options of the scripts, and what they refuse."""
 
 import pytest
-from dynamic_tiny import refused
+from script_runs import refused
 
 from common import config
 from DynamicQuant import eval as evaluation
@@ -82,7 +82,7 @@ def test_files_of_the_wrong_kind_are_refused_in_one_line(capsys, training, runs)
 
 
 def test_another_run_in_the_folder_is_refused(capsys, training, tmp_path):
-    from dynamic_tiny import run
+    from script_runs import run
 
     run(train, *training)
     for words in (["--lr", 0.02], ["--static"], ["--alpha", 7], ["--quantizer", "pact"]):

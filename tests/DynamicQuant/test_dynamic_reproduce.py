@@ -3,7 +3,7 @@
 import csv
 
 import pytest
-from dynamic_tiny import run
+from script_runs import run
 
 from common.results import Results
 from DynamicQuant import reproduce
@@ -62,6 +62,6 @@ def test_a_table_shows_means_and_deviations_over_seeds():
 
 
 def test_a_stage_without_its_start_is_refused(short, start, capsys):
-    from dynamic_tiny import refused
+    from script_runs import refused
 
     assert "run stage float first" in refused(capsys, reproduce, *start, *short, "--stages", "static")

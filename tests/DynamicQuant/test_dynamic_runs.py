@@ -4,37 +4,15 @@ import numpy as np
 import pytest
 from dynamic_tiny import dynamic_network, random_input, trainer
 from mindspore import Tensor, ops
+from script_runs import KilledError, final, kill_in_step
 
 from common import checkpoint
 from common.context import execution_mode
-from common.training import Trainer
 from DynamicQuant import storage
 from DynamicQuant.budget import BudgetLoss, candidate_costs
 from DynamicQuant.network import Settings
 
 pytestmark = pytest.mark.usefixtures("pynative")
-
-
-class KilledError(Exception):
-    """Stands for the end of the process."""
-
-
-def kill_in_step(patch, count: int) -> None:
-    """Raise after the given step of a training, its gradients applied."""
-    finite, seen = Trainer._finite, []
-
-    def killed(loss: float, epoch: int) -> float:
-        seen.append(loss)
-        if len(seen) == count:
-            raise KilledError
-        return finite(loss, epoch)
-
-    patch.setattr(Trainer, "_finite", staticmethod(killed))
-
-
-def final(folder) -> tuple[dict, list]:
-    found = checkpoint.load(folder / "last.ckpt")
-    return found.tensors, [{k: v for k, v in r.items() if k != "seconds"} for r in found.metadata["history"]]
 
 
 def test_a_killed_and_resumed_run_ends_with_the_same_bits(tmp_path):

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from dynamic_tiny import history, run
 from PIL import Image
+from script_runs import history, run
 
 from common import checkpoint
 from DynamicQuant import eval as evaluation

@@ -5,10 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common import context
 from common.data import ImageArrays
-
-context.prepare_onednn()
 
 
 @pytest.fixture(scope="session")

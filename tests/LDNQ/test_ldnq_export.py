@@ -5,17 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from common.context import execution_mode
 from LDNQ import export, storage
 
 FEW = ["--num_samples", "6", "--batch_size", "3", "--mode", "pynative"]
 
 
-@pytest.fixture(autouse=True)
-def pynative():
-    """The mode of before comes back."""
-    with execution_mode("pynative"):
-        yield
+pytestmark = pytest.mark.usefixtures("pynative")
 
 
 def refused(capsys, *words) -> str:

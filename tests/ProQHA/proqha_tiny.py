@@ -1,7 +1,5 @@
 """A small network, images and calls of the scripts that several tests of ProQHA use."""
 
-import contextlib
-import io
 import os
 import signal
 import sys
@@ -9,12 +7,11 @@ import sys
 import numpy as np
 import pytest
 from mindspore import Tensor, nn
+from script_runs import kill_in_step
 
 from common import checkpoint
-from common.context import execution_mode
 from common.data import ImageArrays, Preprocessing
 from common.models.registry import MODELS, Model
-from common.training import Trainer
 from ProQHA import storage
 from ProQHA.network import SMALL_IMAGES
 from ProQHA.quant import Settings, calibrate, quantize_network, set_bits
@@ -117,53 +114,10 @@ def stored(bits=((3, 8), (2, 5), (7, 4), (3, 2)), classes: int = 5) -> storage.S
     return storage.StoredNetwork(network, {**about, "note": [1, "a"]})
 
 
-def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> list[str]:
-    """Names of the tensors of two states that differ; empty if they are bit-identical."""
-    names = set(one) ^ set(other)
-    return sorted(names | {name for name in set(one) & set(other) if not np.array_equal(one[name], other[name])})
-
-
 def register(patch) -> None:
     """The network under a name of ``--arch``."""
     patch.setitem(MODELS, "Tiny", Model(tiny, str, ("digits", "cifar10")))
     patch.setitem(SMALL_IMAGES, "tiny", "Tiny")
-
-
-def run(script, *words) -> list[str]:
-    """The lines that a script prints."""
-    output = io.StringIO()
-    with contextlib.redirect_stdout(output), execution_mode("pynative"):  # the mode of before comes back
-        script.main([str(word) for word in (*words, "--threads", 1)])
-    return output.getvalue().strip().splitlines()
-
-
-def refused(capsys, script, *words) -> str:
-    """The one line on stderr of a script that ends with exit status 2."""
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as stopped, execution_mode("pynative"):
-        script.main([str(word) for word in words])
-    lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith(("warning", "[WARNING]"))]
-    assert stopped.value.code == 2 and len(lines) == 1 and lines[0].startswith("error: "), lines
-    return lines[0]
-
-
-class KilledError(Exception):
-    """Stands for the end of the process."""
-
-
-def kill_in_step(patch, count: int, kill=None) -> None:
-    """End after the given step of training in this process, its gradients applied."""
-    finite, seen = Trainer._finite, []
-
-    def killed(loss: float, epoch: int) -> float:
-        seen.append(loss)
-        if len(seen) == count:
-            if kill is None:
-                raise KilledError
-            kill()
-        return finite(loss, epoch)
-
-    patch.setattr(Trainer, "_finite", staticmethod(killed))
 
 
 def state(path) -> tuple[dict[str, np.ndarray], dict]:

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 from mindspore import Tensor
-from proqha_tiny import batch, labels, quantized, refused, run
+from proqha_tiny import batch, labels, quantized
 from scipy.stats import spearmanr
+from script_runs import refused, run
 
 from common.evaluation import score
 from ProQHA import correlation

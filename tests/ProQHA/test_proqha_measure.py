@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from proqha_tiny import ACTIVATIONS, LAYERS, TAPS, WEIGHTS, quantized, refused, run, stored, tiny
+from proqha_tiny import ACTIVATIONS, LAYERS, TAPS, WEIGHTS, quantized, stored, tiny
+from script_runs import refused, run
 
 from common import checkpoint
 from ProQHA import measure, storage

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from proqha_tiny import refused, run
+from script_runs import refused, run
 
 from common import checkpoint, config
 from ProQHA import eval as evaluation

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from mindspore import Tensor, nn
-from proqha_tiny import LAYERS, Tiny, batch, quantized, same, seeded, tiny
+from proqha_tiny import LAYERS, Tiny, batch, quantized, seeded, tiny
+from script_runs import same
 
 from common import checkpoint
 from common.errors import ConfigError

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import proqha_tiny
 import pytest
-from proqha_tiny import KilledError, kill_in_step, records, refused, run, state
+from proqha_tiny import records, state
+from script_runs import KilledError, kill_in_step, refused, run
 
 from common import config
 from ProQHA import search
@@ -80,7 +81,7 @@ def test_a_stopped_search_ends_as_one_that_was_not(data, tiny_float, straight, t
 def test_a_search_whose_process_is_killed_ends_as_one_that_was_not(data, tiny_float, straight, tmp_path, quickly):
     words = stopped_command(data, tiny_float, tmp_path)
     command = [sys.executable, proqha_tiny.__file__, 4, *words, "--threads", 1]
-    places = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "ProQHA")])
+    places = os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests" / "ProQHA")))
     found = subprocess.run(
         list(map(str, command)),
         env={**os.environ, "PYTHONPATH": places},

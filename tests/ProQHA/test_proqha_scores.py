@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from mindspore import Tensor
-from proqha_tiny import LAYERS, PREPROCESSING, batch, images, labels, quantized, same, tiny
+from proqha_tiny import LAYERS, PREPROCESSING, batch, images, labels, quantized, tiny
+from script_runs import same
 
 from common import checkpoint
 from common.quant.calibration import best_clip

@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from proqha_tiny import LAYERS, WEIGHTS, run, same, state
+from proqha_tiny import LAYERS, WEIGHTS, state
+from script_runs import history, run, same
 
 from common import checkpoint
 from ProQHA import eval as evaluation
@@ -12,11 +13,6 @@ from ProQHA import storage, train
 from ProQHA.quant import get_bits
 
 FILES = {"w4.ckpt", "best.ckpt", "last.ckpt", "metrics.jsonl", "config.yaml"}
-
-
-def history(folder) -> list[dict]:
-    """The metrics of a run's epochs."""
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 @pytest.fixture

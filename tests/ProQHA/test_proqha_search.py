@@ -6,7 +6,8 @@ import itertools
 import numpy as np
 import pytest
 from PIL import Image
-from proqha_tiny import LAYERS, records, refused, run, same, state, tiny
+from proqha_tiny import LAYERS, records, state, tiny
+from script_runs import refused, run, same
 
 from ProQHA import search, storage, train
 from ProQHA.measure import cost_model

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from mindspore import Tensor
-from proqha_tiny import LAYERS, WEIGHTS, batch, same, stored, tiny
+from proqha_tiny import LAYERS, WEIGHTS, batch, stored, tiny
+from script_runs import same
 
 from common import checkpoint, mindspore_format
 from common.errors import ConfigError

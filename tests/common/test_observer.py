@@ -10,7 +10,6 @@ from matplotlib.image import imread
 from mindspore import Parameter, ParameterTuple, Tensor, ops
 
 from common import checkpoint, curves, figure, training
-from common.context import execution_mode
 from common.errors import ConfigError
 from common.train_step import Observer, TrainStep, make_optimizer
 from common.training import Trainer
@@ -116,12 +115,6 @@ def observed(folder, network, observer, recipe=run.RECIPE, test=run.test_accurac
 def no_picture(monkeypatch):
     """Drawing takes longer than training here."""
     monkeypatch.setattr(curves, "plot", lambda *_: None)
-
-
-@pytest.fixture
-def pynative():
-    with execution_mode("pynative"):
-        yield
 
 
 def test_what_the_observer_returns_is_recorded(tmp_path, no_picture, pynative):

@@ -5,7 +5,6 @@ import pytest
 from export_tiny import Tiny, images, seeded
 from mindspore import Tensor, nn, ops
 
-from common.context import execution_mode
 from common.errors import ExportError
 from common.kernels.custom import without_native
 from common.models.registry import MODELS
@@ -19,10 +18,7 @@ SMALL = ["ResNet20", "PreActResNet20", "VGG-small", "VGG-16", "MobileNetV2", "De
 IMAGENET = ["ResNet18-ImageNet", "ResNet50-ImageNet", "MobileNetV2-ImageNet"]
 
 
-@pytest.fixture(autouse=True)
-def pynative():
-    with execution_mode("pynative"):
-        yield
+pytestmark = pytest.mark.usefixtures("pynative")
 
 
 def plain(build, *args) -> nn.Cell:

@@ -10,18 +10,13 @@ from export_tiny import Tiny, images, seeded
 from mindspore import Tensor
 
 from common import config
-from common.context import execution_mode
 from common.data import DIGITS
 from common.errors import ConfigError, ExportError, entry_point
 from common.export import mindir, script
 from common.export.parity import Parity
 from common.kernels.custom import use_native, without_native
 
-
-@pytest.fixture(autouse=True)
-def pynative():
-    with execution_mode("pynative"):
-        yield
+pytestmark = pytest.mark.usefixtures("pynative")
 
 
 def parsed(*words):
