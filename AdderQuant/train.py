@@ -13,6 +13,7 @@ from common.evaluation import evaluator
 from common.schedules import Schedule
 from common.train_step import Recipe
 from common.training import Trainer
+from common.training_options import add_test_every
 
 
 def make_parser() -> config.OptionParser:
@@ -21,7 +22,7 @@ def make_parser() -> config.OptionParser:
     group = parser.add_argument_group("training")
     group.add_argument("--network", choices=list(DEPTHS), default="resnet20", help="to train")
     group.add_argument("--epochs", type=config.positive_int, default=40, help="passes over the training images")
-    config.add_test_every(group)
+    add_test_every(group)
     group.add_argument("--lr", type=config.positive_float, default=0.1, help="first learning rate, cosine to 0")
     group.add_argument("--momentum", type=float, default=0.9, help="of SGD")
     group.add_argument("--weight_decay", type=float, default=5e-4, help="L2 penalty on all parameters")

@@ -3,7 +3,7 @@
 The run lives in OUTPUT_DIR/EXPR_NAME; a run that was killed goes on when the command is given again.
 """
 
-from argparse import ArgumentTypeError, BooleanOptionalAction, Namespace
+from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 
 from mindspore import nn
@@ -14,9 +14,8 @@ from common.errors import ConfigError, entry_point
 from common.evaluation import evaluator
 from common.models.pretrained import load_float
 from common.models.registry import model, preprocessing_of
-from common.schedules import KINDS, Schedule
-from common.train_step import Recipe
 from common.training import Trainer
+from common.training_options import add_run, add_training, recipe_of
 from DAMBQ import storage
 from DAMBQ.allocation import GRANULARITIES, Allocator, Budget, plot
 from DAMBQ.dataset import add_options
@@ -30,30 +29,10 @@ def make_parser() -> config.OptionParser:
     """Options of this script; those of the earlier code keep their names."""
     parser = config.build_parser("Train with DAMBQ.", Path(__file__).parent / "config" / "train.yaml")
     add_options(parser)
-    parser.add_argument(
-        "--expr_name", type=config.run_name, default="dambq", metavar="NAME", help="of the run's folder in output_dir"
-    )
-    parser.add_argument("--pretrained", type=config.checkpoint, metavar="FILE|NAME", help="float network to start from")
-    parser.add_argument("--resume", type=config.checkpoint, metavar="FILE|NAME", help="quantized network to start from")
-    again = "go on with a run of this name that was stopped; --no-continue starts it anew"
-    parser.add_argument("--continue", dest="go_on", action=BooleanOptionalAction, default=True, help=again)
-    _add_training(parser.add_argument_group("training"))
+    add_run(parser, "dambq")
+    add_training(parser, epochs=300, schedule="cosine", milestones=(150, 225), warmup_epochs=0)
     _add_quantization(parser.add_argument_group("quantization"))
     return parser
-
-
-def _add_training(group) -> None:
-    group.add_argument("--epochs", type=config.positive_int, default=300, help="passes over the training images")
-    config.add_test_every(group)
-    group.add_argument("--lr", type=config.positive_float, default=0.1, help="first learning rate")
-    group.add_argument("--schedule", choices=list(KINDS), default="cosine", help="of the learning rate")
-    group.add_argument("--milestones", type=config.positive_int, nargs="*", default=[150, 225], help="of multistep")
-    group.add_argument("--step_epochs", type=config.positive_int, default=30, help="epochs of one rate in step")
-    group.add_argument("--warmup_epochs", type=float, default=0, help="epochs of linear warm-up")
-    group.add_argument("--momentum", type=float, default=0.9, help="of SGD")
-    group.add_argument("--weight_decay", type=float, default=1e-4, help="L2 penalty on all parameters")
-    group.add_argument("--clip_norm", type=config.positive_float, help="limit of the gradient's norm")
-    group.add_argument("--label_smoothing", type=float, default=0.0, help="share of the target over all classes")
 
 
 def _add_quantization(group) -> None:
@@ -122,14 +101,6 @@ def observe(args: Namespace, network: nn.Cell, image_size: int) -> Allocator:
     granularity = "layer" if args.layerwise else args.granularity
     budget = Budget(args.wgt_target, args.act_target, granularity, tuple(args.shares), tuple(args.duration))
     return Allocator(network, budget, image_size)
-
-
-def recipe_of(args: Namespace) -> Recipe:
-    """How the options say to train."""
-    times = {"milestones": tuple(args.milestones), "step_epochs": args.step_epochs}
-    schedule = Schedule(args.schedule, args.lr, **times, warmup_epochs=args.warmup_epochs)
-    rest = {"clip_norm": args.clip_norm, "label_smoothing": args.label_smoothing, "seed": args.seed}
-    return Recipe(args.epochs, args.batch_size, schedule, "sgd", args.momentum, args.weight_decay, **rest)
 
 
 def describe(args: Namespace, network: nn.Cell, settings: Settings | None, classes: int) -> dict:

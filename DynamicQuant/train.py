@@ -4,7 +4,7 @@ The run lives in OUTPUT_DIR/EXPR_NAME; a run that was killed goes on when the co
 """
 
 import argparse
-from argparse import BooleanOptionalAction, Namespace
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,8 @@ from common.errors import ConfigError, entry_point
 from common.evaluation import evaluator
 from common.models.pretrained import load_float
 from common.models.registry import model, preprocessing_of
-from common.schedules import KINDS, Schedule
-from common.train_step import Recipe
 from common.training import Trainer
+from common.training_options import add_run, add_training, recipe_of
 from DynamicQuant import storage
 from DynamicQuant.budget import BUDGETS, BudgetLoss, NoiseDecay
 from DynamicQuant.dataset import add_options, check_classes, model_name
@@ -34,30 +33,10 @@ def make_parser() -> config.OptionParser:
     """Options of this script; those of the earlier code keep their names."""
     parser = config.build_parser("Train with DynamicQuant.", Path(__file__).parent / "config" / "train.yaml")
     add_options(parser)
-    parser.add_argument(
-        "--expr_name", type=config.run_name, default="dynamic", metavar="NAME", help="of the run's folder in output_dir"
-    )
-    parser.add_argument("--pretrained", type=config.checkpoint, metavar="FILE|NAME", help="float network to start from")
-    parser.add_argument("--resume", type=config.checkpoint, metavar="FILE|NAME", help="quantized network to start from")
-    again = "go on with a run of this name that was stopped; --no-continue starts it anew"
-    parser.add_argument("--continue", dest="go_on", action=BooleanOptionalAction, default=True, help=again)
-    _add_training(parser.add_argument_group("training"))
+    add_run(parser, "dynamic")
+    add_training(parser, epochs=110, schedule="multistep", milestones=(30, 60, 85, 95), warmup_epochs=5)
     _add_quantization(parser.add_argument_group("quantization"))
     return parser
-
-
-def _add_training(group) -> None:
-    group.add_argument("--epochs", type=config.positive_int, default=110, help="passes over the training images")
-    config.add_test_every(group)
-    group.add_argument("--lr", type=config.positive_float, default=0.1, help="first learning rate")
-    group.add_argument("--schedule", choices=list(KINDS), default="multistep", help="of the learning rate")
-    group.add_argument("--milestones", type=config.positive_int, nargs="*", default=[30, 60, 85, 95], help="epochs")
-    group.add_argument("--step_epochs", type=config.positive_int, default=30, help="epochs of one rate in step")
-    group.add_argument("--warmup_epochs", type=float, default=5, help="epochs of linear warm-up")
-    group.add_argument("--momentum", type=float, default=0.9, help="of SGD")
-    group.add_argument("--weight_decay", type=float, default=1e-4, help="L2 penalty on all parameters")
-    group.add_argument("--clip_norm", type=config.positive_float, help="limit of the gradient's norm")
-    group.add_argument("--label_smoothing", type=float, default=0.0, help="share of the target over all classes")
 
 
 def _add_quantization(group) -> None:
@@ -129,14 +108,6 @@ def first_clips(
     images = train.sample(min(_CALIBRATION_IMAGES, len(train)), args.seed)
     parts = np.array_split(np.arange(len(images)), -(-len(images) // _BATCH))
     return calibrate(network, (images.train_batch(p, preprocessing, args.seed, 0) for p in parts), settings.bits)
-
-
-def recipe_of(args: Namespace) -> Recipe:
-    """How the options say to train."""
-    times = {"milestones": tuple(args.milestones), "step_epochs": args.step_epochs}
-    schedule = Schedule(args.schedule, args.lr, **times, warmup_epochs=args.warmup_epochs)
-    rest = {"clip_norm": args.clip_norm, "label_smoothing": args.label_smoothing, "seed": args.seed}
-    return Recipe(args.epochs, args.batch_size, schedule, "sgd", args.momentum, args.weight_decay, **rest)
 
 
 def describe(args: Namespace, settings: Settings | None, classes: int, digest: str) -> dict:

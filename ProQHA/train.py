@@ -14,6 +14,7 @@ from common.models.registry import model, preprocessing_of
 from common.schedules import KINDS, Schedule
 from common.train_step import Recipe
 from common.training import Trainer
+from common.training_options import add_test_every
 from ProQHA import storage
 from ProQHA.dataset import add_options, chosen_model
 from ProQHA.measure import cost_model
@@ -35,7 +36,7 @@ def make_parser() -> config.OptionParser:
     parser.add_argument("--continue", dest="go_on", action=BooleanOptionalAction, default=True, help=again)
     group = parser.add_argument_group("schedule")
     group.add_argument("--train_epochs", type=config.positive_int, default=300, help="passes over the training images")
-    config.add_test_every(group)
+    add_test_every(group)
     group.add_argument("--optimizer", choices=["sgd", "adam"], default="sgd", help="sgd with momentum 0.9, or adam")
     group.add_argument("--schedule", choices=list(KINDS), default="multistep", help="multistep: / 10 at 50 and 75 %%")
     group.add_argument("--warmup_epochs", type=float, default=0, help="epochs of linear warm-up")

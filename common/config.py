@@ -94,13 +94,6 @@ def build_parser(description: str, config_file: Path | None = None) -> OptionPar
     return parser
 
 
-def add_test_every(group: argparse._ActionsContainer) -> None:
-    """``--test_every``, of scripts that train."""
-    group.add_argument(
-        "--test_every", type=positive_int, default=1, metavar="N", help="epochs between tests; the last one is tested"
-    )
-
-
 def parse(
     parser: OptionParser, argv: Sequence[str] | None = None, config_file: Path | None = None
 ) -> argparse.Namespace:
