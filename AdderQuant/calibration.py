@@ -1,7 +1,7 @@
 """Calibration: input ranges, quantization of every adder layer, BatchNorm re-estimation.
 
-All passes stream over the calibration set once and keep only fixed-size statistics, which add up over batches (and
-over processes).
+All passes stream over the calibration set once and keep only fixed-size statistics, which add up over batches and over
+processes: each of these runs over every size-th batch.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from mindspore import nn
 from AdderQuant.histogram import MagnitudeHistogram
 from AdderQuant.network import adder_layers, quant_adder_resnet
 from AdderQuant.quant import quantize_adder
-from common import checkpoint
+from common import checkpoint, distributed
 from common.data import ImageSource, Preprocessing, batches, eval_dataset, train_dataset
 from common.errors import QuantizationError
 from common.observation import Images, input_hooks, reestimate_batch_norm, run_over
@@ -110,27 +110,34 @@ def calibrate(network: nn.Cell, metadata: Mapping[str, Any], wanted: Quantizatio
         QuantizationError: a layer that the scheme cannot represent, see :func:`input_ranges`.
     """
     if wanted.bits == 32:
-        reestimate_batch_norm(network, data.augmented(wanted.seed))
+        reestimate_batch_norm(network, distributed.share(data.augmented(wanted.seed)))
         return network
-    ranges = input_ranges(observe_inputs(network, data.plain()), wanted)
+    ranges = input_ranges(observe_inputs(network, distributed.share(data.plain())), wanted)
     shape = (metadata["network"], metadata["num_classes"], wanted.scale_groups)
     fused = quant_adder_resnet(*shape)
     fill_quantized(network, fused, ranges, wanted)
     if wanted.reestimate:
         unfused = quant_adder_resnet(*shape, fused=False)
         checkpoint.restore(unfused, checkpoint.state(fused))
-        reestimate_batch_norm(unfused, data.augmented(wanted.seed))
+        reestimate_batch_norm(unfused, distributed.share(data.augmented(wanted.seed)))
         checkpoint.restore(fused, checkpoint.state(unfused))
     return fused
 
 
 def observe_inputs(network: nn.Cell, images: Images) -> dict[str, MagnitudeHistogram]:
-    """Statistics of |x| at the input of every adder layer of a float network in evaluation."""
+    """Statistics of |x| at the input of every adder layer of a float network in evaluation.
+
+    Args:
+        network: float.
+        images: batches of this process; the statistics are those of the images of all processes.
+    """
     layers = adder_layers(network)
     found = {name: MagnitudeHistogram() for name in layers}
     network.set_train(False)
     with input_hooks(layers, lambda name, x: found[name].add(x)):
         run_over(network, images)
+    for histogram in found.values():
+        histogram.add_others()
     return found
 
 

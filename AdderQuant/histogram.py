@@ -2,7 +2,11 @@
 
 import numpy as np
 
+from common import distributed
+
 _SHIFT = 11  # drops the low mantissa bits of a float32: 2^20 bins for the non-negative half
+_OCTAVE = 1 << (23 - _SHIFT)  # bins between two powers of 2
+_LARGEST = float(np.finfo(np.float32).max)
 # Shares of the inputs that the search for the least error tries to leave unclamped.
 _SHARES = (0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9998, 0.9999, 0.99995, 1.0)
 
@@ -27,6 +31,14 @@ class MagnitudeHistogram:
         self.minimum = min(self.minimum, float(values.min()))
         bins = (values.view(np.uint32) & 0x7FFFFFFF) >> _SHIFT
         self.counts += np.bincount(bins, minlength=len(self.counts))
+
+    def add_others(self) -> None:
+        """Take in what all other processes have counted, each of which calls this too: all end with the same."""
+        octaves = self.counts.reshape(-1, _OCTAVE)
+        used = distributed.total(octaves.any(1)) > 0  # the empty ones need not travel
+        octaves[used] = distributed.total(octaves[used])
+        own = np.clip(self.minimum, -_LARGEST, _LARGEST)  # infinite where there was no value
+        self.minimum = float(distributed.gathered(own).min())
 
     def quantile(self, ratio: float) -> float:
         """The value that ``ratio`` of all |x| do not exceed, interpolated within its bin."""

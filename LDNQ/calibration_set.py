@@ -1,5 +1,6 @@
 """The few unlabelled images LDNQ learns from: which ones, their augmented views, the float network's logits of each."""
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from mindspore import Tensor, nn
 
+from common import distributed
 from common.data import ImageSource, Preprocessing
 from common.errors import DataError
 from common.progress import Progress
@@ -101,10 +103,13 @@ class CalibrationSet:
         return images, self.logits[views, indices]
 
     def passes(self, views: int, size: int = 250) -> Iterator[np.ndarray]:
-        """All images in some views, in batches of about ``size``."""
-        for view in range(views):
-            for indices in np.array_split(np.arange(len(self)), max(1, round(len(self) / size))):
-                yield self.view(indices, view)
+        """All images in some views, in batches of about ``size``: those that are this process's.
+
+        The batches are those of one process, as BatchNorm may normalise by each; more processes than batches idle.
+        """
+        parts = np.array_split(np.arange(len(self)), max(1, round(len(self) / size)))
+        for view, indices in distributed.share(itertools.product(range(views), parts)):
+            yield self.view(indices, view)
 
 
 def _chunks(count: int, size: int) -> Iterator[tuple[np.ndarray, int]]:

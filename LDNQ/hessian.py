@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from common import distributed
 from common.errors import DataError, QuantizationError
 
 Pair = tuple[int, int]
@@ -94,6 +95,13 @@ class InputMoment:
         for total, group in zip(self.total, columns):
             total += group @ group.T  # NumPy computes one triangle of such a product
         self.count += columns.shape[2]
+
+    def add_others(self) -> None:
+        """Take in what all other processes have, each of which calls this too: all end with the same bits."""
+        shape = (0, 0, 0) if self.total is None else self.total.shape
+        shape = distributed.gathered(shape).max(0).astype(int)  # a process without a batch does not know it
+        own = np.zeros(shape) if self.total is None else self.total
+        self.total, self.count = distributed.total(own), int(distributed.total(self.count))
 
     @property
     def hessian(self) -> np.ndarray:

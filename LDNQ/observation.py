@@ -1,4 +1,4 @@
-"""The second moment of a layer's inputs, from a pass over the calibration images."""
+"""The second moment of a layer's inputs, from a pass over the calibration images that all processes share."""
 
 import contextlib
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 from mindspore import Tensor, nn
 
-from common.observation import Images, batch_norms, input_hooks, run_over
+from common.observation import Images, batch_norms, batch_statistics, input_hooks, run_over
 from LDNQ.hessian import InputMoment
 from LDNQ.network import geometry
 
@@ -20,14 +20,16 @@ def input_hessian(network: nn.Cell, layer: nn.Cell, images: Images) -> np.ndarra
     Args:
         network: its first layers quantized.
         layer: a convolution or linear layer of it.
-        images: batches (N, 3, H, W).
+        images: batches (N, 3, H, W), of this process; the moment is that of the images of all processes.
 
     Raises:
-        DataError: there is no image.
+        DataError: there is no image, in any process.
     """
     moment = InputMoment(geometry(layer))
-    with _moving_statistics_kept(network), input_hooks({"": layer}, lambda _, x: moment.add(x)):
+    hooks = input_hooks({"": layer}, lambda _, x: moment.add(x))
+    with _moving_statistics_kept(network), batch_statistics(network), hooks:
         run_over(network, images)
+    moment.add_others()
     return moment.hessian
 
 
@@ -35,11 +37,9 @@ def input_hessian(network: nn.Cell, layer: nn.Cell, images: Images) -> np.ndarra
 def _moving_statistics_kept(network: nn.Cell) -> Iterator[None]:
     norms = batch_norms(network).values()
     kept = [(norm.moving_mean.asnumpy().copy(), norm.moving_variance.asnumpy().copy()) for norm in norms]
-    network.set_train(True)
     try:
         yield
     finally:
-        network.set_train(False)
         for norm, (mean, variance) in zip(norms, kept):
             norm.moving_mean.set_data(Tensor(mean))
             norm.moving_variance.set_data(Tensor(variance))

@@ -8,6 +8,9 @@ Three phases, all from unlabelled images:
    matching, see ``matching.py``.
 3. BatchNorm statistics of the finished network.
 
+Several processes share the images of the Hessians and of the BatchNorm statistics; all else they do alike, from the
+same numbers, so that they stay in step.
+
 After each layer, and every ``save_every`` steps of the refinement, ``cascade.ckpt`` in the run's folder holds all that
 is needed to go on; a run that was killed ends with the same network as one that was not.
 """

@@ -31,6 +31,7 @@ from collections.abc import Sequence
 import numpy as np
 from mindspore import Tensor, nn
 
+from common import distributed
 from common.quant.dorefa import dorefa
 from common.quant.layers import QuantConv2d, QuantDense
 from common.quant.pact import pact
@@ -41,6 +42,8 @@ from ProQHA.taps import Seen, TappedNetwork
 
 class FisherScorer(Scorer):
     """See the module; a candidate's score is the sum over the quantizers that it lowers, in nats.
+
+    Several processes share the images; the sums over all of them are the same in each.
 
     Args:
         network: a float network of the same description as those to be scored; it is quantized here.
@@ -55,13 +58,13 @@ class FisherScorer(Scorer):
         quantize_network(network, settings, images.shape[-1])
         super().__init__(images)
         self.labels = labels.astype(np.int32)
-        self.tapped = TappedNetwork(network, images.shape[1:], len(images))
+        self.tapped = TappedNetwork(network, images.shape[1:], -(-len(images) // distributed.size()))
 
     def table(self, network: nn.Cell, lowering: Lowering) -> np.ndarray:
         """Scores (L, 2) of lowering each quantizer alone; 0 where its bits stay."""
         self.tapped.follow(network)
         bits, sums = get_bits(network), np.zeros((3, *lowering.bits.shape))
-        for first in range(0, len(self.images), self.tapped.batch):
+        for first in distributed.share(range(0, len(self.images), self.tapped.batch)):
             numbers = np.arange(first, first + self.tapped.batch)
             place = numbers % len(self.images)  # passes are of one size: the last one is filled up, and cut here
             log_odds, seen = self.tapped.see(self.images[place], self.labels[place])
@@ -69,6 +72,7 @@ class FisherScorer(Scorer):
             for row, (name, layer) in enumerate(quant_layers(network).items()):
                 moved = _moved(layer, seen[name], bits[row], lowering.bits[row], lowering.clips[row])
                 sums[:, row] += _sums(log_odds[real], moved[:, real])
+        sums = distributed.total(sums)
         return _shrunk(sums / len(self.images), len(self.images), lowering.bits < bits)
 
     def __call__(self, network: nn.Cell, lowering: Lowering, candidates: Sequence[np.ndarray]) -> np.ndarray:

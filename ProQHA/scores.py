@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from mindspore import ParameterTuple, Tensor, nn, ops
 
+from common import distributed
 from common.data import ImageSource, Preprocessing
 from common.evaluation import score
 from common.quant.calibration import best_clip
@@ -140,7 +141,7 @@ class _Gradients(nn.Cell):
 
 
 class AccuracyScorer(OneByOne):
-    """See the module; one evaluation per candidate.
+    """See the module; one evaluation per candidate, whose batches several processes share.
 
     Args:
         images: (N, 3, H, W) that set the clips.
@@ -152,7 +153,7 @@ class AccuracyScorer(OneByOne):
     def __init__(self, images: np.ndarray, source: ImageSource, preprocessing: Preprocessing, batch_size: int):
         super().__init__(images)
         self.parts = []
-        for first in range(0, len(source), batch_size):
+        for first in distributed.share(range(0, len(source), batch_size)):
             numbers = np.arange(first, min(first + batch_size, len(source)))
             self.parts.append((source.eval_batch(numbers, preprocessing), source.labels[numbers]))
         self.count = len(source)
@@ -160,4 +161,4 @@ class AccuracyScorer(OneByOne):
     def one(self, network: nn.Cell) -> float:
         network.set_train(False)
         right = sum(score(network(Tensor(images)).asnumpy(), labels)[0] for images, labels in self.parts)
-        return -right / self.count
+        return -float(distributed.total(right)) / self.count

@@ -64,7 +64,7 @@ class TappedNetwork(nn.Cell):
     Args:
         network: quantized; its layers are wrapped in place.
         image_shape: (3, H, W) of the images to come.
-        images: how many there will be in all.
+        images: how many there will be in all, for this process.
 
     Attributes:
         batch: images of a pass, as many as memory should hold.

@@ -38,14 +38,18 @@ class MeanGradients(nn.Cell):
 
 
 class SyncBatchNorm2d(nn.BatchNorm2d):
-    """BatchNorm over the batches of all processes: (N, C, H, W) to the same shape; in evaluation as its parent."""
+    """BatchNorm over the batches of all processes: (N, C, H, W) to the same shape; in evaluation as its parent.
+
+    Attributes:
+        alone: whether it is over this process's batch, as its parent; to be set in PYNATIVE mode.
+    """
 
     def __init__(self, num_features: int, **options):
         super().__init__(num_features, **options)
-        self.sum, self.processes = Sum(), distributed.size()
+        self.sum, self.processes, self.alone = Sum(), distributed.size(), False
 
     def construct(self, x):
-        if not self.training:
+        if self.alone or not self.training:
             return super().construct(x)
         count = x.shape[0] * x.shape[2] * x.shape[3] * self.processes
         mean = self.sum(x.sum((0, 2, 3))) / count

@@ -4,12 +4,17 @@ Every process runs the whole program on its share of each batch. What they find 
 same numbers; files are written by the first one alone (:mod:`common.atomic_file`).
 """
 
+import itertools
 import os
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 
+Item = TypeVar("Item")
 _rank, _size = 0, 1
 _PARTS = 3  # float32 numbers whose sum is a float64 number: 3 x 24 bits of 53
+_PIECE = 1 << 20  # numbers that are summed at a time: 24 MiB for each process
 
 
 def start() -> None:
@@ -38,6 +43,11 @@ def first() -> bool:
     return _rank == 0
 
 
+def share(items: Iterable[Item]) -> Iterator[Item]:
+    """This process's part of a task whose results add up: every size-th item, from the rank-th; there may be none."""
+    return itertools.islice(items, _rank, None, _size)
+
+
 def gathered(values: np.ndarray) -> np.ndarray:
     """The values of all processes, float64 (size, ...) in their order, the same in each of them.
 
@@ -60,7 +70,9 @@ def gathered(values: np.ndarray) -> np.ndarray:
 
 def total(values: np.ndarray) -> np.ndarray:
     """The sum over all processes, float64, in their order: bit for bit the same in each of them."""
-    return gathered(values).sum(0)
+    own = np.asarray(values, np.float64)
+    pieces = np.array_split(own.ravel(), max(1, -(-own.size // _PIECE)))
+    return np.concatenate([gathered(piece).sum(0) for piece in pieces]).reshape(own.shape)
 
 
 def wait() -> None:

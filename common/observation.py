@@ -1,4 +1,7 @@
-"""Passes over images that look inside a network: the inputs of its layers, and BatchNorm statistics from them."""
+"""Passes over images that look inside a network: the inputs of its layers, and BatchNorm statistics from them.
+
+Several processes each run over batches of their own, and add up what they find.
+"""
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -6,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import numpy as np
 from mindspore import Tensor, nn
 
+from common import distributed
+from common.collective import SyncBatchNorm2d
 from common.context import execution_mode
 from common.errors import DataError
 
@@ -35,13 +40,13 @@ def run_over(network: nn.Cell, images: Images) -> None:
     """Run a network on all batches for what its hooks see.
 
     Raises:
-        DataError: there is no image.
+        DataError: there is no image, in any process.
     """
     seen = 0
     for batch in images:
         network(Tensor(batch))
         seen += len(batch)
-    if not seen:
+    if not distributed.total(seen):
         raise DataError("the calibration set is empty: give at least one image")
 
 
@@ -50,15 +55,36 @@ def batch_norms(network: nn.Cell) -> dict[str, nn.BatchNorm2d]:
     return {name: cell for name, cell in network.cells_and_names() if isinstance(cell, nn.BatchNorm2d)}
 
 
+@contextlib.contextmanager
+def batch_statistics(network: nn.Cell) -> Iterator[None]:
+    """While the block runs, every BatchNorm normalises by the statistics of its batch, in PYNATIVE mode.
+
+    As in training, but in each process by those of its own batch: processes may run over different numbers of batches,
+    and each batch gives what it gives one process.
+    """
+    together = [norm for norm in batch_norms(network).values() if isinstance(norm, SyncBatchNorm2d)]
+    network.set_train(True)
+    for norm in together:
+        norm.alone = True
+    try:
+        yield
+    finally:
+        network.set_train(False)
+        for norm in together:
+            norm.alone = False
+
+
 def reestimate_batch_norm(network: nn.Cell, images: Images) -> None:
     """Set the moving statistics of every BatchNorm to the exact mean and variance of its input over ``images``.
+
+    Each process gives batches of its own; the statistics are those of the images of all of them.
 
     The network runs as in training, each BatchNorm normalising by the statistics of its batch, and every BatchNorm
     must be a cell that sees its input. The images must be augmented as in the network's training: the black border of
     a random crop shifts the statistics, and without it the published CIFAR-10 networks lose points already in float.
 
     Raises:
-        DataError: there is no image.
+        DataError: there is no image, in any process.
     """
     norms = batch_norms(network)
     moments = {name: np.zeros((3, norm.num_features)) for name, norm in norms.items()}
@@ -67,14 +93,10 @@ def reestimate_batch_norm(network: nn.Cell, images: Images) -> None:
         count = np.full(x.shape[1], x[:, 0].size)
         moments[name] += np.stack((x.sum((0, 2, 3), np.float64), np.square(x, dtype=np.float64).sum((0, 2, 3)), count))
 
-    network.set_train(True)
-    try:
-        with input_hooks(norms, take):
-            run_over(network, images)
-    finally:
-        network.set_train(False)
+    with batch_statistics(network), input_hooks(norms, take):
+        run_over(network, images)
     for name, norm in norms.items():
-        total, squares, count = moments[name]
+        total, squares, count = distributed.total(moments[name])
         mean = total / count
         norm.moving_mean.set_data(Tensor(mean.astype(np.float32)))
         norm.moving_variance.set_data(Tensor((squares / count - mean**2).clip(0).astype(np.float32)))

@@ -17,10 +17,10 @@ PROGRAM = Path(__file__).with_name("distributed_run.py")
 LAUNCHER = "from mindspore.parallel.cluster.run import main; main()"
 
 
-def launch(folder, processes, point="ends"):
-    """Run the program in so many processes; the finished launcher."""
+def launch(folder, processes, *words, program=PROGRAM):
+    """Run a program on a folder in so many processes; the finished launcher."""
     folder.mkdir(exist_ok=True)
-    words = [sys.executable, str(PROGRAM), str(folder), point]
+    words = [sys.executable, str(program), str(folder), *words]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     if processes > 1:
@@ -39,7 +39,7 @@ def folders(tmp_path_factory):
     found = []
     for processes in (1, 2):
         folder = tmp_path_factory.mktemp("distributed") / "run"
-        done = launch(folder, processes)
+        done = launch(folder, processes, "ends")
         assert done.returncode == 0, done.stderr[-2000:]
         found.append(folder)
     return found
@@ -88,7 +88,7 @@ def test_the_launcher_fails_when_a_process_dies_and_the_run_goes_on(folders, tmp
     assert killed.returncode != 0 and not (tmp_path / "run" / "found.json").exists()
     history = checkpoint.load(tmp_path / "run" / "last.ckpt").metadata["history"]
     assert len(history) == 1
-    assert launch(tmp_path / "run", 2).returncode == 0
+    assert launch(tmp_path / "run", 2, "ends").returncode == 0
     straight, again = (checkpoint.load(folder / "last.ckpt").tensors for folder in (folders[1], tmp_path / "run"))
     for name, value in straight.items():
         np.testing.assert_array_equal(again[name], value, err_msg=name)
