@@ -39,7 +39,6 @@ TINY = {
     "search_epochs": 1,
     "step": 2,
     "batch_size": 8,
-    "train_batch_size": 8,
     "match_batch_size": 4,
     "train_samples": 16,
     "num_samples": 16,
@@ -53,8 +52,8 @@ TINY = {
     "loss_images": 8,
     "threads": 1,
 }
-# Beyond these, of single scripts. A comparison takes at least two epochs; each of its networks takes minutes.
-OWN = {"scripts/compare.py": "--epochs 2 --bits 4 --methods float uniform AdderQuant"}
+# Of single scripts, in their place. A comparison takes at least two epochs; each method takes minutes.
+OWN = {"scripts/compare.py": {"epochs": 2, "train_batch_size": 8, "bits": 4, "methods": "float uniform AdderQuant"}}
 
 # What the code blocks leave to the reader, by README.
 _MY_NETWORK = """
@@ -67,7 +66,9 @@ PREAMBLES = {
     "DAMBQ/README.md": f"""{_MY_NETWORK}
 from pathlib import Path
 from common.data import DIGITS as preprocessing, open_dataset
-from common.training import Recipe, Schedule, Trainer
+from common.schedules import Schedule
+from common.train_step import Recipe
+from common.training import Trainer
 images = open_dataset("digits", None, "train").head(16)
 recipe = Recipe(1, 8, Schedule("constant", 0.01))
 folder, metadata, test = Path("run"), {{}}, None
@@ -93,16 +94,19 @@ class StandIns:
 
     Attributes:
         folders: data sets, put in each folder under their names.
-        words: by the word that they replace; an empty one replaces nothing.
+        words: by the word that they replace.
     """
 
     folders: dict[str, Path]
     words: dict[str, list[str]]
 
 
-def stand_ins(folder: Path) -> StandIns:
+def stand_ins(folder: Path, small_cifar: Path) -> StandIns:
     """Make tiny data sets and a ResNet-18; the networks of CIFAR-10 are those that ship for the digits."""
-    folders = {"CIFAR10": tiny_cifar10(folder / "CIFAR10"), "IMAGENET": tiny_imagenet(folder / "IMAGENET")}
+    folders = {
+        "CIFAR10": larger_cifar10(small_cifar, folder / "CIFAR10"),
+        "IMAGENET": tiny_imagenet(folder / "IMAGENET"),
+    }
     adder = str(ROOT / "AdderQuant" / "checkpoints" / "adder_resnet20_digits.ckpt")
     resnet20 = str(ROOT / "common" / "checkpoints" / "resnet20_digits.ckpt")
     resnet18 = str(tiny_resnet18(folder / "resnet18.ckpt"))
@@ -122,18 +126,16 @@ def stand_ins(folder: Path) -> StandIns:
     return StandIns(folders, words)
 
 
-def tiny_cifar10(root: Path) -> Path:
-    """Random images in the official binary files: 1,024, for the code that takes as many, and 32."""
-    rng = np.random.default_rng(0)
-    for name, count in (("cifar-10-batches-bin/data_batch_1.bin", 1024), ("cifar-10-verify-bin/test_batch.bin", 32)):
-        labels, pixels = rng.integers(0, 10, (count, 1)), rng.integers(0, 256, (count, 3072))
-        (root / name).parent.mkdir(parents=True)
-        (root / name).write_bytes(np.hstack([labels, pixels]).astype(np.uint8).tobytes())
+def larger_cifar10(small: Path, root: Path) -> Path:
+    """The training images many times over, for code that takes 1,024 of them."""
+    shutil.copytree(small, root)
+    file = root / "cifar-10-batches-bin" / "data_batch_1.bin"
+    file.write_bytes(32 * file.read_bytes())
     return root
 
 
 def tiny_imagenet(root: Path) -> Path:
-    """Four images of two classes for each of training and evaluation."""
+    """Random images, eight of each of two classes to train with and as many to test."""
     rng = np.random.default_rng(0)
     for part in ("train", "val"):
         for name in ("n01440764", "n01443537"):
@@ -179,8 +181,8 @@ def tiny_line(command: Command, stands: StandIns) -> str:
     words = [part for word in command.words for part in stands.words.get(word, [word])]
     file, _ = command.program()
     known = parser_of(file).settable()
-    words += [part for name, value in TINY.items() if name in known for part in (f"--{name}", str(value))]
-    return shlex.join(words + OWN.get(file, "").split())
+    sizes = {name: value for name, value in TINY.items() if name in known} | OWN.get(file, {})
+    return shlex.join(words) + "".join(f" --{name} {value}" for name, value in sizes.items())
 
 
 def run(line: str, root: Path, folder: str) -> subprocess.CompletedProcess:
