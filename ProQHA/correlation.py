@@ -4,7 +4,7 @@
 
 For each quantizer alone: the increase of the loss on training images that the scores do not see, and each score.
 Printed are Spearman's rank correlations; a random order has 0 on average, its spread is printed beside. "halves" is
-that of the increases on one half of these images with those on the other: no score can be expected to do much better.
+that of the increases on one half of these images with those on the other: how far they repeat themselves.
 """
 
 import json
