@@ -57,7 +57,9 @@ def ranges_of(network, batches, wanted):
     return input_ranges(observe_inputs(network, batches), wanted)
 
 
-@pytest.mark.parametrize(("scheme", "bits"), [("two-sided", 8), ("two-sided", 3), ("paper", 4)])
+@pytest.mark.parametrize(
+    ("scheme", "bits"), [pytest.param("two-sided", 8, marks=pytest.mark.slow), ("two-sided", 3), ("paper", 4)]
+)
 def test_integer_and_simulated_sums_are_equal_in_every_layer(float_network, real_images, scheme, bits):
     """The C++ operator on bytes against MindSpore's float operators on rounded values, on real images."""
     network = quant_adder_resnet(fused=False)

@@ -44,6 +44,7 @@ def tiny_cifar(tmp_path, lossless) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_documented_command_works_from_the_methods_folder(published, tiny_cifar):
     words = ["--checkpoint_file_path", published, "--train_dataset_path", tiny_cifar / "cifar-10-batches-bin"]
     words += ["--eval_dataset_path", tiny_cifar / "cifar-10-verify-bin"]
@@ -65,7 +66,7 @@ def test_without_options_the_shipped_checkpoint_is_evaluated(capsys, tmp_path):
     assert record["config"]["scheme"] == "two-sided" and record["versions"]["mindspore"]
 
 
-@pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize("bits", [pytest.param(8, marks=pytest.mark.slow), 4])
 def test_a_calibrated_checkpoint_needs_no_training_images_and_gives_the_same_logits(capsys, tmp_path, bits):
     path = tmp_path / "calibrated.ckpt"
     small = ["--calibration_size", 128, "--num_samples", 100]
@@ -89,6 +90,7 @@ def test_saved_and_reloaded_parameters_are_equal(capsys, tmp_path):
     assert all(np.array_equal(states[0][key], states[1][key]) for key in states[0])
 
 
+@pytest.mark.slow
 def test_both_schemes_and_reestimation_on_real_images(capsys, published, tiny_cifar):
     common = ["--checkpoint_path", published, "--dataset_path", tiny_cifar, "--reestimation_batches", 2]
     for scheme, bits, flag in (

@@ -40,7 +40,7 @@ def test_a_packed_network_gives_the_same_logits_bit_for_bit(tmp_path, mode, suff
         assert np.all(counts <= 2**bits)
 
 
-def test_resnet20_gives_the_same_logits_bit_for_bit(tmp_path):
+def test_resnet20_gives_the_same_logits_bit_for_bit(tmp_path, pynative):
     x = np.random.default_rng(0).normal(0, 1, (4, 3, 32, 32)).astype(np.float32)
     stored = quantized("ResNet20", zero_layer="layer2.1.conv2")
     storage.save_packed(tmp_path / "net.ckpt", stored)

@@ -69,7 +69,7 @@ def test_a_shortcut_computes_the_chosen_width(stored, tensors):
         assert np.allclose(found[index], np.einsum("fc,chw->fhw", weight, inputs), atol=1e-3)
 
 
-def test_images_are_classified_with_one_choice_each(stored):
+def test_images_are_classified_with_one_choice_each(stored, pynative):
     images = np.random.default_rng(3).normal(size=(1, 3, 224, 224)).astype(np.float32)
     logits, masks = stored.network.set_train(False).decide(ms.Tensor(images))
     assert logits.shape == (1, 1000) and np.isfinite(logits.asnumpy()).all()

@@ -44,6 +44,7 @@ def tiny_cifar(tmp_path_factory, lossless) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_documented_command_quantizes_and_the_file_gives_the_same_result(capsys, tmp_path, published, tiny_cifar):
     words = ["--model_name=ResNet20", "--dataset_name=CIFAR10", "--dataset_path", tiny_cifar, "--pretrained", published]
     words += ["--kbits", 3, "--quantized_first_and_last", "True", "--ratio", 0.4, "--views", 2, "--steps", 1]

@@ -26,7 +26,7 @@ def test_every_quantizer_that_can_be_lowered_is_so_alone():
     assert all(one[i, j] == LOWERED[i, j] for one, ((i, j),) in zip(found, changed))
 
 
-def test_true_increases_are_losses_of_the_candidates():
+def test_true_increases_are_losses_of_the_candidates(pynative):
     network, parts = quantized(BITS), [(batch(10, 3), labels(10)), (batch(7, 4), labels(7))]
     found = TrueLoss(batch(), [parts, parts[:1]])(network, Lowering(LOWERED, CLIPS), singles(BITS, LOWERED))
     for one, value in zip(singles(BITS, LOWERED), found):

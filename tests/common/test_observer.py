@@ -96,7 +96,7 @@ class Onlooker(Watcher):
         return {}
 
 
-def test_training_is_that_without_an_observer(tmp_path, no_picture, mode):
+def test_training_is_that_without_an_observer(tmp_path, no_picture, pynative):
     """Bit for bit, also where gradients are clipped by their common norm."""
     recipe = replace(run.RECIPE, epochs=1, clip_norm=0.05)
     plain, probed = run.Small(), Probed()
