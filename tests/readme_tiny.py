@@ -148,7 +148,7 @@ def tiny_imagenet(root: Path) -> Path:
 
 def tiny_resnet18(path: Path) -> Path:
     """A float ResNet-18 of two classes with random weights."""
-    about = {"kind": "float", "network": "ResNet18-ImageNet", "num_classes": 2}
+    about = {"method": "LDNQ", "kind": "float", "network": "ResNet18-ImageNet", "num_classes": 2}
     checkpoint.save(path, checkpoint.state(model(about["network"]).build(2)), about)
     return path
 
