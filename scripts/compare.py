@@ -4,7 +4,7 @@ python scripts/compare.py                                   # digits, under ten 
 python scripts/compare.py --dataset_path CIFAR10 --pretrained resnet20-cifar10 --adder_pretrained FILE
 
 Leaves results.csv, results.json, results.md and three pictures in --output_dir. What is in results.csv already is kept,
-and a training that was stopped goes on.
+and a training that was stopped goes on. With --record they are also put beside those that the README shows.
 """
 
 import json
@@ -14,9 +14,10 @@ import time
 from argparse import Namespace
 from pathlib import Path
 
-from comparison import pictures
+from comparison import pictures, recorded
 from comparison.entries import METHODS, Command, Entry, entries
-from comparison.table import KEYS, table
+from comparison.recorded import KEYS
+from comparison.table import table
 
 from common import config, report, zoo
 from common.atomic_file import write_text
@@ -28,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Of each data set: epochs of a training, its batch, training images, images that LDNQ learns from.
 SCALES = {
     "digits": {"epochs": 6, "train_batch_size": 64, "train_samples": None, "calibration_images": 300},
-    "cifar10": {"epochs": 8, "train_batch_size": 128, "train_samples": 10_000, "calibration_images": 500},
+    "cifar10": {"epochs": 4, "train_batch_size": 128, "train_samples": 10_000, "calibration_images": 500},
 }
 
 
@@ -39,9 +40,10 @@ def make_parser() -> config.OptionParser:
     parser.add_argument("--bits", type=config.int_range(2, 4), nargs="+", default=[4, 3], help="budgets")
     parser.add_argument("--pretrained", type=config.checkpoint, metavar="FILE|NAME", help="float ResNet-20")
     parser.add_argument("--adder_pretrained", type=config.checkpoint, metavar="FILE|NAME", help="float AdderNet")
-    parser.add_argument("--epochs", type=config.int_range(2), help="of each training; digits 6, CIFAR-10 8")
+    parser.add_argument("--epochs", type=config.int_range(2), help="of each training; digits 6, CIFAR-10 4")
     parser.add_argument("--train_batch_size", type=config.positive_int, help="digits 64, CIFAR-10 128")
     parser.add_argument("--calibration_images", type=config.int_range(2), help="of LDNQ; digits 300, CIFAR-10 500")
+    parser.add_argument("--record", action="store_true", help="keep rows and pictures for the README")
     return parser
 
 
@@ -137,6 +139,8 @@ def main(argv: list[str] | None = None) -> None:
     report.write_json(args.output_dir / "results.json", {"rows": rows, "versions": report.versions()})
     write_text(args.output_dir / "results.md", table(rows) + "\n")
     pictures.draw(rows, args.output_dir)
+    if args.record:
+        recorded.keep(rows)
     print(table(rows))
 
 

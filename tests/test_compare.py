@@ -10,12 +10,13 @@ from PIL import Image
 
 from common import config
 from common.errors import ConfigError
+from common.results import Results
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 import compare  # noqa: E402
-from comparison import pictures  # noqa: E402
+from comparison import pictures, recorded  # noqa: E402
 from comparison.entries import METHODS, entries  # noqa: E402
 from comparison.table import table  # noqa: E402
 
@@ -107,6 +108,22 @@ def test_a_script_that_fails_ends_the_comparison(tmp_path, monkeypatch, capfd):
         compare.main(words)
     error = capfd.readouterr().err
     assert stopped.value.code == 2 and "absent.ckpt" in error and "LDNQ/eval.py ended with status 2" in error
+
+
+def test_recorded_comparisons_are_shown_together(tmp_path, pretend, monkeypatch):
+    monkeypatch.setattr(recorded, "FOLDER", tmp_path)
+    monkeypatch.setattr(recorded, "RESULTS", Results(tmp_path / "results.csv", recorded.KEYS))
+    words = ["--output_dir", str(tmp_path / "out"), "--methods", "float", "uniform", "--bits"]
+    compare.main([*words, "4"])
+    assert not recorded.RESULTS.rows()
+    compare.main([*words, "4", "--record"])
+    compare.main([*words, "3", "--record"])
+    compare.main([*words, "3", "--record"])
+    assert [row["budget"] for row in recorded.RESULTS.rows()] == ["32", "4", "3"]
+    shown = recorded.sections(recorded.RESULTS.rows())
+    assert shown.startswith("digits, N = 360, seed 1, 6 epochs of all images:\n\n| method")
+    for name in pictures.NAMES:
+        assert (tmp_path / f"digits_{name}").exists() and f"(scripts/comparison/digits_{name})" in shown
 
 
 def test_nothing_compared_is_no_table(tmp_path):

@@ -9,11 +9,15 @@ from common import figure
 _AXES = {"file_bytes": "bytes on disk", "bit_operations": "bit operations of an image"}
 
 
-def draw(rows: Sequence[Mapping[str, str]], folder: Path) -> None:
-    """Write ``accuracy_bytes.png``, ``accuracy_operations.png`` and ``bits.png``."""
-    for column, name in (("file_bytes", "accuracy_bytes.png"), ("bit_operations", "accuracy_operations.png")):
-        _accuracy(rows, column, folder / name)
-    _bits(rows, folder / "bits.png")
+NAMES = ("accuracy_bytes.png", "accuracy_operations.png", "bits.png")
+
+
+def draw(rows: Sequence[Mapping[str, str]], folder: Path, prefix: str = "") -> None:
+    """Write the pictures of ``NAMES`` with a prefix."""
+    paths = [folder / f"{prefix}{name}" for name in NAMES]
+    for column, path in zip(_AXES, paths):
+        _accuracy(rows, column, path)
+    _bits(rows, paths[-1])
 
 
 def _accuracy(rows: Sequence[Mapping[str, str]], column: str, path: Path) -> None:

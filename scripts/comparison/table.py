@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 from common import report
 
-KEYS = ("dataset", "method", "budget", "seed")
 COLUMNS = {
     "method": "method",
     "budget": "bits",
