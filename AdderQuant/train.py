@@ -24,8 +24,8 @@ def make_parser() -> config.OptionParser:
     group.add_argument("--epochs", type=config.positive_int, default=40, help="passes over the training images")
     add_test_every(group)
     group.add_argument("--lr", type=config.positive_float, default=0.1, help="first learning rate, cosine to 0")
-    group.add_argument("--momentum", type=float, default=0.9, help="of SGD")
-    group.add_argument("--weight_decay", type=float, default=5e-4, help="L2 penalty on all parameters")
+    group.add_argument("--momentum", type=config.share, default=0.9, help="of SGD")
+    group.add_argument("--weight_decay", type=config.nonnegative_float, default=5e-4, help="L2 penalty")
     group.add_argument("--resume", action=BooleanOptionalAction, default=True, help="continue a run in output_dir")
     return parser
 

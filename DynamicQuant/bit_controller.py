@@ -23,14 +23,23 @@ class BitController(nn.Cell):
         channels: C.
         side: S, a multiple of 8.
         layers: L, how many layers choose.
-        candidates: K, how many bit-widths each may take; none is preferred at first.
+        candidates: K, how many bit-widths each may take.
         seed: of the first weights and of dropout; None leaves dropout out, for networks that are only evaluated.
+        preference: by how much the middle candidate leads at first.
 
     Raises:
         ConfigError: another side.
     """
 
-    def __init__(self, channels: int, side: int, layers: int, candidates: int = 3, seed: int | None = None):
+    def __init__(
+        self,
+        channels: int,
+        side: int,
+        layers: int,
+        candidates: int = 3,
+        seed: int | None = None,
+        preference: float = 0.0,
+    ):
         super().__init__()
         if side < GRID or side % GRID:
             raise ConfigError(
@@ -45,7 +54,10 @@ class BitController(nn.Cell):
         rng = np.random.default_rng(seed or 0)
         for layer, deviation in ((self.hidden, (2 / (channels * GRID**2)) ** 0.5), (self.last, _SPREAD)):
             layer.weight.set_data(Tensor(rng.normal(0, deviation, layer.weight.shape).astype(np.float32)))
-            layer.bias.set_data(Tensor(np.zeros(layer.bias.shape, np.float32)))
+        lead = np.zeros((layers, candidates), np.float32)
+        lead[:, candidates // 2] = preference
+        self.hidden.bias.set_data(Tensor(np.zeros(HIDDEN, np.float32)))
+        self.last.bias.set_data(Tensor(lead.ravel()))
 
     def construct(self, x):
         x = self.relu(self.hidden(self.pool(x)))  # (N, 64, 1, 1)

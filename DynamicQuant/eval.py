@@ -1,6 +1,5 @@
 """Evaluate a dynamic network and say what its images chose, or evaluate a static or float one."""
 
-from argparse import ArgumentTypeError
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,19 +26,9 @@ def make_parser() -> config.OptionParser:
     parser = config.build_parser("Evaluate DynamicQuant.", Path(__file__).parent / "config" / "eval.yaml")
     add_options(parser)
     parser.add_argument("--num_classes", type=config.positive_int, help="the file's own if not given")
-    parser.add_argument("--smoothing", type=_smoothing, default=0.0, help="label smoothing of the loss, below 1")
+    parser.add_argument("--smoothing", type=config.share, default=0.0, help="label smoothing of the loss")
     parser.add_argument("--plots", action="store_true", help="write bits.png and examples.png into output_dir")
     return parser
-
-
-def _smoothing(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 1:
-        raise ArgumentTypeError(f"expected a number from 0 up to 1, found {text[:40]}")
-    return value
 
 
 def label_of(stored: storage.StoredNetwork) -> str:

@@ -39,6 +39,7 @@ class Settings:
         static: whether all layers have t bits.
         image_size: H and W of the images.
         temperature: of the Gumbel-softmax.
+        preference: by how much t bits lead in the controller's first scores; at 0 all candidates are equal.
         dynamic_shortcuts: whether the 1 x 1 convolutions of shortcuts choose too, as in the published network.
 
     Raises:
@@ -50,6 +51,7 @@ class Settings:
     static: bool = False
     image_size: int = 32
     temperature: float = 1.0
+    preference: float = 0.0
     dynamic_shortcuts: bool = False
 
     def __post_init__(self):
@@ -129,7 +131,7 @@ class DynamicNetwork(nn.Cell):
         self.macs, self.dynamic = dict(macs), list(dynamic_layers(self))
         side = settings.image_size if self.maxpool is None else settings.image_size // 4
         count = len(settings.candidates)
-        self.controller = BitController(channels, side, len(self.dynamic), count, seed)
+        self.controller = BitController(channels, side, len(self.dynamic), count, seed, settings.preference)
         self.choose = Choice() if seed is None else GumbelSoftmax(settings.temperature, seed)
 
     def construct(self, images):

@@ -48,14 +48,12 @@ def _add_quantization(group) -> None:
     weights = ", ".join(f"{weight:g} for {name}" for name, weight in BUDGETS.items())
     group.add_argument("--alpha", type=config.positive_float, help=f"weight of the penalty; {weights}")
     group.add_argument("--temperature", type=config.positive_float, default=1.0, help="of the Gumbel-softmax")
+    lead = "by how much t bits lead in the controller's first scores; 0: all candidates are equal, as in the paper"
+    group.add_argument("--preference", type=config.nonnegative_float, default=2.0, help=lead)
     decay = "share of the epochs after which the noise of choices is gone; 0 keeps it, as in the paper"
-    group.add_argument("--noise_decay", type=_share, default=0.5, metavar="SHARE", help=decay)
+    group.add_argument("--noise_decay", type=config.share, default=0.5, metavar="SHARE", help=decay)
     clip = "first clip of activations: a number (the papers: 1 for dorefa, 10 for pact), or calibrate on images"
     group.add_argument("--clip", type=_clip, default="calibrate", metavar="NUMBER|calibrate", help=clip)
-
-
-def _share(text: str) -> float:
-    return 0.0 if text.strip("0.") == "" and "0" in text else config.fraction(text)
 
 
 def _clip(text: str) -> float | str:
@@ -153,7 +151,9 @@ def main(argv: list[str] | None = None) -> None:
     preprocessing = preprocessing_of(args.dataset, {})
     settings = None
     if not args.float:
-        settings = Settings(args.bits, args.quantizer, args.static, preprocessing.image_size, args.temperature)
+        settings = Settings(
+            args.bits, args.quantizer, args.static, preprocessing.image_size, args.temperature, args.preference
+        )
     recipe = recipe_of(args)
     train, test = open_split(args, "train"), open_split(args, "test")
     check_classes(test, train.num_classes)

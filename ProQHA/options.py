@@ -25,7 +25,7 @@ def add_common(parser: config.OptionParser) -> None:
     parser.add_argument("--gpus", type=config.int_range(0), default=0, metavar="N", help="number of the GPU or NPU")
     group = parser.add_argument_group("training")
     group.add_argument("--lr", type=config.positive_float, default=1e-3, help="first learning rate")
-    group.add_argument("--weight_decay", type=float, default=1e-4, help="L2 penalty on all parameters")
+    group.add_argument("--weight_decay", type=config.nonnegative_float, default=1e-4, help="L2 penalty")
     group.add_argument("--clip", action="store_true", help="limit the gradient's norm to 5")
     group = parser.add_argument_group("quantization")
     group.add_argument("--alpha", type=clip_value, default=None, metavar="A|calibrate", help=_ALPHA_HELP)

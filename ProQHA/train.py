@@ -39,7 +39,7 @@ def make_parser() -> config.OptionParser:
     add_test_every(group)
     group.add_argument("--optimizer", choices=["sgd", "adam"], default="sgd", help="sgd with momentum 0.9, or adam")
     group.add_argument("--schedule", choices=list(KINDS), default="multistep", help="multistep: / 10 at 50 and 75 %%")
-    group.add_argument("--warmup_epochs", type=float, default=0, help="epochs of linear warm-up")
+    group.add_argument("--warmup_epochs", type=config.nonnegative_float, default=0, help="epochs of linear warm-up")
     group = parser.add_argument_group("bits of a quantized network that starts from a float one")
     group.add_argument("--k_bits", type=BITS, default=8, help="of the first --ratio of the quantizers")
     group.add_argument("--pre_k_bits", type=BITS, default=8, help="of the others")

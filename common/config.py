@@ -27,10 +27,12 @@ from common.options import (
     checkpoint,
     fraction,
     int_range,
+    nonnegative_float,
     path,
     positive_float,
     positive_int,
     run_name,
+    share,
     shown,
 )
 
@@ -42,6 +44,7 @@ __all__ = [
     "describe",
     "fraction",
     "int_range",
+    "nonnegative_float",
     "parse",
     "path",
     "positive_float",
@@ -49,6 +52,7 @@ __all__ = [
     "read_config",
     "run_name",
     "save",
+    "share",
 ]
 
 _SCALARS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "timestamp", "value")}

@@ -31,6 +31,16 @@ def positive_float(text: str) -> float:
     return _checked(float, lambda value: 0 < value < math.inf, "a number over 0")(text)
 
 
+def nonnegative_float(text: str) -> float:
+    """Type of an option: a finite number from 0 up."""
+    return _checked(float, lambda value: 0 <= value < math.inf, "a number from 0 up")(text)
+
+
+def share(text: str) -> float:
+    """Type of an option: a number r with 0 <= r <= 1."""
+    return _checked(float, lambda value: 0 <= value <= 1, "a number from 0 to 1")(text)
+
+
 def fraction(text: str) -> float:
     """Type of an option: a number r with 0 < r <= 1."""
     return _checked(float, lambda value: 0 < value <= 1, "a number over 0 and at most 1")(text)

@@ -51,11 +51,13 @@ def add_training(
         "--milestones", type=config.positive_int, nargs="*", default=list(milestones), help="epochs, of multistep"
     )
     group.add_argument("--step_epochs", type=config.positive_int, default=30, help="epochs of one rate in step")
-    group.add_argument("--warmup_epochs", type=float, default=warmup_epochs, help="epochs of linear warm-up")
-    group.add_argument("--momentum", type=float, default=0.9, help="of SGD")
-    group.add_argument("--weight_decay", type=float, default=1e-4, help="L2 penalty on all parameters")
+    group.add_argument(
+        "--warmup_epochs", type=config.nonnegative_float, default=warmup_epochs, help="epochs of warm-up"
+    )
+    group.add_argument("--momentum", type=config.share, default=0.9, help="of SGD")
+    group.add_argument("--weight_decay", type=config.nonnegative_float, default=1e-4, help="L2 penalty")
     group.add_argument("--clip_norm", type=config.positive_float, help="limit of the gradient's norm")
-    group.add_argument("--label_smoothing", type=float, default=0.0, help="share of the target over all classes")
+    group.add_argument("--label_smoothing", type=config.share, default=0.0, help="share of the target over all classes")
 
 
 def recipe_of(args: Namespace) -> Recipe:

@@ -39,10 +39,11 @@ def test_every_command_is_one_that_its_script_takes(tmp_path):
 
 
 def test_trainings_are_equally_long(tmp_path):
-    """Epochs of all commands of a network, searches counted by the steps that they may take."""
-    args = settled("--output_dir", tmp_path, "--epochs", 7, "--methods", "uniform", "DAMBQ", "DynamicQuant")
+    """Epochs of all commands of a network; a search trains nothing."""
+    args = settled("--output_dir", tmp_path, "--epochs", 7, "--methods", "uniform", "ProQHA", "DAMBQ", "DynamicQuant")
     for entry in entries(args):
-        lengths = [c.options.get("epochs", c.options.get("train_epochs")) for c in entry.make]
+        lengths = [c.options.get("epochs", c.options.get("train_epochs", 0)) for c in entry.make]
+        assert all(c.options.get("search_epochs", 0) == 0 for c in entry.make)
         assert sum(lengths) == 7, entry
 
 

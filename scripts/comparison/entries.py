@@ -12,7 +12,6 @@ from typing import Any
 
 METHODS = ("float", "uniform", "ProQHA", "DAMBQ", "DynamicQuant", "LDNQ", "AdderQuant")
 _LEVELS = {2: 3, 3: 7, 4: 11}  # of LDNQ: the most that the bits of a code can tell apart
-_SEARCH_STEP = 2  # bits
 _FLOAT_BITS = 32
 
 
@@ -90,13 +89,14 @@ def _uniform(args: Namespace, bits: int) -> Entry:
 
 
 def _proqha(args: Namespace, bits: int) -> Entry:
-    name, steps = f"proqha{bits}", max(1, args.epochs // 2)
+    """Searched on the float network, then trained as long as the others."""
+    name = f"proqha{bits}"
     file, found = args.output_dir / name / f"{name}.ckpt", f"{name}_search"
     targets = {"cost": bits / _FLOAT_BITS, "compute_cost": (bits / _FLOAT_BITS) ** 2}
     search = _training(args, mission=found, arch="postresnet20", resume=args.pretrained, lam=0, step=100)
-    search |= {"interval": _SEARCH_STEP, "search_epochs": 1, "lr": 1e-3, "weight_decay": 0, **targets}
+    search |= {"interval": 1, "search_epochs": 0, "lr": 1e-3, "weight_decay": 0, **targets}
     start = args.output_dir / found / "search.ckpt"
-    make = (Command("ProQHA/search.py", search, ("--clip",)), _finetuned(args, name, start, args.epochs - steps))
+    make = (Command("ProQHA/search.py", search, ("--clip",)), _finetuned(args, name, start, args.epochs))
     return Entry("ProQHA", bits, make, _measured("ProQHA", file, arch="postresnet20"), file)
 
 

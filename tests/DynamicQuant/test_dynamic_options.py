@@ -49,6 +49,7 @@ def test_the_network_follows_from_the_images():
         (["--alpha", 0], "alpha"),
         (["--temperature", 0], "temperature"),
         (["--noise_decay", 1.5], "noise_decay"),
+        (["--preference", -1], "preference"),
         (["--clip", "0"], "clip"),
         (["--clip", "max"], "expected calibrate or a number over 0"),
         (["--arch", "resnet18"], "takes imagenet"),
@@ -95,7 +96,7 @@ def test_bad_evaluations_are_refused_in_one_line(capsys, data, runs):
     for words, expected in (
         (["--checkpoint_path", dynamic, "--num-classes", 7], "expected num_classes 7, found 10"),
         (["--checkpoint_path", static, "--plots"], "choices of a dynamic network, found DoReFa 3 bits"),
-        (["--checkpoint_path", dynamic, "--smoothing", 1], "from 0 up to 1"),
+        (["--checkpoint_path", dynamic, "--smoothing", 1.5], "from 0 to 1"),
         (["--checkpoint_path", "absent.ckpt"], "absent.ckpt"),
         (["--checkpoint_path", runs["dynamic3"][0] / "last.ckpt"], "the state of a training run"),
         (["--checkpoint_path", dynamic, "--device_target", "NPU"], "device_target"),
