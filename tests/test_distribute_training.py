@@ -11,20 +11,15 @@ from test_distribute_scripts import run
 from common import checkpoint
 
 pytestmark = pytest.mark.slow
+# Share of channels whose sensitivities are so near to the cut that rounding decides whether they lose a bit.
+MOVED = 0.005
 SHORT = ("--train_samples", 128, "--num_samples", 64, "--batch_size", 32, "--output_dir", "outputs")
 # Options of train.py, its run's folder, and the largest difference of a parameter by the largest size of its tensor.
 TRAININGS = {
     "AdderQuant": (("--epochs", 1), "", 1e-3),
     "DAMBQ": (("--epochs", 2, "--quantize", "--wgt_target", 3, "--act_target", 3, "--duration", 0, 1), "dambq", 1e-2),
     "DynamicQuant": (("--epochs", 1, "--bits", 3, "--quantizer", "pact", "--warmup_epochs", 0), "dynamic", 1e-2),
-    "LDNQ": (
-        (
-            "--epochs",
-            1,
-        ),
-        "",
-        1e-3,
-    ),
+    "LDNQ": (("--epochs", "1"), "", 1e-3),
     "ProQHA": (("--train_epochs", 1, "--archtype", "quant", "--k_bits", 4, "--pre_k_bits", 4), "proqha", 1e-2),
 }
 
@@ -40,8 +35,12 @@ def test_two_processes_train_what_one_does(tmp_path, method):
         found.append(checkpoint.load(tmp_path / name / "outputs" / folder / "last.ckpt"))
     one, two = found
     assert one.metadata["run"] == two.metadata["run"] and one.tensors.keys() == two.tensors.keys()
+    channels = moved = 0
     for name, value in one.tensors.items():
-        scale = max(float(np.abs(value).max()), 1e-3)
-        assert np.abs(two.tensors[name].astype(float) - value).max() <= tolerance * scale, name
+        difference = np.abs(two.tensors[name].astype(float) - value)
         if name.endswith("bits"):
-            np.testing.assert_array_equal(two.tensors[name], value, err_msg=name)
+            channels, moved = channels + value.size, moved + np.count_nonzero(difference)
+            assert difference.max() <= 1, name
+        else:
+            assert difference.max() <= tolerance * max(float(np.abs(value).max()), 1e-3), name
+    assert moved <= MOVED * channels

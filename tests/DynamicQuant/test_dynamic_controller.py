@@ -37,6 +37,14 @@ def test_no_candidate_is_preferred_at_first_and_the_seed_decides():
     assert not np.array_equal(found[0], found[2])
 
 
+def test_the_middle_candidate_leads_by_what_is_asked_for():
+    plain, leading = (BitController(6, 16, layers=5, seed=1, preference=lead) for lead in (0.0, 2.0))
+    for cell in (plain, leading):
+        cell.set_train(False)
+    lead = leading(features()).asnumpy() - plain(features()).asnumpy()
+    np.testing.assert_allclose(lead, np.tile(np.float32([0, 2, 0]), (9, 5, 1)), atol=1e-6)
+
+
 def test_scores_of_an_image_do_not_depend_on_its_batch_bit_for_bit():
     cell, x = BitController(6, 16, layers=5, seed=1), features(64)
     cell.set_train(False)
