@@ -5,7 +5,7 @@ from dataclasses import replace
 from AdderQuant import eval as evaluation
 from AdderQuant import storage
 from AdderQuant.dataset import preprocessing_of
-from common import config, context
+from common import config
 from common.errors import entry_point
 from common.export import script
 
@@ -20,11 +20,9 @@ def make_parser() -> config.OptionParser:
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Load, calibrate where needed, export, check."""
-    args = config.parse(make_parser(), argv)
-    context.setup(args.device_target, args.mode, args.seed, args.threads)
-    path = args.checkpoint_path or storage.embedded(args.dataset)
-    found = storage.load(path, args.network, args.num_classes)
-    script.prepare(args, path, _NO_ONNX)
+    args = script.setup(make_parser(), argv, storage.embedded)
+    found = storage.load(args.checkpoint_path, args.network, args.num_classes)
+    script.prepare(args, args.checkpoint_path, _NO_ONNX)
     stored = evaluation.quantized_network(found, args)
     if args.save_checkpoint:
         storage.save(args.save_checkpoint, stored.network, stored.metadata)

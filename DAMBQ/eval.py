@@ -9,6 +9,7 @@ from common.data import open_split
 from common.errors import entry_point
 from common.evaluation import evaluate_images
 from common.models.registry import model, preprocessing_of
+from common.models.stored import StoredNetwork
 from DAMBQ import storage
 from DAMBQ.allocation import average_bits
 from DAMBQ.dataset import add_options
@@ -32,7 +33,7 @@ def layer_bits(network: nn.Cell) -> dict[str, tuple[float, float]]:
     return found
 
 
-def summary(stored: storage.StoredNetwork, path: str | Path, image_size: int) -> dict:
+def summary(stored: StoredNetwork, path: str | Path, image_size: int) -> dict:
     """What a report says of a network beside its accuracy: method, network, average bits, cost."""
     network = stored.network
     bits, names = layer_bits(network), list(quant_layers(network))

@@ -1,8 +1,11 @@
 """Export a float network, or one that train.py has quantized, to MINDIR; a float one also to ONNX."""
 
-from common import config, context
+from argparse import Namespace
+
+from common import config
 from common.errors import entry_point
 from common.export import script
+from common.models.stored import StoredNetwork
 from DAMBQ import eval as evaluation
 from DAMBQ import storage
 from DAMBQ.network import ARCHITECTURES
@@ -15,17 +18,20 @@ def make_parser() -> config.OptionParser:
     return script.add_options(evaluation.make_parser(), storage.METHOD)
 
 
+def load(args: Namespace) -> StoredNetwork:
+    """The network of ``checkpoint_path``."""
+    return storage.load(args.checkpoint_path, ARCHITECTURES[args.arch], args.num_classes)
+
+
+def no_onnx(stored: StoredNetwork) -> str | None:
+    """Why a network has no ONNX form; None if it has one."""
+    return None if stored.kind == "float" else _NO_ONNX
+
+
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Load, export, check."""
-    args = config.parse(make_parser(), argv)
-    context.setup(args.device_target, args.mode, args.seed, args.threads)
-    path = args.checkpoint_path or storage.embedded(args.dataset)
-
-    def read() -> storage.StoredNetwork:
-        return storage.load(path, ARCHITECTURES[args.arch], args.num_classes)
-
-    script.run(args, path, read, lambda stored: None if stored.kind == "float" else _NO_ONNX)
+    script.run(script.setup(make_parser(), argv, storage.embedded), load, no_onnx)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,7 @@ from typing import Any
 
 from mindspore import nn
 
-from common import checkpoint
-from common.models.stored import Format, StoredNetwork
+from common.models.stored import Format
 from common.shipped import float_path, shipped
 from DAMBQ import packing
 from DAMBQ.network import Settings, quantize_network
@@ -28,18 +27,8 @@ def _quantize(network: nn.Cell, settings: dict[str, Any], frozen: bool) -> None:
     quantize_network(network, Settings(**settings), frozen)
 
 
-FORMAT = Format(METHOD, _quantize, packing.unpack)
-load, load_quantized = FORMAT.load, FORMAT.load_quantized
-
-
-def save_packed(path: str | Path, stored: StoredNetwork) -> None:
-    """Write a quantized network with its codes packed, without what only training needs.
-
-    Raises:
-        CheckpointError: the file cannot be written.
-    """
-    tensors, packed = packing.pack(stored.network)
-    checkpoint.save(path, tensors, {**stored.metadata, "kind": "packed"}, packed)
+FORMAT = Format(METHOD, _quantize, packing.pack, packing.unpack)
+load, load_quantized, save_packed = FORMAT.load, FORMAT.load_quantized, FORMAT.save_packed
 
 
 def settings_metadata(settings: Settings) -> dict[str, Any]:

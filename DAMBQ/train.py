@@ -14,6 +14,7 @@ from common.errors import ConfigError, entry_point
 from common.evaluation import evaluator
 from common.models.pretrained import load_float
 from common.models.registry import model, preprocessing_of
+from common.models.stored import StoredNetwork
 from common.training import Trainer
 from common.training_options import add_run, add_training, recipe_of
 from DAMBQ import storage
@@ -123,7 +124,7 @@ def describe(args: Namespace, network: nn.Cell, settings: Settings | None, class
 def finish(trainer: Trainer, folder: Path, name: str, test: ImageSource) -> None:
     """Write the network to use, and say what it is."""
     last, path = trainer.history[-1], folder / f"{name}.ckpt"
-    stored = storage.StoredNetwork(trainer.network, {**trainer.metadata, "epochs": len(trainer.history)})
+    stored = StoredNetwork(trainer.network, {**trainer.metadata, "epochs": len(trainer.history)})
     if trainer.observer is None:
         checkpoint.save(path, checkpoint.state(trainer.network), stored.metadata)
         print(f"{path}: float, test accuracy {last['test_acc']:.4f} on {len(test)} images")

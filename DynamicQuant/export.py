@@ -1,10 +1,12 @@
 """Export a dynamic, static or float network to MINDIR; a static or float one also to ONNX."""
 
+from argparse import Namespace
 from pathlib import Path
 
-from common import config, context
+from common import config
 from common.errors import entry_point
 from common.export import script
+from common.models.stored import StoredNetwork
 from DynamicQuant import storage
 from DynamicQuant.dataset import add_options, model_name
 from DynamicQuant.network import DynamicNetwork
@@ -20,17 +22,20 @@ def make_parser() -> config.OptionParser:
     return script.add_options(parser, storage.METHOD)
 
 
+def load(args: Namespace) -> StoredNetwork:
+    """The network of ``checkpoint_path``."""
+    return storage.frozen(storage.load(args.checkpoint_path, model_name(args), args.num_classes))
+
+
+def no_onnx(stored: StoredNetwork) -> str | None:
+    """Why a network has no ONNX form; None if it has one."""
+    return _NO_ONNX if isinstance(stored.network, DynamicNetwork) else None
+
+
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Load, export, check."""
-    args = config.parse(make_parser(), argv)
-    context.setup(args.device_target, args.mode, args.seed, args.threads)
-    path = args.checkpoint_path or storage.embedded(args.dataset)
-
-    def read() -> storage.StoredNetwork:
-        return storage.frozen(storage.load(path, model_name(args), args.num_classes))
-
-    script.run(args, path, read, lambda stored: _NO_ONNX if isinstance(stored.network, DynamicNetwork) else None)
+    script.run(script.setup(make_parser(), argv, storage.embedded), load, no_onnx)
 
 
 if __name__ == "__main__":

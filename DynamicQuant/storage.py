@@ -20,7 +20,7 @@ def _quantize(network: nn.Cell, settings: dict[str, Any], frozen: bool) -> nn.Ce
     return quantize_network(network, Settings(**settings), frozen=frozen)
 
 
-FORMAT = Format(METHOD, _quantize, packing.unpack, published=published_network)
+FORMAT = Format(METHOD, _quantize, packing.pack, packing.unpack, published=published_network)
 load, load_quantized = FORMAT.load, FORMAT.load_quantized
 
 
@@ -108,10 +108,7 @@ def save_packed(path: str | Path, stored: StoredNetwork, bias: Any = None) -> No
     Raises:
         CheckpointError: the file cannot be written.
     """
-    tensors, packed = packing.pack(stored.network)
-    if bias is not None:
-        tensors["controller.last.bias"] = bias
-    checkpoint.save(path, tensors, {**stored.metadata, "kind": "packed"}, packed)
+    FORMAT.save_packed(path, stored, None if bias is None else {"controller.last.bias": bias})
 
 
 def embedded(dataset: str, kind: str = "packed") -> Path:

@@ -1,6 +1,8 @@
 """Export a float network, or one that main.py has quantized, to MINDIR or ONNX."""
 
-from common import config, context
+from argparse import Namespace
+
+from common import config
 from common.errors import entry_point
 from common.export import script
 from LDNQ import eval as evaluation
@@ -12,17 +14,15 @@ def make_parser() -> config.OptionParser:
     return script.add_options(evaluation.make_parser(), storage.METHOD)
 
 
+def load(args: Namespace) -> storage.StoredNetwork:
+    """The network of ``checkpoint_path``."""
+    return storage.load(args.checkpoint_path, args.model_name, args.num_classes)
+
+
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Load, export, check."""
-    args = config.parse(make_parser(), argv)
-    context.setup(args.device_target, args.mode, args.seed, args.threads)
-    path = args.checkpoint_path or storage.embedded(args.dataset)
-
-    def read() -> storage.StoredNetwork:
-        return storage.load(path, args.model_name, args.num_classes)
-
-    script.run(args, path, read, integers=lambda stored: stored.layers)
+    script.run(script.setup(make_parser(), argv, storage.embedded), load, integers=lambda stored: stored.layers)
 
 
 if __name__ == "__main__":

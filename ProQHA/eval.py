@@ -7,6 +7,7 @@ from common.data import open_split
 from common.errors import entry_point
 from common.evaluation import evaluate_images
 from common.models.registry import model, preprocessing_of
+from common.models.stored import StoredNetwork
 from ProQHA import storage
 from ProQHA.dataset import add_options, chosen_model
 from ProQHA.measure import cost_model
@@ -21,7 +22,7 @@ def make_parser() -> config.OptionParser:
     return parser
 
 
-def summary(stored: storage.StoredNetwork, path: str | Path, image_size: int) -> dict:
+def summary(stored: StoredNetwork, path: str | Path, image_size: int) -> dict:
     """What a report says of a network beside its accuracy: method, network, average bits, cost."""
     network, names = stored.network, list(quant_layers(stored.network))
     pairs = [tuple(map(int, pair)) for pair in get_bits(network)]

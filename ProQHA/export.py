@@ -1,8 +1,11 @@
 """Export a float network, or one whose bits were searched or set, to MINDIR or ONNX."""
 
-from common import config, context
+from argparse import Namespace
+
+from common import config
 from common.errors import entry_point
 from common.export import script
+from common.models.stored import StoredNetwork
 from ProQHA import eval as evaluation
 from ProQHA import storage
 from ProQHA.dataset import chosen_model
@@ -13,17 +16,15 @@ def make_parser() -> config.OptionParser:
     return script.add_options(evaluation.make_parser(), storage.METHOD)
 
 
+def load(args: Namespace) -> StoredNetwork:
+    """The network of ``checkpoint_path``."""
+    return storage.load(args.checkpoint_path, chosen_model(args), args.num_classes)
+
+
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Load, export, check."""
-    args = config.parse(make_parser(), argv)
-    context.setup(args.device_target, args.mode, args.seed, args.threads)
-    path = args.checkpoint_path or storage.embedded(args.dataset)
-
-    def read() -> storage.StoredNetwork:
-        return storage.load(path, chosen_model(args), args.num_classes)
-
-    script.run(args, path, read)
+    script.run(script.setup(make_parser(), argv, storage.embedded), load)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from common.data import ImageSource, Preprocessing, open_split
 from common.errors import ConfigError, entry_point
 from common.evaluation import evaluator
 from common.models.registry import model, preprocessing_of
+from common.models.stored import StoredNetwork
 from common.schedules import Schedule
 from common.train_step import Recipe
 from common.training import Trainer
@@ -160,7 +161,7 @@ def main(argv: list[str] | None = None) -> None:
 def finish(search: Progressive, records: list[dict], images: int) -> None:
     """Write the network to use, and say what it is."""
     path, last = search.folder / f"{search.folder.name}.ckpt", records[-1]
-    storage.save_packed(path, storage.StoredNetwork(search.network, {**search.metadata, "steps": last["step"]}))
+    storage.save_packed(path, StoredNetwork(search.network, {**search.metadata, "steps": last["step"]}))
     bits = f"W{last['average_weight_bits']:.3f} A{last['average_activation_bits']:.3f}"
     print(
         f"{path}: {bits}, cost {last['cost']:.4f}, compute cost {last['compute_cost']:.6f} after {last['step']} steps, "

@@ -8,7 +8,7 @@ from mindspore import nn
 
 from common import checkpoint
 from common.models.registry import PREPROCESSING
-from common.models.stored import Format, StoredNetwork
+from common.models.stored import Format
 from common.shipped import shipped
 from ProQHA import packing
 from ProQHA.quant import Settings, quantize_network
@@ -21,18 +21,8 @@ def _quantize(network: nn.Cell, settings: dict[str, Any], frozen: bool) -> None:
     quantize_network(network, settings_of(settings), frozen=frozen)
 
 
-FORMAT = Format(METHOD, _quantize, packing.unpack, trainable="best.ckpt or search.ckpt")
-load, load_quantized = FORMAT.load, FORMAT.load_quantized
-
-
-def save_packed(path: str | Path, stored: StoredNetwork) -> None:
-    """Write a quantized network with its codes packed, without what only training needs.
-
-    Raises:
-        CheckpointError: the file cannot be written.
-    """
-    tensors, packed = packing.pack(stored.network)
-    checkpoint.save(path, tensors, {**stored.metadata, "kind": "packed"}, packed)
+FORMAT = Format(METHOD, _quantize, packing.pack, packing.unpack, trainable="best.ckpt or search.ckpt")
+load, load_quantized, save_packed = FORMAT.load, FORMAT.load_quantized, FORMAT.save_packed
 
 
 def kind_of(path: str | Path) -> str:

@@ -11,6 +11,7 @@ from common.data import open_split
 from common.errors import entry_point
 from common.evaluation import evaluator
 from common.models.registry import model, preprocessing_of
+from common.models.stored import StoredNetwork
 from common.schedules import KINDS, Schedule
 from common.train_step import Recipe
 from common.training import Trainer
@@ -61,7 +62,7 @@ def finish(trainer: Trainer, folder: Path, name: str, image_size: int, images: i
     last, path, network = trainer.history[-1], folder / f"{name}.ckpt", trainer.network
     metadata = {**trainer.metadata, "epochs": len(trainer.history)}
     if quant_layers(network):
-        storage.save_packed(path, storage.StoredNetwork(network, metadata))
+        storage.save_packed(path, StoredNetwork(network, metadata))
         totals = cost_model(network, image_size).summary(get_bits(network))
         what = (
             f"W{totals['average_weight_bits']:.3f} A{totals['average_activation_bits']:.3f} cost {totals['cost']:.4f}"

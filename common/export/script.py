@@ -3,14 +3,14 @@
 import importlib.util
 import json
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from mindspore import nn
 
-from common import checkpoint, config, report
+from common import checkpoint, config, context, report
 from common.atomic_file import write_atomically
 from common.data import Preprocessing, open_split
 from common.errors import ConfigError, ExportError
@@ -107,19 +107,25 @@ def export(
     print(f"written: {args.output}, {len(content):,} bytes, for {batch}")
 
 
+def setup(parser: config.OptionParser, argv: Sequence[str] | None, embedded: Callable[[str], Path]) -> Namespace:
+    """The resolved configuration, with the shipped checkpoint of the data set if none is named; sets the device up."""
+    args = config.parse(parser, argv)
+    context.setup(args.device_target, args.mode, args.seed, args.threads)
+    args.checkpoint_path = args.checkpoint_path or embedded(args.dataset)
+    return args
+
+
 def run(
     args: Namespace,
-    path: str | Path,
-    read: Callable[[], Stored],
+    load: Callable[[Namespace], Stored],
     no_onnx: Callable[[Stored], str | None] = lambda stored: None,
     integers: Callable[[Stored], Mapping[str, "IntegerLayer"] | None] = lambda stored: None,
 ) -> None:
     """Read a network of the registry, make sure that it can be exported, and :func:`export` it.
 
     Args:
-        args: the resolved configuration.
-        path: of the checkpoint.
-        read: reads it anew at each call.
+        args: of :func:`setup`.
+        load: reads the network of ``checkpoint_path``, anew at each call.
         no_onnx: of the network, see :func:`prepare`.
         integers: of the network, see :func:`export`.
 
@@ -127,10 +133,10 @@ def run(
         ConfigError: the network does not fit the data set, and as :func:`prepare` and :func:`export`.
         ExportError: as these.
     """
-    stored = read()
+    stored = load(args)
     model(stored.metadata["network"], args.dataset)
-    prepare(args, path, no_onnx(stored))
-    export(args, stored, read, preprocessing_of(args.dataset, stored.metadata), integers(stored))
+    prepare(args, args.checkpoint_path, no_onnx(stored))
+    export(args, stored, lambda: load(args), preprocessing_of(args.dataset, stored.metadata), integers(stored))
 
 
 def _made(

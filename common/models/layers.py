@@ -1,14 +1,25 @@
 """The layers a network description is built of, and the full-precision choice of each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mindspore import nn
 from mindspore.common.initializer import HeNormal, Normal
 
 from common.collective import batch_norm
+from common.errors import ConfigError
 from common.kernels.conv import float_conv2d
 from common.kernels.custom import use_native
+
+
+def check_depth(depth: int, known: Sequence[int]) -> None:
+    """Refuse a depth that a family of networks does not have.
+
+    Raises:
+        ConfigError: it is not one of the known ones.
+    """
+    if depth not in known:
+        raise ConfigError(f"depth: expected one of {', '.join(map(str, known))}, found {depth}")
 
 
 class NativeConv2d(nn.Conv2d):

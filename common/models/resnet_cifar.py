@@ -11,7 +11,7 @@ from mindspore import nn, ops
 
 from common.collective import batch_norm
 from common.errors import ConfigError
-from common.models.layers import Layers, conv2d
+from common.models.layers import Layers, check_depth, conv2d
 
 DEPTHS = (20, 32, 44, 56, 110)
 
@@ -126,8 +126,7 @@ class ResNetCifar(nn.Cell):
         head: Callable[[int, int], nn.Cell] = DenseHead,
     ):
         super().__init__()
-        if depth not in DEPTHS:
-            raise ConfigError(f"depth: expected one of {', '.join(map(str, DEPTHS))}, found {depth}")
+        check_depth(depth, DEPTHS)
         layers = layers or Layers()
         blocks = (depth - 2) // 6
         self.conv1 = layers.stem(3, 16, 3, 1, 1)

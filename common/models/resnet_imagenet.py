@@ -6,8 +6,7 @@ Parameter names are torchvision's, with MindSpore's names for BatchNorm: ``layer
 
 from mindspore import nn
 
-from common.errors import ConfigError
-from common.models.layers import Layers
+from common.models.layers import Layers, check_depth
 
 DEPTHS = (18, 34, 50)
 _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
@@ -80,8 +79,7 @@ class ResNetImageNet(nn.Cell):
 
     def __init__(self, depth: int, num_classes: int = 1000, layers: Layers | None = None):
         super().__init__()
-        if depth not in DEPTHS:
-            raise ConfigError(f"depth: expected one of {', '.join(map(str, DEPTHS))}, found {depth}")
+        check_depth(depth, DEPTHS)
         layers = layers or Layers()
         block = Bottleneck if depth == 50 else BasicBlock
         self.conv1 = layers.stem(3, 64, 7, 2, 3)

@@ -7,8 +7,7 @@ in :mod:`common.models.resnet_cifar`: ``layer1.0.conv1.weight``, ``layer2.0.down
 
 from mindspore import nn
 
-from common.errors import ConfigError
-from common.models.layers import Layers
+from common.models.layers import Layers, check_depth
 from common.models.resnet_cifar import DEPTHS, DenseHead
 
 
@@ -59,8 +58,7 @@ class PreActResNetCifar(nn.Cell):
 
     def __init__(self, depth: int, num_classes: int = 10, layers: Layers | None = None):
         super().__init__()
-        if depth not in DEPTHS:
-            raise ConfigError(f"depth: expected one of {', '.join(map(str, DEPTHS))}, found {depth}")
+        check_depth(depth, DEPTHS)
         layers = layers or Layers()
         blocks = (depth - 2) // 6
         self.conv1 = layers.stem(3, 16, 3, 1, 1)

@@ -53,6 +53,7 @@ class Format:
         quantize: turns a float network in place into what the recorded ``settings`` say; with ``frozen`` True into one
             whose weights are on their levels. May return another cell, which is used in its place. Raises KeyError,
             TypeError, ValueError or ConfigError for settings that do not fit.
+        pack: tensors of a packed file, and the bits of those that are codes, of a network with latent weights.
         unpack: all tensors of a frozen network, from it, those of a packed file, and the metadata. Raises KeyError,
             TypeError, ValueError or IndexError where they do not fit.
         trainable: the files of a run that training goes on from, for messages.
@@ -61,6 +62,7 @@ class Format:
 
     method: str
     quantize: Callable[[nn.Cell, dict[str, Any], bool], object]
+    pack: Callable[[nn.Cell], tuple[Tensors, dict[str, int]]]
     unpack: Callable[[nn.Cell, Tensors, dict[str, Any]], Tensors]
     trainable: str = "best.ckpt"
     published: Callable[[checkpoint.Checkpoint, str], tuple[Tensors, dict[str, Any]]] = from_published
@@ -88,6 +90,20 @@ class Format:
             tensors = self._unpack(network, tensors, metadata, path) if frozen else tensors
         checkpoint.restore(network, tensors, str(path))
         return StoredNetwork(network, metadata)
+
+    def save_packed(self, path: str | Path, stored: StoredNetwork, changed: Tensors | None = None) -> None:
+        """Write a quantized network with its codes packed, without what only training needs.
+
+        Args:
+            path: of the file.
+            stored: with latent weights.
+            changed: tensors that stand in the place of the network's.
+
+        Raises:
+            CheckpointError: the file cannot be written.
+        """
+        tensors, packed = self.pack(stored.network)
+        checkpoint.save(path, {**tensors, **(changed or {})}, {**stored.metadata, "kind": "packed"}, packed)
 
     def load_quantized(self, path: str | Path, model_name: str) -> StoredNetwork:
         """Read a quantized network to train further.

@@ -6,8 +6,7 @@ names count the cells of ``features`` as torchvision's do: ``features.0.weight``
 
 from mindspore import nn
 
-from common.errors import ConfigError
-from common.models.layers import Layers
+from common.models.layers import Layers, check_depth
 
 _WIDTHS = (64, 128, 256, 512, 512)  # of the stages, each ended by pooling
 _CONVOLUTIONS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -28,8 +27,7 @@ class VGG(nn.Cell):
 
     def __init__(self, depth: int, num_classes: int = 10, layers: Layers | None = None):
         super().__init__()
-        if depth not in DEPTHS:
-            raise ConfigError(f"depth: expected one of {', '.join(map(str, DEPTHS))}, found {depth}")
+        check_depth(depth, DEPTHS)
         layers = layers or Layers()
         cells, channels = [], 3
         for width, count in zip(_WIDTHS, _CONVOLUTIONS[depth]):

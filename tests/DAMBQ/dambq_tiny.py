@@ -9,6 +9,7 @@ from mindspore import Tensor, nn
 from common.data import ImageArrays, Preprocessing, batches, eval_dataset
 from common.evaluation import evaluate
 from common.models.registry import model
+from common.models.stored import StoredNetwork
 from common.schedules import Schedule
 from common.train_step import Recipe
 from common.training import Trainer
@@ -114,7 +115,7 @@ def trainer(folder: Path, budget: Budget, widths=(6, 8, 5), rate=0.05, epochs=3,
     return Trainer(network, images(), PREPROCESSING, recipe, folder, metadata, test_accuracy, watch)
 
 
-def quantized(name: str = "User", table: str = "v2", zero_layer: str | None = None) -> storage.StoredNetwork:
+def quantized(name: str = "User", table: str = "v2", zero_layer: str | None = None) -> StoredNetwork:
     """A network in evaluation mode with random bits."""
     network = quantize_network(seeded(model(name).build(5)), Settings(table))
     set_bits(network, seed=1, zero_layer=zero_layer)
@@ -122,7 +123,7 @@ def quantized(name: str = "User", table: str = "v2", zero_layer: str | None = No
         calibrate_last(network, images(), PREPROCESSING, 24, seed=0)
     settings = storage.settings_metadata(Settings(table))
     about = {"method": "DAMBQ", "kind": "quantized", "network": name, "num_classes": 5, "settings": settings}
-    return storage.StoredNetwork(network.set_train(False), {**about, "note": [1, "a"]})
+    return StoredNetwork(network.set_train(False), {**about, "note": [1, "a"]})
 
 
 KINDS = ("weights", "activations")

@@ -12,6 +12,7 @@ from script_runs import kill_in_step
 from common import checkpoint
 from common.data import ImageArrays, Preprocessing
 from common.models.registry import MODELS, Model
+from common.models.stored import StoredNetwork
 from ProQHA import storage
 from ProQHA.network import SMALL_IMAGES
 from ProQHA.quant import Settings, calibrate, quantize_network, set_bits
@@ -106,12 +107,12 @@ def quantized(bits=None, classes: int = 4, clip: float | None = None) -> nn.Cell
     return network.set_train(False)
 
 
-def stored(bits=((3, 8), (2, 5), (7, 4), (3, 2)), classes: int = 5) -> storage.StoredNetwork:
+def stored(bits=((3, 8), (2, 5), (7, 4), (3, 2)), classes: int = 5) -> StoredNetwork:
     """A network of mixed bits as a run has it."""
     network = quantized(bits, classes)
     settings = storage.settings_metadata(Settings(signed=("mix",)))
     about = {"method": "ProQHA", "kind": "quantized", "network": "Tiny", "num_classes": classes, "settings": settings}
-    return storage.StoredNetwork(network, {**about, "note": [1, "a"]})
+    return StoredNetwork(network, {**about, "note": [1, "a"]})
 
 
 def register(patch) -> None:

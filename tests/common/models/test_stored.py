@@ -43,12 +43,17 @@ def quantize(network, settings, frozen):
     return None
 
 
+def pack(network):
+    found = {"codes": CODES, "fc.bias": network.fc.bias.asnumpy()}
+    return found, {"codes": 4}
+
+
 def unpack(network, tensors, metadata):
     codes = tensors.pop("codes")
     return {**tensors, "fc.weight": codes.astype(np.float32).reshape(network.fc.weight.shape) * metadata["step"]}
 
 
-FORMAT = Format("Toy", quantize, unpack)
+FORMAT = Format("Toy", quantize, pack, unpack)
 ABOUT = {"method": "Toy", "network": "Small", "num_classes": 3, "settings": {"bits": 4}, "note": [1, "a"]}
 CODES = np.arange(12, dtype=np.uint8).reshape(3, 4)
 
@@ -174,13 +179,26 @@ def test_tensors_left_over_and_missing(tmp_path, values):
     refused(packed(tmp_path / "net.ckpt", values), "not one of this network; 1 (unexpected: extra|missing: fc.bias)")
 
 
+@pytest.mark.parametrize("changed", [None, {"fc.bias": np.float32([7, 8, 9])}], ids=["own", "changed"])
+def test_a_packed_file_gives_the_network_back(tmp_path, changed):
+    stored = FORMAT.load(quantized(tmp_path / "net.ckpt"), "Small")
+    stored.metadata["step"] = 0.5
+    FORMAT.save_packed(tmp_path / "packed.ckpt", stored, changed)
+    found = FORMAT.load(tmp_path / "packed.ckpt", "Small")
+    assert found.metadata == {**stored.metadata, "kind": "packed"}
+    np.testing.assert_array_equal(found.network.fc.weight.asnumpy(), 0.5 * CODES)
+    bias = tensors()["fc.bias"] if changed is None else changed["fc.bias"]
+    np.testing.assert_array_equal(found.network.fc.bias.asnumpy(), bias)
+    assert checkpoint.load(tmp_path / "packed.ckpt").metadata["kind"] == "packed"
+
+
 def test_the_count_of_classes_asked_for(tmp_path):
     with pytest.raises(CheckpointError, match="expected num_classes 5, found 3"):
         FORMAT.load(quantized(tmp_path / "net.ckpt"), "Small", 5)
 
 
 def test_training_goes_on_from_quantized_networks_of_the_same_model(tmp_path):
-    own = Format("Toy", quantize, unpack, trainable="best.ckpt or state.ckpt")
+    own = Format("Toy", quantize, pack, unpack, trainable="best.ckpt or state.ckpt")
     advice = "resume expects a quantized network to train, found a packed one; give best.ckpt of the run that made it"
     refused(packed(tmp_path / "packed.ckpt"), advice, FORMAT.load_quantized)
     refused(tmp_path / "packed.ckpt", "give best.ckpt or state.ckpt of the run", own.load_quantized)
