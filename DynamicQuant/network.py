@@ -141,14 +141,17 @@ class DynamicNetwork(nn.Cell):
         """Logits (N, classes) and masks (N, L, K), one-hot: the candidate that each image takes in each layer."""
         x, scores = self.first_stage(images)
         mask = self.choose(scores)
+        return self.other_stages(x, mask), mask
+
+    def other_stages(self, x, mask):
+        """Logits (N, classes) from the first stage's output, under masks (N, L, K)."""
         masks, start = ops.unstack(mask, 1), 0
         for stage in (self.layer2, self.layer3, self.layer4):
             if stage is not None:
                 for block in stage:
                     x = block(x, masks[start : start + block.choices])
                     start += block.choices
-        logits = self.fc(x.mean((2, 3))) if self.head is None else self.head(x)
-        return logits, mask
+        return self.fc(x.mean((2, 3))) if self.head is None else self.head(x)
 
     def first_stage(self, images):
         """Output of the first stage (N, C, S, S) and scores of all candidates (N, L, K)."""

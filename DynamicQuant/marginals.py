@@ -1,0 +1,102 @@
+r"""What single choices are worth: the loss of each image when one layer alone takes another candidate.
+
+.. math::
+    \Delta_{nlk} = \ell_n(m^t \text{ but } k \text{ in layer } l) - \ell_n(m^t), \qquad
+    g_{nlk} = \frac{\partial \ell_n}{\partial m_{nlk}} - \frac{\partial \ell_n}{\partial m_{nlt}}
+
+at the masks :math:`m^t` of t bits everywhere. g is what the straight-through gradient takes for :math:`\Delta`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from DynamicQuant.network import DynamicNetwork
+
+MIDDLE = 1  # of the candidates t - 1, t, t + 1
+
+
+@dataclass(frozen=True, eq=False)
+class Marginals:
+    """Of N images, L dynamic layers and K candidates.
+
+    Attributes:
+        change: of the loss, (N, L, K) float64, 0 at t bits.
+        gradient: what the straight-through gradient foretells of it, (N, L, K), 0 at t bits.
+        features: what the controller sees of the images, (N, F).
+        loss: of each image at t bits everywhere, (N,).
+    """
+
+    change: np.ndarray
+    gradient: np.ndarray
+    features: np.ndarray
+    loss: np.ndarray
+
+
+class _Given(nn.Cell):
+    """Logits under given masks: (N, 3, H, W), (N, L, K) to (N, classes)."""
+
+    def __init__(self, network: DynamicNetwork):
+        super().__init__(auto_prefix=False)
+        self.network = network
+
+    def construct(self, images, mask):
+        return self.network.other_stages(self.network.first_stage(images)[0], mask)
+
+
+class _Loss(nn.Cell):
+    """Summed cross-entropy under given masks."""
+
+    def __init__(self, given: _Given):
+        super().__init__(auto_prefix=False)
+        self.given = given
+
+    def construct(self, images, mask, labels):
+        return ops.cross_entropy(self.given(images, mask), labels, reduction="sum")
+
+
+class _Seen(nn.Cell):
+    """The pooled first stage, the controller's input: (N, 3, H, W) to (N, C, 8, 8)."""
+
+    def __init__(self, network: DynamicNetwork):
+        super().__init__(auto_prefix=False)
+        self.network = network
+
+    def construct(self, images):
+        return self.network.controller.pool(self.network.first_stage(images)[0])
+
+
+def measure(network: DynamicNetwork, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Marginals:
+    """Try every other candidate of every layer by itself.
+
+    Args:
+        network: dynamic, with three candidates.
+        batches: images (B, 3, H, W) and labels (B,), all of one size.
+    """
+    network.set_train(False)
+    given, seen = _Given(network), _Seen(network)
+    gradient_of, parts = ms.grad(_Loss(given), 1), []
+    for images, labels in batches:
+        images, labels = Tensor(images), np.asarray(labels, np.int32)
+        mask = np.zeros((len(labels), len(network.dynamic), 3), np.float32)
+        mask[:, :, MIDDLE] = 1
+        loss = cross_entropy(given(images, Tensor(mask)).asnumpy(), labels)
+        change = np.zeros(mask.shape)
+        for layer, candidate in np.ndindex(mask.shape[1:]):
+            if candidate != MIDDLE:
+                own = mask.copy()
+                own[:, layer] = np.eye(3)[candidate]
+                change[:, layer, candidate] = cross_entropy(given(images, Tensor(own)).asnumpy(), labels) - loss
+        gradient = gradient_of(images, Tensor(mask), Tensor(labels)).asnumpy().astype(np.float64)
+        features = seen(images).asnumpy().reshape(len(labels), -1)
+        parts.append((change, gradient - gradient[:, :, MIDDLE : MIDDLE + 1], features, loss))
+    return Marginals(*(np.concatenate(values) for values in zip(*parts)))
+
+
+def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Of each image, float64: logits (N, classes), labels (N,) to (N,)."""
+    values = logits.astype(np.float64) - logits.max(1, keepdims=True)
+    return np.log(np.exp(values).sum(1)) - values[np.arange(len(labels)), labels]
