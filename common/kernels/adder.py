@@ -4,6 +4,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore import dtype as mstype
 
+from common.collective import Sum
 from common.kernels import adder_fallback as fallback
 from common.kernels.custom import conv_shape, operator, use_native
 
@@ -20,8 +21,8 @@ class AdderConv2d(nn.Cell):
         \partial X &= \sum_{f,u,v} \mathrm{clip}(W - X, -1, 1)\,\partial Y \qquad (6, 7)
 
     X is zero outside the image. ``construct(x, w)``: (N, C, H, W) and (F, C, KH, KW) to (N, F, OH, OW), float32.
-    On CPU the C++ kernel runs, elsewhere or with ``native=False`` MindSpore's own operators; both in GRAPH and
-    PYNATIVE mode.
+    Of several processes :math:`\partial W` is that of their whole batch, the same in all. On CPU the C++ kernel runs,
+    elsewhere or with ``native=False`` MindSpore's own operators; both in GRAPH and PYNATIVE mode.
 
     Args:
         stride: step of the window in both directions, >= 1.
@@ -32,7 +33,7 @@ class AdderConv2d(nn.Cell):
     def __init__(self, stride: int = 1, padding: int = 0, native: bool | None = None):
         super().__init__()
         self.stride, self.padding = stride, padding
-        self.native = use_native(native)
+        self.native, self.sum = use_native(native), Sum()
         if self.native:
             self.geometry = Tensor(np.array([stride, padding], np.int32))
             self.forward_op = operator("AdderForward", conv_shape(stride, padding), lambda x, *_: x)
@@ -52,7 +53,9 @@ class AdderConv2d(nn.Cell):
         else:
             grad_x = fallback.adder_grad_input(x, w, dout, self.stride, self.padding)
             grad_w = fallback.adder_grad_weight(x, w, dout, self.stride, self.padding)
-        # Adaptive rescaling: every layer learns at the same pace whatever the size of its gradient (eta = 0.2).
+        # Adaptive rescaling: every layer learns at the same pace whatever the size of its gradient (eta = 0.2). It is
+        # not linear: the gradient of the whole batch is rescaled, not that of each process's part.
+        grad_w = self.sum(grad_w)
         norm = ops.sqrt(ops.reduce_sum(grad_w * grad_w))
         return grad_x, grad_w * (0.2 * w.size**0.5 / ops.maximum(norm, 1e-12))
 
