@@ -18,7 +18,7 @@ from common.training_options import add_test_every
 
 def make_parser() -> config.OptionParser:
     """Options of this script."""
-    parser = config.build_parser("Train a float AdderNet.", Path(__file__).parent / "config" / "train.yaml")
+    parser = config.build_parser("Train a float AdderNet.", Path(__file__).parent / "config" / "train.yaml", False)
     group = parser.add_argument_group("training")
     group.add_argument("--network", choices=list(DEPTHS), default="resnet20", help="to train")
     group.add_argument("--epochs", type=config.positive_int, default=40, help="passes over the training images")

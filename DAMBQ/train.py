@@ -12,7 +12,7 @@ from common import checkpoint, config, context, network_state
 from common.data import ImageSource, open_split
 from common.errors import ConfigError, entry_point
 from common.evaluation import evaluator
-from common.models.pretrained import load_float
+from common.models.pretrained import load_float, of_classes
 from common.models.registry import model, preprocessing_of
 from common.models.stored import StoredNetwork
 from common.training import Trainer
@@ -28,7 +28,7 @@ _CALIBRATION_IMAGES = 512
 
 def make_parser() -> config.OptionParser:
     """Options of this script; those of the earlier code keep their names."""
-    parser = config.build_parser("Train with DAMBQ.", Path(__file__).parent / "config" / "train.yaml")
+    parser = config.build_parser("Train with DAMBQ.", Path(__file__).parent / "config" / "train.yaml", False)
     add_options(parser)
     add_run(parser, "dambq")
     add_training(parser, epochs=300, schedule="cosine", milestones=(150, 225), warmup_epochs=0)
@@ -58,12 +58,24 @@ def _flag(text: str) -> bool:
     return text.lower() == "true"
 
 
+def settle_granularity(args: Namespace) -> None:
+    """Let ``--layerwise``, the earlier code's option, stand for ``--granularity layer``.
+
+    Raises:
+        ConfigError: the two contradict each other.
+    """
+    if args.layerwise and args.granularity == "network":
+        raise ConfigError("layerwise: expected it without --granularity network, found both; leave one out")
+    if args.layerwise:
+        args.granularity = "layer"
+
+
 def start(args: Namespace, classes: int) -> tuple[nn.Cell, Settings | None]:
     """The network to train and, if it is quantized, its settings.
 
     Raises:
         ConfigError: options that contradict each other.
-        CheckpointError: a file that is not what its option asks for.
+        CheckpointError: a file that is not what its option asks for, or of another number of classes than the data.
     """
     name = ARCHITECTURES[args.arch]
     if args.resume and not args.quantize:
@@ -72,7 +84,8 @@ def start(args: Namespace, classes: int) -> tuple[nn.Cell, Settings | None]:
         raise ConfigError("expected one start, found both --pretrained and --resume; give one of them")
     if args.resume:
         stored = storage.load_quantized(args.resume, name)
-        return stored.network, _kept(args, Settings(**stored.metadata["settings"]))
+        kept = _kept(args, Settings(**stored.metadata["settings"]))
+        return of_classes(args.resume, stored, classes), kept
     if args.quantize and not args.pretrained:
         if (args.dataset, args.arch) != ("digits", "resnet20"):
             raise ConfigError(
@@ -80,7 +93,10 @@ def start(args: Namespace, classes: int) -> tuple[nn.Cell, Settings | None]:
                 "--resume FILE (quantized)"
             )
         args.pretrained = storage.embedded("digits", "float")
-    network = load_float(args.pretrained, name).network if args.pretrained else model(name).build(classes)
+    if args.pretrained:
+        network = of_classes(args.pretrained, load_float(args.pretrained, name), classes)
+    else:
+        network = model(name).build(classes)
     if not args.quantize:
         return network, None
     given = {"table": args.table, "clip": args.clip}
@@ -99,8 +115,7 @@ def _kept(args: Namespace, settings: Settings) -> Settings:
 
 def observe(args: Namespace, network: nn.Cell, image_size: int) -> Allocator:
     """The allocation that the options describe."""
-    granularity = "layer" if args.layerwise else args.granularity
-    budget = Budget(args.wgt_target, args.act_target, granularity, tuple(args.shares), tuple(args.duration))
+    budget = Budget(args.wgt_target, args.act_target, args.granularity, tuple(args.shares), tuple(args.duration))
     return Allocator(network, budget, image_size)
 
 
@@ -116,8 +131,7 @@ def describe(args: Namespace, network: nn.Cell, settings: Settings | None, class
         found["start"] = network_state.digest(network)
     if not settings:
         return found
-    granularity = "layer" if args.layerwise else args.granularity
-    budget = [args.wgt_target, args.act_target, granularity, args.shares, args.duration]
+    budget = [args.wgt_target, args.act_target, args.granularity, args.shares, args.duration]
     return {**found, "settings": storage.settings_metadata(settings), "budget": budget}
 
 
@@ -147,6 +161,7 @@ def main(argv: list[str] | None = None) -> None:
     args = config.parse(make_parser(), argv)
     context.setup(args.device_target, args.mode, args.seed, args.threads)
     model(ARCHITECTURES[args.arch], args.dataset)
+    settle_granularity(args)
     recipe = recipe_of(args)
     train, test = open_split(args, "train"), open_split(args, "test")
     network, settings = start(args, train.num_classes)

@@ -31,7 +31,7 @@ _BATCH = 128  # of calibration
 
 def make_parser() -> config.OptionParser:
     """Options of this script; those of the earlier code keep their names."""
-    parser = config.build_parser("Train with DynamicQuant.", Path(__file__).parent / "config" / "train.yaml")
+    parser = config.build_parser("Train with DynamicQuant.", Path(__file__).parent / "config" / "train.yaml", False)
     add_options(parser)
     add_run(parser, "dynamic")
     add_training(parser, epochs=110, schedule="multistep", milestones=(30, 60, 85, 95), warmup_epochs=5)

@@ -30,10 +30,7 @@ def write(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
     Raises:
         ConfigError: a file cannot be written.
     """
-    file = folder / "layers.csv"
-    file.unlink(missing_ok=True)
-    for record in records:
-        report.append_row(file, record)
+    report.write_rows(folder / "layers.csv", records)
     _plot(folder / "layers.png", records)
 
 

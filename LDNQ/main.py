@@ -100,11 +100,12 @@ def main(argv: list[str] | None = None) -> None:
     cascade = quantize(args, stored, CalibrationSet(images, preprocessing, args.views, args.seed), test)
     path = args.output_dir / f"{args.model_name}_{args.kbits}levels.ckpt"
     layers = cascade.run(args.resume)
-    about = {"kind": "quantized", "kbits": args.kbits, "granularity": args.granularity, "dataset": args.dataset}
+    about = {"method": storage.METHOD, "kind": "quantized", "kbits": args.kbits, "granularity": args.granularity}
+    about |= {"dataset": args.dataset}
     about |= {"images": count, "seed": args.seed, "preprocessing": preprocessing.to_dict()}
     finished = storage.StoredNetwork(stored.network, stored.metadata | about, layers)
     storage.save(path, finished)
-    report_run(args, cascade, finished, path)
+    report_run(args, cascade, path)
     if test:
         metrics = measure(finished, test, preprocessing, args.batch_size)
         about = {**summary(finished, preprocessing.image_size), "float_acc": before.accuracy}
@@ -114,11 +115,9 @@ def main(argv: list[str] | None = None) -> None:
         report.finish(args, metrics, path, {**about, "dataset": args.dataset})
 
 
-def measure(
-    stored: storage.StoredNetwork, test: ImageSource, preprocessing: Preprocessing, batch_size: int, label: str = "test"
-) -> Metrics:
+def measure(stored: storage.StoredNetwork, test: ImageSource, preprocessing: Preprocessing, batch_size: int) -> Metrics:
     """Test metrics of a network as it is now."""
-    return evaluate_images(stored.network, test, preprocessing, batch_size, label)
+    return evaluate_images(stored.network, test, preprocessing, batch_size, "test")
 
 
 def quantize(args: Namespace, stored: storage.StoredNetwork, data: CalibrationSet, test: ImageSource | None) -> Cascade:
@@ -131,7 +130,7 @@ def quantize(args: Namespace, stored: storage.StoredNetwork, data: CalibrationSe
     return Cascade(stored.network, data, make_plan(args), args.output_dir, shown)
 
 
-def report_run(args: Namespace, cascade: Cascade, finished: storage.StoredNetwork, path: Path) -> None:
+def report_run(args: Namespace, cascade: Cascade, path: Path) -> None:
     """Print the layers and the time of each stage; write the layer report."""
     layer_report.write(args.output_dir, cascade.records)
     print(layer_report.table(cascade.records))

@@ -122,11 +122,9 @@ class Cascade:
             self.states[parameter.name] = FIXED
         with self._timed("matching"):
             losses = self._match(index)
-        record |= {
-            "match_before": losses[0],
-            "match_after": float(np.mean(losses[-plan.window :])),
-            "steps": len(losses),
-        }
+        record["steps"] = len(losses)
+        if losses:
+            record |= {"match_before": losses[0], "match_after": float(np.mean(losses[-plan.window :]))}
         if self.test is not None:
             with self._timed("tests"):
                 record["test_acc"] = self.test(self.network)
@@ -169,7 +167,7 @@ class Cascade:
                 if failures >= plan.patience:
                     break
         self.step.set_train(False)
-        return losses or [float("nan")]
+        return losses
 
     def _refine(self, fingerprint: dict[str, Any]) -> None:
         plan = self.plan
@@ -249,9 +247,10 @@ def _per_row(found: Quantized) -> np.ndarray:
 
 
 def _line(index: int, count: int, record: dict[str, Any]) -> str:
+    matched = f"match {record['match_before']:.3f} -> {record['match_after']:.3f} in " if record["steps"] else ""
     test = f", test {100 * record['test_acc']:.2f} %" if "test_acc" in record else ""
     return (
         f"[{index + 1}/{count}] {record['layer']}: output error {100 * record['error']:.2f} % "
-        f"({record['sqnr_db']:.1f} dB), match {record['match_before']:.3f} -> {record['match_after']:.3f} "
-        f"in {record['steps']} steps{test}, {record['seconds']:.1f} s"
+        f"({record['sqnr_db']:.1f} dB), {matched}"
+        f"{record['steps']} steps{test}, {record['seconds']:.1f} s"
     )

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mindspore import Tensor, nn
+from mindspore import nn
 
 from common import checkpoint
 from common.errors import CheckpointError
-from common.models.layers import weighted_layers
 from common.models.pretrained import from_published
 from common.models.registry import model
 from common.shipped import float_path, shipped
@@ -73,7 +72,9 @@ def load(path: str | Path, model_name: str = "ResNet20", num_classes: int | None
     """
     found = checkpoint.load(path)
     if found.metadata:
-        checkpoint.require_metadata(found, method=METHOD, **({"num_classes": num_classes} if num_classes else {}))
+        of_any = found.metadata.get("kind") == "float"  # networks of all methods are alike before they are quantized
+        required = {} if of_any else {"method": METHOD}
+        checkpoint.require_metadata(found, **required, **({"num_classes": num_classes} if num_classes else {}))
         metadata, tensors = dict(found.metadata), found.tensors
         if metadata.get("network") not in MODEL_NAMES:
             names, network = ", ".join(MODEL_NAMES), metadata.get("network")
@@ -162,16 +163,6 @@ def to_tensors(stored: StoredNetwork) -> tuple[dict[str, np.ndarray], dict[str, 
     if stored.layers:
         tensors["scales"] = np.concatenate([stored.layers[name].scale for name in sorted(stored.layers)])
     return tensors, packed
-
-
-def assign(network: nn.Cell, layers: dict[str, LayerLevels]) -> None:
-    """Give the layers of a network the values of their levels."""
-    cells = weighted_layers(network)
-    for name, layer in layers.items():
-        weight, bias = layer.values()
-        cells[name].weight.set_data(Tensor(weight))
-        if bias is not None:
-            cells[name].bias.set_data(Tensor(bias))
 
 
 def embedded(dataset: str, kind: str = "quantized") -> Path:

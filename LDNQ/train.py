@@ -9,6 +9,7 @@ from common import checkpoint, config, context
 from common.data import open_split
 from common.errors import entry_point
 from common.evaluation import evaluator
+from common.models.pretrained import load_float, of_classes
 from common.models.registry import model, preprocessing_of
 from common.schedules import Schedule
 from common.train_step import Recipe
@@ -20,7 +21,7 @@ from LDNQ.dataset import add_options
 
 def make_parser() -> config.OptionParser:
     """Options of this script."""
-    parser = config.build_parser("Train a float network for LDNQ.", Path(__file__).parent / "config" / "train.yaml")
+    parser = config.build_parser("Train for LDNQ.", Path(__file__).parent / "config" / "train.yaml", False)
     add_options(parser)
     parser.add_argument("--pretrained", type=config.checkpoint, metavar="FILE|NAME", help="float network to start from")
     group = parser.add_argument_group("training")
@@ -58,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
     train, test = open_split(args, "train"), open_split(args, "test")
     metadata = {"kind": "float", "network": args.model_name, "num_classes": train.num_classes, "dataset": args.dataset}
     if args.pretrained:
-        network = storage.load_float(args.pretrained, args.model_name).network
+        network = of_classes(args.pretrained, load_float(args.pretrained, args.model_name), train.num_classes)
     else:
         network = chosen.build(train.num_classes)
     preprocessing = preprocessing_of(args.dataset, {})

@@ -40,7 +40,7 @@ def make_parser() -> config.OptionParser:
     parser.add_argument("--k_bits", type=BITS, default=8, help="of all quantizers, from a float network")
     parser.add_argument("--interval", type=config.int_range(1, 6), default=1, help="bits that a quantizer loses")
     parser.add_argument("--score_images", type=config.positive_int, default=512, help="of the scoring batch")
-    parser.add_argument("--loss_images", type=config.int_range(2), default=2000, help="that the true loss is taken of")
+    parser.add_argument("--loss_images", type=config.int_range(2), default=2000, help="of the true loss")
     return parser
 
 
@@ -82,10 +82,14 @@ def measure(args: Namespace, source: ImageSource, preprocessing: Preprocessing) 
     """True increases, scores and correlations.
 
     Raises:
-        ConfigError: no quantizer can be lowered.
+        ConfigError: no quantizer can be lowered, or the scores leave no images for the loss.
     """
     network, settings = start_quantized(args, source, preprocessing, (args.k_bits, args.k_bits, 1.0))
-    order = source.sample(args.score_images + args.loss_images, args.seed)
+    left = len(source) - args.score_images
+    if left < 2:
+        most, found = len(source) - 2, args.score_images
+        raise ConfigError(f"score_images: expected at most {most}, which leave 2 for the loss, found {found}")
+    order = source.sample(args.score_images + min(args.loss_images, left), args.seed)
     batch = order.head(args.score_images)
     rest = order.take(np.arange(args.score_images, len(order)))
     images = batch.train_batch(np.arange(len(batch)), preprocessing, args.seed, 0)

@@ -138,7 +138,7 @@ class Progressive:
         bits = get_bits(self.network)
         record = {"step": len(self.records), "score": score, **self.sizes.summary(bits), "bits": bits.tolist()}
         self.records.append({**record, **trained})
-        search = {"plan": asdict(self.plan), "start": self.metadata.get("start"), "records": self.records}
+        search = {"plan": self._plan(), "records": self.records}
         checkpoint.save(self.state, checkpoint.state(self.network), {**self.metadata, "search": search})
         self.report()
 
@@ -147,10 +147,14 @@ class Progressive:
         history.write_log(self.folder, self.records)
         history.plot(self.folder, self.sizes.names, self.records)
 
+    def _plan(self) -> Record:
+        """The plan as files record it; a search that has come to its end may be given more steps."""
+        return {name: value for name, value in asdict(self.plan).items() if name != "steps"}
+
     def _load(self) -> None:
         found = checkpoint.load(self.state)
         search = found.metadata.get("search", {})
-        same = search.get("plan") == asdict(self.plan)
+        same = search.get("plan") == self._plan()
         if not same or {**found.metadata, "search": None} != {**self.metadata, "search": None}:
             raise CheckpointError(
                 f"{self.state} belongs to another search (network, options or data differ): choose another --mission, "

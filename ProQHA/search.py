@@ -36,7 +36,7 @@ _DECISIVE = ("score", "score_images", "held_out", "search_epochs", "batch_size",
 
 def make_parser() -> config.OptionParser:
     """Options of this script; those of the earlier code keep their names."""
-    parser = config.build_parser("Search bits with ProQHA.", Path(__file__).parent / "config" / "search.yaml")
+    parser = config.build_parser("Search bits with ProQHA.", Path(__file__).parent / "config" / "search.yaml", False)
     add_options(parser)
     add_common(parser)
     parser.add_argument(

@@ -6,10 +6,9 @@ from pathlib import Path
 from mindspore import nn
 
 from common.data import ImageSource, Preprocessing
-from common.errors import CheckpointError, ConfigError
-from common.models.pretrained import FloatNetwork, load_float
+from common.errors import ConfigError
+from common.models.pretrained import load_float, of_classes
 from common.models.registry import model
-from common.models.stored import StoredNetwork
 from ProQHA import storage
 from ProQHA.dataset import chosen_model
 from ProQHA.measure import mixed_bits
@@ -27,7 +26,9 @@ def start_float(args: Namespace, classes: int) -> nn.Cell:
         CheckpointError: a file that is no float network of this description and number of classes.
     """
     name = chosen_model(args)
-    return _fitting(args.resume, load_float(args.resume, name), classes) if args.resume else model(name).build(classes)
+    if args.resume:
+        return of_classes(args.resume, load_float(args.resume, name), classes)
+    return model(name).build(classes)
 
 
 def start_quantized(
@@ -49,22 +50,15 @@ def start_quantized(
     path = args.resume or _shipped_float(args, name)
     if storage.kind_of(path) != "float":
         stored = storage.load_quantized(path, name)
-        network = _fitting(path, stored, source.num_classes)
+        network = of_classes(path, stored, source.num_classes)
         return network, storage.settings_of(stored.metadata["settings"])
-    network = _fitting(path, load_float(path, name), source.num_classes)
+    network = of_classes(path, load_float(path, name), source.num_classes)
     settings = quantize_network(network, Settings(clip=args.alpha or _PAPERS_CLIP), preprocessing.image_size)
     set_bits(network, mixed_bits(len(quant_layers(network)), *bits))
     if args.alpha is None:
         images = source.sample(min(_CALIBRATION_IMAGES, len(source)), args.seed)
         calibrate(network, augmented(images, preprocessing, args.seed))
     return network, settings
-
-
-def _fitting(path: Path, stored: FloatNetwork | StoredNetwork, classes: int) -> nn.Cell:
-    found = stored.metadata["num_classes"]
-    if found != classes:
-        raise CheckpointError(f"{path}: expected a network of the data's {classes} classes, found one of {found}")
-    return stored.network
 
 
 def _shipped_float(args: Namespace, name: str) -> Path:

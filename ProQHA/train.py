@@ -26,7 +26,7 @@ from ProQHA.start import start_float, start_quantized
 
 def make_parser() -> config.OptionParser:
     """Options of this script; those of the earlier code keep their names."""
-    parser = config.build_parser("Train for ProQHA.", Path(__file__).parent / "config" / "train.yaml")
+    parser = config.build_parser("Train for ProQHA.", Path(__file__).parent / "config" / "train.yaml", False)
     add_options(parser)
     add_common(parser)
     parser.add_argument("--archtype", choices=["origin", "quant"], default="origin", help="float or quantized")

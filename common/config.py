@@ -59,12 +59,13 @@ _SCALARS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "tim
 _BOOL, _NULL = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:null"
 
 
-def build_parser(description: str, config_file: Path | None = None) -> OptionParser:
+def build_parser(description: str, config_file: Path | None = None, evaluates: bool = True) -> OptionParser:
     """Make a parser with the options that mean the same in every entry script.
 
     Args:
         description: First line of ``--help``.
         config_file: The method's YAML file of defaults, if it has one.
+        evaluates: Whether the script measures a network from a file: it has ``--checkpoint_path`` and ``--json``.
     """
     parser = OptionParser(description, config_file)
     group = parser.add_argument_group("configuration")
@@ -85,16 +86,17 @@ def build_parser(description: str, config_file: Path | None = None) -> OptionPar
         "--train_samples", type=positive_int, metavar="N", help="use N training images alone, the same for all seeds"
     )
     group = parser.add_argument_group("execution")
-    group.add_argument(
-        "--checkpoint_path", type=checkpoint, metavar="FILE|NAME", help="of a checkpoint; python -m common.zoo list"
-    )
+    if evaluates:
+        names = "of a checkpoint; python -m common.zoo list"
+        group.add_argument("--checkpoint_path", type=checkpoint, metavar="FILE|NAME", help=names)
     group.add_argument("--mirrors", nargs="*", metavar="URL|DIR", help="where registered checkpoints are fetched from")
     group.add_argument("--device_target", choices=["CPU", "GPU", "Ascend"], default="CPU", help="where to compute")
     group.add_argument("--mode", choices=["graph", "pynative"], default="graph", help="execution mode of MindSpore")
-    group.add_argument("--threads", type=positive_int, metavar="N", help="CPU threads; all of them if not given")
+    group.add_argument("--threads", type=positive_int, metavar="N", help="of the C++ operators; else all cores")
     group = parser.add_argument_group("output")
     group.add_argument("--output_dir", type=path, default=Path("outputs"), metavar="DIR", help="where files are put")
-    group.add_argument("--json", type=path, metavar="FILE", help="write the result as one JSON object")
+    if evaluates:
+        group.add_argument("--json", type=path, metavar="FILE", help="write the result as one JSON object")
     return parser
 
 

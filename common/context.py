@@ -11,7 +11,6 @@ from common.errors import ConfigError
 from common.kernels import build
 
 MODES = {"graph": ms.GRAPH_MODE, "pynative": ms.PYNATIVE_MODE}
-DEVICES = ("CPU", "GPU", "Ascend")
 
 
 def prepare_onednn() -> None:

@@ -107,19 +107,6 @@ def _not_finite(value: Any, name: str) -> str | None:
     return next(filter(None, (_not_finite(item, f"{name}.{key}".lstrip(".")) for key, item in items)), None)
 
 
-def append_row(path: str | Path, row: Mapping[str, Any]) -> None:
-    """Add a row to a CSV file; columns new to the file are added on its right, what is missing stays empty.
-
-    One process writes at a time: the file is written anew and put in the old one's place.
-
-    Raises:
-        DataError: If the file is no CSV with a header.
-        ConfigError: If it cannot be read or written.
-    """
-    columns, rows = _read_csv(Path(path))
-    _write_csv(path, columns, [*rows, _cells(row)])
-
-
 def replace_row(path: str | Path, key_fields: Sequence[str], row: Mapping[str, Any]) -> None:
     """Put ``row`` in the place of the one with the same ``key_fields``, or at the end if there is none.
 

@@ -26,6 +26,7 @@ from common.results import Results
 from common.shipped import float_path
 
 ROOT = Path(__file__).resolve().parents[1]
+_FOLDERS = ("dataset_path", "train_dataset_path", "eval_dataset_path")
 # Of each data set: epochs of a training, its batch, training images, images that LDNQ learns from.
 SCALES = {
     "digits": {"epochs": 6, "train_batch_size": 64, "train_samples": None, "calibration_images": 300},
@@ -35,7 +36,7 @@ SCALES = {
 
 def make_parser() -> config.OptionParser:
     """Options of this script."""
-    parser = config.build_parser("Compare all methods.")
+    parser = config.build_parser("Compare all methods.", evaluates=False)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="which of them")
     parser.add_argument("--bits", type=config.int_range(2, 4), nargs="+", default=[4, 3], help="budgets")
     parser.add_argument("--pretrained", type=config.checkpoint, metavar="FILE|NAME", help="float ResNet-20")
@@ -70,7 +71,7 @@ def settle(args: Namespace) -> None:
         )
     if "DynamicQuant" in args.methods and 2 in args.bits:
         raise ConfigError("bits: DynamicQuant has targets from 3 up, found 2; leave it out of --methods")
-    for name in ("pretrained", "adder_pretrained", "dataset_path", "output_dir"):
+    for name in ("pretrained", "adder_pretrained", "output_dir", *_FOLDERS):
         if value := getattr(args, name):
             setattr(args, name, value.resolve())
 
@@ -83,7 +84,7 @@ def run(args: Namespace, command: Command, *words: str) -> None:
     """
     method, script = command.script.split("/")
     shared = ["--dataset", args.dataset, "--device_target", args.device_target, "--mode", args.mode]
-    for name in ("dataset_path", "threads", "train_samples"):
+    for name in (*_FOLDERS, "threads", "train_samples"):
         if value := getattr(args, name):
             shared += [f"--{name}", str(value)]
     line = [sys.executable, script, *command.words(), *shared, *words]
@@ -94,16 +95,26 @@ def run(args: Namespace, command: Command, *words: str) -> None:
 
 
 def measure(args: Namespace, entry: Entry, results: Results) -> None:
-    """Make and measure a network and write its row, unless it is there."""
+    """Make and measure a network and write its row, unless it is there.
+
+    Raises:
+        ConfigError: the row that is there was made with other options.
+    """
     key = {"dataset": args.dataset, "method": entry.method, "budget": entry.bits, "seed": args.seed}
+    about = {"epochs": args.epochs if entry.make else None, "train_images": args.train_samples or "all"}
     if results.has(key):
+        if not results.has({**key, **{name: "" if value is None else value for name, value in about.items()}}):
+            raise ConfigError(
+                f"output_dir: {results.path} has rows of other --epochs or --train_samples; choose another folder"
+            )
         return
     started = time.perf_counter()
     for command in entry.make:
         run(args, command)
     seconds = time.perf_counter() - started
     file = args.output_dir / f"{entry.method}_{entry.bits}.json"
-    words = ["--json", str(file), *(["--num_samples", str(args.num_samples)] if args.num_samples else [])]
+    words = ["--batch_size", str(args.batch_size), "--json", str(file)]
+    words += ["--num_samples", str(args.num_samples)] if args.num_samples else []
     run(args, entry.evaluation, *words)
     found = json.loads(file.read_text(encoding="utf-8"))
     cost = found["cost"]
@@ -111,8 +122,7 @@ def measure(args: Namespace, entry: Entry, results: Results) -> None:
         {
             **key,
             "network": found["network"],
-            "epochs": args.epochs if entry.make else None,
-            "train_images": args.train_samples or "all",
+            **about,
             "samples": found["samples"],
             "top1": f"{100 * found['acc']:.2f}",
             "weight_bits": f"{cost['average_weight_bits']:.3f}",

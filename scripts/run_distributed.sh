@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# What run_distribute_train.sh and run_distribute_eval.sh share: METHOD/SCRIPT.py in several processes by MindSpore's
-# msrun, from the caller's folder. Several machines: run it on each, with NODES, NODE, MASTER and PORT set.
+# METHOD/SCRIPT.py in several processes by MindSpore's msrun, from the caller's folder; run_distribute_train.sh and
+# run_distribute_eval.sh call it. Several machines: run it on each, with NODES, NODE, MASTER and PORT set.
 set -euo pipefail
 
-script_name=${1:-} # eval or train
-usage="usage: scripts/run_distribute_$script_name.sh METHOD PROCESSES [OPTIONS...]   (several machines: see README)"
-if [[ $script_name != eval && $script_name != train ]]; then
-    echo "usage: scripts/run_distributed.sh eval|train METHOD PROCESSES [OPTIONS...]"
+script_name=${1:-} # eval, train, or another of the method
+if [[ ! $script_name =~ ^[a-z_]+$ ]]; then
+    echo "usage: scripts/run_distributed.sh eval|train|SCRIPT METHOD PROCESSES [OPTIONS...]"
     exit
 fi
+start=run_distribute_$script_name.sh
+if [[ ! -f $(dirname "${BASH_SOURCE[0]}")/$start ]]; then start="run_distributed.sh $script_name"; fi
+usage="usage: scripts/$start METHOD PROCESSES [OPTIONS...]   (several machines: see README)"
 if [[ ${2:-} == -h || ${2:-} == --help ]]; then
     echo "$usage"
     exit

@@ -1,16 +1,14 @@
-"""Write the tables of the READMEs from results.csv of the methods and of the comparison, between two marks.
-
-usage: python scripts/update_tables.py [--check]     (--check changes nothing and fails where a table is stale)
-"""
+"""Write the tables of the READMEs from results.csv of the methods and of the comparison, between two marks."""
 
 import importlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from comparison import recorded
 
 from common.atomic_file import write_text
+from common.errors import ConfigError, entry_point
+from common.options import OptionParser
 from common.report import read_rows
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,7 +16,13 @@ BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 
 def updated(readme: str, table: str) -> str:
-    """The README with the table between the marks replaced."""
+    """The README with the table between the marks replaced.
+
+    Raises:
+        ConfigError: it does not have each mark once.
+    """
+    if (readme.count(BEGIN), readme.count(END)) != (1, 1):
+        raise ConfigError(f"expected one {BEGIN} and one {END} in a README with results, found others")
     before, rest = readme.split(BEGIN)
     return f"{before}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}"
 
@@ -32,19 +36,22 @@ def tables() -> Iterator[tuple[Path, str]]:
         yield ROOT / "README.md", recorded.sections(rows)
 
 
-def main(argv: list[str]) -> int:
-    """Update or check all of them; 1 if a checked table is stale."""
-    stale = []
+@entry_point
+def main(argv: list[str] | None = None) -> None:
+    """Update or check all of them."""
+    parser = OptionParser("Write the tables of the READMEs from recorded results.")
+    parser.add_argument("--check", action="store_true", help="fail if a table is stale, change nothing")
+    check, stale = parser.parse_args(argv).check, []
     for path, table in tables():
         readme = path.read_text(encoding="utf-8")
-        if updated(readme, table) != readme:
-            stale.append(path)
-            if "--check" not in argv:
-                write_text(path, updated(readme, table))
-    for path in stale:
-        print(f"{path.relative_to(ROOT)}: {'stale' if '--check' in argv else 'updated'}")
-    return int("--check" in argv and bool(stale))
+        if (new := updated(readme, table)) != readme:
+            stale.append(str(path.relative_to(ROOT)))
+            if not check:
+                write_text(path, new)
+                print(f"{stale[-1]}: updated")
+    if check and stale:
+        raise ConfigError(f"stale tables in {', '.join(stale)}; run python scripts/update_tables.py")
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

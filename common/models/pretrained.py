@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from mindspore import nn
@@ -37,6 +37,25 @@ def from_published(found: checkpoint.Checkpoint, model_name: str) -> tuple[dict[
     """Tensors by our names, and metadata, of a file without metadata: a published state file of ``model_name``."""
     tensors = {model(model_name).published_name(name): value for name, value in found.tensors.items()}
     return tensors, {"kind": "float", "network": model_name, "num_classes": class_count(tensors)}
+
+
+class Stored(Protocol):
+    """A network from a file and what that records."""
+
+    network: nn.Cell
+    metadata: dict[str, Any]
+
+
+def of_classes(path: str | Path, stored: Stored, classes: int) -> nn.Cell:
+    """The network of a file, if it tells as many classes apart as the data have.
+
+    Raises:
+        CheckpointError: it does not.
+    """
+    found = stored.metadata["num_classes"]
+    if found != classes:
+        raise CheckpointError(f"{path}: expected a network of the data's {classes} classes, found one of {found}")
+    return stored.network
 
 
 def load_float(path: str | Path, model_name: str) -> FloatNetwork:

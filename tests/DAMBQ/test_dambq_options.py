@@ -32,6 +32,7 @@ def test_options_are_taken_with_both_marks_and_keep_their_names():
         (["--shares", "0", "0.5"], "shares"),
         (["--granularity", "filter"], "granularity"),
         (["--layerwise", "maybe"], "true or false"),
+        (["--quantize", "--layerwise", "--granularity", "network"], "without --granularity network, found both"),
         (["--table", "v3"], "table"),
         (["--clip", "0"], "clip"),
         (["--arch", "resnet20"], "expected ResNet20, found Tiny"),

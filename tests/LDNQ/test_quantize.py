@@ -6,6 +6,8 @@ from common import checkpoint
 from common.data import CIFAR10
 from common.errors import CheckpointError, DataError
 from common.observation import reestimate_batch_norm
+from common.report import read_rows
+from LDNQ import layer_report
 from LDNQ.calibration_set import CalibrationSet, choose_images
 from LDNQ.hessian import InputMoment, patches
 from LDNQ.levels import signed_levels
@@ -113,6 +115,15 @@ def test_a_run_of_another_plan_or_network_is_refused_or_replaced(make):
     with pytest.raises(CheckpointError, match="another run"):
         make(seed=4).run()
     assert make(Plan(**{**PLAN.__dict__, "kbits": 5})).run(resume=False)
+
+
+def test_no_step_of_matching_leaves_no_loss(make, capsys):
+    cascade = make(Plan(**{**PLAN.__dict__, "steps": 0, "refine_steps": 0}))
+    cascade.run()
+    assert all(record["steps"] == 0 and "match_after" not in record for record in cascade.records)
+    assert "dB), 0 steps, " in capsys.readouterr().out
+    layer_report.write(cascade.folder, cascade.records)
+    assert [row["layer"] for row in read_rows(cascade.folder / "layers.csv")] == ["conv1", "conv2", "fc"]
 
 
 def test_stages_end_when_the_loss_stops_falling(make):

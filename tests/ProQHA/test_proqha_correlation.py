@@ -56,7 +56,7 @@ def test_the_script_prints_the_rank_correlations(data, tiny_float, tmp_path, qui
     ("words", "expected"),
     [
         (["--k_bits", 2], "interval: "),
-        (["--loss_images", 30], "42"),
+        (["--score_images", 40], "score_images: expected at most "),
         (["--interval", 7], "interval: expected 1 to 6"),
     ],
 )

@@ -1,6 +1,7 @@
 """A search that was stopped ends as one that was not; another search in its folder is refused."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 from proqha_tiny import records, state
 from script_runs import KilledError, kill_in_step, refused, run
 
-from common import config
+from common import checkpoint, config
 from ProQHA import search
 from ProQHA.progressive import Progressive
 
@@ -104,12 +105,22 @@ def test_a_finished_search_given_again_changes_nothing(data, tiny_float, straigh
     assert (saved.step, saved.lam, saved.clip, saved.search_epochs) == (3, 5, True, 2)
 
 
+def test_a_finished_search_may_go_on_for_more_steps(data, tiny_float, straight, tmp_path, quickly):
+    shutil.copytree(straight, tmp_path / straight.name)
+    lines = run(search, *stopped_command(data, tiny_float, tmp_path), "--step", 4)
+    assert "after 4 steps" in lines[-1]
+    before, after = (
+        checkpoint.load(folder / straight.name / "search.ckpt").metadata["search"]["records"]
+        for folder in (straight.parent, tmp_path)
+    )
+    assert after[: len(before)] == before and len(after) == len(before) + 1
+
+
 @pytest.mark.parametrize(
     "words",
     [
         ["--lr", 0.02],
         ["--lam", 6],
-        ["--step", 4],
         ["--seed", 2],
         ["--cost", 0.2],
         ["--interval", 2],

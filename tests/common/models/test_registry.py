@@ -11,7 +11,7 @@ from common import checkpoint
 from common.data import DIGITS, IMAGENET, Preprocessing
 from common.errors import CheckpointError, ConfigError
 from common.models.layers import Layers, conv2d
-from common.models.pretrained import class_count, load_float
+from common.models.pretrained import class_count, load_float, of_classes
 from common.models.registry import MODELS, model, preprocessing_of
 from common.models.resnet_cifar import PadShortcut
 from common.models.vgg_small import VGGSmall
@@ -137,6 +137,13 @@ def test_float_network_of_this_project():
     assert found.metadata == expected.metadata
     state = checkpoint.state(found.network)
     assert all(np.array_equal(state[name], value) for name, value in expected.tensors.items())
+
+
+def test_the_classes_of_a_file_are_those_of_the_data():
+    found = load_float(DIGITS_FILE, "ResNet20")
+    assert of_classes(DIGITS_FILE, found, 10) is found.network
+    with pytest.raises(CheckpointError, match="expected a network of the data's 7 classes, found one of 10"):
+        of_classes(DIGITS_FILE, found, 7)
 
 
 def test_published_network(shared):
