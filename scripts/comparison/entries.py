@@ -1,7 +1,7 @@
 """What is compared: for each method and number of bits, the commands that make a network and the one that measures it.
 
 All start from one float ResNet-20, learn from the same images for as many epochs, and are measured on the same test
-images, but for two: LDNQ learns from a few of the images, without labels, and AdderQuant's networks, which have layers of
+images, but for two: LDNQ learns from a few of the images, without labels; AdderQuant's networks, which have layers of
 another kind, start from a float network of their own and are calibrated.
 """
 
