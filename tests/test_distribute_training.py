@@ -43,7 +43,9 @@ TRAININGS = {
     "AdderQuant": Training(("--epochs", 1), tolerance=2e-2),
     "DAMBQ": Training(_DAMBQ, "dambq"),
     "DynamicQuant": Training(
-        ("--epochs", 1, "--bits", 3, "--quantizer", "pact", "--warmup_epochs", 0, "--lr", 0.01), "dynamic"
+        ("--epochs", 1, "--bits", 3, "--quantizer", "pact", "--warmup_epochs", 0, "--lr", 0.01),
+        "dynamic",
+        cosine=0.95,  # choices between bits can flip too
     ),
     "LDNQ": Training(("--epochs", 1), tolerance=1e-3),
     "ProQHA": Training((*_PROQHA, "--lr", 0.01), "proqha", start="ProQHA/checkpoints/preact_resnet20_digits.ckpt"),
