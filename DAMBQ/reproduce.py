@@ -106,6 +106,7 @@ def measure(args: Namespace, checkpoint: str | Path, folder: str) -> dict:
     """What a row says of a network."""
     file = args.output_dir / "eval.json"
     words = ["--checkpoint_path", checkpoint, "--dataset", "cifar10", "--dataset_path", folder, "--batch_size", 125]
+    words += ["--threads", args.threads] if args.threads else []
     evaluation.main([str(word) for word in [*words, "--json", file]])
     found = json.loads(file.read_text(encoding="utf-8"))
     bits = found["average_bits"]

@@ -3,7 +3,7 @@
 The run lives in OUTPUT_DIR/EXPR_NAME; a run that was killed goes on when the command is given again.
 """
 
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 from pathlib import Path
 
 from mindspore import nn
@@ -42,7 +42,7 @@ def _add_quantization(group) -> None:
     group.add_argument("--act_target", type=float, default=4.0, help="average bits of activations, 0 to 4")
     group.add_argument("--granularity", choices=GRANULARITIES, default="channel", help="what has bits of its own")
     group.add_argument(
-        "--layerwise", type=_flag, nargs="?", const=True, default=False, metavar="BOOL", help="granularity layer"
+        "--layerwise", type=config.truth, nargs="?", const=True, default=False, metavar="BOOL", help="granularity layer"
     )
     group.add_argument(
         "--shares", type=config.fraction, nargs=2, default=[0.01, 0.3], help="of groups lowered an epoch"
@@ -50,12 +50,6 @@ def _add_quantization(group) -> None:
     group.add_argument("--duration", type=config.int_range(0), nargs=2, default=[0, 150], help="epochs of their rise")
     group.add_argument("--table", choices=list(TABLES), help="of the weights' levels: v2, or that of --resume")
     group.add_argument("--clip", type=config.positive_float, help="first clip of activations, 3 if not given")
-
-
-def _flag(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise ArgumentTypeError(f"expected true or false, found {text[:40]!r}")
-    return text.lower() == "true"
 
 
 def settle_granularity(args: Namespace) -> None:

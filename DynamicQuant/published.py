@@ -14,7 +14,7 @@ import numpy as np
 from common.checkpoint import Checkpoint
 from common.errors import CheckpointError
 from common.models.pretrained import from_published
-from common.quant.dorefa import dorefa
+from common.quant.dorefa import dorefa, to_codes
 from DynamicQuant.bit_controller import GRID, HIDDEN
 from DynamicQuant.network import Settings, chooses
 
@@ -43,17 +43,13 @@ def published_network(found: Checkpoint, model_name: str) -> tuple[Tensors, dict
             packed[name] = value
         elif leaf == "weight":  # a bias beside it is never added there
             widths = SETTINGS.candidates if chooses(layer, SETTINGS) else (SETTINGS.bits,)
-            packed |= {f"{layer}.codes_{bits}": _codes(value, bits) for bits in widths}
+            packed |= {f"{layer}.codes_{bits}": to_codes(dorefa(value, bits), bits) for bits in widths}
             sets, layers, dynamic = sets + len(widths), layers + 1, dynamic + (len(widths) > 1)
     packed |= {"gains": np.ones(sets, np.float32), "clips": np.ones(layers, np.float32)}
     packed |= _controller(controller, dynamic, str(found.path))
     classes = len(np.atleast_1d(tensors.get("fc.bias", np.zeros(1000))))
     about = {"kind": "packed", "method": METHOD, "network": "ResNet18-ImageNet", "num_classes": classes}
     return packed, {**about, "settings": asdict(SETTINGS)}
-
-
-def _codes(weight: np.ndarray, bits: int) -> np.ndarray:
-    return np.rint((dorefa(weight, bits).astype(np.float64) + 1) * (2**bits - 1) / 2).astype(np.uint8)
 
 
 def _controller(tensors: list[np.ndarray], layers: int, path: str) -> Tensors:

@@ -12,21 +12,11 @@ from mindspore import Parameter, Tensor, nn, ops
 from common.errors import ConfigError
 from common.kernels.dorefa import DoReFaQuantize
 from common.kernels.selected_conv import selected_conv2d
-from common.quant.dorefa import DoReFaWeight, FixedWeight, check_bits, dorefa
+from common.quant.dorefa import DoReFaWeight, FixedWeight, check_bits, fitted_gain, to_codes
 from common.quant.layers import QuantConv2d
 from common.quant.pact import SMALLEST_CLIP, PACTInput
 
 QUANTIZERS = ("dorefa", "pact")
-
-
-def fitted_gain(weight: np.ndarray, bits: int) -> np.float32:
-    r"""The gain g that brings DoReFa's levels nearest to the weights: :math:`\min_g \|W - g\,Q_k(W)\|^2`.
-
-    DoReFa's weights reach from -1 to 1 whatever W does. The BatchNorm behind a layer keeps the statistics of the float
-    network, and all candidates share it: with a gain of its own each is on the scale that these statistics fit.
-    """
-    levels = dorefa(weight, bits).astype(np.float64)
-    return np.float32((levels * weight).sum() / max((levels**2).sum(), 1e-12) or 1.0)
 
 
 class CandidateWeights(nn.Cell):
@@ -38,7 +28,7 @@ class CandidateWeights(nn.Cell):
         native: force (True) or forbid (False) the C++ kernel; None chooses.
 
     Attributes:
-        gain: float32 (K,), not trained.
+        gain: float32 (K,), not trained; of each candidate, for all share the BatchNorm behind.
     """
 
     def __init__(self, weight: np.ndarray, bits: Sequence[int], native: bool | None = None):
@@ -58,9 +48,8 @@ class CandidateWeights(nn.Cell):
         r"""Of each candidate: codes 0 to :math:`2^k - 1` uint8, k, and the gain, as ``DoReFaWeight.to_int``."""
         found = []
         for width, gain in zip(self.widths, self.gain.asnumpy()):
-            steps = 2 ** int(width.asnumpy()[0]) - 1
-            values = self.quantize(Tensor(weight), width).asnumpy().astype(np.float64)
-            found.append((np.rint((values + 1) * steps / 2).astype(np.uint8), int(width.asnumpy()[0]), gain))
+            bits = int(width.asnumpy()[0])
+            found.append((to_codes(self.quantize(Tensor(weight), width).asnumpy(), bits), bits, gain))
         return found
 
 
@@ -141,5 +130,5 @@ def static_conv2d(
     """
     quantize_weight = FixedWeight(bits) if frozen else DoReFaWeight(bits)
     if not frozen:
-        quantize_weight.gain.set_data(Tensor(np.array([fitted_gain(conv.weight.asnumpy(), bits)], np.float32)))
+        quantize_weight.fit(conv.weight.asnumpy(), bits)
     return QuantConv2d(conv, quantize_weight, PACTInput(bits, clip, learned=learned))

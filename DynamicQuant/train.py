@@ -3,7 +3,6 @@
 The run lives in OUTPUT_DIR/EXPR_NAME; a run that was killed goes on when the command is given again.
 """
 
-import argparse
 from argparse import Namespace
 from pathlib import Path
 
@@ -53,16 +52,8 @@ def _add_quantization(group) -> None:
     decay = "share of the epochs after which the noise of choices is gone; 0 keeps it, as in the paper"
     group.add_argument("--noise_decay", type=config.share, default=0.5, metavar="SHARE", help=decay)
     clip = "first clip of activations: a number (the papers: 1 for dorefa, 10 for pact), or calibrate on images"
-    group.add_argument("--clip", type=_clip, default="calibrate", metavar="NUMBER|calibrate", help=clip)
-
-
-def _clip(text: str) -> float | str:
-    if text == "calibrate":
-        return text
-    try:
-        return config.positive_float(text)
-    except argparse.ArgumentTypeError:
-        raise argparse.ArgumentTypeError(f"expected calibrate or a number over 0, found {text[:40]}") from None
+    kind = config.positive_float_or("calibrate")
+    group.add_argument("--clip", type=kind, default="calibrate", metavar="NUMBER|calibrate", help=clip)
 
 
 def start(

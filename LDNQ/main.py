@@ -1,6 +1,6 @@
 """Quantize a float network to 3 ... 11 levels from few unlabelled images; a killed run goes on when repeated."""
 
-from argparse import ArgumentTypeError, BooleanOptionalAction, Namespace
+from argparse import BooleanOptionalAction, Namespace
 from pathlib import Path
 
 from common import config, context, report
@@ -33,7 +33,8 @@ def make_parser() -> config.OptionParser:
 def _add_quantization(group) -> None:
     group.add_argument("--kbits", type=int, choices=LEVEL_COUNTS, default=3, help="NUMBER OF LEVELS, as the paper")
     group.add_argument("--granularity", choices=["channel", "layer"], default="channel", help="weights of one scale")
-    group.add_argument("--quantized_first_and_last", type=_flag, nargs="?", const=True, default=True, metavar="BOOL")
+    own = {"type": config.truth, "nargs": "?", "const": True, "default": True, "metavar": "BOOL"}
+    group.add_argument("--quantized_first_and_last", **own, help="all layers; false: those between alone")
     group.add_argument("--rho", type=config.positive_float, default=0.3, help="of ADMM, by the Hessian's mean diagonal")
     group.add_argument("--polish", action=BooleanOptionalAction, default=True, help="coordinate descent after ADMM")
 
@@ -42,7 +43,7 @@ def _add_images(group) -> None:
     group.add_argument("--ratio", type=config.fraction, default=0.01, help="share of the training images to learn from")
     group.add_argument("--num_images", type=config.int_range(2), metavar="N", help="their number, in place of --ratio")
     group.add_argument(
-        "--resample", type=_flag, nargs="?", const=True, default=False, metavar="BOOL", help="new choice"
+        "--resample", type=config.truth, nargs="?", const=True, default=False, metavar="BOOL", help="new choice"
     )
     group.add_argument("--views", type=config.positive_int, default=20, help="augmented views of each image")
 
@@ -55,14 +56,6 @@ def _add_matching(group) -> None:
     group.add_argument("--refine_lr", type=config.positive_float, default=1e-3, help="its first learning rate")
     group.add_argument("--resume", action=BooleanOptionalAction, default=True, help="go on with a run in output_dir")
     group.add_argument("--test_layers", action=BooleanOptionalAction, default=True, help="test accuracy per layer")
-
-
-def _flag(text: str) -> bool:
-    """``True`` / ``False`` as the earlier code's options are written."""
-    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    if text.lower() not in known:
-        raise ArgumentTypeError(f"expected true or false, found {text[:40]!r}")
-    return known[text.lower()]
 
 
 def make_plan(args: Namespace) -> Plan:

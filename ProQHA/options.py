@@ -1,6 +1,6 @@
 """Options that training and search share, and what they mean."""
 
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 
 import mindspore as ms
 
@@ -36,12 +36,8 @@ _ALPHA_HELP = "first clip of PACT: a number (the paper's is 10), or of least squ
 
 def clip_value(text: str) -> float | None:
     """Type of ``--alpha``: a number over 0, or None for ``calibrate``."""
-    if text == "calibrate":
-        return None
-    try:
-        return config.positive_float(text)
-    except ArgumentTypeError:
-        raise ArgumentTypeError(f"expected calibrate or a number over 0, found {text[:40]!r}") from None
+    found = config.positive_float_or("calibrate")(text)
+    return None if isinstance(found, str) else found
 
 
 def set_up(args: Namespace) -> None:

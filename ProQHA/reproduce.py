@@ -110,6 +110,7 @@ def measure(args: Namespace, path: Path, folder: str) -> dict:
     """What a row says of a network."""
     file = args.output_dir / "eval.json"
     words = ["--checkpoint_path", path, "--dataset", "cifar10", "--dataset_path", folder, "--batch_size", 125]
+    words += ["--threads", args.threads] if args.threads else []
     evaluation.main([str(word) for word in [*words, "--json", file]])
     found = json.loads(file.read_text(encoding="utf-8"))
     row = {"samples": found["samples"], "top1": f"{100 * found['acc']:.2f}", "file_bytes": path.stat().st_size}

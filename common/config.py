@@ -30,10 +30,12 @@ from common.options import (
     nonnegative_float,
     path,
     positive_float,
+    positive_float_or,
     positive_int,
     run_name,
     share,
     shown,
+    truth,
 )
 
 __all__ = [
@@ -41,18 +43,19 @@ __all__ = [
     "as_dict",
     "build_parser",
     "checkpoint",
-    "describe",
     "fraction",
     "int_range",
     "nonnegative_float",
     "parse",
     "path",
     "positive_float",
+    "positive_float_or",
     "positive_int",
     "read_config",
     "run_name",
     "save",
     "share",
+    "truth",
 ]
 
 _SCALARS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "timestamp", "value")}
@@ -231,11 +234,6 @@ def _dump(values: dict[str, Any]) -> str:
     # As the one item of a list each value stays on its line and is quoted wherever YAML would read it otherwise.
     text = {key: yaml.safe_dump([value], default_flow_style=True, width=math.inf) for key, value in values.items()}
     return "".join(f"{key}: {item.strip()[1:-1]}\n" for key, item in text.items())
-
-
-def describe(namespace: argparse.Namespace) -> str:
-    """The resolved configuration as sorted lines ``key: value``, to be printed once at the start of a run."""
-    return _dump(as_dict(namespace)).rstrip("\n")
 
 
 def save(namespace: argparse.Namespace, folder: Path) -> Path:

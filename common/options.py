@@ -41,6 +41,23 @@ def share(text: str) -> float:
     return _checked(float, lambda value: 0 <= value <= 1, "a number from 0 to 1")(text)
 
 
+def positive_float_or(word: str) -> Callable[[str], float | str]:
+    """Type of an option: a finite number over 0, or one word in its place."""
+
+    def convert(text: str) -> float | str:
+        if text == word:
+            return word
+        return _checked(float, lambda value: 0 < value < math.inf, f"{word} or a number over 0")(text)
+
+    return convert
+
+
+def truth(text: str) -> bool:
+    """Type of an option: ``True`` or ``False``, as the methods' earlier code writes its flags."""
+    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    return known[_checked(str.lower, known.__contains__, "true or false")(text)]
+
+
 def fraction(text: str) -> float:
     """Type of an option: a number r with 0 < r <= 1."""
     return _checked(float, lambda value: 0 < value <= 1, "a number over 0 and at most 1")(text)

@@ -9,6 +9,21 @@ from common.kernels.dorefa import DoReFaQuantize
 MIN_BITS, MAX_BITS = 2, 8
 
 
+def fitted_gain(weight: np.ndarray, bits: int) -> np.float32:
+    r"""The gain g that brings DoReFa's levels nearest to the weights: :math:`\min_g \|W - g\,Q_k(W)\|^2`.
+
+    DoReFa's weights reach from -1 to 1 whatever W does. The BatchNorm behind a layer keeps the statistics of the float
+    network; with the gain the quantized weights are on the scale that these statistics fit.
+    """
+    levels = dorefa(weight, bits).astype(np.float64)
+    return np.float32((levels * weight).sum() / max((levels**2).sum(), 1e-12) or 1.0)
+
+
+def to_codes(values: np.ndarray, bits: int) -> np.ndarray:
+    r"""Codes 0 to :math:`2^k - 1`, uint8, of values on DoReFa's levels from -1 to 1."""
+    return np.rint((values.astype(np.float64) + 1) * (2**bits - 1) / 2).astype(np.uint8)
+
+
 class DoReFaWeight(nn.Cell):
     r"""Weights on the :math:`2^k` levels of DoReFa, times a constant gain g of the layer: :math:`g\,Q_k(W)`.
 
@@ -41,18 +56,15 @@ class DoReFaWeight(nn.Cell):
     def construct(self, weight):
         return self.gain * self.quantize(weight, self.bits.value())
 
-    def fit(self, weight: np.ndarray) -> None:
-        """Set the gain to where 8-bit weights are nearest to these."""
-        levels = dorefa(weight, MAX_BITS).astype(np.float64)
-        gain = (levels * weight).sum() / max((levels**2).sum(), 1e-12)
-        self.gain.set_data(Tensor(np.array([gain or 1.0], np.float32)))
+    def fit(self, weight: np.ndarray, bits: int = MAX_BITS) -> None:
+        """Set the gain to where weights of so many bits are nearest to these."""
+        self.gain.set_data(Tensor(np.array([fitted_gain(weight, bits)], np.float32)))
 
     def to_int(self, weight: np.ndarray) -> tuple[np.ndarray, int, np.float32]:
         r"""Codes 0 to :math:`2^k - 1` uint8, k, and the gain: :func:`from_int` makes the same weights of them."""
         bits = int(self.bits.asnumpy()[0])
         values = self.quantize(Tensor(weight), self.bits.value()).asnumpy()
-        codes = np.rint((values.astype(np.float64) + 1) * (2**bits - 1) / 2).astype(np.uint8)
-        return codes, bits, self.gain.asnumpy()[0]
+        return to_codes(values, bits), bits, self.gain.asnumpy()[0]
 
 
 class FixedWeight(nn.Cell):
@@ -75,7 +87,7 @@ class FixedWeight(nn.Cell):
             QuantizationError: they are not bit for bit what :func:`from_int` makes of codes.
         """
         bits, gain = int(self.bits.asnumpy()[0]), np.abs(weight).max()
-        codes = np.rint((weight.astype(np.float64) / (gain or 1) + 1) * (2**bits - 1) / 2).astype(np.uint8)
+        codes = to_codes(weight.astype(np.float64) / (gain or 1), bits)
         if not np.array_equal(from_int(codes, bits, gain), weight):
             raise QuantizationError(f"expected weights on DoReFa's levels of {bits} bits, found others")
         return codes, bits, gain

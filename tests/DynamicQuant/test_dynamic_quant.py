@@ -7,8 +7,8 @@ from mindspore import Tensor, nn, ops
 from common.errors import ConfigError
 from common.kernels import native_available
 from common.models.layers import conv2d
-from common.quant.dorefa import dorefa, from_int
-from DynamicQuant.quant import CandidateWeights, DynamicConv2d, fitted_gain, static_conv2d
+from common.quant.dorefa import dorefa, fitted_gain, from_int
+from DynamicQuant.quant import CandidateWeights, DynamicConv2d, static_conv2d
 
 
 def layer(stride=1):

@@ -24,6 +24,21 @@ def test_numbers(kind, good, bad):
             kind(text)
 
 
+def test_a_word_may_stand_for_a_number():
+    kind = config.positive_float_or("calibrate")
+    assert (kind("calibrate"), kind("2.5")) == ("calibrate", 2.5)
+    for text in ("0", "max", ""):
+        with pytest.raises(argparse.ArgumentTypeError, match=r"^expected calibrate or a number over 0, found"):
+            kind(text)
+
+
+def test_truth_in_words():
+    assert [config.truth(text) for text in ("True", "true", "yes", "1")] == [True] * 4
+    assert [config.truth(text) for text in ("False", "NO", "0")] == [False] * 3
+    with pytest.raises(argparse.ArgumentTypeError, match=r"^expected true or false, found maybe"):
+        config.truth("maybe")
+
+
 @pytest.mark.parametrize("name", ["run", "w4a4_", "a b", "cifar10_resnet20_w2.0a2.0", "best2"])
 def test_names_of_runs(name):
     assert config.run_name(name) == name
