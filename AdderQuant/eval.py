@@ -45,11 +45,7 @@ def make_parser() -> config.OptionParser:
 def quantized_network(stored: storage.StoredNetwork, args: Namespace) -> storage.StoredNetwork:
     """The network to evaluate: calibrated now from a float file, or as the file holds it."""
     if stored.quantized:
-        if args.bits not in (None, stored.metadata["bits"]):
-            raise ConfigError(
-                f"bits: the checkpoint was calibrated at {stored.metadata['bits']} bits, found {args.bits}; "
-                "start from the float checkpoint"
-            )
+        _check_calibrated(stored.metadata, args)
         return stored
     wanted = Quantization(args.bits or 8, args.scheme, args.groups, args.quantile, args.reestimate, args.seed)
     if wanted.bits == 32 and not wanted.reestimate:
@@ -60,6 +56,18 @@ def quantized_network(stored: storage.StoredNetwork, args: Namespace) -> storage
     network = calibrate(stored.network, stored.metadata, wanted, data)
     metadata = stored.metadata | wanted.metadata() | {"calibration_size": len(images), "dataset": args.dataset}
     return storage.StoredNetwork(network, metadata | {"preprocessing": data.preprocessing.to_dict()})
+
+
+def _check_calibrated(metadata: dict, args: Namespace) -> None:
+    """Refuse options that ask for another network than the calibrated one that the file holds."""
+    asked = {"bits": args.bits, "quantile": args.quantile, "reestimated": args.reestimate or None}
+    asked["scheme"] = None if args.scheme == SCHEMES[0] else args.scheme
+    for name, value in asked.items():
+        if value not in (None, metadata.get(name)):
+            raise ConfigError(
+                f"{name}: the checkpoint was calibrated with {metadata.get(name)}, found {value}; start from the float "
+                "checkpoint"
+            )
 
 
 def network_cost(stored: storage.StoredNetwork) -> dict:

@@ -122,7 +122,12 @@ def test_damaged_or_wrong_input_is_refused_in_one_line(capsys, tmp_path, publish
     assert not Path("ran").exists()
     assert "flipped.ckpt" in refused(capsys, "--checkpoint_path", "flipped.ckpt")
     assert "absent.ckpt" in refused(capsys, "--checkpoint_path", "absent.ckpt")
-    assert "8 bits" not in refused(capsys, "--checkpoint_path", "good.ckpt", "--bits", "8")
+    for words, expected in (
+        (["--bits", "8"], "bits: the checkpoint was calibrated with 4, found 8; start from the float checkpoint"),
+        (["--scheme", "paper"], "scheme: the checkpoint was calibrated with two-sided, found paper"),
+        (["--reestimate"], "reestimated: the checkpoint was calibrated with False, found True"),
+    ):
+        assert expected in refused(capsys, "--checkpoint_path", "good.ckpt", *words)
     assert "head" in refused(capsys, *data, "--checkpoint_path", published, "--class_num", "100")
     assert "num_classes" in refused(capsys, "--class_num", "100")
     assert "nowhere" in refused(capsys, "--checkpoint_path", published, "--dataset_path", "nowhere")
