@@ -7,6 +7,11 @@ from mindspore import dtype as mstype
 from DynamicQuant.noise import CounterNoise
 
 
+# -log u of the largest u below 1. MindSpore's vectorised logarithm rounds it to 0, of which the noise would be infinite
+# and the softmax no number: once in eight million draws.
+_LEAST = 2.0**-24
+
+
 def one_hot(scores):
     """Where the largest of the last axis is, the first of equal ones: scores (..., K) to float32 of 0 and 1."""
     index = ops.argmax(scores, dim=-1).astype(mstype.int32)
@@ -59,6 +64,7 @@ class GumbelSoftmax(nn.Cell):
     def construct(self, scores):
         if not self.training:
             return one_hot(scores)
-        gumbel = -ops.log(-ops.log(self.noise(scores.size).reshape(scores.shape)))
+        exponential = ops.maximum(-ops.log(self.noise(scores.size)), _LEAST)
+        gumbel = -ops.log(exponential).reshape(scores.shape)
         soft = ops.softmax((scores + self.level.value() * gumbel) / self.temperature, -1)
         return self.straight_through(soft, ops.stop_gradient(one_hot(soft)))

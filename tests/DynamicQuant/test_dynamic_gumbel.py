@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from mindspore import Tensor, ops
+from mindspore import Tensor, nn, ops
 
 from common.context import execution_mode
 from DynamicQuant.gumbel_softmax import Choice, GumbelSoftmax
@@ -104,3 +104,32 @@ def test_without_noise_training_chooses_as_evaluation_and_keeps_its_gradient(pyn
     soft = soft_of(z.astype(np.float64), 0, 1)
     wanted = soft * (weights - (weights * soft).sum(-1, keepdims=True))
     np.testing.assert_allclose(gradient, wanted, atol=2e-6)
+
+
+class Largest(nn.Cell):
+    """In the place of the noise: the largest and the smallest number that it draws, in turn."""
+
+    def __init__(self):
+        super().__init__()
+        self.both = Tensor(np.array([1 - 2.0**-24, 2.0**-24], np.float32))
+
+    def construct(self, count):
+        return ops.tile(self.both, (count // 2,))
+
+
+@pytest.mark.parametrize("level", [1.0, 0.0])
+def test_the_ends_of_the_noise_are_numbers(mode, level):
+    """In vectors of eight and more MindSpore's logarithm of the largest float below 1 is 0."""
+    cell, z = GumbelSoftmax(seed=0), np.zeros((4, 4, 3), np.float32)
+    cell.noise, weights = Largest(), Tensor(np.arange(48, dtype=np.float32).reshape(z.shape))
+    cell.level.set_data(Tensor(np.float32([level])))
+    cell.set_train(True)
+
+    def loss(z):
+        found = cell(z)
+        return (found * weights).sum(), found
+
+    (_, mask), gradient = ops.value_and_grad(loss, 0, has_aux=True)(Tensor(z))
+    assert np.isfinite(gradient.asnumpy()).all()
+    chosen = mask.asnumpy().argmax(2)
+    assert np.array_equal(chosen, np.tile([[0], [1]], (8, 1)).reshape(4, 4) if level else np.zeros((4, 4)))
