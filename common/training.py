@@ -142,6 +142,7 @@ class Trainer:
                 correct += int((logits.asnumpy().argmax(1) == batch["label"]).sum())
                 seen += count
                 progress.update(count, loss=loss_sum / seen, acc=correct / seen)
+        self._check_parameters(epoch)
         loss_sum, correct, seen = distributed.total([loss_sum, correct, seen]).tolist()
         record = {"epoch": epoch + 1, "loss": loss_sum / seen, "acc": correct / seen}
         record["seconds"] = round(time.perf_counter() - start, 2)
@@ -156,6 +157,13 @@ class Trainer:
         if not np.isfinite(loss):
             raise ConfigError(f"the loss is {loss} in epoch {epoch + 1}: training diverged, lower the learning rate")
         return loss
+
+    def _check_parameters(self, epoch: int) -> None:
+        """Refuse to keep what is no number; the loss may hide it, for ReLU makes zeros of it."""
+        for parameter in self.network.get_parameters():
+            if not np.isfinite(parameter.asnumpy()).all():
+                where = f"{parameter.name} is not finite after epoch {epoch + 1}"
+                raise ConfigError(f"{where}: training diverged, lower the learning rate")
 
     def _fingerprint(self) -> dict[str, Any]:
         """What must be equal for a run to be continued."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import training_run as run
+from mindspore import Tensor
 
 from common import checkpoint
 from common.context import execution_mode
@@ -218,6 +219,16 @@ def test_starting_anew(straight, tmp_path):
     (tmp_path / "last.ckpt").write_bytes(b"damaged")
     run.trainer(tmp_path).run(resume=False)
     check_equal(tmp_path, straight)
+
+
+def test_a_parameter_that_is_no_number_is_not_kept(tmp_path):
+    """BatchNorm's moving mean has no part in the loss of training."""
+    trainer = run.trainer(tmp_path)
+    hidden = next(p for p in trainer.network.get_parameters() if "moving_mean" in p.name)
+    hidden.set_data(Tensor(np.full(hidden.shape, np.nan, np.float32)))
+    with pytest.raises(ConfigError, match=r"moving_mean is not finite after epoch 1: training diverged"):
+        trainer.run()
+    assert not (tmp_path / "last.ckpt").exists()
 
 
 def test_divergence(tmp_path):
