@@ -6,7 +6,6 @@ from mindspore import dtype as mstype
 
 from DynamicQuant.noise import CounterNoise
 
-
 # -log u of the largest u below 1. MindSpore's vectorised logarithm rounds it to 0, of which the noise would be infinite
 # and the softmax no number: once in eight million draws.
 _LEAST = 2.0**-24
