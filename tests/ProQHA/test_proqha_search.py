@@ -157,7 +157,7 @@ def test_targets_that_are_met_from_the_start_end_the_search_at_once(searching, t
         (["--train_batch_size", 33], "do not fill a batch"),
         (["--train_samples", 40], "40"),
         (["--floor", 9], "floor"),
-        (["--alpha", "large"], "alpha: expected calibrate or a number over 0, found 'large'"),
+        (["--alpha", "large"], "alpha: expected calibrate or a number over 0, found large"),
         (["--data_dir", "nowhere"], "nowhere"),
     ],
 )
