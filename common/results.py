@@ -27,8 +27,9 @@ class Results:
         return report.read_rows(self.path)
 
     def has(self, key: Mapping[str, Any]) -> bool:
-        """Whether a row has these values."""
-        return any(all(row.get(name) == str(value) for name, value in key.items()) for row in self.rows())
+        """Whether a row has these values; None is an empty cell, as :meth:`put` writes it."""
+        cells = {name: "" if value is None else str(value) for name, value in key.items()}
+        return any(all(row.get(name) == cell for name, cell in cells.items()) for row in self.rows())
 
     def put(self, row: Mapping[str, Any]) -> None:
         """Write a row in the place of the one with the same keys; keys that it lacks stay empty."""

@@ -103,7 +103,7 @@ def measure(args: Namespace, entry: Entry, results: Results) -> None:
     key = {"dataset": args.dataset, "method": entry.method, "budget": entry.bits, "seed": args.seed}
     about = {"epochs": args.epochs if entry.make else None, "train_images": args.train_samples or "all"}
     if results.has(key):
-        if not results.has({**key, **{name: "" if value is None else value for name, value in about.items()}}):
+        if not results.has({**key, **about}):
             raise ConfigError(
                 f"output_dir: {results.path} has rows of other --epochs or --train_samples; choose another folder"
             )

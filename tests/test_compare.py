@@ -101,6 +101,9 @@ def test_results_are_kept_and_shown(tmp_path, pretend, capsys):
     count = len(pretend)
     compare.main(words)
     assert len(pretend) == count and capsys.readouterr().out == printed
+    with pytest.raises(SystemExit):
+        compare.main([*words, "--epochs", "7"])
+    assert "has rows of other --epochs or --train_samples" in capsys.readouterr().err and len(pretend) == count
 
 
 def test_a_script_that_fails_ends_the_comparison(tmp_path, monkeypatch, capfd):

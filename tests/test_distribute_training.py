@@ -1,9 +1,8 @@
 """Every method trains in two processes what it trains in one with the same batch, on real images.
 
-Sums come in another order, so that float32 values differ in their last bits, and training magnifies that: writing
-BatchNorm's formula in another way moves parameters of a float ResNet-20 by up to 3 % of their tensor within four steps
-from scratch, and the logits of one with 4 bits by 0.2, for values near the middle of two levels go to the other one.
-What is compared is therefore the sum of the gradients that the steps follow: it must have the same direction.
+Sums come in another order, so that float32 values differ in their last bits, and training magnifies that, most of all
+where values near the middle of two levels go to the other one. What is compared is therefore the sum of the gradients
+that the steps follow: it must have the same direction.
 """
 
 import numpy as np
