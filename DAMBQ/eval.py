@@ -10,10 +10,11 @@ from common.errors import entry_point
 from common.evaluation import evaluate_images
 from common.models.registry import model, preprocessing_of
 from common.models.stored import StoredNetwork
+from common.quant.layers import quant_layers
 from DAMBQ import storage
 from DAMBQ.allocation import average_bits
 from DAMBQ.dataset import add_options
-from DAMBQ.network import ARCHITECTURES, multi_bit_layers, quant_layers
+from DAMBQ.network import ARCHITECTURES, multi_bit_layers
 
 
 def make_parser() -> config.OptionParser:

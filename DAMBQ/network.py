@@ -10,7 +10,7 @@ from common.errors import ConfigError
 from common.models.layers import weighted_layers
 from common.observation import input_hooks
 from common.quant.conversion import replace_cells
-from common.quant.layers import QuantConv2d, QuantDense
+from common.quant.layers import QuantConv2d, QuantDense, quant_layers
 from DAMBQ.quant import EightBitWeight, MultiBitWeight, OnLevels, UniformInput
 from DAMBQ.tables import MAX_BITS, TABLES
 
@@ -78,11 +78,6 @@ def quantize_network(network: nn.Cell, settings: Settings | None = None, frozen:
     last = floats[names[-1]]
     made[names[-1]] = _layer(last, ends[1], UniformInput(last.in_channels, 8, settings.clip, allocated=False))
     return replace_cells(network, made)
-
-
-def quant_layers(network: nn.Cell) -> dict[str, QuantConv2d | QuantDense]:
-    """The quantized layers of a network by name, in the order of its description."""
-    return {name: cell for name, cell in network.cells_and_names() if isinstance(cell, QuantConv2d | QuantDense)}
 
 
 def multi_bit_layers(network: nn.Cell) -> dict[str, QuantConv2d | QuantDense]:

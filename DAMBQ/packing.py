@@ -20,7 +20,7 @@ import numpy as np
 from mindspore import nn
 
 from common import checkpoint
-from DAMBQ.network import quant_layers
+from common.quant.layers import quant_layers
 from DAMBQ.quant import EightBitWeight
 from DAMBQ.tables import MAX_BITS, TABLES
 

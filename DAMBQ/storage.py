@@ -9,7 +9,6 @@ packed     level numbers in as many bits as each channel has, scales, clips    t
 =========  ==================================================================  ======================================
 """
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +28,6 @@ def _quantize(network: nn.Cell, settings: dict[str, Any], frozen: bool) -> None:
 
 FORMAT = Format(METHOD, _quantize, packing.pack, packing.unpack)
 load, load_quantized, save_packed = FORMAT.load, FORMAT.load_quantized, FORMAT.save_packed
-
-
-def settings_metadata(settings: Settings) -> dict[str, Any]:
-    """What a file records of the settings."""
-    return asdict(settings)
 
 
 def embedded(dataset: str, kind: str = "packed") -> Path:

@@ -4,6 +4,7 @@ The run lives in OUTPUT_DIR/EXPR_NAME; a run that was killed goes on when the co
 """
 
 from argparse import Namespace
+from dataclasses import asdict
 from pathlib import Path
 
 from mindspore import nn
@@ -126,7 +127,7 @@ def describe(args: Namespace, network: nn.Cell, settings: Settings | None, class
     if not settings:
         return found
     budget = [args.wgt_target, args.act_target, args.granularity, args.shares, args.duration]
-    return {**found, "settings": storage.settings_metadata(settings), "budget": budget}
+    return {**found, "settings": asdict(settings), "budget": budget}
 
 
 def finish(trainer: Trainer, folder: Path, name: str, test: ImageSource) -> None:

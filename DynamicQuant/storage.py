@@ -1,6 +1,5 @@
 """DynamicQuant's networks in files, see :mod:`common.models.stored`, and frozen ones of networks in training."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +26,6 @@ load, load_quantized = FORMAT.load, FORMAT.load_quantized
 def settings_of(stored: StoredNetwork) -> Settings | None:
     """How a network is quantized; None for a float one."""
     return None if stored.kind == "float" else Settings(**stored.metadata["settings"])
-
-
-def settings_metadata(settings: Settings) -> dict[str, Any]:
-    """What a file records of the settings."""
-    return asdict(settings)
 
 
 def load_dynamic(path: str | Path, model_name: str) -> StoredNetwork:

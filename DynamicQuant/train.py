@@ -4,6 +4,7 @@ The run lives in OUTPUT_DIR/EXPR_NAME; a run that was killed goes on when the co
 """
 
 from argparse import Namespace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +107,7 @@ def describe(args: Namespace, settings: Settings | None, classes: int, digest: s
     found |= {"dataset": args.dataset, "start": digest}
     if settings is None:
         return found
-    found |= {"settings": storage.settings_metadata(settings)}
+    found |= {"settings": asdict(settings)}
     found |= {} if args.resume else {"clip": args.clip}
     return found if settings.static else {**found, "budget": [args.budget, penalty_weight(args), args.noise_decay]}
 

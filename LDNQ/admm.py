@@ -12,8 +12,6 @@ which is half the mean squared change of the layer's output. Two solvers that co
   polishes what ADMM finds.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from common.errors import QuantizationError
@@ -136,18 +134,16 @@ def solve(
     hessian: np.ndarray,
     kbits: int,
     per_channel: bool = False,
-    rhos: Sequence[float] = (_RHO,),
+    rho: float = _RHO,
     polish: bool = True,
 ) -> Quantized:
-    """The best of ADMM from each ``rho``, each polished by coordinate descent.
+    """ADMM's codes, polished by coordinate descent.
 
     Raises:
         QuantizationError: the Hessian does not fit the weights or is not finite.
     """
-    found = [admm(weight, hessian, kbits, per_channel, rho) for rho in rhos]
-    if polish:
-        found = [descend(candidate, weight, hessian, kbits, per_channel) for candidate in found]
-    return min(found, key=lambda candidate: candidate.error)
+    found = admm(weight, hessian, kbits, per_channel, rho)
+    return descend(found, weight, hessian, kbits, per_channel) if polish else found
 
 
 def _scored(candidate: Quantized, weight: np.ndarray, hessian: np.ndarray) -> Quantized:

@@ -16,9 +16,8 @@ from LDNQ import eval as evaluation
 from LDNQ import main as quantization
 from LDNQ.levels import LEVEL_COUNTS
 
-RESULTS = Results(
-    Path(__file__).parent / "results.csv", ("network", "kbits", "granularity", "refine_steps", "seed", "data")
-)
+KEYS = ("network", "kbits", "granularity", "refine_steps", "images", "seed", "data")
+RESULTS = Results(Path(__file__).parent / "results.csv", KEYS)
 
 
 def make_parser() -> config.OptionParser:
@@ -33,15 +32,20 @@ def make_parser() -> config.OptionParser:
     parser.add_argument("--refine_steps", type=config.int_range(0), nargs="+", help="as configured if not given")
     parser.add_argument("--seeds", type=config.int_range(0), nargs="+", default=[1], help="of images and augmentation")
     parser.add_argument("--num_images", type=config.int_range(2), default=500, help="unlabelled training images")
+    parser.add_argument("--threads", type=config.positive_int, help="CPU threads")
     parser.add_argument("--output_dir", type=config.path, default=Path("outputs/reproduce"), metavar="DIR")
     return parser
+
+
+def _threads(args) -> list[str]:
+    return ["--threads", str(args.threads)] if args.threads else []
 
 
 def _evaluate(args, checkpoint: str | Path, folder: str) -> dict:
     file = args.output_dir / "eval.json"
     words = ["--checkpoint_path", checkpoint, "--model_name", args.model_name, "--dataset", "cifar10"]
     words += ["--dataset_path", folder, "--batch_size", 125, "--json", file]
-    evaluation.main([str(word) for word in words])
+    evaluation.main([str(word) for word in words + _threads(args)])
     return json.loads(file.read_text(encoding="utf-8"))
 
 
@@ -59,7 +63,8 @@ def record(args, kbits: int, granularity: str, refine_steps: int | None, seed: i
     """Quantize with one setting and write a row for each test set."""
     configured = config.parse(quantization.make_parser(), []).refine_steps
     steps = configured if refine_steps is None else refine_steps
-    key = {"network": args.model_name, "kbits": kbits, "granularity": granularity, "refine_steps": steps, "seed": seed}
+    key = {"network": args.model_name, "kbits": kbits, "granularity": granularity, "refine_steps": steps}
+    key |= {"images": args.num_images, "seed": seed}
     if all(RESULTS.has({**key, "data": name}) for name in test_sets(args)):
         return
     folder = args.output_dir / "_".join(map(str, key.values()))
@@ -67,11 +72,11 @@ def record(args, kbits: int, granularity: str, refine_steps: int | None, seed: i
     words += ["--dataset_path", args.dataset_path, "--num_images", args.num_images, "--kbits", kbits, "--seed", seed]
     words += ["--granularity", granularity, "--refine_steps", steps, "--output_dir", folder, "--batch_size", 125]
     words += ["--no-test_layers", "--json", folder / "result.json"]
-    quantization.main([str(word) for word in words])
+    quantization.main([str(word) for word in words + _threads(args)])
     made = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     for name, path in test_sets(args).items():
         found = _evaluate(args, made["checkpoint"], path)
-        row = {**key, "data": name, "samples": found["samples"], "images": args.num_images}
+        row = {**key, "data": name, "samples": found["samples"]}
         row |= {"top1": f"{100 * found['acc']:.2f}", "file_bytes": Path(made["checkpoint"]).stat().st_size}
         row |= {"seconds": round(sum(made["stages"].values()), 1), "mindspore": found["versions"]["mindspore"]}
         RESULTS.put(row)
@@ -98,9 +103,10 @@ def _groups(rows: Sequence[Mapping[str, str]]) -> list[list[Mapping[str, str]]]:
     """Rows that differ in their seed alone."""
     found: dict[tuple, list[Mapping[str, str]]] = {}
     for row in rows:
-        order = (0 if row["kbits"] == "float" else int(row["kbits"]), row["granularity"], row["refine_steps"])
+        levels = 0 if row["kbits"] == "float" else int(row["kbits"])
+        order = (levels, row["granularity"], int(row["refine_steps"] or 0), int(row["images"] or 0))
         found.setdefault(order, []).append(row)
-    return [found[key] for key in sorted(found, key=lambda key: (key[0], key[1], int(key[2] or 0)))]
+    return [found[key] for key in sorted(found)]
 
 
 def _table_row(group: Sequence[Mapping[str, str]], base: float | None) -> dict[str, str]:
@@ -110,6 +116,7 @@ def _table_row(group: Sequence[Mapping[str, str]], base: float | None) -> dict[s
     return {
         "network": first["network"],
         "levels": first["kbits"],
+        "images": first["images"] or "-",
         "scale per": first["granularity"] or "-",
         "refinement steps": first["refine_steps"] or "-",
         "top-1 %": mean(scores),

@@ -9,7 +9,7 @@ from mindspore import nn
 
 from common import checkpoint
 from common.errors import CheckpointError
-from common.models.pretrained import from_published
+from common.models import pretrained
 from common.models.registry import model
 from common.shipped import float_path, shipped
 from LDNQ.levels import LEVEL_COUNTS, code_bits, signed_levels, to_codes
@@ -80,7 +80,7 @@ def load(path: str | Path, model_name: str = "ResNet20", num_classes: int | None
             names, network = ", ".join(MODEL_NAMES), metadata.get("network")
             raise CheckpointError(f"{path}: expected a network of {names}, found {network}")
     else:
-        tensors, metadata = from_published(found, model_name)
+        tensors, metadata = pretrained.from_published(found, model_name)
         metadata = {"method": METHOD, **metadata, "num_classes": num_classes or metadata["num_classes"]}
     layers, tensors = _separated(tensors, metadata, path)
     network = model(metadata["network"]).build(metadata["num_classes"])
@@ -92,16 +92,10 @@ def load_float(path: str | Path, model_name: str) -> StoredNetwork:
     """Read a float network of a model, to start from.
 
     Raises:
-        CheckpointError: the file holds a quantized network or another model.
+        CheckpointError: as of :func:`common.models.pretrained.load_float`.
     """
-    stored = load(path, model_name)
-    if stored.layers:
-        raise CheckpointError(
-            f"{path}: expected a float network, found one of {stored.kbits} levels; give its original"
-        )
-    if stored.metadata["network"] != model_name:
-        raise CheckpointError(f"{path}: expected {model_name}, found {stored.metadata['network']}; change --model_name")
-    return stored
+    found = pretrained.load_float(path, model_name)
+    return StoredNetwork(found.network, found.metadata, {})
 
 
 def _separated(

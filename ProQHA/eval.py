@@ -8,10 +8,11 @@ from common.errors import entry_point
 from common.evaluation import evaluate_images
 from common.models.registry import model, preprocessing_of
 from common.models.stored import StoredNetwork
+from common.quant.layers import quant_layers
 from ProQHA import storage
 from ProQHA.dataset import add_options, chosen_model
 from ProQHA.measure import cost_model
-from ProQHA.quant import get_bits, quant_layers
+from ProQHA.quant import get_bits
 
 
 def make_parser() -> config.OptionParser:

@@ -33,9 +33,9 @@ from mindspore import Tensor, nn
 
 from common import distributed
 from common.quant.dorefa import dorefa
-from common.quant.layers import QuantConv2d, QuantDense
+from common.quant.layers import QuantConv2d, QuantDense, quant_layers
 from common.quant.pact import pact
-from ProQHA.quant import ACTIVATIONS, WEIGHTS, Settings, get_bits, quant_layers, quantize_network
+from ProQHA.quant import ACTIVATIONS, WEIGHTS, Settings, get_bits, quantize_network
 from ProQHA.scores import Lowering, Scorer
 from ProQHA.taps import Seen, TappedNetwork
 

@@ -18,9 +18,10 @@ from common import config, context, cost, report
 from common.errors import ConfigError, entry_point
 from common.models.registry import model
 from common.quant.dorefa import MAX_BITS, MIN_BITS
+from common.quant.layers import quant_layers
 from ProQHA import storage
 from ProQHA.dataset import add_options, chosen_model
-from ProQHA.quant import ACTIVATIONS, WEIGHTS, get_bits, quant_layers, quantized_names
+from ProQHA.quant import ACTIVATIONS, WEIGHTS, get_bits, quantized_names
 
 _FLOAT_BITS = 32
 

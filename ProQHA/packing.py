@@ -17,7 +17,7 @@ from mindspore import nn
 
 from common import checkpoint
 from common.quant.dorefa import MAX_BITS, MIN_BITS, from_int
-from ProQHA.quant import quant_layers
+from common.quant.layers import quant_layers
 
 _BITS_OF_BITS = 4
 _SEPARATE = ("weight", "quantize_weight.bits", "quantize_weight.gain", "quantize_input.bits", "quantize_input.clip")

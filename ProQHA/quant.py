@@ -16,7 +16,7 @@ from common.observation import input_hooks
 from common.quant.calibration import best_clip
 from common.quant.conversion import replace_cells, signed_inputs
 from common.quant.dorefa import MAX_BITS, MIN_BITS, DoReFaWeight, FixedWeight
-from common.quant.layers import QuantConv2d, QuantDense
+from common.quant.layers import QuantConv2d, QuantDense, quant_layers
 from common.quant.pact import PACTInput
 
 WEIGHTS, ACTIVATIONS = 0, 1  # columns of an array of bits
@@ -83,11 +83,6 @@ def quantize_network(
         made[name] = kind(layers[name], weight, PACTInput(settings.bits, settings.clip, name in signed))
     replace_cells(network, made)
     return Settings(settings.bits, settings.clip, signed)
-
-
-def quant_layers(network: nn.Cell) -> dict[str, QuantConv2d | QuantDense]:
-    """The quantized layers of a network by name, in the order of its description."""
-    return {name: cell for name, cell in network.cells_and_names() if isinstance(cell, QuantConv2d | QuantDense)}
 
 
 def get_bits(network: nn.Cell) -> np.ndarray:

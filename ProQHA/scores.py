@@ -22,7 +22,8 @@ from common import distributed
 from common.data import ImageSource, Preprocessing
 from common.evaluation import score
 from common.quant.calibration import best_clip
-from ProQHA.quant import ACTIVATIONS, assign_clip, each, get_bits, quant_layers, sample_inputs, set_bits
+from common.quant.layers import quant_layers
+from ProQHA.quant import ACTIVATIONS, assign_clip, each, get_bits, sample_inputs, set_bits
 
 SCORES = ("fisher", "adam", "acc")
 _LOOK_BATCH = 128  # images at a time

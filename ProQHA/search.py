@@ -4,6 +4,7 @@ The run lives in OUTPUT_DIR/MISSION; a search that was stopped goes on when the 
 """
 
 from argparse import BooleanOptionalAction, Namespace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from common.errors import ConfigError, entry_point
 from common.evaluation import evaluator
 from common.models.registry import model, preprocessing_of
 from common.models.stored import StoredNetwork
+from common.quant.layers import quant_layers
 from common.schedules import Schedule
 from common.train_step import Recipe
 from common.training import Trainer
@@ -26,7 +28,7 @@ from ProQHA.fisher import FisherScorer
 from ProQHA.measure import cost_model
 from ProQHA.options import BITS, add_common, clip_norm, set_up
 from ProQHA.progressive import STEP_FOLDER, Plan, Progressive
-from ProQHA.quant import get_bits, quant_layers
+from ProQHA.quant import get_bits
 from ProQHA.scores import SCORES, AccuracyScorer, AdamScorer, Scorer
 from ProQHA.start import start_quantized
 
@@ -144,7 +146,7 @@ def main(argv: list[str] | None = None) -> None:
     test, preprocessing = open_split(args, "test"), preprocessing_of(args.dataset, {})
     network, settings = start_quantized(args, train, preprocessing, (args.k_bits, args.k_bits, 1.0))
     metadata = {"method": storage.METHOD, "kind": "quantized", "network": name, "num_classes": train.num_classes}
-    metadata |= {"dataset": args.dataset, "settings": storage.settings_metadata(settings)}
+    metadata |= {"dataset": args.dataset, "settings": asdict(settings)}
     metadata |= {"start": network_state.digest(network), "preprocessing": preprocessing.to_dict()}
     metadata |= {"options": {option: getattr(args, option) for option in _DECISIVE}, "train_images": len(train)}
     metadata |= {"labels": train.labels_digest()}

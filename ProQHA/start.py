@@ -9,11 +9,12 @@ from common.data import ImageSource, Preprocessing
 from common.errors import ConfigError
 from common.models.pretrained import load_float, of_classes
 from common.models.registry import model
+from common.quant.layers import quant_layers
 from ProQHA import storage
 from ProQHA.dataset import chosen_model
 from ProQHA.measure import mixed_bits
 from ProQHA.options import augmented
-from ProQHA.quant import Settings, calibrate, quant_layers, quantize_network, set_bits
+from ProQHA.quant import Settings, calibrate, quantize_network, set_bits
 
 _PAPERS_CLIP = 10.0
 _CALIBRATION_IMAGES = 512

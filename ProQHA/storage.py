@@ -1,6 +1,5 @@
 """ProQHA's networks in files, see :mod:`common.models.stored`."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +32,6 @@ def kind_of(path: str | Path) -> str:
 def settings_of(recorded: dict[str, Any]) -> Settings:
     """The settings that a file records."""
     return Settings(**{**recorded, "signed": tuple(recorded["signed"])})
-
-
-def settings_metadata(settings: Settings) -> dict[str, Any]:
-    """What a file records of the settings."""
-    return asdict(settings)
 
 
 def embedded(dataset: str, kind: str = "packed") -> Path:

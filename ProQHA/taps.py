@@ -9,8 +9,7 @@ from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 from common import checkpoint
 from common.observation import input_hooks
 from common.quant.conversion import replace_cells
-from common.quant.layers import QuantConv2d, QuantDense
-from ProQHA.quant import quant_layers
+from common.quant.layers import QuantConv2d, QuantDense, quant_layers
 
 _INSIDE = "layer"  # name of the layer inside its tap
 _MOST_VALUES = 1 << 28  # of all inputs that a pass keeps; 1 GiB, and the gradients as much again

@@ -4,6 +4,7 @@ The run lives in OUTPUT_DIR/MISSION; a run that was killed goes on when the comm
 """
 
 from argparse import BooleanOptionalAction, Namespace
+from dataclasses import asdict
 from pathlib import Path
 
 from common import checkpoint, config, network_state
@@ -12,6 +13,7 @@ from common.errors import entry_point
 from common.evaluation import evaluator
 from common.models.registry import model, preprocessing_of
 from common.models.stored import StoredNetwork
+from common.quant.layers import quant_layers
 from common.schedules import KINDS, Schedule
 from common.train_step import Recipe
 from common.training import Trainer
@@ -20,7 +22,7 @@ from ProQHA import storage
 from ProQHA.dataset import add_options, chosen_model
 from ProQHA.measure import cost_model
 from ProQHA.options import BITS, add_common, clip_norm, set_up
-from ProQHA.quant import get_bits, quant_layers
+from ProQHA.quant import get_bits
 from ProQHA.start import start_float, start_quantized
 
 
@@ -92,7 +94,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.resume:
         metadata["start"] = network_state.digest(network)
     if settings:
-        metadata["settings"] = storage.settings_metadata(settings)
+        metadata["settings"] = asdict(settings)
     folder, measure = args.output_dir / args.mission, evaluator(test, preprocessing, args.batch_size)
     settled = (network, train, preprocessing, recipe, folder, metadata, measure)
     trainer = Trainer(*settled, restart_option="--no-continue", test_every=args.test_every)

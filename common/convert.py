@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +45,7 @@ def read_state_file(path: str | Path) -> dict[str, np.ndarray]:
         return {name: file.array(tensor) for name, tensor in _find_state(file.root).items()}
 
 
-def to_mindspore_names(
-    state: Mapping[str, np.ndarray], rename: Callable[[str], str] | Mapping[str, str] | None = None
-) -> dict[str, np.ndarray]:
+def to_mindspore_names(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Give the tensors of a PyTorch state dict the names that the same layers have in MindSpore.
 
     A ``module.`` that all names share goes, so do the ``num_batches_tracked`` counters. Where a layer has a
@@ -56,7 +54,6 @@ def to_mindspore_names(
 
     Args:
         state: Name to array.
-        rename: Applied last, to the resulting names: a function, or a mapping where names it lacks stay.
 
     Raises:
         CheckpointError: Two tensors would get the same name.
@@ -69,19 +66,11 @@ def to_mindspore_names(
         if leaf == _COUNTER:
             continue
         leaf = _BATCH_NORM_NAMES.get(leaf, leaf) if layer in layers else leaf
-        new_name = _renamed(f"{layer}{dot}{leaf}".removeprefix(prefix), rename)
+        new_name = f"{layer}{dot}{leaf}".removeprefix(prefix)
         if new_name in result:
-            raise CheckpointError(
-                f"two tensors would both be named {new_name}, the second is {name}; check the renaming"
-            )
+            raise CheckpointError(f"two tensors would both be named {new_name}, the second is {name}")
         result[new_name] = array
     return result
-
-
-def _renamed(name: str, rename: Callable[[str], str] | Mapping[str, str] | None) -> str:
-    if rename is None:
-        return name
-    return rename.get(name, name) if isinstance(rename, Mapping) else rename(name)
 
 
 def _check_hash_in_name(path: Path, content: bytes) -> None:

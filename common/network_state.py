@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +32,7 @@ def digest(network: nn.Cell) -> str:
     return found.hexdigest()[:16]
 
 
-def restore(network: nn.Cell, tensors: Mapping[str, np.ndarray], path: str = "", ignore: Collection[str] = ()) -> None:
+def restore(network: nn.Cell, tensors: Mapping[str, np.ndarray], path: str = "") -> None:
     """Assign every parameter of a network, strictly: one tensor per parameter and nothing left over.
 
     A float may change its width, an integer too where its values allow it.
@@ -41,7 +41,6 @@ def restore(network: nn.Cell, tensors: Mapping[str, np.ndarray], path: str = "",
         network: Its parameters are assigned in place, also in an already compiled graph.
         tensors: Name to array.
         path: The file, for messages.
-        ignore: Names of parameters that ``tensors`` may lack; these keep their present value.
 
     Raises:
         CheckpointError: A name is missing or unexpected, a shape or kind of number differs, or a value is not finite.
@@ -50,7 +49,7 @@ def restore(network: nn.Cell, tensors: Mapping[str, np.ndarray], path: str = "",
     from mindspore import Tensor  # importing MindSpore takes seconds
 
     parameters = dict(network.parameters_and_names())
-    faults = _listed("missing", [name for name in parameters if name not in tensors and name not in ignore])
+    faults = _listed("missing", [name for name in parameters if name not in tensors])
     faults += _listed("unexpected", [name for name in tensors if name not in parameters])
     values, misfits = _fitted(parameters, tensors)
     faults += _listed("not fitting", misfits)

@@ -45,12 +45,10 @@ def train_dataset(
     augment: bool = True,
     num_shards: int = 1,
     shard_id: int = 0,
-    start_batch: int = 0,
 ) -> ds.GeneratorDataset:
     """One epoch in random order; the images that do not fill a batch of every shard are left out.
 
-    Order and augmentation are functions of ``seed`` and ``epoch`` alone: with ``start_batch`` the rest of an
-    interrupted epoch is the same as if it had not been interrupted.
+    Order and augmentation are functions of ``seed`` and ``epoch`` alone, so that an epoch can be had again.
 
     Args:
         source: the images.
@@ -61,7 +59,6 @@ def train_dataset(
         augment: random crops and flips; False treats the images as in evaluation.
         num_shards: processes that share the epoch; together they take consecutive pieces of the permutation.
         shard_id: this process.
-        start_batch: batches to leave out at the start.
 
     Returns:
         Columns image float32 (B, 3, S, S), label int32 (B,).
@@ -71,7 +68,7 @@ def train_dataset(
         DataError: there are fewer images than one batch of every shard.
     """
     shard = (source, preprocessing, batch_size, num_shards, shard_id)
-    return _dataset(_TrainBatches(*shard, seed, epoch, augment, start_batch), ["image", "label"])
+    return _dataset(_TrainBatches(*shard, seed, epoch, augment), ["image", "label"])
 
 
 def batches(dataset: ds.Dataset) -> Iterator[dict[str, np.ndarray]]:
@@ -159,7 +156,6 @@ class _TrainBatches(_Batches):
         seed: int,
         epoch: int,
         augment: bool,
-        start: int,
     ) -> None:
         super().__init__(source, preprocessing, batch_size, num_shards, shard_id)
         _at_least("seed", seed, 0)
@@ -168,16 +164,14 @@ class _TrainBatches(_Batches):
         self.steps = len(source) // together
         if not self.steps:
             raise DataError(f"one training batch needs {together} images, found {len(source)}; lower batch_size")
-        if not 0 <= start < self.steps:
-            raise ConfigError(f"start_batch must be 0 to {self.steps - 1} in this epoch, found {start}")
-        self.seed, self.epoch, self.augment, self.start = seed, epoch, augment, start
+        self.seed, self.epoch, self.augment = seed, epoch, augment
         self.order = np.random.default_rng((seed, epoch)).permutation(len(source))
 
     def __len__(self) -> int:
-        return self.steps - self.start
+        return self.steps
 
     def batch(self, index: int) -> tuple[np.ndarray, ...]:
-        first = ((self.start + index) * self.num_shards + self.shard_id) * self.batch_size
+        first = (index * self.num_shards + self.shard_id) * self.batch_size
         indices = self.order[first : first + self.batch_size]
         if self.augment:
             images = self.source.train_batch(indices, self.preprocessing, self.seed, self.epoch)

@@ -68,20 +68,6 @@ class ImageSource(ABC):
             raise ConfigError(f"the seed must be 0 or above, found {seed}")
         return self.take(np.random.default_rng(seed).permutation(len(self))[:n])
 
-    def fraction(self: Self, ratio: float, seed: int) -> Self:
-        """A :meth:`sample` of ``ratio`` of the images, rounded to the nearest count.
-
-        Raises:
-            ConfigError: ``ratio`` is not in (0, 1].
-            DataError: that is less than one image.
-        """
-        if not 0 < ratio <= 1:
-            raise ConfigError(f"the fraction of the images must be above 0 and at most 1, found {ratio}")
-        count = round(ratio * len(self))
-        if count == 0:
-            raise DataError(f"a fraction of {ratio} of {len(self)} images is less than one image; raise the fraction")
-        return self.sample(count, seed)
-
     def _check_count(self, n: int) -> None:
         if n < 1:
             raise ConfigError(f"the number of images must be at least 1, found {n}")

@@ -99,3 +99,8 @@ class QuantDense(nn.Cell):
     def product(self, x, weight):
         """The same without bias: linear in x and in weight."""
         return x @ weight.T
+
+
+def quant_layers(network: nn.Cell) -> dict[str, QuantConv2d | QuantDense]:
+    """The quantized layers of a network by name, in the order of its description."""
+    return {name: cell for name, cell in network.cells_and_names() if isinstance(cell, QuantConv2d | QuantDense)}

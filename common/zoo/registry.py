@@ -72,13 +72,16 @@ def read(path: Path) -> dict[str, Entry]:
     """The entries of a registry file by their names.
 
     Raises:
-        ConfigError: the file is damaged, an entry lacks a field or has another one, or a name is registered twice.
+        ConfigError: the file is damaged, an entry lacks a field, has another one or an unknown source, or a name is
+            registered twice.
     """
     try:
         found = [Entry(**values) for values in yaml.safe_load(path.read_text(encoding="utf-8"))]
     except (OSError, TypeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: expected a list of entries with the fields of Entry, found {error}") from None
     result = {entry.name: entry for entry in found}
+    if unknown := [entry.name for entry in found if entry.source not in SOURCES]:
+        raise ConfigError(f"{path}: expected source {' or '.join(SOURCES)}, found another in {unknown[0]}")
     if len(result) != len(found):
         raise ConfigError(f"{path}: expected distinct names, found one that is registered twice; rename it")
     return result

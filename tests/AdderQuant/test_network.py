@@ -19,8 +19,8 @@ def test_logits_are_the_published_networks(published, shared, mode, native, imag
     golden = np.load(shared / "golden" / "addernet_resnet20_logits.npz")
     x = ((golden["images"] / 255 - golden["mean"]) / golden["std"]).astype(np.float32).transpose(0, 3, 1, 2)
     network = adder_resnet(native=native)
-    state = to_mindspore_names(read_state_file(published), adder_published_name)
-    checkpoint.restore(network, state, published)
+    state = to_mindspore_names(read_state_file(published))
+    checkpoint.restore(network, {adder_published_name(name): value for name, value in state.items()}, published)
     network.set_train(False)
     with execution_mode(mode):
         logits = network(Tensor(np.ascontiguousarray(x[:images]))).asnumpy()

@@ -1,6 +1,7 @@
 """Small networks and images that several tests of DAMBQ use."""
 
 import itertools
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,12 @@ from common.data import ImageArrays, Preprocessing, batches, eval_dataset
 from common.evaluation import evaluate
 from common.models.registry import model
 from common.models.stored import StoredNetwork
+from common.quant.layers import quant_layers
 from common.schedules import Schedule
 from common.train_step import Recipe
 from common.training import Trainer
-from DAMBQ import storage
 from DAMBQ.allocation import Allocator, Budget
-from DAMBQ.network import Settings, calibrate_last, multi_bit_layers, quant_layers, quantize_network
+from DAMBQ.network import Settings, calibrate_last, multi_bit_layers, quantize_network
 
 PREPROCESSING = Preprocessing(image_size=8, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), crop_padding=1, flip=True)
 
@@ -121,7 +122,7 @@ def quantized(name: str = "User", table: str = "v2", zero_layer: str | None = No
     set_bits(network, seed=1, zero_layer=zero_layer)
     if name == "User":
         calibrate_last(network, images(), PREPROCESSING, 24, seed=0)
-    settings = storage.settings_metadata(Settings(table))
+    settings = asdict(Settings(table))
     about = {"method": "DAMBQ", "kind": "quantized", "network": name, "num_classes": 5, "settings": settings}
     return StoredNetwork(network.set_train(False), {**about, "note": [1, "a"]})
 

@@ -11,15 +11,8 @@ from common.errors import ConfigError
 from common.models.layers import weighted_layers
 from common.models.registry import model
 from common.observation import input_hooks
-from common.quant.layers import QuantConv2d, QuantDense
-from DAMBQ.network import (
-    ARCHITECTURES,
-    Settings,
-    calibrate_last,
-    multi_bit_layers,
-    quant_layers,
-    quantize_network,
-)
+from common.quant.layers import QuantConv2d, QuantDense, quant_layers
+from DAMBQ.network import ARCHITECTURES, Settings, calibrate_last, multi_bit_layers, quantize_network
 from DAMBQ.quant import EightBitWeight, MultiBitWeight, OnLevels
 
 

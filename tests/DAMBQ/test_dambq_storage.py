@@ -7,9 +7,10 @@ from mindspore import Tensor
 
 from common import checkpoint, mindspore_format
 from common.errors import ConfigError
+from common.quant.layers import quant_layers
 from common.quant.packing import packed_size
 from DAMBQ import packing, storage
-from DAMBQ.network import multi_bit_layers, quant_layers
+from DAMBQ.network import multi_bit_layers
 
 pytestmark = pytest.mark.usefixtures("user_model")
 

@@ -1,5 +1,6 @@
 """A small residual network and images that several tests of DynamicQuant use."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,7 @@ def static_network(bits: int = 3, quantizer: str = "pact", frozen: bool = False)
 
 def stored(network, name: str = "TinyDynamic", **settings) -> storage.StoredNetwork:
     """The network with what a file would record."""
-    recorded = storage.settings_metadata(Settings(**{"bits": 3, "quantizer": "pact", "image_size": 8, **settings}))
+    recorded = asdict(Settings(**{"bits": 3, "quantizer": "pact", "image_size": 8, **settings}))
     about = {"method": "DynamicQuant", "kind": "quantized", "network": name, "num_classes": 4, "settings": recorded}
     return storage.StoredNetwork(network, about)
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -13,7 +14,6 @@ from common import checkpoint
 from common.data import ImageArrays, Preprocessing
 from common.models.registry import MODELS, Model
 from common.models.stored import StoredNetwork
-from ProQHA import storage
 from ProQHA.network import SMALL_IMAGES
 from ProQHA.quant import Settings, calibrate, quantize_network, set_bits
 
@@ -110,7 +110,7 @@ def quantized(bits=None, classes: int = 4, clip: float | None = None) -> nn.Cell
 def stored(bits=((3, 8), (2, 5), (7, 4), (3, 2)), classes: int = 5) -> StoredNetwork:
     """A network of mixed bits as a run has it."""
     network = quantized(bits, classes)
-    settings = storage.settings_metadata(Settings(signed=("mix",)))
+    settings = asdict(Settings(signed=("mix",)))
     about = {"method": "ProQHA", "kind": "quantized", "network": "Tiny", "num_classes": classes, "settings": settings}
     return StoredNetwork(network, {**about, "note": [1, "a"]})
 

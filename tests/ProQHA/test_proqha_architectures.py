@@ -9,10 +9,11 @@ from common.errors import ConfigError
 from common.models.layers import weighted_layers
 from common.models.registry import model
 from common.observation import input_hooks
+from common.quant.layers import quant_layers
 from ProQHA.dataset import chosen_model
 from ProQHA.measure import cost_model, make_parser
 from ProQHA.network import IMAGENET, SMALL_IMAGES, architectures, model_name
-from ProQHA.quant import Settings, get_bits, quant_layers, quantize_network, quantized_names, set_bits
+from ProQHA.quant import Settings, get_bits, quantize_network, quantized_names, set_bits
 from ProQHA.storage import image_size
 
 # Convolutions that are quantized: all but the first and the shortcuts.

@@ -9,8 +9,9 @@ from mindspore import Tensor
 from common.kernels.custom import without_native
 from common.models.registry import model
 from common.quant.dorefa import from_int
+from common.quant.layers import quant_layers
 from ProQHA import export, storage
-from ProQHA.quant import Settings, get_bits, quant_layers, quantize_network
+from ProQHA.quant import Settings, get_bits, quantize_network
 
 pytestmark = pytest.mark.usefixtures("quickly")
 FEW = ["--num_samples", "6", "--batch_size", "3", "--mode", "pynative"]

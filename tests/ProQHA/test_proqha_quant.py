@@ -10,6 +10,7 @@ from common import checkpoint
 from common.errors import ConfigError
 from common.quant.calibration import best_clip
 from common.quant.dorefa import DoReFaWeight, FixedWeight
+from common.quant.layers import quant_layers
 from common.quant.pact import PACTInput
 from ProQHA.quant import (
     Settings,
@@ -17,7 +18,6 @@ from ProQHA.quant import (
     calibrate,
     each,
     get_bits,
-    quant_layers,
     quantize_network,
     quantized_names,
     sample_inputs,

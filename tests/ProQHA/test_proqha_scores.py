@@ -8,11 +8,12 @@ from script_runs import same
 
 from common import checkpoint
 from common.quant.calibration import best_clip
+from common.quant.layers import quant_layers
 from common.schedules import Schedule
 from common.train_step import Recipe, TrainStep, make_optimizer
 from ProQHA import taps
 from ProQHA.fisher import FisherScorer, _shrunk, _sums
-from ProQHA.quant import ACTIVATIONS, Settings, each, get_bits, quant_layers, sample_inputs
+from ProQHA.quant import ACTIVATIONS, Settings, each, get_bits, sample_inputs
 from ProQHA.scores import AccuracyScorer, AdamScorer, Lowering, OneByOne
 
 BITS = np.array([[5, 4], [3, 6], [8, 3], [4, 2]])

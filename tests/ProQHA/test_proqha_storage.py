@@ -8,9 +8,10 @@ from script_runs import same
 
 from common import checkpoint, mindspore_format
 from common.errors import ConfigError
+from common.quant.layers import quant_layers
 from common.quant.packing import packed_size
 from ProQHA import packing, storage
-from ProQHA.quant import Settings, get_bits, quant_layers
+from ProQHA.quant import Settings, get_bits
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
 

@@ -247,15 +247,6 @@ def test_prefix_goes_only_when_common():
     assert list(to_mindspore_names(names("module.module.a"))) == ["module.a"]
 
 
-def test_renaming_sees_the_converted_names():
-    state = names("module.fc.weight", "module.bn.weight", "module.bn.running_mean")
-    by_mapping = to_mindspore_names(state, {"fc.weight": "linear.weight", "absent": "x"})
-    assert list(by_mapping) == ["linear.weight", "bn.gamma", "bn.moving_mean"]
-    assert list(to_mindspore_names(state, str.upper)) == ["FC.WEIGHT", "BN.GAMMA", "BN.MOVING_MEAN"]
-
-
 def test_two_tensors_under_one_name():
-    with pytest.raises(CheckpointError, match=r"both be named x, the second is b\.weight"):
-        to_mindspore_names(names("a.weight", "b.weight"), lambda name: "x")
-    with pytest.raises(CheckpointError, match=r"bn\.gamma"):
+    with pytest.raises(CheckpointError, match=r"both be named bn\.gamma, the second is bn\.weight"):
         to_mindspore_names(names("bn.gamma", "bn.running_mean", "bn.weight"))

@@ -169,17 +169,6 @@ def test_other_widths_of_the_same_kind():
     np.testing.assert_array_equal(found["bits"], np.arange(4, dtype=np.int32), strict=True)
 
 
-def test_ignored_parameters_may_be_absent():
-    network = Net()
-    tensors = changed(bits=None)
-    restore(network, tensors, ignore=["bits"])
-    assert_state(network, tensors | {"bits": np.full(4, 8, np.int32)})
-    restore(network, changed(), ignore=["bits"])
-    assert (state(network)["bits"] == -7).all()
-    with pytest.raises(CheckpointError, match=r"1 missing: linear\.bias"):
-        restore(network, changed(bits=None, linear__bias=None), ignore=["bits"])
-
-
 def test_read_only_and_strided_arrays():
     network = Net()
     tensors = changed(conv__weight=np.random.default_rng(0).random((3, 3, 2, 4), np.float32).T)

@@ -39,20 +39,6 @@ def test_sample_is_random_without_replacement(arrays):
     assert sorted(numbers(arrays.sample(30, 5), arrays)) == list(range(30))
 
 
-@pytest.mark.parametrize(("ratio", "count"), [(1.0, 30), (0.1, 3), (0.05, 2), (0.99, 30), (0.034, 1)])
-def test_fraction_rounds_to_the_nearest_count(arrays, ratio, count):
-    assert numbers(arrays.fraction(ratio, 3), arrays) == numbers(arrays.sample(count, 3), arrays)
-
-
-@pytest.mark.parametrize(
-    ("ratio", "error"),
-    [(0, ConfigError), (1.01, ConfigError), (-0.1, ConfigError), (float("nan"), ConfigError), (0.01, DataError)],
-)
-def test_fraction_out_of_range(arrays, ratio, error):
-    with pytest.raises(error):
-        arrays.fraction(ratio, 0)
-
-
 def test_negative_seed_is_refused(arrays):
     with pytest.raises(ConfigError, match="seed"):
         arrays.sample(3, -1)

@@ -101,20 +101,6 @@ class TestTrain:
             assert [r["label"].tolist() for r in other] != [r["label"].tolist() for r in run(1, 2)]
             assert not same(other, run(1, 2))
 
-    @pytest.mark.parametrize("start", [0, 1, 2])
-    @pytest.mark.parametrize("shard", [0, 1])
-    def test_resume_gives_the_remaining_batches(self, source, start, shard):
-        whole = list(batches(train_dataset(source, CIFAR10, 3, 9, 1, num_shards=2, shard_id=shard)))
-        rest = train_dataset(source, CIFAR10, 3, 9, 1, num_shards=2, shard_id=shard, start_batch=start)
-        assert rest.get_dataset_size() == 3 - start
-        assert same(list(batches(rest)), whole[start:])
-
-    def test_resume_of_an_image_folder(self, image_tree):
-        folder = imagenet.load(image_tree, "train")
-        whole = list(batches(train_dataset(folder, SMALL, 2, 9, 1)))
-        assert len(whole) == 3
-        assert same(list(batches(train_dataset(folder, SMALL, 2, 9, 1, start_batch=2))), whole[2:])
-
     def test_without_augmentation_images_are_as_in_evaluation(self, source):
         rows = list(batches(train_dataset(source, CIFAR10, 5, 0, 0, augment=False)))
         expected = CIFAR10.normalize(source.images)
@@ -158,7 +144,7 @@ class TestArguments:
             else:
                 eval_dataset(source, **arguments)
 
-    @pytest.mark.parametrize("change", [{"seed": -1}, {"epoch": -1}, {"start_batch": -1}, {"start_batch": 5}])
+    @pytest.mark.parametrize("change", [{"seed": -1}, {"epoch": -1}])
     def test_training_out_of_range(self, source, change):
         with pytest.raises(ConfigError, match=next(iter(change))):
             train_dataset(source, CIFAR10, 4, **{"seed": 0, "epoch": 0, **change})

@@ -20,7 +20,8 @@ def test_logits_of_the_published_networks(shared, depth, mode):
     golden = np.load(shared / "golden" / "cifar_resnet_logits.npz")
     images = (golden["images"] / np.float32(255) - golden["mean"]) / golden["std"]
     network, path = ResNetCifar(depth), shared / "checkpoints" / FILES[depth]
-    restore(network, to_mindspore_names(read_state_file(path), published_name), path)
+    state = to_mindspore_names(read_state_file(path))
+    restore(network, {published_name(name): value for name, value in state.items()}, path)
     network.set_train(False)
     logits = network(Tensor(np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32))).asnumpy()
     assert np.abs(logits - golden[f"logits_resnet{depth}"]).max() < 1e-3

@@ -62,11 +62,13 @@ def test_the_written_registry_reads_the_same(tmp_path):
     assert (tmp_path / "a.yaml").read_text() == registry.REGISTRY.read_text()
 
 
-@pytest.mark.parametrize("change", ["twice", "- name: a\n", "- {name: a, more: 1}\n", "1", "[", None])
+@pytest.mark.parametrize("change", ["twice", "source", "- name: a\n", "- {name: a, more: 1}\n", "1", "[", None])
 def test_a_damaged_registry_is_one_line(tmp_path, change):
     path = tmp_path / "a.yaml"
     if change == "twice":
         registry.write(path, [ENTRIES[0], replace(ENTRIES[1], name=ENTRIES[0].name)])
+    elif change == "source":
+        registry.write(path, [replace(ENTRIES[0], source="elsewhere")])
     elif change is not None:
         path.write_text(change)
     with pytest.raises(ConfigError, match=r"a\.yaml: expected"):
