@@ -1,6 +1,7 @@
 """Recorded results of a method: rows of a CSV file that a script adds to and the README's tables are made of."""
 
 import statistics
+import threading
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ class Results:
     """
 
     def __init__(self, path: Path, keys: Sequence[str]):
-        self.path, self.keys = path, tuple(keys)
+        self.path, self.keys, self._lock = path, tuple(keys), threading.Lock()
 
     def rows(self) -> list[dict[str, str]]:
         """All rows, none if there is no file yet."""
@@ -32,8 +33,12 @@ class Results:
         return any(all(row.get(name) == cell for name, cell in cells.items()) for row in self.rows())
 
     def put(self, row: Mapping[str, Any]) -> None:
-        """Write a row in the place of the one with the same keys; keys that it lacks stay empty."""
-        report.replace_row(self.path, self.keys, {**dict.fromkeys(self.keys), **row})
+        """Write a row in the place of the one with the same keys; keys that it lacks stay empty.
+
+        Threads may do so at once.
+        """
+        with self._lock:
+            report.replace_row(self.path, self.keys, {**dict.fromkeys(self.keys), **row})
 
 
 def add_test_sets(parser: OptionParser, name: str) -> None:

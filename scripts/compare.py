@@ -8,14 +8,15 @@ and a training that was stopped goes on. With --record they are also put beside 
 """
 
 import json
-import subprocess
-import sys
+import os
 import time
 from argparse import Namespace
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
 from comparison import pictures, recorded
-from comparison.entries import METHODS, Command, Entry, entries
+from comparison.entries import METHODS, Entry, entries
+from comparison.jobs import Scripts, for_each
 from comparison.recorded import KEYS
 from comparison.table import table
 
@@ -25,11 +26,10 @@ from common.errors import ConfigError, entry_point
 from common.results import Results
 from common.shipped import float_path
 
-ROOT = Path(__file__).resolve().parents[1]
 _FOLDERS = ("dataset_path", "train_dataset_path", "eval_dataset_path")
 # Of each data set: epochs of a training, its batch, training images, images that LDNQ learns from.
 SCALES = {
-    "digits": {"epochs": 6, "train_batch_size": 64, "train_samples": None, "calibration_images": 300},
+    "digits": {"epochs": 3, "train_batch_size": 64, "train_samples": None, "calibration_images": 300},
     "cifar10": {"epochs": 4, "train_batch_size": 128, "train_samples": 10_000, "calibration_images": 500},
 }
 
@@ -41,9 +41,10 @@ def make_parser() -> config.OptionParser:
     parser.add_argument("--bits", type=config.int_range(2, 4), nargs="+", default=[4, 3], help="budgets")
     parser.add_argument("--pretrained", type=config.checkpoint, metavar="FILE|NAME", help="float ResNet-20")
     parser.add_argument("--adder_pretrained", type=config.checkpoint, metavar="FILE|NAME", help="float AdderNet")
-    parser.add_argument("--epochs", type=config.int_range(2), help="of each training; digits 6, CIFAR-10 4")
+    parser.add_argument("--epochs", type=config.int_range(2), help="of each training; digits 3, CIFAR-10 4")
     parser.add_argument("--train_batch_size", type=config.positive_int, help="digits 64, CIFAR-10 128")
     parser.add_argument("--calibration_images", type=config.int_range(2), help="of LDNQ; digits 300, CIFAR-10 500")
+    parser.add_argument("--jobs", type=config.positive_int, default=2, help="networks to make at a time")
     parser.add_argument("--record", action="store_true", help="keep rows and pictures for the README")
     return parser
 
@@ -76,53 +77,68 @@ def settle(args: Namespace) -> None:
             setattr(args, name, value.resolve())
 
 
-def run(args: Namespace, command: Command, *words: str) -> None:
-    """Run a script of a method in its folder; its output goes to ours.
+def threads(args: Namespace) -> int | None:
+    """Threads of each script: the processor's cores are divided among those that run beside each other."""
+    return args.threads or (max(1, len(os.sched_getaffinity(0)) // args.jobs) if args.jobs > 1 else None)
 
-    Raises:
-        ConfigError: it fails; it has said why.
-    """
-    method, script = command.script.split("/")
-    shared = ["--dataset", args.dataset, "--device_target", args.device_target, "--mode", args.mode]
-    for name in (*_FOLDERS, "threads", "train_samples"):
+
+def shared(args: Namespace) -> list[str]:
+    """The options that all scripts get."""
+    words = ["--dataset", args.dataset, "--device_target", args.device_target, "--mode", args.mode]
+    for name in (*_FOLDERS, "train_samples"):
         if value := getattr(args, name):
-            shared += [f"--{name}", str(value)]
-    line = [sys.executable, script, *command.words(), *shared, *words]
-    print(f"{method}: python {script} {' '.join(command.words())}", file=sys.stderr)
-    status = subprocess.run(line, cwd=ROOT / method, stdout=sys.stderr, check=False).returncode
-    if status:
-        raise ConfigError(f"{command.script} ended with status {status}; its message is above; run this command again")
+            words += [f"--{name}", str(value)]
+    return words
 
 
-def measure(args: Namespace, entry: Entry, results: Results) -> None:
-    """Make and measure a network and write its row, unless it is there.
+def key_of(args: Namespace, entry: Entry) -> dict[str, Any]:
+    """What tells the row of a network from others."""
+    return {"dataset": args.dataset, "method": entry.method, "budget": entry.bits, "seed": args.seed}
+
+
+def training_of(args: Namespace, entry: Entry) -> dict[str, Any]:
+    """What its row says of how it was made."""
+    return {"epochs": args.epochs if entry.make else None, "train_images": args.train_samples or "all"}
+
+
+def missing(args: Namespace, results: Results) -> list[Entry]:
+    """The networks that have no row yet.
 
     Raises:
-        ConfigError: the row that is there was made with other options.
+        ConfigError: a row was made with other options.
     """
-    key = {"dataset": args.dataset, "method": entry.method, "budget": entry.bits, "seed": args.seed}
-    about = {"epochs": args.epochs if entry.make else None, "train_images": args.train_samples or "all"}
-    if results.has(key):
-        if not results.has({**key, **about}):
+    found = list(entries(args))
+    for entry in found:
+        key = key_of(args, entry)
+        if results.has(key) and not results.has(key | training_of(args, entry)):
             raise ConfigError(
                 f"output_dir: {results.path} has rows of other --epochs or --train_samples; choose another folder"
             )
-        return
+    return [entry for entry in found if not results.has(key_of(args, entry))]
+
+
+def measure(args: Namespace, entry: Entry, results: Results, scripts: Scripts) -> None:
+    """Make and measure a network and write its row.
+
+    Raises:
+        ConfigError: a script fails.
+    """
+    name = f"{entry.method} {entry.bits}"
     started = time.perf_counter()
     for command in entry.make:
-        run(args, command)
+        scripts.run(name, command)
     seconds = time.perf_counter() - started
     file = args.output_dir / f"{entry.method}_{entry.bits}.json"
     words = ["--batch_size", str(args.batch_size), "--json", str(file)]
     words += ["--num_samples", str(args.num_samples)] if args.num_samples else []
-    run(args, entry.evaluation, *words)
+    scripts.run(name, entry.evaluation, *words)
     found = json.loads(file.read_text(encoding="utf-8"))
     cost = found["cost"]
     results.put(
         {
-            **key,
+            **key_of(args, entry),
             "network": found["network"],
-            **about,
+            **training_of(args, entry),
             "samples": found["samples"],
             "top1": f"{100 * found['acc']:.2f}",
             "weight_bits": f"{cost['average_weight_bits']:.3f}",
@@ -136,16 +152,20 @@ def measure(args: Namespace, entry: Entry, results: Results) -> None:
     )
 
 
+def order(row: Mapping[str, str]) -> tuple[int, int]:
+    """Of the rows: methods as they are named, most bits first."""
+    return METHODS.index(row["method"]), -int(row["budget"])
+
+
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Make, measure, show."""
     args = config.parse(make_parser(), argv)
     settle(args)
     args.output_dir.mkdir(parents=True, exist_ok=True)
-    results = Results(args.output_dir / "results.csv", KEYS)
-    for entry in entries(args):
-        measure(args, entry, results)
-    rows = [row for row in results.rows() if row["dataset"] == args.dataset]
+    results, scripts = Results(args.output_dir / "results.csv", KEYS), Scripts(shared(args), threads(args))
+    for_each(missing(args, results), lambda entry: measure(args, entry, results, scripts), args.jobs, scripts.end)
+    rows = sorted((row for row in results.rows() if row["dataset"] == args.dataset), key=order)
     report.write_json(args.output_dir / "results.json", {"rows": rows, "versions": report.versions()})
     write_text(args.output_dir / "results.md", table(rows) + "\n")
     pictures.draw(rows, args.output_dir)

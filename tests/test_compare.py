@@ -2,7 +2,10 @@
 
 import importlib
 import json
+import os
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -16,8 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 import compare  # noqa: E402
-from comparison import pictures, recorded  # noqa: E402
-from comparison.entries import METHODS, entries  # noqa: E402
+from comparison import jobs, pictures, recorded  # noqa: E402
+from comparison.entries import METHODS, Command, entries  # noqa: E402
 from comparison.table import table  # noqa: E402
 
 
@@ -68,22 +71,21 @@ def pretend(monkeypatch):
     """Scripts that only leave what would be measured; the commands that were run."""
     calls = []
 
-    def run(args, command, *words):
+    def run(scripts, label, command, *words):
         calls.append(command)
-        name = Path(command.options["checkpoint_path"]).stem if "checkpoint_path" in command.options else ""
         if "--json" not in words:
             return
-        for entry in entries(args):
-            if not entry.file.exists():
-                entry.file.parent.mkdir(parents=True, exist_ok=True)
-                entry.file.write_bytes(bytes(1000))
+        file = Path(command.options["checkpoint_path"])
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(bytes(1000))
         network = "resnet20" if "Adder" in command.script else "ResNet20"
         cost = {"average_weight_bits": 4.5, "average_activation_bits": 32, "bit_operations": 2e9}
         cost["bits_of_layers"] = {"first": [32, 32], "a": [4, 4], "b": [3, 4], "last": [32, 32]}
-        record = {"acc": 0.9 if name.startswith("resnet20") else 0.875, "samples": 360, "images_per_second": 123.4}
+        record = {"acc": 0.9 if file.stem.startswith("resnet20") else 0.875, "samples": 360, "images_per_second": 123.4}
         Path(words[words.index("--json") + 1]).write_text(json.dumps({**record, "network": network, "cost": cost}))
 
-    monkeypatch.setattr(compare, "run", run)
+    monkeypatch.setattr(compare.Scripts, "run", run)
     return calls
 
 
@@ -114,6 +116,32 @@ def test_a_script_that_fails_ends_the_comparison(tmp_path, monkeypatch, capfd):
     assert stopped.value.code == 2 and "absent.ckpt" in error and "LDNQ/eval.py ended with status 2" in error
 
 
+def test_others_end_when_a_script_fails(tmp_path):
+    """One fails after a while; the other would run for a minute, and what waits for its turn never starts."""
+    scripts = jobs.Scripts([], 1)
+    method = tmp_path / "Method"
+    method.mkdir()
+    (method / "fails.py").write_text("import time; time.sleep(1); raise SystemExit(2)")
+    (method / "waits.py").write_text("import time; time.sleep(60)")
+    (method / "later.py").write_text(f"open({str(tmp_path / 'started')!r}, 'w')")
+    names = [f"{method}/{name}.py" for name in ("waits", "fails", "later")]
+    started = time.monotonic()
+    with pytest.raises(ConfigError, match=r"fails\.py ended with status 2"):
+        jobs.for_each(names, lambda name: scripts.run("own", Command(name)), 2, scripts.end)
+    assert time.monotonic() - started < 30 and not (tmp_path / "started").exists()
+
+
+def test_networks_are_made_at_the_same_time():
+    together = threading.Barrier(2)
+    jobs.for_each([1, 2], lambda item: together.wait(60), 2, together.abort)
+
+
+def test_cores_are_divided(tmp_path):
+    cores = len(os.sched_getaffinity(0))
+    assert compare.threads(settled("--jobs", 2)) == max(1, cores // 2)
+    assert compare.threads(settled("--jobs", 1)) is None and compare.threads(settled("--threads", 3)) == 3
+
+
 def test_recorded_comparisons_are_shown_together(tmp_path, pretend, monkeypatch):
     monkeypatch.setattr(recorded, "FOLDER", tmp_path)
     monkeypatch.setattr(recorded, "RESULTS", Results(tmp_path / "results.csv", recorded.KEYS))
@@ -125,7 +153,7 @@ def test_recorded_comparisons_are_shown_together(tmp_path, pretend, monkeypatch)
     compare.main([*words, "3", "--record"])
     assert [row["budget"] for row in recorded.RESULTS.rows()] == ["32", "4", "3"]
     shown = recorded.sections(recorded.RESULTS.rows())
-    assert shown.startswith("digits, N = 360, seed 1, 6 epochs of all images:\n\n| method")
+    assert shown.startswith("digits, N = 360, seed 1, 3 epochs of all images:\n\n| method")
     for name in pictures.NAMES:
         assert (tmp_path / f"digits_{name}").exists() and f"(scripts/comparison/digits_{name})" in shown
 

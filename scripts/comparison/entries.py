@@ -14,6 +14,8 @@ from typing import Any
 METHODS = ("float", "uniform", "ProQHA", "DAMBQ", "DynamicQuant", "LDNQ", "AdderQuant")
 _LEVELS = {2: 3, 3: 7, 4: 11}  # of LDNQ: the most that the bits of a code can tell apart
 _FLOAT_BITS = 32
+# The digits shall take minutes: half of the views and of the steps after a layer, a quarter of the refinement.
+_SHORT_LDNQ = {"views": 10, "steps": 8, "refine_steps": 50}
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ def _ldnq(args: Namespace, bits: int) -> Entry:
     file = folder / f"ResNet20_{levels}levels.ckpt"
     own = {"seed": args.seed, "pretrained": args.pretrained, "kbits": levels, "output_dir": folder}
     own["num_images"] = args.calibration_images
+    own |= _SHORT_LDNQ if args.dataset == "digits" else {}
     make = Command("LDNQ/main.py", own, ("--no-test_layers",))
     return Entry("LDNQ", bits, (make,), _measured("LDNQ", file), file)
 
