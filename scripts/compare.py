@@ -8,7 +8,6 @@ and a training that was stopped goes on. With --record they are also put beside 
 """
 
 import json
-import os
 import time
 from argparse import Namespace
 from collections.abc import Mapping
@@ -75,11 +74,6 @@ def settle(args: Namespace) -> None:
     for name in ("pretrained", "adder_pretrained", "output_dir", *_FOLDERS):
         if value := getattr(args, name):
             setattr(args, name, value.resolve())
-
-
-def threads(args: Namespace) -> int | None:
-    """Threads of each script: the processor's cores are divided among those that run beside each other."""
-    return args.threads or (max(1, len(os.sched_getaffinity(0)) // args.jobs) if args.jobs > 1 else None)
 
 
 def shared(args: Namespace) -> list[str]:
@@ -163,7 +157,7 @@ def main(argv: list[str] | None = None) -> None:
     args = config.parse(make_parser(), argv)
     settle(args)
     args.output_dir.mkdir(parents=True, exist_ok=True)
-    results, scripts = Results(args.output_dir / "results.csv", KEYS), Scripts(shared(args), threads(args))
+    results, scripts = Results(args.output_dir / "results.csv", KEYS), Scripts(shared(args), args.threads, args.jobs)
     for_each(missing(args, results), lambda entry: measure(args, entry, results, scripts), args.jobs, scripts.end)
     rows = sorted((row for row in results.rows() if row["dataset"] == args.dataset), key=order)
     report.write_json(args.output_dir / "results.json", {"rows": rows, "versions": report.versions()})

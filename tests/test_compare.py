@@ -118,7 +118,7 @@ def test_a_script_that_fails_ends_the_comparison(tmp_path, monkeypatch, capfd):
 
 def test_others_end_when_a_script_fails(tmp_path):
     """One fails after a while; the other would run for a minute, and what waits for its turn never starts."""
-    scripts = jobs.Scripts([], 1)
+    scripts = jobs.Scripts([], None, 2)
     method = tmp_path / "Method"
     method.mkdir()
     (method / "fails.py").write_text("import time; time.sleep(1); raise SystemExit(2)")
@@ -136,10 +136,14 @@ def test_networks_are_made_at_the_same_time():
     jobs.for_each([1, 2], lambda item: together.wait(60), 2, together.abort)
 
 
-def test_cores_are_divided(tmp_path):
-    cores = len(os.sched_getaffinity(0))
-    assert compare.threads(settled("--jobs", 2)) == max(1, cores // 2)
-    assert compare.threads(settled("--jobs", 1)) is None and compare.threads(settled("--threads", 3)) == 3
+def test_cores_are_divided(tmp_path, capfd):
+    (tmp_path / "show.py").write_text("import os, sys; print(sorted(os.sched_getaffinity(0)), sys.argv[1:])")
+    cores = sorted(os.sched_getaffinity(0))
+    for jobs_at_once, threads in ((1, None), (2, None), (64, 3)):
+        share = max(1, len(cores) // jobs_at_once)
+        jobs.Scripts(["--mode", "graph"], threads, jobs_at_once).run("own", Command(f"{tmp_path}/show.py"))
+        shown = capfd.readouterr().err.strip().splitlines()[-1]
+        assert shown == f"own: {cores[:share]} ['--mode', 'graph', '--threads', '{threads or share}']"
 
 
 def test_recorded_comparisons_are_shown_together(tmp_path, pretend, monkeypatch):

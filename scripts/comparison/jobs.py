@@ -1,6 +1,7 @@
 """Running the scripts of a comparison, several networks at a time."""
 
 import os
+import queue
 import subprocess
 import sys
 import threading
@@ -21,14 +22,20 @@ class Scripts:
 
     Args:
         shared: options that all of them get.
-        threads: of each; None leaves it to them.
+        threads: of each; None: as many as it has cores.
+        jobs: how many run at a time; each has its share of the processor's cores to itself, as far as there are so
+            many, for MindSpore's threads wait for each other.
     """
 
-    def __init__(self, shared: Sequence[str], threads: int | None):
-        self._shared, self._environment = list(shared), {**os.environ, "PYTHONUNBUFFERED": "1"}
-        if threads:
-            self._shared += ["--threads", str(threads)]
-            self._environment["OMP_NUM_THREADS"] = str(threads)
+    def __init__(self, shared: Sequence[str], threads: int | None, jobs: int):
+        cores = sorted(os.sched_getaffinity(0))
+        share = max(1, len(cores) // jobs)
+        self._cores: queue.SimpleQueue[list[int]] = queue.SimpleQueue()
+        for job in range(jobs):
+            self._cores.put(cores[job * share : (job + 1) * share] or cores)
+        threads = str(threads or share)
+        self._shared = [*shared, "--threads", threads]
+        self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": threads}
         self._lock, self._running, self._ended = threading.Lock(), set(), False
 
     def run(self, name: str, command: Command, *words: str) -> None:
@@ -40,21 +47,26 @@ class Scripts:
         method, script = os.path.split(command.script)
         line = [sys.executable, script, *command.words(), *self._shared, *words]
         print(f"{name}: python {script} {' '.join(command.words())}", file=sys.stderr)
-        with self._started(line, ROOT / method) as process:
-            for text in process.stdout:
-                print(f"{name}: {text.rstrip()}", file=sys.stderr)
+        cores = self._cores.get()
+        try:
+            with self._started(line, ROOT / method, cores) as process:
+                for text in process.stdout:
+                    print(f"{name}: {text.rstrip()}", file=sys.stderr)
+        finally:
+            self._cores.put(cores)
         with self._lock:
             self._running.discard(process)
         if process.returncode:
             end = f"ended with status {process.returncode}; its message is above; run this command again"
             raise ConfigError(f"{command.script} {end}")
 
-    def _started(self, line: Sequence[str], folder: Path) -> subprocess.Popen:
+    def _started(self, line: Sequence[str], folder: Path, cores: Sequence[int]) -> subprocess.Popen:
         with self._lock:
             if self._ended:
                 raise ConfigError("another script failed")
             settings = {"cwd": folder, "env": self._environment, "text": True, "errors": "replace"}
             process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **settings)
+            os.sched_setaffinity(process.pid, cores)  # before it has threads, which take it over
             self._running.add(process)
             return process
 

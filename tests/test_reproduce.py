@@ -1,0 +1,64 @@
+"""The scripts that record results and time networks run from end to end, on two batches."""
+
+import csv
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from readme_tiny import TINY
+
+from common.results import Results
+from common.shipped import float_path
+
+ROOT = Path(__file__).resolve().parents[1]
+ADDER = ROOT / "AdderQuant" / "checkpoints" / "adder_resnet20_digits.ckpt"
+FLOAT = float_path("digits")
+PREACT = ROOT / "ProQHA" / "checkpoints" / "preact_resnet20_digits.ckpt"
+# Options of each method's reproduce.py, the scripts that it calls, and the rows that it leaves.
+CASES = {
+    "AdderQuant": (["--checkpoint_path", ADDER], ["eval"], 20),
+    "DAMBQ": (["--pretrained", FLOAT, "--epochs", 1], ["train", "eval"], 12),
+    "LDNQ": (["--pretrained", FLOAT, "--kbits", 3, 5, "--num_images", 4], ["main", "eval"], 6),
+    "ProQHA": (["--pretrained", PREACT, "--seeds", 1, "--bits", 5], ["train", "search", "eval"], 6),
+}
+FURTHER = {"DAMBQ", "LDNQ", "ProQHA"}  # take more than one set of test images
+
+
+def shorten(monkeypatch, script) -> None:
+    """Let a script see few images, in the mode that compiles nothing."""
+    main, known = script.main, script.make_parser().settable()
+    words = [str(word) for name, value in TINY.items() if name in known for word in (f"--{name}", value)]
+    monkeypatch.setattr(script, "main", lambda argv: main([*argv, *words, "--mode", "pynative"]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", CASES)
+def test_results_are_recorded(method, tmp_path, monkeypatch, small_cifar):
+    options, scripts, count = CASES[method]
+    script = importlib.import_module(f"{method}.reproduce")
+    for name in scripts:
+        shorten(monkeypatch, importlib.import_module(f"{method}.{name}"))
+    monkeypatch.setattr(script, "RESULTS", Results(tmp_path / "results.csv", script.RESULTS.keys))
+    words = [*options, "--dataset_path", small_cifar]
+    if method in FURTHER:
+        words += ["--output_dir", tmp_path / "out", "--also_eval", f"other={small_cifar}"]
+    script.main([str(word) for word in words])
+    with (tmp_path / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == count and {row["samples"] for row in rows} == {"16"}
+    assert all(0 <= float(row["top1"]) <= 100 for row in rows)
+    if method in FURTHER:
+        assert len({row["data"] for row in rows}) == 2
+    assert script.table(rows).startswith(("|", "CIFAR-10", "lossless"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["adder", "dambq", "dynamic", "ldnq", "proqha"])
+def test_benchmarks_run(name):
+    line = [sys.executable, "scripts/benchmark.py", name, "--rounds", "1", "--batch_size", "8"]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=1800)
+    assert done.returncode == 0, done.stderr[-4000:]
+    title, *rows = done.stdout.strip().splitlines()
+    assert len(rows) >= 2 and "ms" in title
