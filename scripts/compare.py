@@ -43,7 +43,7 @@ def make_parser() -> config.OptionParser:
     parser.add_argument("--epochs", type=config.int_range(2), help="of each training; digits 3, CIFAR-10 4")
     parser.add_argument("--train_batch_size", type=config.positive_int, help="digits 64, CIFAR-10 128")
     parser.add_argument("--calibration_images", type=config.int_range(2), help="of LDNQ; digits 300, CIFAR-10 500")
-    parser.add_argument("--jobs", type=config.positive_int, default=2, help="networks to make at a time")
+    parser.add_argument("--jobs", type=config.positive_int, help="networks to make at a time; CPU 2, else 1")
     parser.add_argument("--record", action="store_true", help="keep rows and pictures for the README")
     return parser
 
@@ -59,6 +59,7 @@ def settle(args: Namespace) -> None:
     for name, value in SCALES[args.dataset].items():
         if getattr(args, name) is None:
             setattr(args, name, value)
+    args.jobs = args.jobs or (2 if args.device_target == "CPU" else 1)
     if args.dataset == "digits":
         args.pretrained = args.pretrained or float_path("digits")
         args.adder_pretrained = args.adder_pretrained or zoo.locate("adderquant-resnet20-digits")

@@ -146,6 +146,11 @@ def test_cores_are_divided(tmp_path, capfd):
         assert shown == f"own: {cores[:share]} ['--mode', 'graph', '--threads', '{threads or share}']"
 
 
+def test_a_device_has_one_job():
+    assert [settled("--device_target", device).jobs for device in ("CPU", "GPU", "Ascend")] == [2, 1, 1]
+    assert settled("--device_target", "GPU", "--jobs", 3).jobs == 3
+
+
 def test_recorded_comparisons_are_shown_together(tmp_path, pretend, monkeypatch):
     monkeypatch.setattr(recorded, "FOLDER", tmp_path)
     monkeypatch.setattr(recorded, "RESULTS", Results(tmp_path / "results.csv", recorded.KEYS))
