@@ -23,7 +23,7 @@ PUBLISHED = {"32": "90.44", "8": "91.36", "6": "91.21", "5": "90.86", "4": "90.2
 def make_parser() -> config.OptionParser:
     """Options of this script."""
     parser = config.OptionParser("Record AdderQuant's results.")
-    parser.add_argument("--checkpoint_path", required=True, metavar="FILE", help="float network")
+    parser.add_argument("--checkpoint_path", required=True, metavar="FILE|NAME", help="float network")
     parser.add_argument("--dataset_path", required=True, metavar="DIR", help="CIFAR-10, both parts")
     parser.add_argument("--name", default="CIFAR-10", help="of the data in results.csv")
     parser.add_argument("--seeds", type=config.int_range(0), nargs="+", default=[1], help="of the calibration images")

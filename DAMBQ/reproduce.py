@@ -15,9 +15,10 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from common import config, report
+from common import config, report, reproduction
 from common.errors import ConfigError, entry_point
-from common.results import Results, add_test_sets, test_sets
+from common.reproduction import add_pretrained, evaluated, test_sets, thread_words
+from common.results import Results
 from DAMBQ import eval as evaluation
 from DAMBQ import train as training
 
@@ -39,15 +40,11 @@ STAGES: dict[str, dict] = {
 
 def make_parser() -> config.OptionParser:
     """Options of this script."""
-    parser = config.OptionParser("Record DAMBQ's results.")
-    parser.add_argument("--pretrained", required=True, metavar="FILE", help="published float ResNet-20")
-    parser.add_argument("--dataset_path", required=True, metavar="DIR", help="CIFAR-10 to train and test on")
-    add_test_sets(parser, "jpeg")
+    parser = reproduction.make_parser("Record DAMBQ's results.", "jpeg")
+    add_pretrained(parser, "published float ResNet-20")
     parser.add_argument("--stages", nargs="+", choices=list(STAGES), default=list(STAGES), help="in this order")
     parser.add_argument("--epochs", type=config.positive_int, default=10, help="of each quantized stage")
     parser.add_argument("--seed", type=config.int_range(0), default=0, help="of order and augmentation")
-    parser.add_argument("--threads", type=config.positive_int, metavar="N", help="CPU threads")
-    parser.add_argument("--output_dir", type=config.path, default=Path("outputs/reproduce"), metavar="DIR")
     return parser
 
 
@@ -61,8 +58,6 @@ def train(args: Namespace, stage: str) -> Path:
     """Train a stage, or go on with it, and return its folder."""
     name, options = run_name(args, stage), {**COMMON, "epochs": args.epochs, **STAGES[stage]}
     words = ["--expr_name", name, "--dataset", "cifar10", "--dataset_path", args.dataset_path, "--seed", args.seed]
-    if args.threads:
-        options["threads"] = args.threads
     for option, value in options.items():
         words += [f"--{option}", *(value if isinstance(value, tuple) else (value,))]
     if stage == "float":
@@ -73,7 +68,7 @@ def train(args: Namespace, stage: str) -> Path:
         if not start.exists():
             raise ConfigError(f"stage {stage} starts from {start}, which is not there: run stage {before} first")
         words += ["--quantize", "--pretrained" if before == "float" else "--resume", start]
-    training.main([str(word) for word in [*words, "--output_dir", args.output_dir]])
+    training.main([str(word) for word in [*words, *thread_words(args), "--output_dir", args.output_dir]])
     return args.output_dir / name
 
 
@@ -102,17 +97,13 @@ def record_start(args: Namespace) -> None:
             RESULTS.put({**dict.fromkeys(COLUMNS), **key, **measure(args, args.pretrained, path)})
 
 
-def measure(args: Namespace, checkpoint: str | Path, folder: str) -> dict:
+def measure(args: Namespace, checkpoint: Path, folder: str) -> dict:
     """What a row says of a network."""
-    file = args.output_dir / "eval.json"
-    words = ["--checkpoint_path", checkpoint, "--dataset", "cifar10", "--dataset_path", folder, "--batch_size", 125]
-    words += ["--threads", args.threads] if args.threads else []
-    evaluation.main([str(word) for word in [*words, "--json", file]])
-    found = json.loads(file.read_text(encoding="utf-8"))
+    found = evaluated(evaluation, args, checkpoint, folder)
     bits = found["average_bits"]
     row = {"weight_bits": f"{bits['weights']:.3f}", "activation_bits": f"{bits['activations']:.3f}"}
     row |= {"samples": found["samples"], "top1": f"{100 * found['acc']:.2f}"}
-    return row | {"file_bytes": Path(checkpoint).stat().st_size, "mindspore": found["versions"]["mindspore"]}
+    return row | {"file_bytes": checkpoint.stat().st_size, "mindspore": found["versions"]["mindspore"]}
 
 
 def table(rows: Sequence[Mapping[str, str]]) -> str:
@@ -139,8 +130,7 @@ def _score(own: Sequence[Mapping[str, str]], rows: Sequence[Mapping[str, str]], 
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Run the stages, one after the other."""
-    args = make_parser().parse_args(argv)
-    args.output_dir.mkdir(parents=True, exist_ok=True)
+    args = reproduction.parse(make_parser(), argv)
     record_start(args)
     for stage in args.stages:
         record(args, stage)

@@ -18,9 +18,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from common import config, report
+from common import config, report, reproduction
 from common.errors import ConfigError, entry_point
-from common.results import Results, add_test_sets, mean, test_sets
+from common.reproduction import add_pretrained, evaluated, test_sets, thread_words
+from common.results import Results, mean
 from DynamicQuant import eval as evaluation
 from DynamicQuant import train as training
 from DynamicQuant.quant import QUANTIZERS
@@ -66,10 +67,8 @@ class Run:
 
 def make_parser() -> config.OptionParser:
     """Options of this script."""
-    parser = config.OptionParser("Record DynamicQuant's results.")
-    parser.add_argument("--pretrained", required=True, metavar="FILE", help="published float ResNet-20")
-    parser.add_argument("--dataset_path", required=True, metavar="DIR", help="CIFAR-10 to train and test on")
-    add_test_sets(parser, "jpeg")
+    parser = reproduction.make_parser("Record DynamicQuant's results.", "jpeg")
+    add_pretrained(parser, "published float ResNet-20")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES), help="what to run")
     parser.add_argument("--quantizers", nargs="+", choices=QUANTIZERS, default=list(QUANTIZERS), help="which")
     parser.add_argument("--bits", type=config.int_range(3, 7), default=3, help="target")
@@ -79,8 +78,6 @@ def make_parser() -> config.OptionParser:
     parser.add_argument("--float_lr", type=config.positive_float, default=0.01, help="of the float one")
     parser.add_argument("--train_samples", type=config.positive_int, metavar="N", help="of all runs; else all images")
     parser.add_argument("--seeds", nargs="+", type=config.int_range(0), default=[0, 1, 2], help="one run each")
-    parser.add_argument("--threads", type=config.positive_int, metavar="N", help="CPU threads")
-    parser.add_argument("--output_dir", type=config.path, default=Path("outputs/reproduce"), metavar="DIR")
     return parser
 
 
@@ -114,7 +111,6 @@ def train(args: Namespace, run: Run) -> Path:
     options = {**COMMON, "dataset_path": args.dataset_path, "output_dir": args.output_dir, "expr_name": folder.name}
     options |= {"seed": run.seed, "epochs": key_of(args, run)["epochs"]}
     options |= {"train_samples": args.train_samples} if args.train_samples else {}
-    options |= {"threads": args.threads} if args.threads else {}
     flags = []
     if run.stage == "float":
         options |= {"pretrained": args.pretrained, "lr": args.float_lr}
@@ -125,7 +121,8 @@ def train(args: Namespace, run: Run) -> Path:
             raise ConfigError(f"{run.name} starts from {start}, which is not there: run stage float first")
         options |= {"pretrained": start, "lr": args.lr, "bits": run.bits, "quantizer": run.quantizer}
         flags = ["--static"] if run.stage == "static" else []
-    training.main([*(str(word) for pair in options.items() for word in (f"--{pair[0]}", pair[1])), *flags])
+    words = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
+    training.main([*words, *thread_words(args), *flags])
     return folder / f"{folder.name}.ckpt"
 
 
@@ -155,14 +152,10 @@ def record_start(args: Namespace) -> None:
             RESULTS.put({**dict.fromkeys(COLUMNS), **key, **measure(args, args.pretrained, path)})
 
 
-def measure(args: Namespace, checkpoint: str | Path, folder: str, plots: bool = False) -> dict:
+def measure(args: Namespace, checkpoint: Path, folder: str, plots: bool = False) -> dict:
     """What a row says of a network."""
-    file = args.output_dir / "eval.json"
-    words = ["--checkpoint_path", checkpoint, "--dataset", "cifar10", "--dataset_path", folder, "--batch_size", 125]
-    words += [*(["--plots"] if plots else []), "--output_dir", args.output_dir, "--json", file]
-    words += ["--threads", args.threads] if args.threads else []
-    evaluation.main([str(word) for word in words])
-    found = json.loads(file.read_text(encoding="utf-8"))
+    words = ["--plots"] if plots else []
+    found = evaluated(evaluation, args, checkpoint, folder, *words, "--output_dir", args.output_dir)
     row = {
         "samples": found["samples"],
         "top1": f"{100 * found['acc']:.2f}",
@@ -172,7 +165,7 @@ def measure(args: Namespace, checkpoint: str | Path, folder: str, plots: bool = 
         row |= {"mean_bits": f"{choices['bits']['mean']:.3f}", "entropy": f"{choices['entropy']:.3f}"}
         row |= {"bit_operations": round(choices["bit_operations"]["mean"])}
         row["of_static"] = f"{choices['share_of_static']:.4f}"
-    return {**row, "file_bytes": Path(checkpoint).stat().st_size}
+    return {**row, "file_bytes": checkpoint.stat().st_size}
 
 
 def table(rows: Sequence[Mapping[str, str]]) -> str:
@@ -209,8 +202,7 @@ def _average(rows: Sequence[Mapping[str, str]], name: str, form: str) -> str:
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Make the runs, one after the other."""
-    args = make_parser().parse_args(argv)
-    args.output_dir.mkdir(parents=True, exist_ok=True)
+    args = reproduction.parse(make_parser(), argv)
     record_start(args)
     for run in runs_of(args):
         record(args, run)

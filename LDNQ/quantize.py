@@ -137,9 +137,8 @@ class Cascade:
         plan, parameters = self.plan, _parameters(layer)
         arrays = [p.asnumpy() for p in parameters]
         weight = weight_matrix(arrays[0], arrays[1] if len(arrays) > 1 else None, geometry(layer).groups)
-        solve = admm.solve
         found = [
-            solve(rows, group, plan.kbits, plan.granularity == "channel", plan.rho, plan.polish)
+            admm.solve(rows, group, plan.kbits, plan.granularity == "channel", plan.rho, plan.polish)
             for rows, group in zip(weight, hessian)
         ]
         levels = split_matrix(np.stack([one.levels for one in found]), arrays[0].shape, len(arrays) > 1)

@@ -9,9 +9,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from common import config, report
+from common import config, report, reproduction
 from common.errors import entry_point
-from common.results import Results, add_test_sets, mean, test_sets
+from common.reproduction import add_pretrained, evaluated, test_sets, thread_words
+from common.results import Results, mean
 from LDNQ import eval as evaluation
 from LDNQ import main as quantization
 from LDNQ.levels import LEVEL_COUNTS
@@ -22,31 +23,15 @@ RESULTS = Results(Path(__file__).parent / "results.csv", KEYS)
 
 def make_parser() -> config.OptionParser:
     """Options of this script."""
-    parser = config.OptionParser("Record LDNQ's results.")
-    parser.add_argument("--pretrained", required=True, metavar="FILE", help="float network")
+    parser = reproduction.make_parser("Record LDNQ's results.", "lossless", training=False)
+    add_pretrained(parser, "float network")
     parser.add_argument("--model_name", default="ResNet20", help="of the float network")
-    parser.add_argument("--dataset_path", required=True, metavar="DIR", help="CIFAR-10, both parts")
-    add_test_sets(parser, "lossless")
     parser.add_argument("--kbits", type=int, nargs="+", choices=LEVEL_COUNTS, default=list(LEVEL_COUNTS))
     parser.add_argument("--granularity", nargs="+", choices=["channel", "layer"], default=["channel"])
     parser.add_argument("--refine_steps", type=config.int_range(0), nargs="+", help="as configured if not given")
     parser.add_argument("--seeds", type=config.int_range(0), nargs="+", default=[1], help="of images and augmentation")
     parser.add_argument("--num_images", type=config.int_range(2), default=500, help="unlabelled training images")
-    parser.add_argument("--threads", type=config.positive_int, help="CPU threads")
-    parser.add_argument("--output_dir", type=config.path, default=Path("outputs/reproduce"), metavar="DIR")
     return parser
-
-
-def _threads(args) -> list[str]:
-    return ["--threads", str(args.threads)] if args.threads else []
-
-
-def _evaluate(args, checkpoint: str | Path, folder: str) -> dict:
-    file = args.output_dir / "eval.json"
-    words = ["--checkpoint_path", checkpoint, "--model_name", args.model_name, "--dataset", "cifar10"]
-    words += ["--dataset_path", folder, "--batch_size", 125, "--json", file]
-    evaluation.main([str(word) for word in words + _threads(args)])
-    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def record_float(args) -> None:
@@ -54,7 +39,7 @@ def record_float(args) -> None:
     for name, folder in test_sets(args).items():
         row = {"network": args.model_name, "kbits": "float", "data": name}
         if not RESULTS.has(row):
-            found = _evaluate(args, args.pretrained, folder)
+            found = evaluated(evaluation, args, args.pretrained, folder, "--model_name", args.model_name)
             row |= {"samples": found["samples"], "top1": f"{100 * found['acc']:.2f}"}
             RESULTS.put(row)
 
@@ -70,12 +55,13 @@ def record(args, kbits: int, granularity: str, refine_steps: int | None, seed: i
     folder = args.output_dir / "_".join(map(str, key.values()))
     words = ["--pretrained", args.pretrained, "--model_name", args.model_name, "--dataset", "cifar10"]
     words += ["--dataset_path", args.dataset_path, "--num_images", args.num_images, "--kbits", kbits, "--seed", seed]
-    words += ["--granularity", granularity, "--refine_steps", steps, "--output_dir", folder, "--batch_size", 125]
+    words += ["--granularity", granularity, "--refine_steps", steps, "--output_dir", folder]
+    words += ["--batch_size", reproduction.BATCH_SIZE]
     words += ["--no-test_layers", "--json", folder / "result.json"]
-    quantization.main([str(word) for word in words + _threads(args)])
+    quantization.main([str(word) for word in words + thread_words(args)])
     made = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     for name, path in test_sets(args).items():
-        found = _evaluate(args, made["checkpoint"], path)
+        found = evaluated(evaluation, args, Path(made["checkpoint"]), path)
         row = {**key, "data": name, "samples": found["samples"]}
         row |= {"top1": f"{100 * found['acc']:.2f}", "file_bytes": Path(made["checkpoint"]).stat().st_size}
         row |= {"seconds": round(sum(made["stages"].values()), 1), "mindspore": found["versions"]["mindspore"]}
@@ -130,8 +116,7 @@ def _table_row(group: Sequence[Mapping[str, str]], base: float | None) -> dict[s
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Run all settings, one after the other."""
-    args = make_parser().parse_args(argv)
-    args.output_dir.mkdir(parents=True, exist_ok=True)
+    args = reproduction.parse(make_parser(), argv)
     record_float(args)
     for seed in args.seeds:
         for kbits in args.kbits:

@@ -8,21 +8,22 @@ searched   bits found from 8 down to the uniform network's weight storage and bi
            it trained between the steps of the search that is as long as the uniform network, on the same images
 """
 
-import json
 import shutil
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from common import checkpoint, config, report, zoo
+from common import checkpoint, config, report, reproduction
 from common.errors import entry_point
-from common.results import Results, add_test_sets, mean, test_sets
+from common.reproduction import add_pretrained, evaluated, test_sets, thread_words
+from common.results import Results, mean
 from ProQHA import eval as evaluation
 from ProQHA import search, train
 
-RESULTS = Results(Path(__file__).parent / "results.csv", ("network", "stage", "bits", "epochs", "seed", "data"))
-COLUMNS = ("network", "stage", "bits", "epochs", "seed", "data", "train_images", "samples", "top1", "weight_bits")
-COLUMNS += ("activation_bits", "cost", "bit_operations", "file_bytes", "mindspore")
+KEYS = ("network", "stage", "bits", "epochs", "search_epochs", "interval", "lr", "train_images", "seed", "data")
+RESULTS = Results(Path(__file__).parent / "results.csv", KEYS)
+COLUMNS = (*KEYS, "samples", "top1", "weight_bits", "activation_bits", "cost", "bit_operations", "file_bytes")
+COLUMNS += ("mindspore",)
 NETWORK = "PreActResNet20"
 FLOAT_BITS = 32
 TEST_EVERY = 4  # epochs; the last one is what counts
@@ -30,10 +31,8 @@ TEST_EVERY = 4  # epochs; the last one is what counts
 
 def make_parser() -> config.OptionParser:
     """Options of this script."""
-    parser = config.OptionParser("Record ProQHA's results.")
-    parser.add_argument("--dataset_path", required=True, metavar="DIR", help="CIFAR-10 to train and test on")
-    add_test_sets(parser, "jpeg")
-    parser.add_argument("--pretrained", type=config.checkpoint, metavar="FILE|NAME", help="float network, else trained")
+    parser = reproduction.make_parser("Record ProQHA's results.", "jpeg")
+    add_pretrained(parser, "float network, else trained", required=False)
     parser.add_argument("--float_epochs", type=config.positive_int, default=16, help="of the float network")
     parser.add_argument("--epochs", type=config.positive_int, default=1, help="of each quantized network in all")
     parser.add_argument("--search_epochs", type=config.int_range(0), default=0, help="of them after each step")
@@ -44,8 +43,6 @@ def make_parser() -> config.OptionParser:
     parser.add_argument("--bits", type=config.int_range(2, 7), nargs="+", default=[4, 3], help="uniform bits to beat")
     parser.add_argument("--seeds", type=config.int_range(0), nargs="+", default=[0, 1, 2], help="of quantized networks")
     parser.add_argument("--lr", type=config.positive_float, default=1e-3, help="of Adam, for quantized networks")
-    parser.add_argument("--threads", type=config.positive_int, help="CPU threads")
-    parser.add_argument("--output_dir", type=config.path, default=Path("outputs/reproduce"), metavar="DIR")
     return parser
 
 
@@ -55,17 +52,15 @@ def run(script, args: Namespace, name: str, options: Mapping[str, object], flags
     common |= {"mission": name, "output_dir": args.output_dir}
     if script is train:
         common["test_every"] = TEST_EVERY
-    if args.threads:
-        common["threads"] = args.threads
     words = [word for option, value in {**common, **options}.items() for word in (f"--{option}", str(value))]
-    script.main([*words, *flags])
+    script.main([*words, *thread_words(args), *flags])
     return args.output_dir / name
 
 
 def float_network(args: Namespace) -> Path:
     """The float network's file, trained unless it is given or there."""
     if args.pretrained:
-        return zoo.named(args.pretrained)
+        return args.pretrained
     name = f"float_{args.float_epochs}epochs"
     options = {"lr": 0.1, "train_epochs": args.float_epochs, "schedule": "cosine", "weight_decay": 5e-4, "seed": 0}
     folder = run(train, args, name, {**options, "warmup_epochs": 1})
@@ -93,26 +88,29 @@ def quantized(args: Namespace, stage: str, bits: int, seed: int) -> Path:
     return run(train, args, name, options, ["--clip"]) / f"{name}.ckpt"
 
 
+def key_of(args: Namespace, stage: str, bits: int, seed: int) -> dict[str, object]:
+    """What tells the rows of a network from others; None where an option has no part in it."""
+    key = {"network": NETWORK, "stage": stage, "bits": bits, "seed": seed}
+    if stage == "float":
+        return key | {"epochs": args.float_epochs, "train_images": "all"}
+    key |= {"epochs": args.epochs, "lr": args.lr, "train_images": args.train_samples or "all"}
+    searched = {"search_epochs": args.search_epochs, "interval": args.interval}
+    return key | (searched if stage == "searched" else dict.fromkeys(searched))
+
+
 def record(args: Namespace, stage: str, bits: int, seed: int) -> None:
     """Make a network unless its rows are there, evaluate it and write its rows."""
-    epochs = args.float_epochs if stage == "float" else args.epochs
-    key = {"network": NETWORK, "stage": stage, "bits": bits, "epochs": epochs, "seed": seed}
+    key = key_of(args, stage, bits, seed)
     if all(RESULTS.has({**key, "data": name}) for name in test_sets(args)):
         return
     path = float_network(args) if stage == "float" else quantized(args, stage, bits, seed)
-    images = "all" if stage == "float" else args.train_samples or "all"
     for name, folder in test_sets(args).items():
-        row = {**dict.fromkeys(COLUMNS), **key, "data": name, "train_images": images}
-        RESULTS.put({**row, **measure(args, path, folder)})
+        RESULTS.put({**dict.fromkeys(COLUMNS), **key, "data": name, **measure(args, path, folder)})
 
 
 def measure(args: Namespace, path: Path, folder: str) -> dict:
     """What a row says of a network."""
-    file = args.output_dir / "eval.json"
-    words = ["--checkpoint_path", path, "--dataset", "cifar10", "--dataset_path", folder, "--batch_size", 125]
-    words += ["--threads", args.threads] if args.threads else []
-    evaluation.main([str(word) for word in [*words, "--json", file]])
-    found = json.loads(file.read_text(encoding="utf-8"))
+    found = evaluated(evaluation, args, path, folder)
     row = {"samples": found["samples"], "top1": f"{100 * found['acc']:.2f}", "file_bytes": path.stat().st_size}
     row["mindspore"] = found["versions"]["mindspore"]
     if totals := found.get("search"):
@@ -156,8 +154,7 @@ def differences(rows: Sequence[Mapping[str, str]]) -> list[str]:
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Make everything, one after the other."""
-    args = make_parser().parse_args(argv)
-    args.output_dir.mkdir(parents=True, exist_ok=True)
+    args = reproduction.parse(make_parser(), argv)
     record(args, "float", FLOAT_BITS, 0)
     for seed in args.seeds:
         for bits in args.bits:

@@ -2,14 +2,11 @@
 
 import statistics
 import threading
-from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from common import report
-from common.config import OptionParser
-from common.errors import ConfigError
 
 
 class Results:
@@ -39,27 +36,6 @@ class Results:
         """
         with self._lock:
             report.replace_row(self.path, self.keys, {**dict.fromkeys(self.keys), **row})
-
-
-def add_test_sets(parser: OptionParser, name: str) -> None:
-    """The options that name test images: ``--name`` of those in ``--dataset_path``, and further ones."""
-    parser.add_argument("--name", default=name, help="of these images in results.csv")
-    parser.add_argument("--also_eval", nargs="*", default=[], metavar="NAME=DIR", help="further test images")
-
-
-def test_sets(args: Namespace) -> dict[str, str]:
-    """Folders of test images by their names.
-
-    Raises:
-        ConfigError: a further one that is not written as NAME=DIR.
-    """
-    pairs = [pair.partition("=")[::2] for pair in args.also_eval]
-    if not all(name and folder for name, folder in pairs):
-        raise ConfigError(f"also_eval: expected NAME=DIR, found {' '.join(args.also_eval)}")
-    return {args.name: args.dataset_path, **dict(pairs)}
-
-
-test_sets.__test__ = False  # no test, though its name begins like one
 
 
 def mean(values: Sequence[float]) -> str:

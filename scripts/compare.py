@@ -7,6 +7,7 @@ Leaves results.csv, results.json, results.md and three pictures in --output_dir.
 and a training that was stopped goes on. With --record they are also put beside those that the README shows.
 """
 
+import hashlib
 import json
 import time
 from argparse import Namespace
@@ -21,6 +22,7 @@ from comparison.table import table
 
 from common import config, report, zoo
 from common.atomic_file import write_text
+from common.checkpoint_file import read_bytes
 from common.errors import ConfigError, entry_point
 from common.results import Results
 from common.shipped import float_path
@@ -44,6 +46,7 @@ def make_parser() -> config.OptionParser:
     parser.add_argument("--train_batch_size", type=config.positive_int, help="digits 64, CIFAR-10 128")
     parser.add_argument("--calibration_images", type=config.int_range(2), help="of LDNQ; digits 300, CIFAR-10 500")
     parser.add_argument("--jobs", type=config.positive_int, help="networks to make at a time; CPU 2, else 1")
+    parser.settable()["threads"].help = "of each job; else its share of the cores"
     parser.add_argument("--record", action="store_true", help="keep rows and pictures for the README")
     return parser
 
@@ -86,30 +89,35 @@ def shared(args: Namespace) -> list[str]:
     return words
 
 
+def settings(args: Namespace) -> dict[str, Any]:
+    """The options that decide the figures: networks of others do not belong in one table."""
+    names = ("dataset", "seed", "mode", "epochs", "train_batch_size", "train_samples", "calibration_images")
+    found = {name: getattr(args, name) for name in (*names, "num_samples", "batch_size", "jobs", "threads")}
+    for name in ("pretrained", "adder_pretrained"):
+        file = getattr(args, name)
+        found[name] = hashlib.sha256(read_bytes(file)).hexdigest() if file else None
+    return found
+
+
+def check_folder(args: Namespace) -> None:
+    """Note the settings in the output folder, and let none but these add to its rows.
+
+    Raises:
+        ConfigError: others did.
+    """
+    file, own = args.output_dir / "settings.json", settings(args)
+    if file.exists():
+        found = json.loads(read_bytes(file))
+        if changed := [name for name, value in own.items() if found.get(name) != value]:
+            where = f"output_dir: {args.output_dir}"
+            raise ConfigError(f"{where} has results of another {changed[0]}; choose another folder")
+    args.output_dir.mkdir(parents=True, exist_ok=True)
+    report.write_json(file, own)
+
+
 def key_of(args: Namespace, entry: Entry) -> dict[str, Any]:
     """What tells the row of a network from others."""
     return {"dataset": args.dataset, "method": entry.method, "budget": entry.bits, "seed": args.seed}
-
-
-def training_of(args: Namespace, entry: Entry) -> dict[str, Any]:
-    """What its row says of how it was made."""
-    return {"epochs": args.epochs if entry.make else None, "train_images": args.train_samples or "all"}
-
-
-def missing(args: Namespace, results: Results) -> list[Entry]:
-    """The networks that have no row yet.
-
-    Raises:
-        ConfigError: a row was made with other options.
-    """
-    found = list(entries(args))
-    for entry in found:
-        key = key_of(args, entry)
-        if results.has(key) and not results.has(key | training_of(args, entry)):
-            raise ConfigError(
-                f"output_dir: {results.path} has rows of other --epochs or --train_samples; choose another folder"
-            )
-    return [entry for entry in found if not results.has(key_of(args, entry))]
 
 
 def measure(args: Namespace, entry: Entry, results: Results, scripts: Scripts) -> None:
@@ -118,12 +126,13 @@ def measure(args: Namespace, entry: Entry, results: Results, scripts: Scripts) -
     Raises:
         ConfigError: a script fails.
     """
-    name = f"{entry.method} {entry.bits}"
-    started = time.perf_counter()
+    name, file = f"{entry.method} {entry.bits}", args.output_dir / f"{entry.method}_{entry.bits}.json"
+    begun = file.with_suffix(".begun")  # where making it was stopped, what is left does not say how long it takes
+    timed, started = bool(entry.make) and not begun.exists(), time.perf_counter()
+    begun.touch()
     for command in entry.make:
         scripts.run(name, command)
     seconds = time.perf_counter() - started
-    file = args.output_dir / f"{entry.method}_{entry.bits}.json"
     words = ["--batch_size", str(args.batch_size), "--json", str(file)]
     words += ["--num_samples", str(args.num_samples)] if args.num_samples else []
     scripts.run(name, entry.evaluation, *words)
@@ -133,14 +142,15 @@ def measure(args: Namespace, entry: Entry, results: Results, scripts: Scripts) -
         {
             **key_of(args, entry),
             "network": found["network"],
-            **training_of(args, entry),
+            "epochs": entry.epochs,
+            "train_images": entry.images or (args.train_samples or "all" if entry.make else None),
             "samples": found["samples"],
             "top1": f"{100 * found['acc']:.2f}",
             "weight_bits": f"{cost['average_weight_bits']:.3f}",
             "activation_bits": f"{cost['average_activation_bits']:.3f}",
             "file_bytes": entry.file.stat().st_size,
             "bit_operations": round(cost["bit_operations"]),
-            "seconds": f"{seconds:.0f}" if entry.make else None,
+            "seconds": f"{seconds:.0f}" if timed else None,
             "images_per_second": f"{found['images_per_second']:.0f}",
             "layers": json.dumps(cost["bits_of_layers"]),
         }
@@ -157,9 +167,10 @@ def main(argv: list[str] | None = None) -> None:
     """Make, measure, show."""
     args = config.parse(make_parser(), argv)
     settle(args)
-    args.output_dir.mkdir(parents=True, exist_ok=True)
+    check_folder(args)
     results, scripts = Results(args.output_dir / "results.csv", KEYS), Scripts(shared(args), args.threads, args.jobs)
-    for_each(missing(args, results), lambda entry: measure(args, entry, results, scripts), args.jobs, scripts.end)
+    missing = [entry for entry in entries(args) if not results.has(key_of(args, entry))]
+    for_each(missing, lambda entry: measure(args, entry, results, scripts), args.jobs, scripts.end)
     rows = sorted((row for row in results.rows() if row["dataset"] == args.dataset), key=order)
     report.write_json(args.output_dir / "results.json", {"rows": rows, "versions": report.versions()})
     write_text(args.output_dir / "results.md", table(rows) + "\n")

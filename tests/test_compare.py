@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -104,31 +105,56 @@ def test_results_are_kept_and_shown(tmp_path, pretend, capsys):
     compare.main(words)
     assert len(pretend) == count and capsys.readouterr().out == printed
     with pytest.raises(SystemExit):
-        compare.main([*words, "--epochs", "7"])
-    assert "has rows of other --epochs or --train_samples" in capsys.readouterr().err and len(pretend) == count
+        compare.main([*words, "--num_samples", "7"])
+    assert "has results of another num_samples; choose another folder" in capsys.readouterr().err
+    assert len(pretend) == count
+
+
+def test_a_time_is_given_only_for_what_was_not_stopped(tmp_path, pretend):
+    words = ["--output_dir", str(tmp_path), "--methods", "uniform", "LDNQ", "--bits", "4"]
+    (tmp_path / "LDNQ_4.begun").touch()
+    compare.main(words)
+    rows = {row["method"]: row for row in json.loads((tmp_path / "results.json").read_text())["rows"]}
+    assert rows["uniform"]["seconds"] == "0" and rows["LDNQ"]["seconds"] == ""
+    assert (rows["uniform"]["epochs"], rows["uniform"]["train_images"]) == ("3", "all")
+    assert (rows["LDNQ"]["epochs"], rows["LDNQ"]["train_images"]) == ("", "300")
 
 
 def test_a_script_that_fails_ends_the_comparison(tmp_path, monkeypatch, capfd):
-    words = ["--output_dir", str(tmp_path), "--methods", "float", "--pretrained", str(tmp_path / "absent.ckpt")]
+    (tmp_path / "damaged.ckpt").write_bytes(b"no network")
+    words = ["--output_dir", str(tmp_path), "--methods", "float", "--pretrained", str(tmp_path / "damaged.ckpt")]
     with pytest.raises(SystemExit) as stopped:
         compare.main(words)
     error = capfd.readouterr().err
-    assert stopped.value.code == 2 and "absent.ckpt" in error and "LDNQ/eval.py ended with status 2" in error
+    assert stopped.value.code == 2 and "damaged.ckpt" in error and "LDNQ/eval.py ended with status 2" in error
 
 
-def test_others_end_when_a_script_fails(tmp_path):
+def test_others_end_when_a_script_fails(tmp_path, capfd):
     """One fails after a while; the other would run for a minute, and what waits for its turn never starts."""
     scripts = jobs.Scripts([], None, 2)
     method = tmp_path / "Method"
     method.mkdir()
     (method / "fails.py").write_text("import time; time.sleep(1); raise SystemExit(2)")
-    (method / "waits.py").write_text("import time; time.sleep(60)")
+    (method / "waits.py").write_text("import subprocess; subprocess.run(['sleep', '60'])")
     (method / "later.py").write_text(f"open({str(tmp_path / 'started')!r}, 'w')")
     names = [f"{method}/{name}.py" for name in ("waits", "fails", "later")]
     started = time.monotonic()
     with pytest.raises(ConfigError, match=r"fails\.py ended with status 2"):
         jobs.for_each(names, lambda name: scripts.run("own", Command(name)), 2, scripts.end)
     assert time.monotonic() - started < 30 and not (tmp_path / "started").exists()
+    assert "later" not in capfd.readouterr().err
+
+
+def test_asked_to_end_all_end(tmp_path):
+    """The signal that ends this process ends what it started, too; its handler is that of before afterwards."""
+    method = tmp_path / "Method"
+    method.mkdir()
+    (method / "asks.py").write_text("import os, signal, time; os.kill(os.getppid(), signal.SIGTERM); time.sleep(60)")
+    scripts, before, started = jobs.Scripts([], None, 1), signal.getsignal(signal.SIGTERM), time.monotonic()
+    with pytest.raises(SystemExit) as stopped:
+        jobs.for_each([f"{method}/asks.py"], lambda name: scripts.run("own", Command(name)), 1, scripts.end)
+    assert stopped.value.code == 128 + signal.SIGTERM and time.monotonic() - started < 30
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_networks_are_made_at_the_same_time():
@@ -139,11 +165,14 @@ def test_networks_are_made_at_the_same_time():
 def test_cores_are_divided(tmp_path, capfd):
     (tmp_path / "show.py").write_text("import os, sys; print(sorted(os.sched_getaffinity(0)), sys.argv[1:])")
     cores = sorted(os.sched_getaffinity(0))
-    for jobs_at_once, threads in ((1, None), (2, None), (64, 3)):
-        share = max(1, len(cores) // jobs_at_once)
-        jobs.Scripts(["--mode", "graph"], threads, jobs_at_once).run("own", Command(f"{tmp_path}/show.py"))
+    for count, threads, own in ((1, None, cores), (len(cores), None, cores[:1]), (64, 3, cores)):
+        for_one = jobs.Scripts(["--mode", "graph"], threads, count)
+        thread = threading.Thread(target=for_one.run, args=("own", Command(f"{tmp_path}/show.py")))
+        thread.start()  # as a job: this one keeps its cores
+        thread.join()
         shown = capfd.readouterr().err.strip().splitlines()[-1]
-        assert shown == f"own: {cores[:share]} ['--mode', 'graph', '--threads', '{threads or share}']"
+        assert shown == f"own: {own} ['--mode', 'graph', '--threads', '{threads or len(own)}']"
+    assert sorted(os.sched_getaffinity(0)) == cores
 
 
 def test_a_device_has_one_job():

@@ -14,6 +14,7 @@ from typing import Any
 METHODS = ("float", "uniform", "ProQHA", "DAMBQ", "DynamicQuant", "LDNQ", "AdderQuant")
 _LEVELS = {2: 3, 3: 7, 4: 11}  # of LDNQ: the most that the bits of a code can tell apart
 _FLOAT_BITS = 32
+_ADDER_IMAGES = 1024  # that AdderQuant calibrates with
 # The digits shall take minutes: half of the views and of the steps after a layer, a quarter of the refinement.
 _SHORT_LDNQ = {"views": 10, "steps": 8, "refine_steps": 50}
 
@@ -51,6 +52,8 @@ class Entry:
         make: commands in order, none if there is nothing to train.
         evaluation: measures it, but for images and ``--json``.
         file: of the network on disk.
+        epochs: of all trainings together; None if there is none.
+        images: that it learned from, None for all of the training images or ``--train_samples``.
     """
 
     method: str
@@ -58,6 +61,8 @@ class Entry:
     make: tuple[Command, ...]
     evaluation: Command
     file: Path
+    epochs: int | None = None
+    images: int | None = None
 
 
 def entries(args: Namespace) -> Iterator[Entry]:
@@ -88,7 +93,7 @@ def _uniform(args: Namespace, bits: int) -> Entry:
     name = f"uniform{bits}"
     file = args.output_dir / name / f"{name}.ckpt"
     make = _finetuned(args, name, args.pretrained, args.epochs, k_bits=bits, pre_k_bits=bits)
-    return Entry("uniform", bits, (make,), _measured("ProQHA", file, arch="postresnet20"), file)
+    return Entry("uniform", bits, (make,), _measured("ProQHA", file, arch="postresnet20"), file, args.epochs)
 
 
 def _proqha(args: Namespace, bits: int) -> Entry:
@@ -100,7 +105,7 @@ def _proqha(args: Namespace, bits: int) -> Entry:
     search |= {"interval": 1, "search_epochs": 0, "lr": 1e-3, "weight_decay": 0, **targets}
     start = args.output_dir / found / "search.ckpt"
     make = (Command("ProQHA/search.py", search, ("--clip",)), _finetuned(args, name, start, args.epochs))
-    return Entry("ProQHA", bits, make, _measured("ProQHA", file, arch="postresnet20"), file)
+    return Entry("ProQHA", bits, make, _measured("ProQHA", file, arch="postresnet20"), file, args.epochs)
 
 
 def _dambq(args: Namespace, bits: int) -> Entry:
@@ -110,13 +115,14 @@ def _dambq(args: Namespace, bits: int) -> Entry:
     goal = {"wgt_target": bits, "act_target": bits}
     if bits == 4:
         own |= _training(args, expr_name=name, epochs=args.epochs, pretrained=args.pretrained, **goal)
-        return Entry("DAMBQ", bits, (Command("DAMBQ/train.py", own, ("--quantize",)),), _measured("DAMBQ", file), file)
+        make = (Command("DAMBQ/train.py", own, ("--quantize",)),)
+        return Entry("DAMBQ", bits, make, _measured("DAMBQ", file), file, args.epochs)
     start, before = args.output_dir / f"{name}_start" / "best.ckpt", dict(own)
     before |= _training(args, expr_name=f"{name}_start", epochs=first, pretrained=args.pretrained)
     own |= _training(args, expr_name=name, epochs=args.epochs - first, resume=start, **goal)
     own |= {"shares": [0.4, 0.8], "duration": [0, max(1, (args.epochs - first) // 3)]}
     make = tuple(Command("DAMBQ/train.py", options, ("--quantize",)) for options in (before, own))
-    return Entry("DAMBQ", bits, make, _measured("DAMBQ", file), file)
+    return Entry("DAMBQ", bits, make, _measured("DAMBQ", file), file, args.epochs)
 
 
 def _dynamic(args: Namespace, bits: int) -> Entry:
@@ -124,7 +130,8 @@ def _dynamic(args: Namespace, bits: int) -> Entry:
     file = args.output_dir / name / f"{name}.ckpt"
     own = _training(args, expr_name=name, arch="resnet20", pretrained=args.pretrained, bits=bits, epochs=args.epochs)
     own |= {"quantizer": "pact", "lr": 0.02, "schedule": "cosine", "warmup_epochs": 0}
-    return Entry("DynamicQuant", bits, (Command("DynamicQuant/train.py", own),), _measured("DynamicQuant", file), file)
+    make = (Command("DynamicQuant/train.py", own),)
+    return Entry("DynamicQuant", bits, make, _measured("DynamicQuant", file), file, args.epochs)
 
 
 def _ldnq(args: Namespace, bits: int) -> Entry:
@@ -135,14 +142,15 @@ def _ldnq(args: Namespace, bits: int) -> Entry:
     own["num_images"] = args.calibration_images
     own |= _SHORT_LDNQ if args.dataset == "digits" else {}
     make = Command("LDNQ/main.py", own, ("--no-test_layers",))
-    return Entry("LDNQ", bits, (make,), _measured("LDNQ", file), file)
+    return Entry("LDNQ", bits, (make,), _measured("LDNQ", file), file, images=args.calibration_images)
 
 
 def _adder(args: Namespace, bits: int) -> Entry:
     file = args.output_dir / f"adder{bits}.ckpt"
     options = {"seed": args.seed, "bits": bits, "checkpoint_path": args.adder_pretrained, "save_checkpoint": file}
-    make = Command("AdderQuant/eval.py", {**options, "num_samples": 1})  # to calibrate is all there is to do
-    return Entry("AdderQuant", bits, (make,), _measured("AdderQuant", file), file)
+    options |= {"calibration_size": _ADDER_IMAGES, "num_samples": 1}  # to calibrate is all there is to do
+    make = Command("AdderQuant/eval.py", options)
+    return Entry("AdderQuant", bits, (make,), _measured("AdderQuant", file), file, images=_ADDER_IMAGES)
 
 
 def _measured(method: str, file: Path, **options: Any) -> Command:
