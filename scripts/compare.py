@@ -107,7 +107,7 @@ def check_folder(args: Namespace) -> None:
     """
     file, own = args.output_dir / "settings.json", settings(args)
     if file.exists():
-        found = json.loads(read_bytes(file))
+        found = json.loads(file.read_text(encoding="utf-8"))
         if changed := [name for name, value in own.items() if found.get(name) != value]:
             where = f"output_dir: {args.output_dir}"
             raise ConfigError(f"{where} has results of another {changed[0]}; choose another folder")
@@ -171,7 +171,7 @@ def main(argv: list[str] | None = None) -> None:
     results, scripts = Results(args.output_dir / "results.csv", KEYS), Scripts(shared(args), args.threads, args.jobs)
     missing = [entry for entry in entries(args) if not results.has(key_of(args, entry))]
     for_each(missing, lambda entry: measure(args, entry, results, scripts), args.jobs, scripts.end)
-    rows = sorted((row for row in results.rows() if row["dataset"] == args.dataset), key=order)
+    rows = sorted(results.rows(), key=order)
     report.write_json(args.output_dir / "results.json", {"rows": rows, "versions": report.versions()})
     write_text(args.output_dir / "results.md", table(rows) + "\n")
     pictures.draw(rows, args.output_dir)
