@@ -76,7 +76,8 @@ def batches(dataset: ds.Dataset) -> Iterator[dict[str, np.ndarray]]:
 
     Raises:
         UserError: what a batch met, such as the DataError of a damaged image; MindSpore itself turns it into a
-            RuntimeError with a page of text.
+            RuntimeError with a page of text. It overtakes the batches that wait in the queue: of those before it,
+            the last ones may not have been seen.
     """
     iterator = _iterator(dataset)
     try:
