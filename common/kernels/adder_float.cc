@@ -7,24 +7,24 @@ using namespace lowbit;
 
 // Inputs x, w, int32 [stride, padding]; output y.
 extern "C" int AdderForward(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
-  by_width(
-      shapes, 2, p, [&](const Geometry& g) { forward<Distance, 8>(g, in(p, 0), in(p, 1), out(p, 3)); },
-      [&](const Geometry& g) { forward<Distance, 16>(g, in(p, 0), in(p, 1), out(p, 3)); });
+  by_width(shapes, 2, p, [&](auto lanes, const Geometry& g) {
+    forward<Distance, lanes>(g, in(p, 0), in(p, 1), out(p, 3));
+  });
   return 0;
 }
 
 // Inputs x, w, gy, int32 [stride, padding]; output gx.
 extern "C" int AdderGradInput(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
-  by_width(
-      shapes, 3, p, [&](const Geometry& g) { grad_input<Distance, 8>(g, in(p, 0), in(p, 1), in(p, 2), out(p, 4)); },
-      [&](const Geometry& g) { grad_input<Distance, 16>(g, in(p, 0), in(p, 1), in(p, 2), out(p, 4)); });
+  by_width(shapes, 3, p, [&](auto lanes, const Geometry& g) {
+    grad_input<Distance, lanes>(g, in(p, 0), in(p, 1), in(p, 2), out(p, 4));
+  });
   return 0;
 }
 
 // Inputs x, w, gy, int32 [stride, padding]; output gw, not rescaled.
 extern "C" int AdderGradWeight(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
-  by_width(
-      shapes, 3, p, [&](const Geometry& g) { grad_weight<Distance, 8>(g, in(p, 0), in(p, 1), in(p, 2), out(p, 4)); },
-      [&](const Geometry& g) { grad_weight<Distance, 16>(g, in(p, 0), in(p, 1), in(p, 2), out(p, 4)); });
+  by_width(shapes, 3, p, [&](auto lanes, const Geometry& g) {
+    grad_weight<Distance, lanes>(g, in(p, 0), in(p, 1), in(p, 2), out(p, 4));
+  });
   return 0;
 }

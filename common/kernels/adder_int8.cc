@@ -17,8 +17,7 @@
 namespace lowbit {
 namespace {
 
-constexpr int kCell = 8;         // channels per cell
-constexpr int kQuantLanes = 16; // pixels quantized at once
+constexpr int kCell = 8;  // channels per cell
 
 // What the caller asks of the map behind the sums.
 struct Options {
@@ -56,17 +55,17 @@ std::vector<Group> make_groups(const Geometry& g, const uint8_t* codes, const ui
   return groups;
 }
 
-// Quantizes 16 pixels of up to 8 channels into 16 cells. Adding 2^23 leaves the rounded value in the low mantissa
-// bits (round half to even, the processor's default).
+// Quantizes kLanes pixels of up to 8 channels into as many cells. Adding 2^23 leaves the rounded value in the low
+// mantissa bits (round half to even, the processor's default).
 void quantize_cells(const float* const* rows, int64_t channels, float step, float qmax, uint64_t* cells) {
-  using V = Vec<kQuantLanes>;
+  using V = Vec<kLanes>;
   const auto zero = V::broadcast(0.f), top = V::broadcast(qmax);
   V::Int half[2] = {};
   for (int64_t c = 0; c < channels; ++c) {
     const auto scaled = V::clip(V::load(rows[c]) / step, zero, top) + 8388608.f;
     half[c / 4] |= (reinterpret_cast<V::Int>(scaled) & 0xff) << int(c % 4 * 8);
   }
-  for (int i = 0; i < kQuantLanes; ++i)
+  for (int i = 0; i < kLanes; ++i)
     cells[i] = uint64_t(uint32_t(half[0][i])) | uint64_t(uint32_t(half[1][i])) << 32;
 }
 
@@ -74,17 +73,17 @@ void quantize_cells(const float* const* rows, int64_t channels, float step, floa
 class ByteImage {
  public:
   explicit ByteImage(const Geometry& g)
-      : row_(round_up(g.w, kQuantLanes) * kCell, 0.f), line_(round_up(g.w, kQuantLanes)),
+      : row_(round_up(g.w, kLanes) * kCell, 0.f), line_(round_up(g.w, kLanes)),
         cells_((g.c + kCell - 1) / kCell * g.plane_size() + Sad::kCells, 0) {}
 
   const uint8_t* data() const { return reinterpret_cast<const uint8_t*>(cells_.data()); }
 
   void quantize(const Geometry& g, const float* image, float step, float qmax) {
-    const int64_t width = round_up(g.w, kQuantLanes);
+    const int64_t width = round_up(g.w, kLanes);
     for (int64_t c0 = 0; c0 < g.c; c0 += kCell) {
       const int64_t channels = std::min<int64_t>(kCell, g.c - c0);
       for (int64_t y = 0; y < g.h; ++y) {
-        for (int64_t x = 0; x < width; x += kQuantLanes) {
+        for (int64_t x = 0; x < width; x += kLanes) {
           const float* rows[kCell];
           for (int64_t c = 0; c < channels; ++c) rows[c] = pixels(g, image, c0 + c, y, x, row_.data() + c * width);
           quantize_cells(rows, channels, step, qmax, line_.data() + x);
@@ -103,7 +102,7 @@ class ByteImage {
   // Pixels x, x + 1, ... of a row: in place, or a copy where a vector would reach beyond the row.
   static const float* pixels(const Geometry& g, const float* image, int64_t c, int64_t y, int64_t x, float* copy) {
     const float* from = image + (c * g.h + y) * g.w + x;
-    if (x + kQuantLanes <= g.w) return from;
+    if (x + kLanes <= g.w) return from;
     std::copy_n(from, g.w - x, copy);
     return copy;
   }
@@ -183,7 +182,7 @@ extern "C" int AdderInt8(int, void** p, int*, int64_t** shapes, const char**, vo
   const auto* settings = static_cast<const int32_t*>(p[7]);
   const float qmax = *static_cast<const float*>(p[4]);
   auto* y = static_cast<float*>(p[8]);
-  const Geometry g(shapes[0], shapes[1], settings, kQuantLanes);
+  const Geometry g(shapes[0], shapes[1], settings, kLanes);
   const Options options{settings[2] != 0, settings[3] != 0};
   const auto groups = make_groups(g, static_cast<const uint8_t*>(p[1]), static_cast<const uint8_t*>(p[2]),
                                   static_cast<const float*>(p[3]), shapes[3][0]);

@@ -7,24 +7,24 @@ using namespace lowbit;
 
 // Inputs x, w, int32 [stride, padding]; output y.
 extern "C" int ConvForward(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
-  by_width(
-      shapes, 2, p, [&](const Geometry& g) { forward<Product, 8>(g, in(p, 0), in(p, 1), out(p, 3)); },
-      [&](const Geometry& g) { forward<Product, 16>(g, in(p, 0), in(p, 1), out(p, 3)); });
+  by_width(shapes, 2, p, [&](auto lanes, const Geometry& g) {
+    forward<Product, lanes>(g, in(p, 0), in(p, 1), out(p, 3));
+  });
   return 0;
 }
 
 // Inputs x, w, gy, int32 [stride, padding]; output gx.
 extern "C" int ConvGradInput(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
-  by_width(
-      shapes, 3, p, [&](const Geometry& g) { conv_grad_input<8>(g, in(p, 0), in(p, 1), in(p, 2), out(p, 4)); },
-      [&](const Geometry& g) { conv_grad_input<16>(g, in(p, 0), in(p, 1), in(p, 2), out(p, 4)); });
+  by_width(shapes, 3, p, [&](auto lanes, const Geometry& g) {
+    conv_grad_input<lanes>(g, in(p, 0), in(p, 1), in(p, 2), out(p, 4));
+  });
   return 0;
 }
 
 // Inputs x, w, gy, int32 [stride, padding]; output gw.
 extern "C" int ConvGradWeight(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
-  by_width(
-      shapes, 3, p, [&](const Geometry& g) { grad_weight<Product, 8>(g, in(p, 0), in(p, 1), in(p, 2), out(p, 4)); },
-      [&](const Geometry& g) { grad_weight<Product, 16>(g, in(p, 0), in(p, 1), in(p, 2), out(p, 4)); });
+  by_width(shapes, 3, p, [&](auto lanes, const Geometry& g) {
+    grad_weight<Product, lanes>(g, in(p, 0), in(p, 1), in(p, 2), out(p, 4));
+  });
   return 0;
 }

@@ -13,6 +13,7 @@
 //   Distance  -|x - w|   clip(w - x, -1, 1) 1            adder convolution (Chen et al., CVPR 2020, eq. 1, 5 and 6)
 #pragma once
 
+#include <type_traits>
 #include <vector>
 
 #include "geometry.h"
@@ -21,13 +22,14 @@
 
 namespace lowbit {
 
-constexpr int kFilters = 4;  // filters (or channels) per register tile
-constexpr int kVectors = 4;  // pixel vectors per register tile
+// Register tiles: sums of some filters (or channels) at some vectors of pixels, beside a vector each of what is read.
+constexpr int kFilters = 4;
+constexpr int kVectors = kManyRegisters ? 4 : 3;
 
 template <int LANES>
 struct Product {
   using Vector = typename Vec<LANES>::Float;
-  static constexpr int kPositions = 4;  // vectors of input positions per tile of the input gradient
+  static constexpr int kPositions = kVectors;  // vectors of input positions per tile of the input gradient
   static constexpr bool kReadsInput = false;
   static constexpr float kWeightTerm = 0;
   static void forward(Vector& sum, Vector x, float w) { sum += x * w; }
@@ -56,16 +58,19 @@ inline std::vector<int64_t> tap_offsets(const Geometry& g) {
   return offsets;
 }
 
-// Narrow outputs take narrow vectors: with 16 lanes half of each would be wasted on a row of 8.
-template <class Narrow, class Wide>
-inline void by_width(int64_t** shapes, int stride_pad_index, void** params, Narrow narrow, Wide wide) {
+template <int LANES>
+using Lanes = std::integral_constant<int, LANES>;
+
+// Calls work(lanes, geometry) with the processor's vectors. Narrow outputs take narrower ones: with 16 lanes half of
+// each would be wasted on a row of 8.
+template <class Work>
+inline void by_width(int64_t** shapes, int stride_pad_index, void** params, Work work) {
   const auto* stride_pad = static_cast<const int32_t*>(params[stride_pad_index]);
-  const Geometry g(shapes[0], shapes[1], stride_pad, 16);
-  if (g.ow > 8) {
-    wide(g);
-  } else {
-    narrow(Geometry(shapes[0], shapes[1], stride_pad, 8));
+  const Geometry g(shapes[0], shapes[1], stride_pad, kLanes);
+  if constexpr (kLanes > 8) {
+    if (g.ow <= 8) return work(Lanes<8>(), Geometry(shapes[0], shapes[1], stride_pad, 8));
   }
+  work(Lanes<kLanes>(), g);
 }
 
 inline const float* in(void** params, int i) { return static_cast<const float*>(params[i]); }

@@ -5,8 +5,8 @@
 
 namespace lowbit {
 
-// Sums of a tile stay in registers while all pixels pass: 24 of the 32 that AVX-512 has.
-constexpr int kGradFilters = 8;
+// Sums of a tile stay in registers while all pixels pass: 24 of 32, or 12 of 16.
+constexpr int kGradFilters = kManyRegisters ? 8 : 4;
 constexpr int kGradTaps = 3;
 
 // sum over images and pixels of x * gy for a tile of filters and taps; lanes beyond OW hold gy = 0. The filters' planes
@@ -50,7 +50,8 @@ class WeightGradient {
         const float* xs[kGradTaps];
         for (int j = 0; j < kGradTaps; ++j) xs[j] = images_.data() + offsets_[std::min(t0 + j, taps - 1)];
         double sums[kGradFilters][kGradTaps];
-        correlate_tile<LANES>(g_, images, xs, image_size_, grads_.data() + f0 * plane_, plane_, filters_ * plane_, sums);
+        const float* grads = grads_.data() + f0 * plane_;
+        correlate_tile<LANES>(g_, images, xs, image_size_, grads, plane_, filters_ * plane_, sums);
         for (int64_t f = f0; f < std::min(f0 + kGradFilters, g_.f); ++f)
           for (int64_t t = t0; t < std::min(t0 + kGradTaps, taps); ++t) gw[f * taps + t] += sums[f - f0][t - t0];
       }

@@ -153,11 +153,11 @@ Branches branches_of(void** p, int64_t** shapes) {
   return Branches(shapes[1], in(p, 1), static_cast<const int32_t*>(p[2]), *in(p, 3));
 }
 
-// Calls narrow or wide with the geometry of x and of the filters of one branch.
-template <class Narrow, class Wide>
-void for_geometry(int64_t** shapes, int stride_pad_index, void** p, Narrow narrow, Wide wide) {
+// Calls work(lanes, geometry) with the geometry of x and of the filters of one branch.
+template <class Work>
+void for_geometry(int64_t** shapes, int stride_pad_index, void** p, Work work) {
   int64_t* one[] = {shapes[0], shapes[1] + 1};
-  by_width(one, stride_pad_index, p, narrow, wide);
+  by_width(one, stride_pad_index, p, work);
 }
 
 }  // namespace
@@ -168,37 +168,35 @@ using namespace lowbit;
 // Inputs x (N, C, H, W), w (K, F, C, KH, KW), bits int32 (K), clip (1), mask (N, K), int32 [stride, padding]; output y.
 extern "C" int SelectedConv(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
   const Branches branches = branches_of(p, shapes);
-  for_geometry(
-      shapes, 5, p, [&](const Geometry& g) { selected_forward<8>(g, branches, in(p, 0), in(p, 4), out(p, 6)); },
-      [&](const Geometry& g) { selected_forward<16>(g, branches, in(p, 0), in(p, 4), out(p, 6)); });
+  for_geometry(shapes, 5, p, [&](auto lanes, const Geometry& g) {
+    selected_forward<lanes>(g, branches, in(p, 0), in(p, 4), out(p, 6));
+  });
   return 0;
 }
 
 // Inputs x, w, bits, clip, mask, gy, int32 [stride, padding]; output the gradient for the quantized x.
 extern "C" int SelectedConvGradInput(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
   const Branches branches = branches_of(p, shapes);
-  for_geometry(
-      shapes, 6, p, [&](const Geometry& g) { selected_grad_input<8>(g, branches, in(p, 4), in(p, 5), out(p, 7)); },
-      [&](const Geometry& g) { selected_grad_input<16>(g, branches, in(p, 4), in(p, 5), out(p, 7)); });
+  for_geometry(shapes, 6, p, [&](auto lanes, const Geometry& g) {
+    selected_grad_input<lanes>(g, branches, in(p, 4), in(p, 5), out(p, 7));
+  });
   return 0;
 }
 
 // Inputs x, w, bits, clip, mask, gy, int32 [stride, padding]; output gw (K, F, C, KH, KW).
 extern "C" int SelectedConvGradWeight(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
   const Branches branches = branches_of(p, shapes);
-  for_geometry(
-      shapes, 6, p,
-      [&](const Geometry& g) { selected_grad_weight<8>(g, branches, in(p, 0), in(p, 4), in(p, 5), out(p, 7)); },
-      [&](const Geometry& g) { selected_grad_weight<16>(g, branches, in(p, 0), in(p, 4), in(p, 5), out(p, 7)); });
+  for_geometry(shapes, 6, p, [&](auto lanes, const Geometry& g) {
+    selected_grad_weight<lanes>(g, branches, in(p, 0), in(p, 4), in(p, 5), out(p, 7));
+  });
   return 0;
 }
 
 // Inputs x, w, bits, clip, mask, y, gy, int32 [stride, padding]; output the gradient for the mask (N, K).
 extern "C" int SelectedConvGradMask(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
   const Branches branches = branches_of(p, shapes);
-  for_geometry(
-      shapes, 7, p,
-      [&](const Geometry& g) { selected_scores<8>(g, branches, in(p, 0), in(p, 4), in(p, 5), in(p, 6), out(p, 8)); },
-      [&](const Geometry& g) { selected_scores<16>(g, branches, in(p, 0), in(p, 4), in(p, 5), in(p, 6), out(p, 8)); });
+  for_geometry(shapes, 7, p, [&](auto lanes, const Geometry& g) {
+    selected_scores<lanes>(g, branches, in(p, 0), in(p, 4), in(p, 5), in(p, 6), out(p, 8));
+  });
   return 0;
 }

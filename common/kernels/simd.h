@@ -1,13 +1,39 @@
 // Portable float vectors (GCC and Clang vector extensions: AVX-512, AVX2, SSE or NEON, whatever the target has).
+//
+// A vector wider than the registers compiles, but to code ten times slower than that of two narrow ones, and so does a
+// tile of more vectors than there are registers: kernels choose their tiles by kLanes and kManyRegisters.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
 
+// Float lanes of a register; tests define it, to run the tiles of other processors.
+#ifndef LOWBIT_LANES
+#if defined(__AVX512VL__)
+#define LOWBIT_LANES 16
+#elif defined(__AVX__)
+#define LOWBIT_LANES 8
+#else
+#define LOWBIT_LANES 4
+#endif
+#endif
+
 namespace lowbit {
+
+constexpr int kLanes = LOWBIT_LANES;
+#if defined(__aarch64__)
+constexpr bool kManyRegisters = true;
+#else
+constexpr bool kManyRegisters = kLanes == 16;  // AVX-512 has 32 of any width, AVX2 and SSE 16
+#endif
 
 template <int LANES>
 struct VecTypes;
+template <>
+struct VecTypes<4> {
+  typedef float Float __attribute__((vector_size(16)));
+  typedef int32_t Int __attribute__((vector_size(16)));
+};
 template <>
 struct VecTypes<8> {
   typedef float Float __attribute__((vector_size(32)));
@@ -31,11 +57,26 @@ struct Vec : VecTypes<LANES> {
     return v;
   }
   static void store(float* p, Float v) { std::memcpy(p, &v, sizeof v); }
+  // Of the first `lanes` lanes; the others are 0.
+  static Float load(const float* p, int64_t lanes) {
+    if (lanes == LANES) return load(p);
+    Float v = {};
+    std::memcpy(&v, p, lanes * sizeof(float));
+    return v;
+  }
+  static void store(float* p, Float v, int64_t lanes) {
+    if (lanes == LANES) return store(p, v);
+    std::memcpy(p, &v, lanes * sizeof(float));
+  }
   static Float broadcast(float value) { return Float{} + value; }
   static Float abs(Float v) { return reinterpret_cast<Float>(reinterpret_cast<Int>(v) & 0x7fffffff); }
   static Float clip(Float v, Float low, Float high) {
     v = v > low ? v : low;
     return v < high ? v : high;
+  }
+  static Float round_even(Float v) {
+    for (int i = 0; i < LANES; ++i) v[i] = __builtin_rintf(v[i]);
+    return v;
   }
   static float sum(Float v) {  // halves are added until four lanes are left
     Quad quads[LANES / 4];

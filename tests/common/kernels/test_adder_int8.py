@@ -1,8 +1,5 @@
 """The integer adder convolution against int64 NumPy: every sum exact, in all implementations."""
 
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-
 import adder_oracle as oracle
 import numpy as np
 import pytest
@@ -112,41 +109,6 @@ def test_threads_do_not_matter(threads, library):
         threads(count)
         results.append(oracle.call_int8(library, x, codes, group, steps, 255, identity(6), 1, 1))
     assert np.array_equal(results[0], results[1]) and np.array_equal(results[0], results[2])
-
-
-# Flags, the processor features they need, and the instructions that must have been chosen.
-VARIANTS = {
-    ("-march=native",): ((), None),
-    ("-march=x86-64-v3",): (("avx2", "fma", "bmi2"), "avx2"),
-    ("-march=native", "-DLOWBIT_PLAIN_SAD"): ((), "plain"),
-}
-
-
-@pytest.fixture(scope="module")
-def variants():
-    """Flags to path of the library, for those that this processor can run."""
-    if build.compiler() is None:
-        pytest.skip("needs a C++ compiler")
-    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    usable = [flags for flags, (needed, _) in VARIANTS.items() if set(needed) <= set(text.split())]
-    with ThreadPoolExecutor(2) as pool:
-        return dict(zip(usable, pool.map(build.build, usable)))
-
-
-@pytest.mark.parametrize("flags", VARIANTS, ids=" ".join)
-@pytest.mark.parametrize(("size", "qmax"), list(zip(oracle.SIZES, [255, 3, 127, 15, 255, 63, 7, 255, 31])), ids=str)
-def test_instruction_variants_give_the_same_integers(variants, flags, size, qmax):
-    if flags not in variants:
-        pytest.skip(f"the processor lacks what {flags[0]} needs")
-    x, codes, group, steps = sample(*size, qmax)
-    found = oracle.call_int8(variants[flags], x, codes, group, steps, qmax, identity(len(codes)), *size[7:])
-    assert np.array_equal(found, oracle.integer_sums(x, codes, group, steps, qmax, *size[7:]))
-
-
-def test_variants_use_their_instructions(variants):
-    for flags, library in variants.items():
-        wanted = VARIANTS[flags][1]
-        assert wanted is None or oracle.text_of(library, "SadName") == wanted
 
 
 def test_name_of_the_instructions(monkeypatch):

@@ -1,0 +1,87 @@
+"""The kernels as they are compiled for other processors: registers of other widths, another number of them."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import adder_oracle
+import conv_oracle
+import fake_quant_oracle
+import numpy as np
+import pytest
+from fake_quant_calls import CLIP
+from test_adder_int8 import identity, sample
+
+from common.kernels import build
+
+# Flags, the processor features that they need, and the instructions that the integer adder must then have chosen.
+VARIANTS = {
+    ("-march=native",): ((), None),
+    ("-march=x86-64-v3",): (("avx2", "fma", "bmi2"), "avx2"),
+    ("-march=native", "-DLOWBIT_LANES=16"): ((), None),  # the tiles of AVX-512, on any processor
+    ("-march=native", "-DLOWBIT_LANES=4", "-DLOWBIT_PLAIN_SAD"): ((), "plain"),
+}
+TOLERANCE = 1e-5  # float32 sums of at most 10,000 terms, by the largest value
+
+each_variant = pytest.mark.parametrize("flags", VARIANTS, ids=" ".join)
+
+
+@pytest.fixture(scope="module")
+def variants():
+    """Flags to path of the library, for those that this processor can run."""
+    if build.compiler() is None:
+        pytest.skip("needs a C++ compiler")
+    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    usable = [flags for flags, (needed, _) in VARIANTS.items() if set(needed) <= set(text.split())]
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(usable, pool.map(build.build, usable)))
+
+
+@pytest.fixture
+def library(variants, flags):
+    if flags not in variants:
+        pytest.skip(f"the processor lacks what {flags[0]} needs")
+    return variants[flags]
+
+
+@each_variant
+@pytest.mark.parametrize(
+    ("size", "qmax"), list(zip(adder_oracle.SIZES, [255, 3, 127, 15, 255, 63, 7, 255, 31])), ids=str
+)
+def test_integer_sums_are_exact(library, size, qmax):
+    x, codes, group, steps = sample(*size, qmax)
+    found = adder_oracle.call_int8(library, x, codes, group, steps, qmax, identity(len(codes)), *size[7:])
+    assert np.array_equal(found, adder_oracle.integer_sums(x, codes, group, steps, qmax, *size[7:]))
+
+
+@each_variant
+@pytest.mark.parametrize(("kind", "oracle"), [("Conv", conv_oracle), ("Adder", adder_oracle)])
+@pytest.mark.parametrize("size", [*conv_oracle.CONV_SIZES, (17, 9, 9, 33, 17, 3, 3, 1, 1)], ids=str)
+def test_convolutions_and_their_gradients(library, size, kind, oracle):
+    """On outputs of NaN, so that a value they leave out is found."""
+    x, w, gy = conv_oracle.sample(*size)
+    geometry = np.array(size[7:], np.int32)
+    for function, inputs, expected in (
+        ("Forward", (x, w), oracle.forward(x, w, *size[7:])),
+        ("GradInput", (x, w, gy), oracle.input_gradient(x, w, gy, *size[7:])),
+        ("GradWeight", (x, w, gy), oracle.weight_gradient(x, w, gy, *size[7:])),
+    ):
+        out = np.full(expected.shape, np.nan, np.float32)
+        found = adder_oracle.call(library, kind + function, [*inputs, geometry], out)
+        assert conv_oracle.error(found, expected) < TOLERANCE, function
+
+
+@each_variant
+@pytest.mark.parametrize(("shape", "first"), fake_quant_oracle.SHAPES, ids=str)
+def test_gradients_of_uniform_quantization(library, shape, first):
+    x, bits, gy = fake_quant_oracle.uniform_sample(shape, first, CLIP)
+    outputs = [np.full(size, np.nan, np.float32) for size in (x.shape, 1, len(bits))]
+    inputs = [x, bits, CLIP.reshape(1), gy, np.ones(1, np.int32), *outputs[:2]]
+    adder_oracle.call(library, "UniformQuantizeGrad", inputs, outputs[2])
+    for found, expected in zip(outputs, fake_quant_oracle.uniform_gradients(x, bits, CLIP, gy), strict=True):
+        assert conv_oracle.error(found, expected) < TOLERANCE
+
+
+def test_variants_use_their_instructions(variants):
+    for flags, path in variants.items():
+        wanted = VARIANTS[flags][1]
+        assert wanted is None or adder_oracle.text_of(path, "SadName") == wanted
