@@ -1,5 +1,6 @@
 """Fixtures of the whole test suite."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -17,6 +18,8 @@ import numpy as np  # noqa: E402
 from common import context  # noqa: E402
 
 context.prepare_onednn()
+context.run_synchronously()
+gc.freeze()  # MindSpore collects garbage with each compilation; what has been imported need not be looked at
 
 
 @pytest.fixture(scope="session")

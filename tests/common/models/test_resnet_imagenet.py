@@ -4,13 +4,12 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-from common import checkpoint, context
+from common import checkpoint
 from common.convert import to_mindspore_names
 from common.errors import CheckpointError, ConfigError
 from common.models.layers import Layers
 from common.models.resnet_imagenet import ResNetImageNet
 
-context.prepare_onednn()
 PARAMETERS = {18: 11_689_512, 34: 21_797_672, 50: 25_557_032}  # torchvision's own counts
 
 

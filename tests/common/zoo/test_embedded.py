@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from common import context, zoo
+from common import zoo
 from common.zoo import registry
 from common.zoo.registry import ROOT
 from common.zoo.store import path_of
@@ -16,8 +16,6 @@ from common.zoo.store import path_of
 EMBEDDED = [name for name, entry in zoo.entries().items() if entry.embedded]
 ON_DIGITS = [name for name in EMBEDDED if zoo.find(name).dataset == "digits"]
 ON_CIFAR10 = [name for name in EMBEDDED if zoo.find(name).dataset == "cifar10"]
-
-context.prepare_onednn()
 
 
 def test_no_entry_is_stale():
