@@ -30,7 +30,7 @@ from common.shipped import float_path
 _FOLDERS = ("dataset_path", "train_dataset_path", "eval_dataset_path")
 # Of each data set: epochs of a training, its batch, training images, images that LDNQ learns from.
 SCALES = {
-    "digits": {"epochs": 3, "train_batch_size": 64, "train_samples": None, "calibration_images": 300},
+    "digits": {"epochs": 2, "train_batch_size": 64, "train_samples": None, "calibration_images": 300},
     "cifar10": {"epochs": 4, "train_batch_size": 128, "train_samples": 10_000, "calibration_images": 500},
 }
 
@@ -42,7 +42,7 @@ def make_parser() -> config.OptionParser:
     parser.add_argument("--bits", type=config.int_range(2, 4), nargs="+", default=[4, 3], help="budgets")
     parser.add_argument("--pretrained", type=config.checkpoint, metavar="FILE|NAME", help="float ResNet-20")
     parser.add_argument("--adder_pretrained", type=config.checkpoint, metavar="FILE|NAME", help="float AdderNet")
-    parser.add_argument("--epochs", type=config.int_range(2), help="of each training; digits 3, CIFAR-10 4")
+    parser.add_argument("--epochs", type=config.int_range(2), help="of each training; digits 2, CIFAR-10 4")
     parser.add_argument("--train_batch_size", type=config.positive_int, help="digits 64, CIFAR-10 128")
     parser.add_argument("--calibration_images", type=config.int_range(2), help="of LDNQ; digits 300, CIFAR-10 500")
     parser.add_argument("--jobs", type=config.positive_int, help="networks to make at a time; CPU 2, else 1")
@@ -93,6 +93,7 @@ def settings(args: Namespace) -> dict[str, Any]:
     """The options that decide the figures: networks of others do not belong in one table."""
     names = ("dataset", "seed", "mode", "epochs", "train_batch_size", "train_samples", "calibration_images")
     found = {name: getattr(args, name) for name in (*names, "num_samples", "batch_size", "jobs", "threads")}
+    found |= {name: str(getattr(args, name) or "") for name in _FOLDERS}
     for name in ("pretrained", "adder_pretrained"):
         file = getattr(args, name)
         found[name] = hashlib.sha256(read_bytes(file)).hexdigest() if file else None

@@ -1,6 +1,5 @@
 """Fixtures of the whole test suite."""
 
-import gc
 import os
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from common import context  # noqa: E402
 
 context.prepare_onednn()
 context.run_synchronously()
-gc.freeze()  # MindSpore collects garbage with each compilation; what has been imported need not be looked at
+context.freeze_imports()
 
 
 @pytest.fixture(scope="session")

@@ -116,7 +116,7 @@ def test_a_time_is_given_only_for_what_was_not_stopped(tmp_path, pretend):
     compare.main(words)
     rows = {row["method"]: row for row in json.loads((tmp_path / "results.json").read_text())["rows"]}
     assert rows["uniform"]["seconds"] == "0" and rows["LDNQ"]["seconds"] == ""
-    assert (rows["uniform"]["epochs"], rows["uniform"]["train_images"]) == ("3", "all")
+    assert (rows["uniform"]["epochs"], rows["uniform"]["train_images"]) == ("2", "all")
     assert (rows["LDNQ"]["epochs"], rows["LDNQ"]["train_images"]) == ("", "300")
 
 
@@ -191,7 +191,7 @@ def test_recorded_comparisons_are_shown_together(tmp_path, pretend, monkeypatch)
     compare.main([*words, "3", "--record"])
     assert [row["budget"] for row in recorded.RESULTS.rows()] == ["32", "4", "3"]
     shown = recorded.sections(recorded.RESULTS.rows())
-    assert shown.startswith("digits, N = 360, seed 1, 3 epochs of all images:\n\n| method")
+    assert shown.startswith("digits, N = 360, seed 1, 2 epochs of all images:\n\n| method")
     for name in pictures.NAMES:
         assert (tmp_path / f"digits_{name}").exists() and f"(scripts/comparison/digits_{name})" in shown
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from mindspore import nn
 
-from common import checkpoint
+from common import checkpoint, context
 from common.errors import CheckpointError, ConfigError
 from common.models.pretrained import from_published
 from common.models.registry import MODELS, model
@@ -102,7 +102,8 @@ class Format:
         Raises:
             CheckpointError: the file cannot be written.
         """
-        tensors, packed = self.pack(stored.network)
+        with context.execution_mode("pynative"):  # compiling a graph for each layer would take longer
+            tensors, packed = self.pack(stored.network)
         checkpoint.save(path, {**tensors, **(changed or {})}, {**stored.metadata, "kind": "packed"}, packed)
 
     def load_quantized(self, path: str | Path, model_name: str) -> StoredNetwork:

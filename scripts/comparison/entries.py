@@ -15,8 +15,9 @@ METHODS = ("float", "uniform", "ProQHA", "DAMBQ", "DynamicQuant", "LDNQ", "Adder
 _LEVELS = {2: 3, 3: 7, 4: 11}  # of LDNQ: the most that the bits of a code can tell apart
 _FLOAT_BITS = 32
 _ADDER_IMAGES = 1024  # that AdderQuant calibrates with
-# The digits shall take minutes: half of the views and of the steps after a layer, a quarter of the refinement.
-_SHORT_LDNQ = {"views": 10, "steps": 8, "refine_steps": 50}
+# The digits shall take minutes: LDNQ takes a quarter of the views and of the steps after a layer, an eighth of the
+# refinement; ProQHA scores on half of the images.
+_SHORT = {"LDNQ": {"views": 5, "steps": 4, "refine_steps": 25}, "ProQHA": {"score_images": 256}}
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,10 @@ def _training(args: Namespace, **options: Any) -> dict[str, Any]:
     return {"seed": args.seed, "batch_size": args.train_batch_size, "output_dir": args.output_dir, **options}
 
 
+def _shortened(args: Namespace, method: str) -> dict[str, int]:
+    return _SHORT[method] if args.dataset == "digits" else {}
+
+
 def _finetuned(args: Namespace, name: str, start: Path, epochs: int, **options: Any) -> Command:
     """ProQHA's training of a network with fixed bits."""
     own = _training(args, mission=name, arch="postresnet20", archtype="quant", resume=start, train_epochs=epochs)
@@ -102,7 +107,14 @@ def _proqha(args: Namespace, bits: int) -> Entry:
     file, found = args.output_dir / name / f"{name}.ckpt", f"{name}_search"
     targets = {"cost": bits / _FLOAT_BITS, "compute_cost": (bits / _FLOAT_BITS) ** 2}
     search = _training(args, mission=found, arch="postresnet20", resume=args.pretrained, lam=0, step=100)
-    search |= {"interval": 1, "search_epochs": 0, "lr": 1e-3, "weight_decay": 0, **targets}
+    search |= {
+        "interval": 1,
+        "search_epochs": 0,
+        "lr": 1e-3,
+        "weight_decay": 0,
+        **targets,
+        **_shortened(args, "ProQHA"),
+    }
     start = args.output_dir / found / "search.ckpt"
     make = (Command("ProQHA/search.py", search, ("--clip",)), _finetuned(args, name, start, args.epochs))
     return Entry("ProQHA", bits, make, _measured("ProQHA", file, arch="postresnet20"), file, args.epochs)
@@ -140,7 +152,7 @@ def _ldnq(args: Namespace, bits: int) -> Entry:
     file = folder / f"ResNet20_{levels}levels.ckpt"
     own = {"seed": args.seed, "pretrained": args.pretrained, "kbits": levels, "output_dir": folder}
     own["num_images"] = args.calibration_images
-    own |= _SHORT_LDNQ if args.dataset == "digits" else {}
+    own |= _shortened(args, "LDNQ")
     make = Command("LDNQ/main.py", own, ("--no-test_layers",))
     return Entry("LDNQ", bits, (make,), _measured("LDNQ", file), file, images=args.calibration_images)
 
