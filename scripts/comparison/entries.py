@@ -121,20 +121,19 @@ def _proqha(args: Namespace, bits: int) -> Entry:
 
 
 def _dambq(args: Namespace, bits: int) -> Entry:
-    """Budgets below 4 bits are trained from 4 bits, half of the epochs each."""
+    """Budgets below 4 bits are trained from 4 bits, half of the epochs each, where those are enough to reach them."""
     name, own = f"dambq{bits}", {"arch": "resnet20", "lr": 0.02, "schedule": "cosine"}
-    file, first = args.output_dir / name / f"{name}.ckpt", max(1, args.epochs // 2)
-    goal = {"wgt_target": bits, "act_target": bits}
-    if bits == 4:
-        own |= _training(args, expr_name=name, epochs=args.epochs, pretrained=args.pretrained, **goal)
-        make = (Command("DAMBQ/train.py", own, ("--quantize",)),)
-        return Entry("DAMBQ", bits, make, _measured("DAMBQ", file), file, args.epochs)
-    start, before = args.output_dir / f"{name}_start" / "best.ckpt", dict(own)
-    before |= _training(args, expr_name=f"{name}_start", epochs=first, pretrained=args.pretrained)
-    own |= _training(args, expr_name=name, epochs=args.epochs - first, resume=start, **goal)
-    own |= {"shares": [0.4, 0.8], "duration": [0, max(1, (args.epochs - first) // 3)]}
-    make = tuple(Command("DAMBQ/train.py", options, ("--quantize",)) for options in (before, own))
-    return Entry("DAMBQ", bits, make, _measured("DAMBQ", file), file, args.epochs)
+    file, first = args.output_dir / name / f"{name}.ckpt", args.epochs // 2 if bits < 4 <= args.epochs else 0
+    start, commands = {"pretrained": args.pretrained}, []
+    if first:
+        before = _training(args, expr_name=f"{name}_start", epochs=first, **start)
+        commands.append(Command("DAMBQ/train.py", own | before, ("--quantize",)))
+        start = {"resume": args.output_dir / f"{name}_start" / "best.ckpt"}
+    epochs = args.epochs - first
+    own |= _training(args, expr_name=name, epochs=epochs, wgt_target=bits, act_target=bits, **start)
+    own |= {"shares": [0.4, 0.8], "duration": [0, max(1, epochs // 3)]} if bits < 4 else {}
+    commands.append(Command("DAMBQ/train.py", own, ("--quantize",)))
+    return Entry("DAMBQ", bits, tuple(commands), _measured("DAMBQ", file), file, args.epochs)
 
 
 def _dynamic(args: Namespace, bits: int) -> Entry:
