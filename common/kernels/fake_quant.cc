@@ -46,7 +46,7 @@ struct Sums {
 };
 
 // Gradient for `count` values of a channel. Sums run in float lanes over blocks short enough to lose nothing. Vectors
-// are written out: compilers keep such a loop scalar, ten times slower.
+// are written out: GCC 12 keeps such a loop scalar, four times slower.
 Sums uniform_channel(const Channel& channel, bool learned_step, int64_t count, const float* x, const float* gy,
                      float* gx) {
   using V = Vec<kLanes>;

@@ -33,6 +33,19 @@ for wrong in ({"mode": "eager"}, {"device_target": "GPU"}, {"device_target": "As
 context.setup(mode="pynative")
 print("then", ms.get_context("mode") == ms.PYNATIVE_MODE, ms.get_context("device_target"), ms.get_seed())
 """
+SETTINGS = """
+import gc
+from mindspore._c_expression import RuntimeConf
+from common import context
+def state():
+    return RuntimeConf.get_instance().is_launch_blocking(), gc.get_freeze_count() > 100_000
+before = state()
+context.setup()
+count = gc.get_freeze_count()
+garbage = [[] for _ in range(1000)]
+context.setup()
+print(*before, *state(), gc.get_freeze_count() <= count)
+"""
 needs_avx512 = pytest.mark.skipif(
     "avx512f" not in build.processor_features().split(), reason="the setting is for processors with AVX-512"
 )
@@ -81,6 +94,10 @@ def test_setting_by_processor(monkeypatch, features, before, after):
         monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
     context.prepare_onednn()
     assert os.environ.get("ONEDNN_MAX_CPU_ISA") == after
+
+
+def test_operators_run_in_their_caller_and_imports_are_frozen_once():
+    assert python(SETTINGS).split() == ["False", "False", "True", "True", "True"]
 
 
 def test_mistakes_are_one_line_and_leave_a_process_that_works():
