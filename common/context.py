@@ -40,8 +40,8 @@ def run_synchronously() -> None:
     """Let the thread that calls an operator wait until it is done.
 
     Otherwise MindSpore hands operators from thread to thread, each of which waits by spinning: on a CPU these take the
-    cores that the operators need. A step of training in PYNATIVE mode takes 1.2 times as long on two cores and up to
-    3 times as long on one, in GRAPH mode as long on two cores and 1.2 times as long on one.
+    cores that the operators need. A step of training in PYNATIVE mode takes 1.2 times as long on two cores and 1.5
+    times as long on one, in GRAPH mode as long on two cores and 1.2 times as long on one.
     """
     ms.runtime.launch_blocking()
 
