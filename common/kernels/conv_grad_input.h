@@ -56,6 +56,15 @@ inline std::vector<float> pack_taps(const Geometry& g, const float* w) {
   return packed;
 }
 
+// The input rows (or columns) of one phase, as numbers within the phase: those that are not border.
+struct PhaseRange {
+  int64_t first, count;
+
+  PhaseRange(int64_t phase, int64_t stride, int64_t pad, int64_t size)
+      : first(std::max<int64_t>(0, pad - phase + stride - 1) / stride),
+        count(std::max<int64_t>(0, (size + pad - phase + stride - 1) / stride - first)) {}
+};
+
 template <template <int> class Op, int LANES>
 void grad_input_phase(const Geometry& g, const float* image, const PaddedGradient& gy, const std::vector<float>& packed,
                       int64_t phase_y, int64_t phase_x, float* gx) {
@@ -68,33 +77,36 @@ void grad_input_phase(const Geometry& g, const float* image, const PaddedGradien
       offsets.push_back((gy.top - ky / g.stride) * gy.columns + gy.left - kx / g.stride);
       weights.push_back(packed.data() + (ky * g.kw + kx) * g.f * channels);
     }
-  const int64_t columns = (g.w + 2 * g.pad - phase_x + g.stride - 1) / g.stride;
-  const int64_t rows = (g.rows - phase_y + g.stride - 1) / g.stride;
-  const int64_t per_row = (columns + LANES - 1) / LANES, vectors = rows * per_row;
-  for (int64_t c0 = 0; c0 < g.c; c0 += kFilters)
+  const PhaseRange rows(phase_y, g.stride, g.pad, g.h), columns(phase_x, g.stride, g.pad, g.w);
+  const int64_t per_row = (columns.count + LANES - 1) / LANES, vectors = rows.count * per_row;
+  std::vector<const float*> tile_weights(weights);
+  for (int64_t c0 = 0; c0 < g.c; c0 += kFilters) {
+    for (size_t t = 0; t < weights.size(); ++t) tile_weights[t] = weights[t] + c0;
     for (int64_t v0 = 0; v0 < vectors; v0 += Tile::kPositions) {
       Tile tile;
       const float* grads[Tile::kPositions];
       for (int j = 0; j < Tile::kPositions; ++j) {
-        const int64_t v = std::min(v0 + j, vectors - 1), row = v / per_row, column = v % per_row * LANES;
+        const int64_t v = std::min(v0 + j, vectors - 1);
+        const int64_t row = rows.first + v / per_row, column = columns.first + v % per_row * LANES;
         grads[j] = gy.values.data() + row * gy.columns + column;
         for (int c = 0; Op<LANES>::kReadsInput && c < kFilters; ++c)
           tile.x[c][j] = Vec<LANES>::load(image + std::min(c0 + c, g.c - 1) * g.plane_size() +
                                           (row * g.stride + phase_y) * g.row_size() + phase_x * g.segment + column);
       }
-      std::vector<const float*> tile_weights(weights);
-      for (auto& w : tile_weights) w += c0;
       tile.run(grads, offsets, tile_weights, g.f, gy.rows * gy.columns, channels);
       for (int64_t v = v0; v < std::min(v0 + Tile::kPositions, vectors); ++v) {
-        const int64_t py = v / per_row * g.stride + phase_y - g.pad;
-        if (py < 0 || py >= g.h) continue;
-        for (int64_t c = c0; c < std::min(c0 + kFilters, g.c); ++c)
-          for (int64_t i = 0; i < LANES; ++i) {
-            const int64_t px = (v % per_row * LANES + i) * g.stride + phase_x - g.pad;
-            if (px >= 0 && px < g.w) gx[(c * g.h + py) * g.w + px] = tile.sums[c - c0][v - v0][i];
-          }
+        const int64_t y = (rows.first + v / per_row) * g.stride + phase_y - g.pad, column = v % per_row * LANES;
+        const int64_t x = (columns.first + column) * g.stride + phase_x - g.pad;
+        const int64_t lanes = std::min<int64_t>(LANES, columns.count - column);
+        for (int64_t c = c0; c < std::min(c0 + kFilters, g.c); ++c) {
+          const auto sums = tile.sums[c - c0][v - v0];
+          float* to = gx + (c * g.h + y) * g.w + x;
+          if (g.stride == 1) Vec<LANES>::store(to, sums, lanes);
+          for (int64_t i = 0; g.stride > 1 && i < lanes; ++i) to[i * g.stride] = sums[i];
+        }
       }
     }
+  }
 }
 
 template <template <int> class Op, int LANES>
