@@ -9,9 +9,10 @@ from mindspore import nn
 from AdderQuant.network import DEPTHS, adder_layers, adder_published_tensors, adder_resnet, quant_adder_resnet
 from common import checkpoint
 from common.errors import CheckpointError
-from common.shipped import shipped
+from common.shipped import Shipped
 
 METHOD = "AdderQuant"
+embedded = Shipped({"float": "AdderQuant/checkpoints/adder_resnet20_{dataset}.ckpt"})
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,3 @@ def packed_codes(network: nn.Cell) -> dict[str, int]:
     """Names of the code tensors of a network and the bits each code is stored in."""
     layers = adder_layers(network)
     return {f"{name}.codes": layer.bits for name, layer in layers.items() if hasattr(layer, "codes")}
-
-
-def embedded(dataset: str) -> Path:
-    """The checkpoint that ships with the repository for a data set.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    return shipped(Path(__file__).parent / "checkpoints" / f"adder_resnet20_{dataset}.ckpt", dataset)

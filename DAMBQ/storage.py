@@ -9,13 +9,12 @@ packed     level numbers in as many bits as each channel has, scales, clips    t
 =========  ==================================================================  ======================================
 """
 
-from pathlib import Path
 from typing import Any
 
 from mindspore import nn
 
 from common.models.stored import Format
-from common.shipped import float_path, shipped
+from common.shipped import FLOAT, Shipped
 from DAMBQ import packing
 from DAMBQ.network import Settings, quantize_network
 
@@ -28,13 +27,4 @@ def _quantize(network: nn.Cell, settings: dict[str, Any], frozen: bool) -> None:
 
 FORMAT = Format(METHOD, _quantize, packing.pack, packing.unpack)
 load, load_quantized, save_packed = FORMAT.load, FORMAT.load_quantized, FORMAT.save_packed
-
-
-def embedded(dataset: str, kind: str = "packed") -> Path:
-    """The checkpoint that ships with the repository for a data set: ``packed`` or ``float``.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    own = Path(__file__).parent / "checkpoints" / f"resnet20_w2a2_{dataset}.ckpt"
-    return shipped({"packed": own, "float": float_path(dataset)}[kind], dataset, kind)
+embedded = Shipped({"packed": "DAMBQ/checkpoints/resnet20_w2a2_{dataset}.ckpt", "float": FLOAT})

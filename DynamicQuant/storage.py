@@ -9,7 +9,7 @@ from common import checkpoint
 from common.errors import CheckpointError
 from common.models.registry import model
 from common.models.stored import Format, StoredNetwork
-from common.shipped import float_path, shipped
+from common.shipped import FLOAT, Shipped
 from DynamicQuant import packing
 from DynamicQuant.network import DynamicNetwork, Settings, quantize_network
 from DynamicQuant.published import METHOD, published_network
@@ -21,6 +21,7 @@ def _quantize(network: nn.Cell, settings: dict[str, Any], frozen: bool) -> nn.Ce
 
 FORMAT = Format(METHOD, _quantize, packing.pack, packing.unpack, published=published_network)
 load, load_quantized = FORMAT.load, FORMAT.load_quantized
+embedded = Shipped({"packed": "DynamicQuant/checkpoints/resnet20_dynamic3_{dataset}.ckpt", "float": FLOAT})
 
 
 def settings_of(stored: StoredNetwork) -> Settings | None:
@@ -103,13 +104,3 @@ def save_packed(path: str | Path, stored: StoredNetwork, bias: Any = None) -> No
         CheckpointError: the file cannot be written.
     """
     FORMAT.save_packed(path, stored, None if bias is None else {"controller.last.bias": bias})
-
-
-def embedded(dataset: str, kind: str = "packed") -> Path:
-    """The checkpoint that ships with the repository for a data set: ``packed`` or ``float``.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    own = Path(__file__).parent / "checkpoints" / f"resnet20_dynamic3_{dataset}.ckpt"
-    return shipped({"packed": own, "float": float_path(dataset)}[kind], dataset, kind)

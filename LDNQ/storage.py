@@ -11,11 +11,12 @@ from common import checkpoint
 from common.errors import CheckpointError
 from common.models import pretrained
 from common.models.registry import model
-from common.shipped import float_path, shipped
+from common.shipped import FLOAT, Shipped
 from LDNQ.levels import LEVEL_COUNTS, code_bits, signed_levels, to_codes
 from LDNQ.network import MODEL_NAMES
 
 METHOD = "LDNQ"
+embedded = Shipped({"quantized": "LDNQ/checkpoints/ternary_resnet20_{dataset}.ckpt", "float": FLOAT})
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,13 +158,3 @@ def to_tensors(stored: StoredNetwork) -> tuple[dict[str, np.ndarray], dict[str, 
     if stored.layers:
         tensors["scales"] = np.concatenate([stored.layers[name].scale for name in sorted(stored.layers)])
     return tensors, packed
-
-
-def embedded(dataset: str, kind: str = "quantized") -> Path:
-    """The checkpoint that ships with the repository for a data set: ``quantized`` (ternary) or ``float``.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    own = Path(__file__).parent / "checkpoints" / f"ternary_resnet20_{dataset}.ckpt"
-    return shipped({"quantized": own, "float": float_path(dataset)}[kind], dataset, kind)

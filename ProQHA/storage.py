@@ -8,12 +8,11 @@ from mindspore import nn
 from common import checkpoint
 from common.models.registry import PREPROCESSING
 from common.models.stored import Format
-from common.shipped import shipped
+from common.shipped import Shipped
 from ProQHA import packing
 from ProQHA.quant import Settings, quantize_network
 
 METHOD = "ProQHA"
-CHECKPOINTS = Path(__file__).parent / "checkpoints"
 
 
 def _quantize(network: nn.Cell, settings: dict[str, Any], frozen: bool) -> None:
@@ -22,6 +21,12 @@ def _quantize(network: nn.Cell, settings: dict[str, Any], frozen: bool) -> None:
 
 FORMAT = Format(METHOD, _quantize, packing.pack, packing.unpack, trainable="best.ckpt or search.ckpt")
 load, load_quantized, save_packed = FORMAT.load, FORMAT.load_quantized, FORMAT.save_packed
+embedded = Shipped(
+    {
+        "packed": "ProQHA/checkpoints/preact_resnet20_w4_{dataset}.ckpt",
+        "float": "ProQHA/checkpoints/preact_resnet20_{dataset}.ckpt",
+    }
+)
 
 
 def kind_of(path: str | Path) -> str:
@@ -32,16 +37,6 @@ def kind_of(path: str | Path) -> str:
 def settings_of(recorded: dict[str, Any]) -> Settings:
     """The settings that a file records."""
     return Settings(**{**recorded, "signed": tuple(recorded["signed"])})
-
-
-def embedded(dataset: str, kind: str = "packed") -> Path:
-    """The checkpoint that ships with the repository for a data set: ``packed`` or ``float``.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    names = {"packed": f"preact_resnet20_w4_{dataset}.ckpt", "float": f"preact_resnet20_{dataset}.ckpt"}
-    return shipped(CHECKPOINTS / names[kind], dataset, kind)
 
 
 def image_size(dataset: str) -> int:

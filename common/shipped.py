@@ -1,22 +1,35 @@
 """The checkpoints that ship with the repository."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import ConfigError
 
+ROOT = Path(__file__).resolve().parents[1]
+# The float ResNet-20 of a data set, the start of several methods.
+FLOAT = "common/checkpoints/resnet20_{dataset}.ckpt"
 
-def shipped(path: Path, dataset: str, kind: str = "") -> Path:
-    """``path``, where it exists.
 
-    Raises:
-        ConfigError: no checkpoint of this ``kind`` is shipped for the data set.
+@dataclass(frozen=True)
+class Shipped:
+    """The checkpoints that ship with a method.
+
+    Attributes:
+        files: kind to its file in the repository, with ``{dataset}`` in the name; the first kind is what ``eval.py``
+            takes without options.
     """
-    if not path.exists():
-        what = f"{kind} checkpoint" if kind else "checkpoint"
-        raise ConfigError(f"checkpoint_path: no {what} is shipped for {dataset}; give the path of one")
-    return path
 
+    files: Mapping[str, str]
 
-def float_path(dataset: str) -> Path:
-    """Where the float ResNet-20 of a data set would be, the start of several methods."""
-    return Path(__file__).parent / "checkpoints" / f"resnet20_{dataset}.ckpt"
+    def __call__(self, dataset: str, kind: str | None = None) -> Path:
+        """The file of a kind, None: the first one, for a data set.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        kind = kind or next(iter(self.files))
+        path = ROOT / self.files[kind].format(dataset=dataset)
+        if not path.exists():
+            raise ConfigError(f"checkpoint_path: no {kind} checkpoint is shipped for {dataset}; give the path of one")
+        return path

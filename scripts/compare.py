@@ -25,7 +25,6 @@ from common.atomic_file import write_text
 from common.checkpoint_file import read_bytes
 from common.errors import ConfigError, entry_point
 from common.results import Results
-from common.shipped import float_path
 
 _FOLDERS = ("dataset_path", "train_dataset_path", "eval_dataset_path")
 # Of each data set: epochs of a training, its batch, training images, images that LDNQ learns from.
@@ -64,7 +63,7 @@ def settle(args: Namespace) -> None:
             setattr(args, name, value)
     args.jobs = args.jobs or (2 if args.device_target == "CPU" else 1)
     if args.dataset == "digits":
-        args.pretrained = args.pretrained or float_path("digits")
+        args.pretrained = args.pretrained or zoo.locate("resnet20-digits")
         args.adder_pretrained = args.adder_pretrained or zoo.locate("adderquant-resnet20-digits")
     if not args.pretrained:
         raise ConfigError("pretrained: expected a float ResNet-20 for cifar10, found none; give FILE or NAME")

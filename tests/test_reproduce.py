@@ -10,11 +10,10 @@ import pytest
 from readme_tiny import TINY
 
 from common.results import Results
-from common.shipped import float_path
 
 ROOT = Path(__file__).resolve().parents[1]
 ADDER = ROOT / "AdderQuant" / "checkpoints" / "adder_resnet20_digits.ckpt"
-FLOAT = float_path("digits")
+FLOAT = ROOT / "common" / "checkpoints" / "resnet20_digits.ckpt"
 PREACT = ROOT / "ProQHA" / "checkpoints" / "preact_resnet20_digits.ckpt"
 # Options of each method's reproduce.py, the scripts that it calls, and the rows that it leaves.
 CASES = {
