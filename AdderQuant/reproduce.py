@@ -1,18 +1,18 @@
 """Evaluate both schemes at all bits, with and without BatchNorm re-estimation, and record a row of results.csv each.
 
-python reproduce.py --checkpoint_path resnet20-addernet.pth --dataset_path CIFAR10 --seeds 0 1 2
+python reproduce.py --pretrained resnet20-addernet.pth --dataset_path CIFAR10 --seeds 0 1 2
 """
 
 import itertools
-import json
-import tempfile
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from AdderQuant import eval as evaluation
 from AdderQuant.quant import SCHEMES
-from common import config, report
+from common import config, report, reproduction
 from common.errors import entry_point
+from common.reproduction import add_pretrained, evaluated, test_sets
 from common.results import Results, mean
 
 RESULTS = Results(Path(__file__).parent / "results.csv", ("data", "samples", "scheme", "bits", "reestimated", "seed"))
@@ -22,28 +22,24 @@ PUBLISHED = {"32": "90.44", "8": "91.36", "6": "91.21", "5": "90.86", "4": "90.2
 
 def make_parser() -> config.OptionParser:
     """Options of this script."""
-    parser = config.OptionParser("Record AdderQuant's results.")
-    parser.add_argument("--checkpoint_path", required=True, metavar="FILE|NAME", help="float network")
-    parser.add_argument("--dataset_path", required=True, metavar="DIR", help="CIFAR-10, both parts")
-    parser.add_argument("--name", default="CIFAR-10", help="of the data in results.csv")
+    parser = reproduction.make_parser("Record AdderQuant's results.", "CIFAR-10", training=False)
+    add_pretrained(parser, "float network")
     parser.add_argument("--seeds", type=config.int_range(0), nargs="+", default=[1], help="of the calibration images")
     parser.add_argument("--again", action="store_true", help="measure also what is recorded already")
     return parser
 
 
-def record(args, scheme: str, bits: int, reestimate: bool, seed: int) -> None:
-    """Evaluate one setting and write its row."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "result.json"
-        flag = "--reestimate" if reestimate else "--no-reestimate"
-        words = ["--checkpoint_path", args.checkpoint_path, "--dataset_path", args.dataset_path, flag]
-        words += ["--scheme", scheme, "--bits", bits, "--seed", seed, "--json", path]
-        evaluation.main([str(word) for word in words])
-        found = json.loads(path.read_text(encoding="utf-8"))
-    row = {"data": args.name, "samples": found["samples"], "scheme": scheme, "bits": bits, "reestimated": reestimate}
-    row |= {"seed": seed, "top1": f"{100 * found['acc']:.2f}", "loss": f"{found['loss']:.4f}"}
-    row |= {"model_bytes": found["cost"]["model_bytes"], "mindspore": found["versions"]["mindspore"]}
-    RESULTS.put(row)
+def record(args: Namespace, scheme: str, bits: int, reestimate: bool, seed: int) -> None:
+    """Evaluate one setting and write a row for each test set."""
+    words = ["--train_dataset_path", args.dataset_path, "--scheme", scheme, "--bits", bits, "--seed", seed]
+    words.append("--reestimate" if reestimate else "--no-reestimate")
+    for name, folder in test_sets(args).items():
+        key = {"data": name, "scheme": scheme, "bits": bits, "reestimated": reestimate, "seed": seed}
+        if args.again or not RESULTS.has(key):
+            found = evaluated(evaluation, args, args.pretrained, folder, *words)
+            row = {"samples": found["samples"], "top1": f"{100 * found['acc']:.2f}", "loss": f"{found['loss']:.4f}"}
+            row |= {"model_bytes": found["cost"]["model_bytes"], "mindspore": found["versions"]["mindspore"]}
+            RESULTS.put(key | row)
 
 
 def table(rows: Sequence[Mapping[str, str]]) -> str:
@@ -70,11 +66,9 @@ def _table_row(rows: Sequence[Mapping[str, str]], bits: str) -> dict[str, str]:
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Run all settings, one after the other; recorded ones are left out, so that a stopped run goes on."""
-    args = make_parser().parse_args(argv)
+    args = reproduction.parse(make_parser(), argv)
     for seed, bits, scheme, reestimate in itertools.product(args.seeds, map(int, PUBLISHED), SCHEMES, (False, True)):
-        key = {"data": args.name, "scheme": scheme, "bits": bits, "reestimated": reestimate, "seed": seed}
-        if args.again or not RESULTS.has(key):
-            record(args, scheme, bits, reestimate, seed)
+        record(args, scheme, bits, reestimate, seed)
 
 
 if __name__ == "__main__":

@@ -17,12 +17,11 @@ FLOAT = ROOT / "common" / "checkpoints" / "resnet20_digits.ckpt"
 PREACT = ROOT / "ProQHA" / "checkpoints" / "preact_resnet20_digits.ckpt"
 # Options of each method's reproduce.py, the scripts that it calls, and the rows that it leaves.
 CASES = {
-    "AdderQuant": (["--checkpoint_path", ADDER], ["eval"], 20),
+    "AdderQuant": (["--pretrained", ADDER], ["eval"], 40),
     "DAMBQ": (["--pretrained", FLOAT, "--epochs", 1], ["train", "eval"], 12),
     "LDNQ": (["--pretrained", FLOAT, "--kbits", 3, 5, "--num_images", 4], ["main", "eval"], 6),
     "ProQHA": (["--pretrained", PREACT, "--seeds", 1, "--bits", 5], ["train", "search", "eval"], 6),
 }
-FURTHER = {"DAMBQ", "LDNQ", "ProQHA"}  # take more than one set of test images
 
 
 def shorten(monkeypatch, script) -> None:
@@ -40,16 +39,14 @@ def test_results_are_recorded(method, tmp_path, monkeypatch, small_cifar):
     for name in scripts:
         shorten(monkeypatch, importlib.import_module(f"{method}.{name}"))
     monkeypatch.setattr(script, "RESULTS", Results(tmp_path / "results.csv", script.RESULTS.keys))
-    words = [*options, "--dataset_path", small_cifar]
-    if method in FURTHER:
-        words += ["--output_dir", tmp_path / "out", "--also_eval", f"other={small_cifar}"]
+    words = [*options, "--dataset_path", small_cifar, "--output_dir", tmp_path / "out"]
+    words += ["--also_eval", f"other={small_cifar}"]
     script.main([str(word) for word in words])
     with (tmp_path / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == count and {row["samples"] for row in rows} == {"16"}
     assert all(0 <= float(row["top1"]) <= 100 for row in rows)
-    if method in FURTHER:
-        assert len({row["data"] for row in rows}) == 2
+    assert len({row["data"] for row in rows}) == 2
     assert script.table(rows).startswith(("|", "CIFAR-10", "lossless"))
 
 
