@@ -73,7 +73,7 @@ def test_the_documented_command_quantizes_and_the_file_gives_the_same_result(cap
     states = [checkpoint.state(storage.load(tmp_path / name).network) for name in (path, "again.safetensors")]
     assert all(np.array_equal(states[0][name], states[1][name]) for name in states[0])
     wrong = [*words[:-4], "--output_dir", tmp_path, "--pretrained", path]
-    assert "found one of 3 levels" in refused(capsys, quantization, *wrong)
+    assert "expected a float network, found a quantized one" in refused(capsys, quantization, *wrong)
     assert "num_classes" in refused(capsys, evaluation, "--checkpoint_path", path, "--num_classes", 100)
 
 
