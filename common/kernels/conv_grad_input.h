@@ -101,8 +101,11 @@ void grad_input_phase(const Geometry& g, const float* image, const PaddedGradien
         for (int64_t c = c0; c < std::min(c0 + kFilters, g.c); ++c) {
           const auto sums = tile.sums[c - c0][v - v0];
           float* to = gx + (c * g.h + y) * g.w + x;
-          if (g.stride == 1) Vec<LANES>::store(to, sums, lanes);
-          for (int64_t i = 0; g.stride > 1 && i < lanes; ++i) to[i * g.stride] = sums[i];
+          if (g.stride == 1) {
+            Vec<LANES>::store(to, sums, lanes);
+          } else {
+            for (int64_t i = 0; i < lanes; ++i) to[i * g.stride] = sums[i];
+          }
         }
       }
     }
