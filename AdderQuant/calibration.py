@@ -14,10 +14,11 @@ from mindspore import nn
 from AdderQuant.histogram import MagnitudeHistogram
 from AdderQuant.network import adder_layers, quant_adder_resnet
 from AdderQuant.quant import quantize_adder
-from common import checkpoint, distributed
+from common import distributed
+from common.checkpoint import network_state
 from common.data import ImageSource, Preprocessing, batches, eval_dataset, train_dataset
 from common.errors import QuantizationError
-from common.observation import Images, input_hooks, reestimate_batch_norm, run_over
+from common.runtime.hooks import Images, input_hooks, reestimate_batch_norm, run_over
 
 # The share of inputs that the paper's published table leaves unclamped.
 PAPER_QUANTILE = 0.9997
@@ -118,9 +119,9 @@ def calibrate(network: nn.Cell, metadata: Mapping[str, Any], wanted: Quantizatio
     fill_quantized(network, fused, ranges, wanted)
     if wanted.reestimate:
         unfused = quant_adder_resnet(*shape, fused=False)
-        checkpoint.restore(unfused, checkpoint.state(fused))
+        network_state.restore(unfused, network_state.state(fused))
         reestimate_batch_norm(unfused, distributed.share(data.augmented(wanted.seed)))
-        checkpoint.restore(fused, checkpoint.state(unfused))
+        network_state.restore(fused, network_state.state(unfused))
     return fused
 
 

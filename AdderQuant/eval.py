@@ -8,10 +8,14 @@ from AdderQuant.calibration import CalibrationData, Quantization, calibrate
 from AdderQuant.dataset import preprocessing_of
 from AdderQuant.network import DEPTHS, adder_layers, adder_resnet
 from AdderQuant.quant import MAX_GROUPS, SCHEMES
-from common import checkpoint, config, context, cost, report
+from common.checkpoint import network_state
+from common.cli import config
+from common.cli.entry_point import entry_point
+from common.cli.result import finish
 from common.data import open_split
-from common.errors import ConfigError, entry_point
-from common.evaluation import evaluate_images
+from common.errors import ConfigError
+from common.evaluation import cost, evaluate_images
+from common.runtime import context
 
 
 def make_parser() -> config.OptionParser:
@@ -76,7 +80,7 @@ def network_cost(stored: storage.StoredNetwork) -> dict:
     bits = {name.removesuffix(".codes"): (width, width) for name, width in packed.items()}
     plain = adder_resnet(stored.metadata["network"], stored.metadata["num_classes"])
     layers = cost.trace(plain, (3, 32, 32), adder_layers(plain), bits)
-    return cost.summary(layers, cost.stored_bytes(checkpoint.state(stored.network), packed))
+    return cost.summary(layers, cost.stored_bytes(network_state.state(stored.network), packed))
 
 
 @entry_point
@@ -92,7 +96,7 @@ def main(argv: list[str] | None = None) -> None:
     preprocessing, label = preprocessing_of(args.dataset, stored.metadata), f"{stored.metadata['bits']} bits"
     metrics = evaluate_images(stored.network, images, preprocessing, args.batch_size, label)
     record = {key: stored.metadata.get(key) for key in ("method", "network", "bits", "scheme", "groups", "reestimated")}
-    report.finish(args, metrics, path, {**record, "dataset": args.dataset, "cost": network_cost(stored)})
+    finish(args, metrics, path, {**record, "dataset": args.dataset, "cost": network_cost(stored)})
 
 
 if __name__ == "__main__":

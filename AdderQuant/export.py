@@ -5,9 +5,9 @@ from dataclasses import replace
 from AdderQuant import eval as evaluation
 from AdderQuant import storage
 from AdderQuant.dataset import preprocessing_of
-from common import config
-from common.errors import entry_point
-from common.export import script
+from common.cli import config
+from common.cli import export as script
+from common.cli.entry_point import entry_point
 
 _NO_ONNX = "ONNX has no operator that sums absolute differences over a window"
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from AdderQuant import eval as evaluation
 from AdderQuant.quant import SCHEMES
-from common import config, report, reproduction
-from common.errors import entry_point
-from common.reproduction import add_pretrained, evaluated, test_sets
-from common.results import Results, mean
+from common import report
+from common.cli import config, reproduction
+from common.cli.entry_point import entry_point
+from common.cli.reproduction import add_pretrained, evaluated, test_sets
+from common.report.results import Results, mean
 
 RESULTS = Results(Path(__file__).parent / "results.csv", ("data", "samples", "scheme", "bits", "reestimated", "seed"))
 # ResNet-20 on CIFAR-10 with re-estimation; the float row is theirs without it.

@@ -8,8 +8,9 @@ from mindspore import nn
 
 from AdderQuant.network import DEPTHS, adder_layers, adder_published_tensors, adder_resnet, quant_adder_resnet
 from common import checkpoint
+from common.checkpoint import network_state
 from common.errors import CheckpointError
-from common.shipped import Shipped
+from common.stored.shipped import Shipped
 
 METHOD = "AdderQuant"
 embedded = Shipped({"float": "AdderQuant/checkpoints/adder_resnet20_{dataset}.ckpt"})
@@ -55,7 +56,7 @@ def load(path: str | Path, network: str = "resnet20", num_classes: int | None = 
     if metadata["network"] not in DEPTHS:
         raise CheckpointError(f"{path}: expected a network of {', '.join(DEPTHS)}, found {metadata['network']!r}")
     built = build(metadata)
-    checkpoint.restore(built, tensors, path)
+    network_state.restore(built, tensors, path)
     return StoredNetwork(built, metadata)
 
 
@@ -68,7 +69,7 @@ def build(metadata: dict[str, Any]) -> nn.Cell:
 
 def save(path: str | Path, network: nn.Cell, metadata: dict[str, Any]) -> None:
     """Write a network with its metadata; the codes of a quantized one are packed to their bits."""
-    checkpoint.save(path, checkpoint.state(network), {"method": METHOD, **metadata}, packed_codes(network))
+    checkpoint.save(path, network_state.state(network), {"method": METHOD, **metadata}, packed_codes(network))
 
 
 def packed_codes(network: nn.Cell) -> dict[str, int]:

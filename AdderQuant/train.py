@@ -6,14 +6,15 @@ from pathlib import Path
 from AdderQuant import storage
 from AdderQuant.dataset import preprocessing_of
 from AdderQuant.network import DEPTHS, adder_resnet
-from common import config, context
+from common.cli import config
+from common.cli.entry_point import entry_point
+from common.cli.training_options import add_test_every
 from common.data import open_split
-from common.errors import entry_point
 from common.evaluation import evaluator
-from common.schedules import Schedule
-from common.train_step import Recipe
+from common.runtime import context
 from common.training import Trainer
-from common.training_options import add_test_every
+from common.training.schedules import Schedule
+from common.training.step import Recipe
 
 
 def make_parser() -> config.OptionParser:

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 from mindspore import ParameterTuple, Tensor, nn, ops
 
-from common import figure
 from common.errors import ConfigError
-from common.observation import input_hooks
-from common.train_step import Observer
+from common.report import figure
+from common.runtime.hooks import input_hooks
+from common.training.step import Observer
 from DAMBQ.network import multi_bit_layers
 from DAMBQ.quant import Allocated
 from DAMBQ.tables import MAX_BITS

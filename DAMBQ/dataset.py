@@ -1,6 +1,6 @@
 """The options that choose DAMBQ's network and images."""
 
-from common import config
+from common.cli import config
 from DAMBQ.network import ARCHITECTURES
 
 

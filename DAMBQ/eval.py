@@ -4,13 +4,15 @@ from pathlib import Path
 
 from mindspore import nn
 
-from common import config, context, cost, report
+from common.cli import config
+from common.cli.entry_point import entry_point
+from common.cli.result import finish
 from common.data import open_split
-from common.errors import entry_point
-from common.evaluation import evaluate_images
+from common.evaluation import cost, evaluate_images
 from common.models.registry import model, preprocessing_of
-from common.models.stored import StoredNetwork
 from common.quant.layers import quant_layers
+from common.runtime import context
+from common.stored.network import StoredNetwork
 from DAMBQ import storage
 from DAMBQ.allocation import average_bits
 from DAMBQ.dataset import add_options
@@ -61,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
     print(f"{record['network']}, {record['label']}, first and last layer 8 bits" if stored.kind != "float" else "float")
     images = open_split(args, "test")
     metrics = evaluate_images(stored.network, images, preprocessing, args.batch_size, record["label"])
-    report.finish(args, metrics, path, {**record, "dataset": args.dataset})
+    finish(args, metrics, path, {**record, "dataset": args.dataset})
 
 
 if __name__ == "__main__":

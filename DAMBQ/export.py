@@ -2,10 +2,10 @@
 
 from argparse import Namespace
 
-from common import config
-from common.errors import entry_point
-from common.export import script
-from common.models.stored import StoredNetwork
+from common.cli import config
+from common.cli import export as script
+from common.cli.entry_point import entry_point
+from common.stored.network import StoredNetwork
 from DAMBQ import eval as evaluation
 from DAMBQ import storage
 from DAMBQ.network import ARCHITECTURES

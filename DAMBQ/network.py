@@ -8,9 +8,9 @@ from mindspore import Tensor, nn
 from common.data import ImageSource, Preprocessing
 from common.errors import ConfigError
 from common.models.layers import weighted_layers
-from common.observation import input_hooks
 from common.quant.conversion import replace_cells
 from common.quant.layers import QuantConv2d, QuantDense, quant_layers
+from common.runtime.hooks import input_hooks
 from DAMBQ.quant import EightBitWeight, MultiBitWeight, OnLevels, UniformInput
 from DAMBQ.tables import MAX_BITS, TABLES
 

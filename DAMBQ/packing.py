@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from mindspore import nn
 
-from common import checkpoint
+from common.checkpoint import network_state
 from common.quant.layers import quant_layers
 from DAMBQ.quant import EightBitWeight
 from DAMBQ.tables import MAX_BITS, TABLES
@@ -34,7 +34,7 @@ def pack(network: nn.Cell) -> tuple[dict[str, np.ndarray], dict[str, int]]:
     Args:
         network: quantized, with latent weights.
     """
-    layers, tensors = quant_layers(network), checkpoint.state(network)
+    layers, tensors = quant_layers(network), network_state.state(network)
     names = list(layers)
     rest = {name: value for name, value in tensors.items() if not _is_packed(name, names)}
     numbers, bits, scales = [], [], []

@@ -15,10 +15,12 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from common import config, report, reproduction
-from common.errors import ConfigError, entry_point
-from common.reproduction import add_pretrained, evaluated, test_sets, thread_words
-from common.results import Results
+from common import report
+from common.cli import config, reproduction
+from common.cli.entry_point import entry_point
+from common.cli.reproduction import add_pretrained, evaluated, test_sets, thread_words
+from common.errors import ConfigError
+from common.report.results import Results
 from DAMBQ import eval as evaluation
 from DAMBQ import train as training
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from mindspore import nn
 
-from common.models.stored import Format
-from common.shipped import FLOAT, Shipped
+from common.stored.network import Format
+from common.stored.shipped import FLOAT, Shipped
 from DAMBQ import packing
 from DAMBQ.network import Settings, quantize_network
 

@@ -9,15 +9,19 @@ from pathlib import Path
 
 from mindspore import nn
 
-from common import checkpoint, config, context, network_state
+from common import checkpoint
+from common.checkpoint import network_state
+from common.cli import config
+from common.cli.entry_point import entry_point
+from common.cli.training_options import add_run, add_training, recipe_of
 from common.data import ImageSource, open_split
-from common.errors import ConfigError, entry_point
+from common.errors import ConfigError
 from common.evaluation import evaluator
-from common.models.pretrained import load_float, of_classes
 from common.models.registry import model, preprocessing_of
-from common.models.stored import StoredNetwork
+from common.runtime import context
+from common.stored.float_network import load_float, of_classes
+from common.stored.network import StoredNetwork
 from common.training import Trainer
-from common.training_options import add_run, add_training, recipe_of
 from DAMBQ import storage
 from DAMBQ.allocation import GRANULARITIES, Allocator, Budget, plot
 from DAMBQ.dataset import add_options
@@ -135,7 +139,7 @@ def finish(trainer: Trainer, folder: Path, name: str, test: ImageSource) -> None
     last, path = trainer.history[-1], folder / f"{name}.ckpt"
     stored = StoredNetwork(trainer.network, {**trainer.metadata, "epochs": len(trainer.history)})
     if trainer.observer is None:
-        checkpoint.save(path, checkpoint.state(trainer.network), stored.metadata)
+        checkpoint.save(path, network_state.state(trainer.network), stored.metadata)
         print(f"{path}: float, test accuracy {last['test_acc']:.4f} on {len(test)} images")
         return
     storage.save_packed(path, stored)

@@ -15,9 +15,9 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 
 from common import distributed
-from common.collective import Sum
+from common.distributed.collective import Sum
 from common.errors import DataError
-from common.train_step import Observer
+from common.training.step import Observer
 from DynamicQuant.network import DynamicNetwork, Scores, Settings, set_controller_bias
 
 # Kind of budget: default weight of its penalty. That of mean-bits is the paper's code's. An image 1 % over its bit

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from common import config
+from common.cli import config
 from common.data import ImageSource
 from common.errors import ConfigError
 from DynamicQuant.network import ARCHITECTURES

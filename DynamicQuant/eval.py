@@ -5,11 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from common import config, context, cost, report
+from common import report
+from common.cli import config
+from common.cli.entry_point import entry_point
+from common.cli.result import finish
 from common.data import open_split
-from common.errors import ConfigError, entry_point
-from common.evaluation import Metrics, evaluate_images
+from common.errors import ConfigError
+from common.evaluation import Metrics, cost, evaluate_images
 from common.models.registry import model, preprocessing_of
+from common.runtime import context
 from DynamicQuant import storage
 from DynamicQuant.choices import Choices, Recorder
 from DynamicQuant.dataset import add_options, check_classes, model_name
@@ -115,7 +119,7 @@ def main(argv: list[str] | None = None) -> None:
     record = {"method": storage.METHOD, "network": stored.metadata["network"], "kind": stored.kind, "bits": label}
     record |= {"dataset": args.dataset, "choices": choices.summary()} if dynamic else {"dataset": args.dataset}
     record["cost"] = costs_of(stored, path, preprocessing.image_size, choices)
-    report.finish(args, metrics, path, record)
+    finish(args, metrics, path, record)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
 from argparse import Namespace
 from pathlib import Path
 
-from common import config
-from common.errors import entry_point
-from common.export import script
-from common.models.stored import StoredNetwork
+from common.cli import config
+from common.cli import export as script
+from common.cli.entry_point import entry_point
+from common.stored.network import StoredNetwork
 from DynamicQuant import storage
 from DynamicQuant.dataset import add_options, model_name
 from DynamicQuant.network import DynamicNetwork

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from common import cost
 from common.errors import ConfigError
+from common.evaluation import cost
 from common.models.layers import weighted_layers
-from common.observation import input_hooks, run_over
 from common.quant.calibration import best_clip
 from common.quant.conversion import replace_cells
 from common.quant.dorefa import MAX_BITS, MIN_BITS
+from common.runtime.hooks import input_hooks, run_over
 from DynamicQuant.bit_controller import BitController
 from DynamicQuant.gumbel_softmax import Choice, GumbelSoftmax
 from DynamicQuant.quant import QUANTIZERS, DynamicConv2d, static_conv2d

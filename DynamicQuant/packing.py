@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from mindspore import nn
 
-from common import checkpoint
+from common.checkpoint import network_state
 from common.quant.dorefa import from_int
 from common.quant.layers import QuantConv2d
 from DynamicQuant.quant import DynamicConv2d
@@ -33,7 +33,7 @@ def quantized_layers(network: nn.Cell) -> dict[str, nn.Cell]:
 def pack(network: nn.Cell) -> tuple[Tensors, dict[str, int]]:
     """Tensors of a file, and bits of those that are codes, of a network with latent weights."""
     layers = quantized_layers(network)
-    found = {name: value for name, value in checkpoint.state(network).items() if _is_kept(name, layers)}
+    found = {name: value for name, value in network_state.state(network).items() if _is_kept(name, layers)}
     packed, gains, clips = {}, [], []
     for name, layer in layers.items():
         for codes, bits, gain in _codes(layer):
@@ -49,7 +49,7 @@ def unpack(network: nn.Cell, tensors: Tensors, metadata: dict[str, Any] | None =
     Raises:
         KeyError, ValueError, IndexError: they do not fit the network.
     """
-    tensors, bits_of = dict(tensors), checkpoint.state(network)
+    tensors, bits_of = dict(tensors), network_state.state(network)
     gains, clips = iter(tensors.pop("gains").tolist()), iter(tensors.pop("clips").tolist())
     for name, layer in quantized_layers(network).items():
         dynamic = isinstance(layer, DynamicConv2d)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from common import figure
 from common.data import ImageSource, Preprocessing
+from common.report import figure
 from DynamicQuant.choices import Choices
 
 _EXAMPLES = 10  # images in a row

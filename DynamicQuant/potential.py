@@ -15,10 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from common import config, context, report
+from common import report
+from common.cli import config
+from common.cli.entry_point import entry_point
 from common.data import ImageSource, Preprocessing, open_split
-from common.errors import ConfigError, entry_point
+from common.errors import ConfigError
 from common.models.registry import model, preprocessing_of
+from common.runtime import context
 from DynamicQuant import storage
 from DynamicQuant.budget import candidate_costs
 from DynamicQuant.dataset import add_options, check_classes, model_name

@@ -13,8 +13,8 @@ import numpy as np
 
 from common.checkpoint import Checkpoint
 from common.errors import CheckpointError
-from common.models.pretrained import from_published
 from common.quant.dorefa import dorefa, to_codes
+from common.stored.float_network import from_published
 from DynamicQuant.bit_controller import GRID, HIDDEN
 from DynamicQuant.network import Settings, chooses
 

@@ -18,10 +18,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from common import config, report, reproduction
-from common.errors import ConfigError, entry_point
-from common.reproduction import add_pretrained, evaluated, test_sets, thread_words
-from common.results import Results, mean
+from common import report
+from common.cli import config, reproduction
+from common.cli.entry_point import entry_point
+from common.cli.reproduction import add_pretrained, evaluated, test_sets, thread_words
+from common.errors import ConfigError
+from common.report.results import Results, mean
 from DynamicQuant import eval as evaluation
 from DynamicQuant import train as training
 from DynamicQuant.quant import QUANTIZERS

@@ -1,15 +1,15 @@
-"""DynamicQuant's networks in files, see :mod:`common.models.stored`, and frozen ones of networks in training."""
+"""DynamicQuant's networks in files, see :mod:`common.stored.network`, and frozen ones of networks in training."""
 
 from pathlib import Path
 from typing import Any
 
 from mindspore import nn
 
-from common import checkpoint
+from common.checkpoint import network_state
 from common.errors import CheckpointError
 from common.models.registry import model
-from common.models.stored import Format, StoredNetwork
-from common.shipped import FLOAT, Shipped
+from common.stored.network import Format, StoredNetwork
+from common.stored.shipped import FLOAT, Shipped
 from DynamicQuant import packing
 from DynamicQuant.network import DynamicNetwork, Settings, quantize_network
 from DynamicQuant.published import METHOD, published_network
@@ -58,9 +58,9 @@ def continued(stored: StoredNetwork, settings: Settings, path: str | Path, seed:
     """
     found = settings_of(stored)
     if found.static:
-        state = checkpoint.state(stored.network)
+        state = network_state.state(stored.network)
         network = model(stored.metadata["network"]).build(stored.metadata["num_classes"])
-        checkpoint.restore(network, {name: value for name, value in state.items() if ".quantize_" not in name})
+        network_state.restore(network, {name: value for name, value in state.items() if ".quantize_" not in name})
         layers = packing.quantized_layers(stored.network)
         clips = {name: float(layer.quantize_input.clip.asnumpy()[0]) for name, layer in layers.items()}
         return quantize_network(network, settings, clips, seed=seed)
@@ -81,7 +81,7 @@ def frozen_twin(stored: StoredNetwork) -> nn.Cell:
 def freeze(network: nn.Cell, twin: nn.Cell) -> nn.Cell:
     """Quantize the weights of a network in training once for each width, into a frozen one; returns that."""
     tensors, _ = packing.pack(network)
-    checkpoint.restore(twin, packing.unpack(twin, tensors))
+    network_state.restore(twin, packing.unpack(twin, tensors))
     return twin.set_train(False)
 
 

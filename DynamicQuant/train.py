@@ -10,14 +10,18 @@ from pathlib import Path
 import numpy as np
 from mindspore import nn
 
-from common import checkpoint, config, context, network_state
+from common import checkpoint
+from common.checkpoint import network_state
+from common.cli import config
+from common.cli.entry_point import entry_point
+from common.cli.training_options import add_run, add_training, recipe_of
 from common.data import ImageSource, Preprocessing, open_split
-from common.errors import ConfigError, entry_point
+from common.errors import ConfigError
 from common.evaluation import evaluator
-from common.models.pretrained import load_float
 from common.models.registry import model, preprocessing_of
+from common.runtime import context
+from common.stored.float_network import load_float
 from common.training import Trainer
-from common.training_options import add_run, add_training, recipe_of
 from DynamicQuant import storage
 from DynamicQuant.budget import BUDGETS, BudgetLoss, NoiseDecay
 from DynamicQuant.dataset import add_options, check_classes, model_name
@@ -127,7 +131,7 @@ def finish(trainer: Trainer, stored: storage.StoredNetwork, path: Path, samples:
         bias = trainer.test.bias()
         label = f"dynamic, {last['test_bits']:.3f} bits, {last['test_of_static']:.4f} of the static bit operations"
     if settings is None:
-        checkpoint.save(path, checkpoint.state(stored.network), metadata)
+        checkpoint.save(path, network_state.state(stored.network), metadata)
     else:
         storage.save_packed(path, storage.StoredNetwork(stored.network, metadata), bias)
     size = path.stat().st_size

@@ -11,8 +11,8 @@ from mindspore import Tensor, nn
 from common import distributed
 from common.data import ImageSource, Preprocessing
 from common.errors import DataError
-from common.progress import Progress
 from common.report import write_json
+from common.report.progress import Progress
 
 _CHUNK = 128
 

@@ -1,6 +1,6 @@
 """The options that choose LDNQ's network and images, and how many images it learns from."""
 
-from common import config
+from common.cli import config
 from common.errors import DataError
 from LDNQ.network import MODEL_NAMES
 

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
-from common import config, context, cost, report
+from common.cli import config
+from common.cli.entry_point import entry_point
+from common.cli.result import finish
 from common.data import open_split
-from common.errors import entry_point
-from common.evaluation import evaluate_images
+from common.evaluation import cost, evaluate_images
 from common.models.registry import model, preprocessing_of
+from common.runtime import context
 from LDNQ import storage
 from LDNQ.dataset import add_options
 from LDNQ.levels import code_bits
@@ -43,7 +45,7 @@ def main(argv: list[str] | None = None) -> None:
     print(f"{record['network']}, {record['levels']}, {record['bits']} bits per weight as stored")
     images = open_split(args, "test")
     metrics = evaluate_images(stored.network, images, preprocessing, args.batch_size, record["levels"])
-    report.finish(args, metrics, path, {**record, "dataset": args.dataset})
+    finish(args, metrics, path, {**record, "dataset": args.dataset})
 
 
 if __name__ == "__main__":

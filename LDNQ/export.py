@@ -2,9 +2,9 @@
 
 from argparse import Namespace
 
-from common import config
-from common.errors import entry_point
-from common.export import script
+from common.cli import config
+from common.cli import export as script
+from common.cli.entry_point import entry_point
 from LDNQ import eval as evaluation
 from LDNQ import storage
 

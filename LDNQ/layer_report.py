@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common import figure, report
+from common import report
+from common.report import figure
 
 COLUMNS = {
     "layer": "layer",

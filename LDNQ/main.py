@@ -3,11 +3,13 @@
 from argparse import BooleanOptionalAction, Namespace
 from pathlib import Path
 
-from common import config, context, report
+from common.cli import config
+from common.cli.entry_point import entry_point
+from common.cli.result import finish
 from common.data import ImageSource, Preprocessing, open_split
-from common.errors import entry_point
 from common.evaluation import Metrics, evaluate_images
 from common.models.registry import model, preprocessing_of
+from common.runtime import context
 from LDNQ import layer_report, storage
 from LDNQ.calibration_set import CalibrationSet, choose_images
 from LDNQ.dataset import add_options, calibration_count
@@ -105,7 +107,7 @@ def main(argv: list[str] | None = None) -> None:
         drop = 100 * (before.accuracy - metrics.accuracy)
         print(f"float {100 * before.accuracy:.2f} %, quantized {100 * metrics.accuracy:.2f} %: drop {drop:.2f} points")
         about |= {"stages": dict(cascade.seconds), "layers": cascade.records}
-        report.finish(args, metrics, path, {**about, "dataset": args.dataset})
+        finish(args, metrics, path, {**about, "dataset": args.dataset})
 
 
 def measure(stored: storage.StoredNetwork, test: ImageSource, preprocessing: Preprocessing, batch_size: int) -> Metrics:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 from mindspore import Tensor, nn
 
-from common.observation import Images, batch_norms, batch_statistics, input_hooks, run_over
+from common.runtime.hooks import Images, batch_norms, batch_statistics, input_hooks, run_over
 from LDNQ.hessian import InputMoment
 from LDNQ.network import geometry
 

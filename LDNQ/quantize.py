@@ -29,9 +29,10 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from common import checkpoint
+from common.checkpoint import network_state
 from common.errors import CheckpointError
-from common.observation import reestimate_batch_norm
-from common.progress import Progress
+from common.report.progress import Progress
+from common.runtime.hooks import reestimate_batch_norm
 from LDNQ import admm
 from LDNQ.calibration_set import CalibrationSet
 from LDNQ.hessian import split_matrix, weight_matrix
@@ -199,7 +200,7 @@ class Cascade:
     def _fingerprint(self) -> dict[str, Any]:
         """What must be equal for a run to go on: plan, images and float network."""
         digest = hashlib.sha256()
-        for name, value in sorted(checkpoint.state(self.network).items()):
+        for name, value in sorted(network_state.state(self.network).items()):
             digest.update(name.encode() + value.tobytes())
         digest.update(self.data.view(np.arange(len(self.data)), 0).tobytes())
         data = {"images": len(self.data), "views": self.data.views, "seed": self.data.seed}
@@ -213,7 +214,7 @@ class Cascade:
         return found | {f"speed/{index}": speed for index, speed in enumerate(self.step.speeds)}
 
     def _save(self, fingerprint: dict[str, Any]) -> None:
-        tensors = {f"network/{name}": value for name, value in checkpoint.state(self.network).items()}
+        tensors = {f"network/{name}": value for name, value in network_state.state(self.network).items()}
         tensors |= {name: parameter.asnumpy() for name, parameter in self._own_state().items()}
         about = {"run": fingerprint, "records": self.records, "refined": self.refined, "seconds": dict(self.seconds)}
         checkpoint.save(self.file, tensors, about)
@@ -227,7 +228,7 @@ class Cascade:
             )
         prefix = "network/"
         network = {name[len(prefix) :]: value for name, value in found.tensors.items() if name.startswith(prefix)}
-        checkpoint.restore(self.network, network, self.file)
+        network_state.restore(self.network, network, self.file)
         for name, parameter in self._own_state().items():
             parameter.set_data(Tensor(found.tensors[name]))
         self.records, self.refined = found.metadata["records"], found.metadata["refined"]

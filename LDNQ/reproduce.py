@@ -9,10 +9,11 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from common import config, report, reproduction
-from common.errors import entry_point
-from common.reproduction import add_pretrained, evaluated, test_sets, thread_words
-from common.results import Results, mean
+from common import report
+from common.cli import config, reproduction
+from common.cli.entry_point import entry_point
+from common.cli.reproduction import add_pretrained, evaluated, test_sets, thread_words
+from common.report.results import Results, mean
 from LDNQ import eval as evaluation
 from LDNQ import main as quantization
 from LDNQ.levels import LEVEL_COUNTS

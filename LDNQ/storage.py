@@ -8,10 +8,11 @@ import numpy as np
 from mindspore import nn
 
 from common import checkpoint
+from common.checkpoint import network_state
 from common.errors import CheckpointError
-from common.models import pretrained
 from common.models.registry import model
-from common.shipped import FLOAT, Shipped
+from common.stored import float_network as pretrained
+from common.stored.shipped import FLOAT, Shipped
 from LDNQ.levels import LEVEL_COUNTS, code_bits, signed_levels, to_codes
 from LDNQ.network import MODEL_NAMES
 
@@ -93,7 +94,7 @@ def load_float(path: str | Path, model_name: str) -> StoredNetwork:
     """Read a float network of a model, to start from.
 
     Raises:
-        CheckpointError: as of :func:`common.models.pretrained.load_float`.
+        CheckpointError: as of :func:`common.stored.float_network.load_float`.
     """
     found = pretrained.load_float(path, model_name)
     return StoredNetwork(found.network, found.metadata, {})
@@ -129,7 +130,7 @@ def _fill(network: nn.Cell, layers: dict[str, LayerLevels], rest: dict[str, np.n
         tensors[f"{name}.weight"] = weight
         if bias is not None:
             tensors[f"{name}.bias"] = bias
-    checkpoint.restore(network, tensors, path)
+    network_state.restore(network, tensors, path)
 
 
 def save(path: str | Path, stored: StoredNetwork) -> None:
@@ -147,7 +148,7 @@ def save(path: str | Path, stored: StoredNetwork) -> None:
 
 def to_tensors(stored: StoredNetwork) -> tuple[dict[str, np.ndarray], dict[str, int]]:
     """The tensors of a file, and the bits of those that are codes."""
-    tensors, packed = checkpoint.state(stored.network), {}
+    tensors, packed = network_state.state(stored.network), {}
     for name, layer in stored.layers.items():
         for part in ("weight", "bias"):
             levels = getattr(layer, part)

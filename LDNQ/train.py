@@ -5,16 +5,18 @@ from argparse import BooleanOptionalAction, Namespace
 from dataclasses import asdict
 from pathlib import Path
 
-from common import checkpoint, config, context
+from common import checkpoint
+from common.cli import config
+from common.cli.entry_point import entry_point
+from common.cli.training_options import add_test_every
 from common.data import open_split
-from common.errors import entry_point
 from common.evaluation import evaluator
-from common.models.pretrained import load_float, of_classes
 from common.models.registry import model, preprocessing_of
-from common.schedules import Schedule
-from common.train_step import Recipe
+from common.runtime import context
+from common.stored.float_network import load_float, of_classes
 from common.training import Trainer
-from common.training_options import add_test_every
+from common.training.schedules import Schedule
+from common.training.step import Recipe
 from LDNQ import storage
 from LDNQ.dataset import add_options
 

@@ -15,9 +15,11 @@ import numpy as np
 from mindspore import Tensor, nn
 from scipy.stats import spearmanr
 
-from common import config, report
+from common import report
+from common.cli import config
+from common.cli.entry_point import entry_point
 from common.data import ImageSource, Preprocessing, open_split
-from common.errors import ConfigError, entry_point
+from common.errors import ConfigError
 from common.evaluation import score
 from common.models.registry import model, preprocessing_of
 from ProQHA.dataset import add_options, chosen_model

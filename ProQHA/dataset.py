@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from common import config
+from common.cli import config
 from common.errors import ConfigError
 from ProQHA.network import IMAGENET, SMALL_IMAGES, model_name
 

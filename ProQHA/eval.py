@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
-from common import config, context, cost, report
+from common.cli import config
+from common.cli.entry_point import entry_point
+from common.cli.result import finish
 from common.data import open_split
-from common.errors import entry_point
-from common.evaluation import evaluate_images
+from common.evaluation import cost, evaluate_images
 from common.models.registry import model, preprocessing_of
-from common.models.stored import StoredNetwork
 from common.quant.layers import quant_layers
+from common.runtime import context
+from common.stored.network import StoredNetwork
 from ProQHA import storage
 from ProQHA.dataset import add_options, chosen_model
 from ProQHA.measure import cost_model
@@ -50,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
     quantized = "" if stored.kind == "float" else ", first and last layer and shortcuts float"
     print(f"{record['network']}, {record['label']}{quantized}")
     metrics = evaluate_images(stored.network, open_split(args, "test"), preprocessing, args.batch_size, record["label"])
-    report.finish(args, metrics, path, {**record, "dataset": args.dataset})
+    finish(args, metrics, path, {**record, "dataset": args.dataset})
 
 
 if __name__ == "__main__":

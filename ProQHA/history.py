@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from common import figure, report
+from common import report
 from common.quant.dorefa import MAX_BITS
+from common.report import figure
 
 LOG = "search_log.csv"
 _COLUMNS = (

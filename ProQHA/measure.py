@@ -14,11 +14,15 @@ from pathlib import Path
 import numpy as np
 from mindspore import nn
 
-from common import config, context, cost, report
-from common.errors import ConfigError, entry_point
+from common import report
+from common.cli import config
+from common.cli.entry_point import entry_point
+from common.errors import ConfigError
+from common.evaluation import cost
 from common.models.registry import model
 from common.quant.dorefa import MAX_BITS, MIN_BITS
 from common.quant.layers import quant_layers
+from common.runtime import context
 from ProQHA import storage
 from ProQHA.dataset import add_options, chosen_model
 from ProQHA.quant import ACTIVATIONS, WEIGHTS, get_bits, quantized_names

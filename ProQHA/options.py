@@ -4,9 +4,10 @@ from argparse import Namespace
 
 import mindspore as ms
 
-from common import config, context
+from common.cli import config
 from common.data import ImageSource, Preprocessing
 from common.quant.dorefa import MAX_BITS, MIN_BITS
+from common.runtime import context
 
 _CALIBRATION_BATCH = 128
 BITS = config.int_range(MIN_BITS, MAX_BITS)

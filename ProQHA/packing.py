@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from mindspore import nn
 
-from common import checkpoint
+from common.checkpoint import network_state
 from common.quant.dorefa import MAX_BITS, MIN_BITS, from_int
 from common.quant.layers import quant_layers
 
@@ -31,7 +31,7 @@ def pack(network: nn.Cell) -> tuple[dict[str, np.ndarray], dict[str, int]]:
     """
     layers = quant_layers(network)
     separate = {f"{name}.{part}" for name in layers for part in _SEPARATE}
-    found = {name: value for name, value in checkpoint.state(network).items() if name not in separate}
+    found = {name: value for name, value in network_state.state(network).items() if name not in separate}
     packed, bits, gains, codes = {"bits": _BITS_OF_BITS}, [], [], {}
     for layer in layers.values():
         own, weight_bits, gain = layer.quantize_weight.to_int(layer.weight.asnumpy())

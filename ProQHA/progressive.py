@@ -15,8 +15,9 @@ import numpy as np
 from mindspore import nn
 
 from common import checkpoint
-from common.atomic_file import remove_folders
+from common.checkpoint import network_state
 from common.errors import CheckpointError, ConfigError
+from common.files.atomic_file import remove_folders
 from ProQHA import candidates, history
 from ProQHA.candidates import Moves, Targets
 from ProQHA.measure import CostModel
@@ -139,7 +140,7 @@ class Progressive:
         record = {"step": len(self.records), "score": score, **self.sizes.summary(bits), "bits": bits.tolist()}
         self.records.append({**record, **trained})
         search = {"plan": self._plan(), "records": self.records}
-        checkpoint.save(self.state, checkpoint.state(self.network), {**self.metadata, "search": search})
+        checkpoint.save(self.state, network_state.state(self.network), {**self.metadata, "search": search})
         self.report()
 
     def report(self) -> None:
@@ -160,6 +161,6 @@ class Progressive:
                 f"{self.state} belongs to another search (network, options or data differ): choose another --mission, "
                 "or start anew with --no-continue"
             )
-        checkpoint.restore(self.network, found.tensors, str(self.state))
+        network_state.restore(self.network, found.tensors, str(self.state))
         self.records = search["records"]
         self.report()

@@ -12,12 +12,12 @@ from mindspore import Tensor, nn, ops
 
 from common.errors import ConfigError
 from common.models.layers import weighted_layers
-from common.observation import input_hooks
 from common.quant.calibration import best_clip
 from common.quant.conversion import replace_cells, signed_inputs
 from common.quant.dorefa import MAX_BITS, MIN_BITS, DoReFaWeight, FixedWeight
 from common.quant.layers import QuantConv2d, QuantDense, quant_layers
 from common.quant.pact import PACTInput
+from common.runtime.hooks import input_hooks
 
 WEIGHTS, ACTIVATIONS = 0, 1  # columns of an array of bits
 _SHORTCUT = "downsample"

@@ -13,10 +13,11 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from common import checkpoint, config, report, reproduction
-from common.errors import entry_point
-from common.reproduction import add_pretrained, evaluated, test_sets, thread_words
-from common.results import Results, mean
+from common import checkpoint, report
+from common.cli import config, reproduction
+from common.cli.entry_point import entry_point
+from common.cli.reproduction import add_pretrained, evaluated, test_sets, thread_words
+from common.report.results import Results, mean
 from ProQHA import eval as evaluation
 from ProQHA import search, train
 

@@ -10,17 +10,19 @@ from pathlib import Path
 import numpy as np
 from mindspore import nn
 
-from common import config, network_state
-from common.atomic_file import remove_folders
+from common.checkpoint import network_state
+from common.cli import config
+from common.cli.entry_point import entry_point
 from common.data import ImageSource, Preprocessing, open_split
-from common.errors import ConfigError, entry_point
+from common.errors import ConfigError
 from common.evaluation import evaluator
+from common.files.atomic_file import remove_folders
 from common.models.registry import model, preprocessing_of
-from common.models.stored import StoredNetwork
 from common.quant.layers import quant_layers
-from common.schedules import Schedule
-from common.train_step import Recipe
+from common.stored.network import StoredNetwork
 from common.training import Trainer
+from common.training.schedules import Schedule
+from common.training.step import Recipe
 from ProQHA import storage
 from ProQHA.candidates import Moves, Targets
 from ProQHA.dataset import add_options, chosen_model

@@ -7,9 +7,9 @@ from mindspore import nn
 
 from common.data import ImageSource, Preprocessing
 from common.errors import ConfigError
-from common.models.pretrained import load_float, of_classes
 from common.models.registry import model
 from common.quant.layers import quant_layers
+from common.stored.float_network import load_float, of_classes
 from ProQHA import storage
 from ProQHA.dataset import chosen_model
 from ProQHA.measure import mixed_bits

@@ -1,4 +1,4 @@
-"""ProQHA's networks in files, see :mod:`common.models.stored`."""
+"""ProQHA's networks in files, see :mod:`common.stored.network`."""
 
 from pathlib import Path
 from typing import Any
@@ -7,8 +7,8 @@ from mindspore import nn
 
 from common import checkpoint
 from common.models.registry import PREPROCESSING
-from common.models.stored import Format
-from common.shipped import Shipped
+from common.stored.network import Format
+from common.stored.shipped import Shipped
 from ProQHA import packing
 from ProQHA.quant import Settings, quantize_network
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
-from common import checkpoint
-from common.observation import input_hooks
+from common.checkpoint import network_state
 from common.quant.conversion import replace_cells
 from common.quant.layers import QuantConv2d, QuantDense, quant_layers
+from common.runtime.hooks import input_hooks
 
 _INSIDE = "layer"  # name of the layer inside its tap
 _MOST_VALUES = 1 << 28  # of all inputs that a pass keeps; 1 GiB, and the gradients as much again
@@ -92,7 +92,7 @@ class TappedNetwork(nn.Cell):
     def follow(self, network: nn.Cell) -> None:
         """Take the parameters of a quantized network of the same description."""
         own = dict(self.network.parameters_and_names())
-        for name, value in checkpoint.state(network).items():
+        for name, value in network_state.state(network).items():
             own[self._place(name)].set_data(Tensor(value))
 
     def see(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, Mapping[str, Seen]]:

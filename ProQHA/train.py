@@ -7,17 +7,19 @@ from argparse import BooleanOptionalAction, Namespace
 from dataclasses import asdict
 from pathlib import Path
 
-from common import checkpoint, config, network_state
+from common import checkpoint
+from common.checkpoint import network_state
+from common.cli import config
+from common.cli.entry_point import entry_point
+from common.cli.training_options import add_test_every
 from common.data import open_split
-from common.errors import entry_point
 from common.evaluation import evaluator
 from common.models.registry import model, preprocessing_of
-from common.models.stored import StoredNetwork
 from common.quant.layers import quant_layers
-from common.schedules import KINDS, Schedule
-from common.train_step import Recipe
+from common.stored.network import StoredNetwork
 from common.training import Trainer
-from common.training_options import add_test_every
+from common.training.schedules import KINDS, Schedule
+from common.training.step import Recipe
 from ProQHA import storage
 from ProQHA.dataset import add_options, chosen_model
 from ProQHA.measure import cost_model
@@ -70,7 +72,7 @@ def finish(trainer: Trainer, folder: Path, name: str, image_size: int, images: i
             f"W{totals['average_weight_bits']:.3f} A{totals['average_activation_bits']:.3f} cost {totals['cost']:.4f}"
         )
     else:
-        checkpoint.save(path, checkpoint.state(network), metadata)
+        checkpoint.save(path, network_state.state(network), metadata)
         what = "float"
     size = path.stat().st_size
     print(f"{path}: {what}, test accuracy {last['test_acc']:.4f} on {images} images, {size} bytes")

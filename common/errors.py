@@ -1,12 +1,8 @@
-"""Errors that a user can mend, and how an entry script ends on one.
+"""Errors that a user can mend.
 
 Every error type of this project derives from :class:`UserError`. Its message is one line that says what was
 expected, what was found and what to do.
 """
-
-import functools
-import sys
-from collections.abc import Callable
 
 
 class UserError(Exception):
@@ -31,20 +27,3 @@ class ExportError(UserError):
 
 class QuantizationError(UserError):
     """A network or an input that the chosen quantization scheme cannot represent."""
-
-
-def entry_point(main: Callable[..., None]) -> Callable[..., None]:
-    """Decorate the ``main`` of a script: a :class:`UserError` becomes one line on stderr and exit status 2."""
-
-    @functools.wraps(main)
-    def run(*args, **kwargs) -> None:
-        try:
-            main(*args, **kwargs)
-        except UserError as error:
-            print("error: " + " ".join(str(error).split()), file=sys.stderr)
-            sys.exit(2)
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            sys.exit(130)
-
-    return run

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from benchmarks.harness import machine
 
-from common import config, report
-from common.errors import entry_point
+from common import report
+from common.cli import config
+from common.cli.entry_point import entry_point
 
 BENCHMARKS = sorted(path.stem for path in (Path(__file__).parent / "benchmarks").glob("*.py"))
 BENCHMARKS = [name for name in BENCHMARKS if name not in ("__init__", "harness", "torch_models")]

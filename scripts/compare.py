@@ -20,11 +20,13 @@ from comparison.jobs import Scripts, for_each
 from comparison.recorded import KEYS
 from comparison.table import table
 
-from common import config, report, zoo
-from common.atomic_file import write_text
-from common.checkpoint_file import read_bytes
-from common.errors import ConfigError, entry_point
-from common.results import Results
+from common import report, zoo
+from common.checkpoint.reading import read_bytes
+from common.cli import config
+from common.cli.entry_point import entry_point
+from common.errors import ConfigError
+from common.files.atomic_file import write_text
+from common.report.results import Results
 
 _FOLDERS = ("dataset_path", "train_dataset_path", "eval_dataset_path")
 # Of each data set: epochs of a training, its batch, training images, images that LDNQ learns from.

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from common.errors import DataError, UserError, entry_point
+from common.cli.entry_point import entry_point
+from common.errors import DataError, UserError
 from common.report import text_table
 
 COLUMNS = {

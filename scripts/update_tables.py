@@ -6,9 +6,10 @@ from pathlib import Path
 
 from comparison import recorded
 
-from common.atomic_file import write_text
-from common.errors import ConfigError, entry_point
-from common.options import OptionParser
+from common.cli.entry_point import entry_point
+from common.cli.options import OptionParser
+from common.errors import ConfigError
+from common.files.atomic_file import write_text
 from common.report import read_rows
 
 ROOT = Path(__file__).resolve().parents[1]

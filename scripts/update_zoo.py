@@ -14,8 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from common import checkpoint
-from common.errors import ConfigError, entry_point
-from common.options import OptionParser, path
+from common.cli.entry_point import entry_point
+from common.cli.options import OptionParser, path
+from common.errors import ConfigError
 from common.zoo import registry
 from common.zoo.store import path_of, sha256
 

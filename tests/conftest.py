@@ -14,7 +14,7 @@ if WORKER and hasattr(os, "sched_setaffinity"):
 import mindspore  # noqa: E402
 import numpy as np  # noqa: E402
 
-from common import context  # noqa: E402
+from common.runtime import context  # noqa: E402
 
 context.prepare_onednn()
 context.run_synchronously()

@@ -74,7 +74,7 @@ class Command:
             case ["bash", file, method, *options] if found := _METHOD_SCRIPT.fullmatch(file):
                 return f"{method}/{found[2]}.py", options[1 if found[1] else 0 :]  # behind the number of processes
             case ["bash", "scripts/download_checkpoint.sh", *names]:
-                return "common/zoo/__main__.py", ["download", *names]
+                return "common/cli/zoo.py", ["download", *names]
         raise ValueError(f"{self.where}: expected python or a script that starts it, found {self.text}")
 
     def _python_file(self, file: str) -> str:

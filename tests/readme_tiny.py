@@ -14,9 +14,10 @@ from PIL import Image
 from readme_commands import ROOT, Command
 
 from common import checkpoint
-from common.cache import user_cache
+from common.checkpoint import network_state
+from common.cli.options import OptionParser
+from common.files.cache import user_cache
 from common.models.registry import model
-from common.options import OptionParser
 
 # Commands that no test can run, and why. Those that have options are still parsed.
 _DOWNLOADS = "downloads from the network"
@@ -66,8 +67,8 @@ PREAMBLES = {
     "DAMBQ/README.md": f"""{_MY_NETWORK}
 from pathlib import Path
 from common.data import DIGITS as preprocessing, open_dataset
-from common.schedules import Schedule
-from common.train_step import Recipe
+from common.training.schedules import Schedule
+from common.training.step import Recipe
 from common.training import Trainer
 images = open_dataset("digits", None, "train").head(16)
 recipe = Recipe(1, 8, Schedule("constant", 0.01))
@@ -149,7 +150,7 @@ def tiny_imagenet(root: Path) -> Path:
 def tiny_resnet18(path: Path) -> Path:
     """A float ResNet-18 of two classes with random weights."""
     about = {"method": "LDNQ", "kind": "float", "network": "ResNet18-ImageNet", "num_classes": 2}
-    checkpoint.save(path, checkpoint.state(model(about["network"]).build(2)), about)
+    checkpoint.save(path, network_state.state(model(about["network"]).build(2)), about)
     return path
 
 

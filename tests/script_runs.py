@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from common import checkpoint
-from common.context import execution_mode
+from common.runtime.context import execution_mode
 from common.training import Trainer
 
 

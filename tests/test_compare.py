@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from common import config
+from common.cli import config
 from common.errors import ConfigError
-from common.results import Results
+from common.report.results import Results
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))

@@ -11,7 +11,8 @@ import pytest
 from readme_commands import READMES, ROOT, Command, blocks, blocks_in, fenced_commands, spoken_commands
 from readme_tiny import NOT_RUN, PREAMBLES, copy_of_repository, parser_of, run, stand_ins, tiny_line
 
-from common import config, zoo
+from common import zoo
+from common.cli import config
 
 BASH, PYTHON = blocks_in("bash"), blocks_in("python")
 FENCED = [command for block in BASH for command in fenced_commands(block)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from readme_tiny import TINY
 
-from common.results import Results
+from common.report.results import Results
 
 ROOT = Path(__file__).resolve().parents[1]
 ADDER = ROOT / "AdderQuant" / "checkpoints" / "adder_resnet20_digits.ckpt"

@@ -8,7 +8,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
-from common.context import execution_mode
+from common.runtime.context import execution_mode
 
 
 def encode(network: nn.Cell, shape: tuple[int, int, int, int]) -> bytes:

@@ -8,7 +8,7 @@ from mindspore import Tensor, nn
 
 from common.data import ImageSource, Preprocessing, batches, eval_dataset
 from common.errors import ExportError
-from common.progress import Progress
+from common.report.progress import Progress
 
 # Of the largest logit. Other operators sum in another order, by which float logits differ by 1e-6 of the largest. Where
 # activations are rounded, that can move one which lies between two levels to the other of them: such an image differs

@@ -4,7 +4,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore import dtype as mstype
 
-from common.collective import Sum
+from common.distributed.collective import Sum
 from common.kernels import adder_fallback as fallback
 from common.kernels.custom import conv_shape, operator, use_native
 

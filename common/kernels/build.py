@@ -16,8 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from common.cache import user_cache
 from common.errors import UserError
+from common.files.cache import user_cache
 
 SOURCES = Path(__file__).parent
 # Maximum and minimum become single instructions only if NaN and -0 need no care; sums are never reordered.

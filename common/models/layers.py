@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mindspore import nn
 from mindspore.common.initializer import HeNormal, Normal
 
-from common.collective import batch_norm
+from common.distributed.collective import batch_norm
 from common.errors import ConfigError
 from common.kernels.conv import float_conv2d
 from common.kernels.custom import use_native

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from mindspore import nn, ops
 
-from common.collective import batch_norm
+from common.distributed.collective import batch_norm
 from common.errors import ConfigError
 from common.models.layers import Layers, check_depth, conv2d
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from mindspore import Tensor, nn
 
-from common.observation import input_hooks
+from common.runtime.hooks import input_hooks
 
 
 def replace_cells(network: nn.Cell, cells: Mapping[str, nn.Cell]) -> nn.Cell:

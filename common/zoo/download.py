@@ -7,8 +7,8 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.atomic_file import put_in_place, write_text
 from common.errors import CheckpointError
+from common.files.atomic_file import put_in_place, write_text
 from common.zoo import transfer
 from common.zoo.registry import Entry
 from common.zoo.store import expected_sha256, fault_of, found_sha256_file, locked, path_of, sha256
@@ -59,7 +59,7 @@ def download(entry: Entry, mirrors: Sequence[str] | None = None, allow_unverifie
         if expected_sha256(entry) is None and not allow_unverified:
             raise CheckpointError(
                 f"{entry.name}: expected a registered sha256, found none; take the file unverified with "
-                f"'python -m common.zoo download {entry.name} --allow_unverified', or give the path of your own copy"
+                f"'python -m lowbitzoo download {entry.name} --allow_unverified', or give the path of your own copy"
             )
         if target.exists():
             print(f"{fault}; fetching it anew", file=sys.stderr)

@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from common.atomic_file import write_text
 from common.errors import ConfigError
+from common.files.atomic_file import write_text
 
 ROOT = Path(__file__).resolve().parents[2]
 REGISTRY = Path(__file__).with_name("registry.yaml")
@@ -120,7 +120,7 @@ def find(name: str) -> Entry:
         ConfigError: it is not registered; names near to it are given.
     """
     if name not in entries():
-        raise ConfigError(f"expected a registered checkpoint, found {name!r}{near(name)}; python -m common.zoo list")
+        raise ConfigError(f"expected a registered checkpoint, found {name!r}{near(name)}; python -m lowbitzoo list")
     return entries()[name]
 
 

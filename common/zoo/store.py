@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from common.cache import user_cache
 from common.errors import CheckpointError
+from common.files.cache import user_cache
 from common.zoo.registry import ROOT, Entry
 
 _CHUNK = 1 << 20

@@ -7,7 +7,7 @@ import urllib.request
 from pathlib import Path
 
 from common.errors import CheckpointError
-from common.progress import Progress
+from common.report.progress import Progress
 
 TIMEOUT = 30.0  # seconds without a byte
 _CHUNK = 1 << 16

@@ -20,7 +20,7 @@ def evaluation_step(kind: str, batch_size: int, native: bool = True):
     """
     if not native:
         os.environ["LOWBITZOO_KERNELS"] = "off"
-    from common import context  # in the candidate's process: the choice above is read at import
+    from common.runtime import context  # in the candidate's process: the choice above is read at import
 
     context.setup("CPU", "graph")
     from AdderQuant.calibration import Quantization, fill_quantized

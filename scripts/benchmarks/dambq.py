@@ -21,13 +21,13 @@ def step(network: str, training: bool, batch_size: int):
     """One step in GRAPH mode: of training (forward, backward, optimizer) or evaluation (forward)."""
     from mindspore import Tensor, nn
 
-    from common import context
+    from common.runtime import context
 
     context.setup("CPU", "graph")
     from common.models.layers import Layers
     from common.models.resnet_cifar import ResNetCifar
-    from common.schedules import Schedule
-    from common.train_step import Recipe, TrainStep, make_optimizer, trained_parameters
+    from common.training.schedules import Schedule
+    from common.training.step import Recipe, TrainStep, make_optimizer, trained_parameters
     from DAMBQ.allocation import Allocator, Budget
     from DAMBQ.network import Settings, quantize_network
 

@@ -41,7 +41,7 @@ def step(network: str, kind: str, side: int, batch_size: int):
     """One evaluation step in GRAPH mode."""
     from mindspore import Tensor
 
-    from common import context
+    from common.runtime import context
 
     context.setup("CPU", "graph", seed=1)
     from common.models.registry import model

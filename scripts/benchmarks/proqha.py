@@ -18,14 +18,14 @@ COUNT, TIMED = 500, 10
 
 def step(name: str, batch_size: int):
     """One training step, or the scoring of candidates, in GRAPH mode."""
-    from common import context
+    from common.runtime import context
 
     context.setup("CPU", "graph")
     from mindspore import Tensor
 
     from common.models.registry import model
-    from common.schedules import Schedule
-    from common.train_step import Recipe, TrainStep, make_optimizer
+    from common.training.schedules import Schedule
+    from common.training.step import Recipe, TrainStep, make_optimizer
     from ProQHA import candidates
     from ProQHA.fisher import FisherScorer
     from ProQHA.measure import cost_model

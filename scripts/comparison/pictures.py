@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from common import figure
+from common.report import figure
 
 _AXES = {"file_bytes": "bytes on disk", "bit_operations": "bit operations of an image"}
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from common.results import Results
+from common.report.results import Results
 from comparison import pictures
 from comparison.table import table
 

@@ -14,10 +14,10 @@ from AdderQuant.calibration import (
 )
 from AdderQuant.histogram import MagnitudeHistogram
 from AdderQuant.network import adder_layers, quant_adder_resnet
-from common.context import execution_mode
 from common.data import CIFAR10, open_dataset
 from common.errors import DataError, QuantizationError
 from common.kernels import AdderInt8
+from common.runtime.context import execution_mode
 
 
 @pytest.mark.parametrize("ratio", [0.0, 0.5, 0.9, 0.999, 0.9997, 1.0])

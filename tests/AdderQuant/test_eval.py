@@ -12,7 +12,7 @@ import pytest
 
 from AdderQuant import eval as script
 from AdderQuant import storage
-from common import checkpoint
+from common.checkpoint import network_state
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -86,7 +86,7 @@ def test_saved_and_reloaded_parameters_are_equal(capsys, tmp_path):
     for name in ("a.ckpt", "b.safetensors"):
         words = ["--bits", 5, "--num_samples", 10, "--calibration_size", 64]
         run(capsys, *words, "--save_checkpoint", tmp_path / name)
-    states = [checkpoint.state(storage.load(tmp_path / name).network) for name in ("a.ckpt", "b.safetensors")]
+    states = [network_state.state(storage.load(tmp_path / name).network) for name in ("a.ckpt", "b.safetensors")]
     assert all(np.array_equal(states[0][key], states[1][key]) for key in states[0])
 
 

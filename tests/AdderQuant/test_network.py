@@ -6,9 +6,9 @@ from mindspore import Tensor
 
 from AdderQuant import storage
 from AdderQuant.network import adder_layers, adder_published_name, adder_resnet
-from common import checkpoint
-from common.context import execution_mode
-from common.convert import read_state_file, to_mindspore_names
+from common.checkpoint import network_state
+from common.checkpoint.pytorch.state_dict import read_state_file, to_mindspore_names
+from common.runtime.context import execution_mode
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ def test_logits_are_the_published_networks(published, shared, mode, native, imag
     x = ((golden["images"] / 255 - golden["mean"]) / golden["std"]).astype(np.float32).transpose(0, 3, 1, 2)
     network = adder_resnet(native=native)
     state = to_mindspore_names(read_state_file(published))
-    checkpoint.restore(network, {adder_published_name(name): value for name, value in state.items()}, published)
+    network_state.restore(network, {adder_published_name(name): value for name, value in state.items()}, published)
     network.set_train(False)
     with execution_mode(mode):
         logits = network(Tensor(np.ascontiguousarray(x[:images]))).asnumpy()

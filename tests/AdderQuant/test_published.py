@@ -6,7 +6,7 @@ import pytest
 
 from AdderQuant import storage
 from AdderQuant.network import adder_layers, adder_resnet
-from common import checkpoint
+from common.checkpoint import network_state
 from common.errors import CheckpointError
 
 
@@ -14,15 +14,15 @@ from common.errors import CheckpointError
 def network():
     """A float network of random weights."""
     found, rng = adder_resnet(), np.random.default_rng(0)
-    values = {name: rng.uniform(0.1, 1, value.shape) for name, value in checkpoint.state(found).items()}
-    checkpoint.restore(found, {name: value.astype(np.float32) for name, value in values.items()})
+    values = {name: rng.uniform(0.1, 1, value.shape) for name, value in network_state.state(found).items()}
+    network_state.restore(found, {name: value.astype(np.float32) for name, value in values.items()})
     return found
 
 
 def published(network) -> dict[str, np.ndarray]:
     """The network's tensors under the published names, with the state of the quantizers."""
     tensors, layers = {}, adder_layers(network)
-    for name, value in checkpoint.state(network).items():
+    for name, value in network_state.state(network).items():
         layer = name.removesuffix(".weight")
         if layer in layers:
             tensors |= {f"{layer}.scale_para": np.ones(4, np.float32), f"{layer}.adder": value}
@@ -44,7 +44,7 @@ def test_every_tensor_finds_its_place(network, tmp_path, quantizers):
         tensors = {name: value for name, value in tensors.items() if not name.endswith(("adder_new", "scale_para"))}
     save(tmp_path / "published.ckpt", tensors)
     stored = storage.load(tmp_path / "published.ckpt")
-    expected, found = checkpoint.state(network), checkpoint.state(stored.network)
+    expected, found = network_state.state(network), network_state.state(stored.network)
     assert stored.metadata["kind"] == "float" and expected.keys() == found.keys()
     assert all(np.array_equal(expected[name], found[name]) for name in expected)
 

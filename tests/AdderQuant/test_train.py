@@ -12,6 +12,7 @@ import pytest
 
 from AdderQuant import storage
 from common import checkpoint
+from common.checkpoint import network_state
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,7 +53,7 @@ def test_a_killed_training_ends_with_the_same_parameters(tiny_cifar, tmp_path):
         assert process.returncode == 0, errors
     assert done < 3
     files = [tmp_path / name / "adder_resnet20_cifar10.ckpt" for name in ("whole", "killed")]
-    states = [checkpoint.state(storage.load(file).network) for file in files]
+    states = [network_state.state(storage.load(file).network) for file in files]
     assert all(np.array_equal(states[0][name], states[1][name]) for name in states[0])
     lines = (tmp_path / "killed" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3]

@@ -7,8 +7,8 @@ import pytest
 from dambq_tiny import Plain, UserNet, seeded
 from script_runs import run
 
-from common.context import execution_mode
 from common.models.registry import MODELS, Model
+from common.runtime.context import execution_mode
 from DAMBQ import train
 from DAMBQ.network import ARCHITECTURES
 
@@ -28,7 +28,7 @@ def native(request) -> bool:
 @pytest.fixture
 def quickly(monkeypatch):
     """Nothing to compile for networks of this size, and no picture after each epoch."""
-    monkeypatch.setattr("common.training.curves.plot", lambda *_: None)
+    monkeypatch.setattr("common.training.trainer.curves.plot", lambda *_: None)
     with execution_mode("pynative"):
         yield
 

@@ -10,11 +10,11 @@ from mindspore import Tensor, nn
 from common.data import ImageArrays, Preprocessing, batches, eval_dataset
 from common.evaluation import evaluate
 from common.models.registry import model
-from common.models.stored import StoredNetwork
 from common.quant.layers import quant_layers
-from common.schedules import Schedule
-from common.train_step import Recipe
+from common.stored.network import StoredNetwork
 from common.training import Trainer
+from common.training.schedules import Schedule
+from common.training.step import Recipe
 from DAMBQ.allocation import Allocator, Budget
 from DAMBQ.network import Settings, calibrate_last, multi_bit_layers, quantize_network
 

@@ -5,13 +5,13 @@ import pytest
 from dambq_tiny import PREPROCESSING, USER_LAYERS, Plain, UserNet, images, random_input, seeded
 from mindspore import ParameterTuple, Tensor, nn, ops
 
-from common import checkpoint
-from common.context import execution_mode
+from common.checkpoint import network_state
 from common.errors import ConfigError
 from common.models.layers import weighted_layers
 from common.models.registry import model
-from common.observation import input_hooks
 from common.quant.layers import QuantConv2d, QuantDense, quant_layers
+from common.runtime.context import execution_mode
+from common.runtime.hooks import input_hooks
 from DAMBQ.network import ARCHITECTURES, Settings, calibrate_last, multi_bit_layers, quantize_network
 from DAMBQ.quant import EightBitWeight, MultiBitWeight, OnLevels
 
@@ -22,9 +22,9 @@ def run(network: nn.Cell, x: np.ndarray) -> np.ndarray:
 
 def test_every_layer_is_replaced_and_keeps_its_weights_and_biases():
     network = seeded(UserNet())
-    before = checkpoint.state(network)
+    before = network_state.state(network)
     assert quantize_network(network) is network
-    after, layers = checkpoint.state(network), quant_layers(network)
+    after, layers = network_state.state(network), quant_layers(network)
     assert list(layers) == USER_LAYERS and not weighted_layers(network)
     assert list(multi_bit_layers(network)) == USER_LAYERS[1:-1]
     assert set(before) <= set(after)
@@ -138,10 +138,10 @@ def test_a_frozen_network_runs_on_the_levels_of_the_other(mode):
     layers = quant_layers(frozen)
     assert [layer.quantize_weight is None for layer in layers.values()] == [True, *[False] * 4, True]
     assert all(isinstance(layer.quantize_weight, OnLevels) for layer in multi_bit_layers(frozen).values())
-    state = checkpoint.state(network)
+    state = network_state.state(network)
     for name, layer in quant_layers(network).items():
         state[f"{name}.weight"] = layer.quantize_weight(layer.weight.value()).asnumpy()
-    checkpoint.restore(frozen, {name: state[name] for name, _ in frozen.parameters_and_names()})
+    network_state.restore(frozen, {name: state[name] for name, _ in frozen.parameters_and_names()})
     np.testing.assert_array_equal(run(frozen, random_input()), run(network, random_input()))
 
 

@@ -3,7 +3,7 @@
 import pytest
 from script_runs import refused
 
-from common import config
+from common.cli import config
 from DAMBQ import eval as evaluation
 from DAMBQ import train
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from common import config
+from common.cli import config
 from DAMBQ import reproduce, train
 
 

@@ -8,6 +8,7 @@ from dambq_tiny import COSTS, FAST, KINDS, Plain, gathered, quantizers, trainer,
 from script_runs import KilledError, final, kill_in_step
 
 from common import checkpoint
+from common.checkpoint import network_state
 from DAMBQ.allocation import Budget
 from DAMBQ.network import quantize_network
 
@@ -70,7 +71,7 @@ def test_the_averages_of_a_run_are_those_of_the_loaded_network(tmp_path, quickly
     run = trainer(tmp_path, Budget(2.2, 3.1, shares=(0.5, 0.5), duration=(0, 0)), epochs=4)
     history = run.run()
     network = quantize_network(Plain((6, 8, 5)))
-    checkpoint.restore(network, checkpoint.load(run.best).tensors)
+    network_state.restore(network, checkpoint.load(run.best).tensors)
     for kind, target in (("weights", 2.2), ("activations", 3.1)):
         average = np.average(gathered(network, kind, "bits"), weights=COSTS[kind])
         assert average == pytest.approx(history[-1][f"{kind}_bits"]) and average <= target

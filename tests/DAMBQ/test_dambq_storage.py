@@ -5,7 +5,8 @@ import pytest
 from dambq_tiny import quantized, random_input
 from mindspore import Tensor
 
-from common import checkpoint, mindspore_format
+from common import checkpoint
+from common.checkpoint import mindspore_format, network_state
 from common.errors import ConfigError
 from common.quant.layers import quant_layers
 from common.quant.packing import packed_size
@@ -81,9 +82,9 @@ def test_codes_take_the_bits_of_their_channels_and_training_state_is_left_out(tm
 
 def test_a_quantized_network_goes_on_from_its_file(tmp_path):
     stored = quantized()
-    checkpoint.save(tmp_path / "best.ckpt", checkpoint.state(stored.network), stored.metadata)
+    checkpoint.save(tmp_path / "best.ckpt", network_state.state(stored.network), stored.metadata)
     loaded = storage.load_quantized(tmp_path / "best.ckpt", "User")
-    states = [checkpoint.state(one.network) for one in (stored, loaded)]
+    states = [network_state.state(one.network) for one in (stored, loaded)]
     assert states[0].keys() == states[1].keys()
     assert all(np.array_equal(states[0][name], states[1][name]) for name in states[0])
     assert (
@@ -93,10 +94,10 @@ def test_a_quantized_network_goes_on_from_its_file(tmp_path):
 
 def test_packing_leaves_the_network_as_it_was():
     stored = quantized()
-    before = checkpoint.state(stored.network)
+    before = network_state.state(stored.network)
     stored.network.set_train(True)
     packing.pack(stored.network)
-    after = checkpoint.state(stored.network)
+    after = network_state.state(stored.network)
     assert all(np.array_equal(before[name], after[name]) for name in before)
     assert all(cell.training for _, cell in stored.network.cells_and_names())
 

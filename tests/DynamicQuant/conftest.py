@@ -18,7 +18,7 @@ def registered():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(MODELS, "TinyDynamic", Model(TinyResNet, str, ("digits", "cifar10")))
         patch.setitem(ARCHITECTURES, "tiny", "TinyDynamic")
-        patch.setattr("common.training.curves.plot", lambda *_: None)
+        patch.setattr("common.training.trainer.curves.plot", lambda *_: None)
         yield
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 from mindspore import Tensor, nn
 
-from common.context import execution_mode
 from common.data import ImageArrays, Preprocessing
 from common.models.layers import Layers
 from common.models.resnet_cifar import BasicBlock, DenseHead
-from common.schedules import Schedule
-from common.train_step import Recipe
+from common.runtime.context import execution_mode
 from common.training import Trainer
+from common.training.schedules import Schedule
+from common.training.step import Recipe
 from DynamicQuant import storage
 from DynamicQuant.budget import BudgetLoss, NoiseDecay
 from DynamicQuant.network import Scores, Settings, quantize_network

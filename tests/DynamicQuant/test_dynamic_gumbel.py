@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
 
-from common.context import execution_mode
+from common.runtime.context import execution_mode
 from DynamicQuant.gumbel_softmax import Choice, GumbelSoftmax
 from DynamicQuant.noise import CounterNoise
 

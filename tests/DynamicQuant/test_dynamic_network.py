@@ -142,7 +142,7 @@ def test_evaluation_twice_is_identical_and_draws_nothing(mode):
 
 
 def test_modes_agree():
-    from common.context import execution_mode
+    from common.runtime.context import execution_mode
 
     found = []
     for name in ("graph", "pynative"):

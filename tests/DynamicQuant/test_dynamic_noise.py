@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from common.context import execution_mode
+from common.runtime.context import execution_mode
 from DynamicQuant.noise import CounterNoise, Dropout
 
 pytestmark = pytest.mark.usefixtures("pynative")

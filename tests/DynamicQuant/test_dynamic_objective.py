@@ -6,9 +6,10 @@ from dynamic_tiny import PREPROCESSING, TinyResNet, images
 from mindspore import Tensor, nn
 
 from common import checkpoint
-from common.schedules import Schedule
-from common.train_step import Recipe
+from common.checkpoint import network_state
 from common.training import Trainer
+from common.training.schedules import Schedule
+from common.training.step import Recipe
 
 pytestmark = pytest.mark.usefixtures("pynative")
 RECIPE = Recipe(2, 6, Schedule("constant", 0.05), label_smoothing=0.1, seed=5)
@@ -33,7 +34,7 @@ def trained(folder, make=None):
     objective = make and make(network)
     trainer = Trainer(network, images(), PREPROCESSING, RECIPE, folder, {}, objective=objective)
     history = [{k: v for k, v in record.items() if k != "seconds"} for record in trainer.run()]
-    return history, checkpoint.state(network), checkpoint.load(trainer.last)
+    return history, network_state.state(network), checkpoint.load(trainer.last)
 
 
 def test_an_objective_that_is_the_cross_entropy_changes_nothing(tmp_path):

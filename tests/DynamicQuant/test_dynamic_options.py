@@ -3,7 +3,7 @@
 import pytest
 from script_runs import refused
 
-from common import config
+from common.cli import config
 from DynamicQuant import eval as evaluation
 from DynamicQuant import train
 from DynamicQuant.dataset import model_name

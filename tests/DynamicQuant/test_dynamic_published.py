@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from common import checkpoint
+from common.checkpoint import network_state
 from common.errors import CheckpointError
 from common.models.registry import model
 from common.quant.dorefa import dorefa
@@ -16,7 +17,7 @@ from DynamicQuant.published import published_network
 def tensors() -> dict[str, np.ndarray]:
     """Small random weights under the published names."""
     rng, found = np.random.default_rng(0), {}
-    for name, value in checkpoint.state(model("ResNet18-ImageNet").build(1000)).items():
+    for name, value in network_state.state(model("ResNet18-ImageNet").build(1000)).items():
         spread = rng.uniform(0.5, 1.5, value.shape) if name.endswith(("gamma", "variance")) else None
         found[name] = rng.normal(0, 0.05, value.shape) if spread is None else spread
         layer = name.removesuffix(".weight")
@@ -37,7 +38,7 @@ def stored(tensors, tmp_path_factory):
 
 
 def test_every_layer_has_its_weights_at_every_width(stored, tensors):
-    found, dynamic = checkpoint.state(stored.network), stored.network.dynamic
+    found, dynamic = network_state.state(stored.network), stored.network.dynamic
     assert stored.kind == "packed" and len(dynamic) == 15 and "layer4.0.downsample.0" in dynamic
     for name in dynamic:
         expected = [dorefa(tensors[f"{name}.weight"], bits) for bits in (3, 4, 5)]

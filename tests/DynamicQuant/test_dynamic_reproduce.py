@@ -5,7 +5,7 @@ import csv
 import pytest
 from script_runs import run
 
-from common.results import Results
+from common.report.results import Results
 from DynamicQuant import reproduce
 
 

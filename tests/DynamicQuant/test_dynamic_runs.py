@@ -7,7 +7,8 @@ from mindspore import Tensor, ops
 from script_runs import KilledError, final, kill_in_step
 
 from common import checkpoint
-from common.context import execution_mode
+from common.checkpoint import network_state
+from common.runtime.context import execution_mode
 from DynamicQuant import storage
 from DynamicQuant.budget import BudgetLoss, candidate_costs
 from DynamicQuant.network import Settings
@@ -40,7 +41,7 @@ def test_noise_goes_on_and_does_not_begin_anew(tmp_path):
             before = cell.state.asnumpy().copy()
             cell.state.set_data(type(cell.state.value())(np.array([before[0], 0], np.int64)))
     second = trainer(tmp_path / "c", epochs=2)
-    checkpoint.restore(second.network, checkpoint.state(first.network))
+    network_state.restore(second.network, network_state.state(first.network))
     second.history = [{"epoch": 1, "acc": 0.0, "loss": 0.0}]
     second._epoch(1)
     wanted = checkpoint.load(tmp_path / "a" / "last.ckpt").tensors["network/controller.last.weight"]

@@ -5,7 +5,8 @@ import pytest
 from dynamic_tiny import DYNAMIC, STATIC, TinyResNet, dynamic_network, random_input, static_network, stored
 from mindspore import Tensor
 
-from common import checkpoint, mindspore_format
+from common import checkpoint
+from common.checkpoint import mindspore_format, network_state
 from common.errors import CheckpointError, ConfigError
 from common.quant.packing import packed_size
 from DynamicQuant import packing, storage
@@ -87,9 +88,9 @@ def test_a_network_in_training_is_read_whole(tmp_path):
     one = stored(dynamic_network(spread=1.0))
     one.network.set_train(True)
     one.network(Tensor(random_input()))  # moves the noise's counters
-    checkpoint.save(tmp_path / "best.ckpt", checkpoint.state(one.network), one.metadata)
+    checkpoint.save(tmp_path / "best.ckpt", network_state.state(one.network), one.metadata)
     loaded = storage.load_quantized(tmp_path / "best.ckpt", "TinyDynamic")
-    states = [checkpoint.state(network) for network in (one.network, loaded.network)]
+    states = [network_state.state(network) for network in (one.network, loaded.network)]
     assert states[0].keys() == states[1].keys()
     assert all(np.array_equal(states[0][name], states[1][name]) for name in states[0])
     assert states[1]["choose.noise.state"][1] == 1
@@ -113,11 +114,11 @@ def test_a_dynamic_network_goes_on_from_a_static_one():
 
 def test_a_static_or_float_file_is_no_dynamic_network(tmp_path):
     one = stored(static_network(), **STATIC_SETTINGS)
-    checkpoint.save(tmp_path / "static.ckpt", checkpoint.state(one.network), one.metadata)
+    checkpoint.save(tmp_path / "static.ckpt", network_state.state(one.network), one.metadata)
     with pytest.raises(CheckpointError, match="expected a dynamic network, found a static one of 3 bits"):
         storage.load_dynamic(tmp_path / "static.ckpt", "TinyDynamic")
     about = {"kind": "float", "network": "TinyDynamic", "num_classes": 4}
-    checkpoint.save(tmp_path / "float.ckpt", checkpoint.state(TinyResNet()), about)
+    checkpoint.save(tmp_path / "float.ckpt", network_state.state(TinyResNet()), about)
     with pytest.raises(CheckpointError, match="found a float one"):
         storage.load_dynamic(tmp_path / "float.ckpt", "TinyDynamic")
     assert storage.load(tmp_path / "float.ckpt", "TinyDynamic").kind == "float"
@@ -125,7 +126,7 @@ def test_a_static_or_float_file_is_no_dynamic_network(tmp_path):
 
 def test_static_parameters_do_not_fit_the_dynamic_network(tmp_path):
     one = stored(static_network())
-    checkpoint.save(tmp_path / "net.ckpt", checkpoint.state(one.network), one.metadata)  # says that it is dynamic
+    checkpoint.save(tmp_path / "net.ckpt", network_state.state(one.network), one.metadata)  # says that it is dynamic
     with pytest.raises(CheckpointError, match="not one of this network"):
         storage.load(tmp_path / "net.ckpt", "TinyDynamic")
 
@@ -153,7 +154,7 @@ def test_damaged_packed_files_are_refused(tmp_path, change, expected):
 @pytest.mark.parametrize("settings", [{}, {"bits": 8}, {"bits": 3, "quantizer": "lsq"}, {"bitss": 3}])
 def test_settings_that_do_not_fit_are_refused(tmp_path, settings):
     about = {**stored(None).metadata, "settings": settings}
-    checkpoint.save(tmp_path / "net.ckpt", checkpoint.state(TinyResNet()), about)
+    checkpoint.save(tmp_path / "net.ckpt", network_state.state(TinyResNet()), about)
     with pytest.raises(CheckpointError):
         storage.load(tmp_path / "net.ckpt", "TinyDynamic")
 

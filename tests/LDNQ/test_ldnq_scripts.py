@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from common import checkpoint
+from common.checkpoint import network_state
 from LDNQ import eval as evaluation
 from LDNQ import main as quantization
 from LDNQ import storage, train
@@ -70,7 +71,7 @@ def test_the_documented_command_quantizes_and_the_file_gives_the_same_result(cap
         set(np.unique(layer.weight)) <= {-1, 0, 1} for layer in stored.layers.values()
     )
     storage.save(tmp_path / "again.safetensors", stored)
-    states = [checkpoint.state(storage.load(tmp_path / name).network) for name in (path, "again.safetensors")]
+    states = [network_state.state(storage.load(tmp_path / name).network) for name in (path, "again.safetensors")]
     assert all(np.array_equal(states[0][name], states[1][name]) for name in states[0])
     wrong = [*words[:-4], "--output_dir", tmp_path, "--pretrained", path]
     assert "expected a float network, found a quantized one" in refused(capsys, quantization, *wrong)

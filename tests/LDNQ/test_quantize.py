@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from ldnq_tiny import tiny_network
 
-from common import checkpoint
+from common.checkpoint import network_state
 from common.data import CIFAR10
 from common.errors import CheckpointError, DataError
-from common.observation import reestimate_batch_norm
 from common.report import read_rows
+from common.runtime.hooks import reestimate_batch_norm
 from LDNQ import layer_report
 from LDNQ.calibration_set import CalibrationSet, choose_images
 from LDNQ.hessian import InputMoment, patches
@@ -25,7 +25,7 @@ def whole(images, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     cascade = Cascade(tiny_network(), CalibrationSet(images, CIFAR10, 3, 3), PLAN, folder)
     cascade.run()
-    return checkpoint.state(cascade.network), cascade.records
+    return network_state.state(cascade.network), cascade.records
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_every_layer_ends_on_its_levels(make, kbits, granularity, capsys):
     cascade = make(plan, test=lambda _: 0.5)
     layers = cascade.run()
     assert list(layers) == ["conv1", "conv2", "fc"]
-    state = checkpoint.state(cascade.network)
+    state = network_state.state(cascade.network)
     for name, layer in layers.items():
         weight, bias = layer.values()
         assert np.array_equal(weight, state[f"{name}.weight"])
@@ -60,9 +60,9 @@ def test_every_layer_ends_on_its_levels(make, kbits, granularity, capsys):
 
 def test_first_and_last_layer_can_stay_float(make):
     cascade = make(Plan(**{**PLAN.__dict__, "first_and_last": False}))
-    before = checkpoint.state(cascade.network)
+    before = network_state.state(cascade.network)
     assert list(cascade.run()) == ["conv2"]
-    after = checkpoint.state(cascade.network)
+    after = network_state.state(cascade.network)
     assert len(np.unique(after["conv1.weight"])) > 100
     assert not np.array_equal(before["conv1.weight"], after["conv1.weight"])  # trained to match
 
@@ -70,7 +70,7 @@ def test_first_and_last_layer_can_stay_float(make):
 def test_a_quantized_bias_and_finished_layers_stay_while_batch_norm_trains(make):
     cascade = make(Plan(**{**PLAN.__dict__, "refine_steps": 0}))
     seen = []
-    cascade.test = lambda network: seen.append(checkpoint.state(network)) or 0.0
+    cascade.test = lambda network: seen.append(network_state.state(network)) or 0.0
     cascade.run()
     for name in ("conv1.weight",):
         assert np.array_equal(seen[0][name], seen[2][name])
@@ -100,7 +100,7 @@ def test_a_killed_run_ends_with_the_same_network(make, monkeypatch, saves, whole
             make(folder="killed").run()
     again = make(folder="killed")
     again.run()
-    found = checkpoint.state(again.network)
+    found = network_state.state(again.network)
     expected, records = whole
     assert all(np.array_equal(expected[name], found[name]) for name in expected)
     plain = [{key: value for key, value in record.items() if key != "seconds"} for record in records]

@@ -6,14 +6,14 @@ import pytest
 from proqha_tiny import register
 from script_runs import run
 
-from common.context import execution_mode
+from common.runtime.context import execution_mode
 from ProQHA import train
 
 
 @pytest.fixture
 def quickly(monkeypatch):
     """Nothing to compile for networks of this size, and no pictures."""
-    monkeypatch.setattr("common.training.curves.plot", lambda *_: None)
+    monkeypatch.setattr("common.training.trainer.curves.plot", lambda *_: None)
     monkeypatch.setattr("ProQHA.history.plot", lambda *_: None)
     with execution_mode("pynative"):
         yield

@@ -13,7 +13,7 @@ from script_runs import kill_in_step
 from common import checkpoint
 from common.data import ImageArrays, Preprocessing
 from common.models.registry import MODELS, Model
-from common.models.stored import StoredNetwork
+from common.stored.network import StoredNetwork
 from ProQHA.network import SMALL_IMAGES
 from ProQHA.quant import Settings, calibrate, quantize_network, set_bits
 

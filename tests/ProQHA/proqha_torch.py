@@ -5,7 +5,7 @@ import torch
 from proqha_tiny import LAYERS
 from torch.nn import functional
 
-from common import checkpoint
+from common.checkpoint import network_state
 
 
 def levels(unit):
@@ -34,7 +34,7 @@ class Twin:
     """
 
     def __init__(self, network):
-        state = checkpoint.state(network)
+        state = network_state.state(network)
         self.bits = {name: int(value[0]) for name, value in state.items() if name.endswith("bits")}
         floats = {name: value.astype(np.float64) for name, value in state.items() if name not in self.bits}
         trained = {name for name, p in network.parameters_and_names() if p.requires_grad}

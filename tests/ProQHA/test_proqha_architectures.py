@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from common.context import execution_mode
 from common.errors import ConfigError
 from common.models.layers import weighted_layers
 from common.models.registry import model
-from common.observation import input_hooks
 from common.quant.layers import quant_layers
+from common.runtime.context import execution_mode
+from common.runtime.hooks import input_hooks
 from ProQHA.dataset import chosen_model
 from ProQHA.measure import cost_model, make_parser
 from ProQHA.network import IMAGENET, SMALL_IMAGES, architectures, model_name

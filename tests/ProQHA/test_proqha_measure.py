@@ -8,6 +8,7 @@ from proqha_tiny import ACTIVATIONS, LAYERS, TAPS, WEIGHTS, quantized, stored, t
 from script_runs import refused, run
 
 from common import checkpoint
+from common.checkpoint import network_state
 from ProQHA import measure, storage
 from ProQHA.measure import CostModel, cost_model, mixed_bits, table
 
@@ -111,7 +112,7 @@ def test_mixed_bits_of_the_script(tmp_path):
 
 def test_bits_of_a_file_are_measured_and_others_on_request(tmp_path):
     network = stored()
-    checkpoint.save(tmp_path / "best.ckpt", checkpoint.state(network.network), network.metadata)
+    checkpoint.save(tmp_path / "best.ckpt", network_state.state(network.network), network.metadata)
     storage.save_packed(tmp_path / "net.ckpt", network)
     sizes, own = cost_model(tiny(), 32), np.array([[3, 8], [2, 5], [7, 4], [3, 2]])
     for name in ("best.ckpt", "net.ckpt"):

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from script_runs import refused, run
 
-from common import checkpoint, config
+from common import checkpoint
+from common.cli import config
 from ProQHA import eval as evaluation
 from ProQHA import measure, search, train
 from ProQHA.dataset import chosen_model

@@ -6,7 +6,7 @@ from mindspore import Tensor, nn
 from proqha_tiny import LAYERS, Tiny, batch, quantized, seeded, tiny
 from script_runs import same
 
-from common import checkpoint
+from common.checkpoint import network_state
 from common.errors import ConfigError
 from common.quant.calibration import best_clip
 from common.quant.dorefa import DoReFaWeight, FixedWeight
@@ -30,13 +30,13 @@ BITS = [[3, 8], [2, 5], [7, 4], [6, 2]]
 
 def test_all_but_first_last_and_shortcuts_are_quantized():
     network = tiny()
-    before = checkpoint.state(network)
+    before = network_state.state(network)
     assert quantized_names(network) == LAYERS
     settings = quantize_network(network, image_size=8)
     assert list(quant_layers(network)) == LAYERS and settings == Settings(8, 10.0, ("mix",))
     assert isinstance(network.stem, nn.Conv2d) and isinstance(network.last, nn.Dense)
     assert isinstance(network.downsample, nn.Conv2d)
-    after = checkpoint.state(network)
+    after = network_state.state(network)
     assert same(before, {name: after[name] for name in before}) == []
     parts = ("quantize_weight.bits", "quantize_weight.gain", "quantize_input.bits", "quantize_input.clip")
     assert set(after) - set(before) == {f"{name}.{part}" for name in LAYERS for part in parts}
@@ -144,4 +144,4 @@ def test_thinned_values_are_few_and_of_the_same_distribution():
 
 
 def test_the_same_seed_makes_the_same_network():
-    assert same(checkpoint.state(seeded(Tiny())), checkpoint.state(tiny())) == []
+    assert same(network_state.state(seeded(Tiny())), network_state.state(tiny())) == []

@@ -12,7 +12,8 @@ import pytest
 from proqha_tiny import records, state
 from script_runs import KilledError, kill_in_step, refused, run
 
-from common import checkpoint, config
+from common import checkpoint
+from common.cli import config
 from ProQHA import search
 from ProQHA.progressive import Progressive
 
@@ -29,7 +30,7 @@ def straight(tmp_path_factory, data, tiny_float) -> Path:
     """Folder of a search of three steps that was not stopped."""
     root, patch = tmp_path_factory.mktemp("straight"), pytest.MonkeyPatch()
     patch.setattr("ProQHA.history.plot", lambda *_: None)
-    patch.setattr("common.training.curves.plot", lambda *_: None)
+    patch.setattr("common.training.trainer.curves.plot", lambda *_: None)
     run(search, *stopped_command(data, tiny_float, root))
     patch.undo()
     return root / "run"

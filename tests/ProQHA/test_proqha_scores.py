@@ -6,11 +6,11 @@ from mindspore import Tensor
 from proqha_tiny import LAYERS, PREPROCESSING, batch, images, labels, quantized, tiny
 from script_runs import same
 
-from common import checkpoint
+from common.checkpoint import network_state
 from common.quant.calibration import best_clip
 from common.quant.layers import quant_layers
-from common.schedules import Schedule
-from common.train_step import Recipe, TrainStep, make_optimizer
+from common.training.schedules import Schedule
+from common.training.step import Recipe, TrainStep, make_optimizer
 from ProQHA import taps
 from ProQHA.fisher import FisherScorer, _shrunk, _sums
 from ProQHA.quant import ACTIVATIONS, Settings, each, get_bits, sample_inputs
@@ -196,7 +196,7 @@ def test_the_adam_score_is_that_of_one_step_from_zero(share):
 
 
 def test_the_adam_score_in_graph_mode():
-    from common.context import execution_mode
+    from common.runtime.context import execution_mode
 
     network, results = quantized(BITS), []
     for mode in ("graph", "pynative"):
@@ -233,18 +233,18 @@ def test_scoring_leaves_the_network_as_it_was(kind):
         "adam": lambda: AdamScorer(network, batch(), labels(), 1e-3, 5.0),
         "acc": lambda: AccuracyScorer(batch(), images(20), PREPROCESSING, 8),
     }[kind]()
-    before = checkpoint.state(network)
+    before = network_state.state(network)
     found = scorer(network, scorer.look(network, LOWERED), candidates())
     assert found.shape == (6,) and np.isfinite(found).all()
-    assert same(before, checkpoint.state(network)) == []
+    assert same(before, network_state.state(network)) == []
 
 
 def test_bits_and_clips_come_back_after_an_error():
     network = quantized(BITS)
-    before = checkpoint.state(network)
+    before = network_state.state(network)
     with pytest.raises(RuntimeError, match="out of memory"):
         Failing(batch())(network, Lowering(LOWERED, CLIPS), candidates())
-    assert same(before, checkpoint.state(network)) == []
+    assert same(before, network_state.state(network)) == []
 
 
 def test_a_candidate_gets_its_bits_and_new_clips_only_where_inputs_are_lowered():

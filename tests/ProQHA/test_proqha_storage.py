@@ -6,7 +6,8 @@ from mindspore import Tensor
 from proqha_tiny import LAYERS, WEIGHTS, batch, stored, tiny
 from script_runs import same
 
-from common import checkpoint, mindspore_format
+from common import checkpoint
+from common.checkpoint import mindspore_format, network_state
 from common.errors import ConfigError
 from common.quant.layers import quant_layers
 from common.quant.packing import packed_size
@@ -56,9 +57,9 @@ def test_codes_take_the_bits_of_their_layers_and_what_training_needs_is_left_out
 
 def test_a_quantized_network_goes_on_from_its_file(tmp_path):
     own = stored()
-    checkpoint.save(tmp_path / "best.ckpt", checkpoint.state(own.network), own.metadata)
+    checkpoint.save(tmp_path / "best.ckpt", network_state.state(own.network), own.metadata)
     loaded = storage.load_quantized(tmp_path / "best.ckpt", "Tiny")
-    assert same(checkpoint.state(own.network), checkpoint.state(loaded.network)) == []
+    assert same(network_state.state(own.network), network_state.state(loaded.network)) == []
     names = [[p.name for p in network.trainable_params()] for network in (own.network, loaded.network)]
     assert names[0] == names[1] and loaded.kind == storage.kind_of(tmp_path / "best.ckpt") == "quantized"
     assert storage.settings_of(loaded.metadata["settings"]) == Settings(signed=("mix",))
@@ -67,18 +68,18 @@ def test_a_quantized_network_goes_on_from_its_file(tmp_path):
 
 def test_packing_leaves_the_network_as_it_was():
     own = stored()
-    before = checkpoint.state(own.network)
+    before = network_state.state(own.network)
     own.network.set_train(True)
     packing.pack(own.network)
-    assert same(before, checkpoint.state(own.network)) == [] and own.network.training
+    assert same(before, network_state.state(own.network)) == [] and own.network.training
 
 
 def test_float_networks_are_loaded(tmp_path):
     about = {"method": "DAMBQ", "kind": "float", "network": "Tiny", "num_classes": 4}
-    checkpoint.save(tmp_path / "float.ckpt", checkpoint.state(tiny()), about)
+    checkpoint.save(tmp_path / "float.ckpt", network_state.state(tiny()), about)
     loaded = storage.load(tmp_path / "float.ckpt", "Tiny")
     assert loaded.kind == storage.kind_of(tmp_path / "float.ckpt") == "float" and not quant_layers(loaded.network)
-    assert same(checkpoint.state(tiny()), checkpoint.state(loaded.network)) == []
+    assert same(network_state.state(tiny()), network_state.state(loaded.network)) == []
 
 
 def test_no_checkpoint_is_shipped_for_other_data():

@@ -7,13 +7,13 @@ import pytest
 from export_tiny import UNITS, Flat, images
 from mindspore import Parameter, Tensor, nn
 
-from common.context import execution_mode
 from common.errors import QuantizationError
 from common.kernels.custom import without_native
 from common.quant.dorefa import DoReFaWeight, FixedWeight, dorefa, from_int
 from common.quant.layers import QuantDense
 from common.quant.packing import packed_size
 from common.quant.pact import PACTInput, pact
+from common.runtime.context import execution_mode
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

@@ -7,8 +7,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from mindspore import Tensor, ops
 
-from common.context import execution_mode
 from common.kernels import AdderConv2d, build, native_available
+from common.runtime.context import execution_mode
 
 # float32 sums of at most 1,000 terms: errors of 1e-6 of the largest value are seen.
 TOLERANCE = 1e-5

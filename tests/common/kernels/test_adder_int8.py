@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from common.context import execution_mode
 from common.kernels import AdderInt8, build, native_available
+from common.runtime.context import execution_mode
 
 KINDS = [pytest.param(True, id="native"), pytest.param(False, id="fallback")]
 

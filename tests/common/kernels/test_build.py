@@ -53,7 +53,7 @@ print(path)
 NUMBERS = """
 import numpy as np
 from mindspore import Tensor
-from common import context
+from common.runtime import context
 context.setup(mode="pynative")
 from common.kernels import AdderConv2d, AdderInt8, build, native_available
 case = np.load("case.npz")

@@ -8,10 +8,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from mindspore import Parameter, Tensor, nn, ops
 
-from common.context import execution_mode
 from common.kernels import build, native_available
 from common.kernels.conv import float_conv2d
 from common.models.layers import NativeConv2d, conv2d
+from common.runtime.context import execution_mode
 
 # float32 sums of at most 10,000 terms: errors of 1e-6 of the largest value are seen.
 TOLERANCE = 1e-5

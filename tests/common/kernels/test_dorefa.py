@@ -6,9 +6,9 @@ import pytest
 from fake_quant_calls import KINDS, needs_compiler
 from mindspore import Tensor
 
-from common.context import execution_mode
 from common.kernels import build
 from common.kernels.dorefa import DoReFaQuantize
+from common.runtime.context import execution_mode
 
 TOLERANCE = 1e-5  # sums of 4,097 float32 terms at most
 BITS = [*range(1, 17), 32]

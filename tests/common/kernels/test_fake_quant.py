@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from fake_quant_calls import CLIP, KINDS, table, uniform
 
-from common.context import execution_mode
 from common.kernels import build
 from common.kernels.fake_quant import TableQuantize, UniformQuantize
+from common.runtime.context import execution_mode
 
 TOLERANCE = 1e-5  # sums of 13,440 float32 terms at most
 

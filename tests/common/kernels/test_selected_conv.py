@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from mindspore import Tensor, ops
 
-from common.context import execution_mode
 from common.kernels import native_available
 from common.kernels.conv import float_conv2d
 from common.kernels.fake_quant import UniformQuantize
 from common.kernels.selected_conv import selected_conv2d
+from common.runtime.context import execution_mode
 
 TOLERANCE = 1e-5  # float32 sums of at most a few thousand terms, by the largest value
 BITS, CLIP = np.array([2, 3, 4], np.int32), np.array([1.3], np.float32)

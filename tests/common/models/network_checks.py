@@ -4,9 +4,9 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn
 
-from common import checkpoint
-from common.context import execution_mode
-from common.convert import to_mindspore_names
+from common.checkpoint import network_state
+from common.checkpoint.pytorch.state_dict import to_mindspore_names
+from common.runtime.context import execution_mode
 
 
 def images(*shape, seed=0):
@@ -28,7 +28,7 @@ def randomise_norms(torch, reference, seed=0):
 def take_parameters(network, reference):
     """Give a network all parameters of the PyTorch network, by name."""
     state = {name: tensor.numpy() for name, tensor in reference.state_dict().items()}
-    checkpoint.restore(network, to_mindspore_names(state), "the reference")
+    network_state.restore(network, to_mindspore_names(state), "the reference")
 
 
 def run(cell, x, mode="pynative"):

@@ -16,8 +16,8 @@ from network_checks import (
 
 from common.models.layers import Layers, NativeConv2d, conv2d, weighted_layers
 from common.models.mobilenet_v2 import InvertedResidual, MobileNetV2
-from common.models.pretrained import load_float
 from common.models.registry import model
+from common.stored.float_network import load_float
 
 # The paper's table 2: expansion t, filters c, blocks n, stride s of the first.
 TABLE = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]

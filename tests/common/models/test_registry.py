@@ -8,15 +8,16 @@ import pytest
 from mindspore import Tensor, nn, ops
 
 from common import checkpoint
+from common.checkpoint import network_state
 from common.data import DIGITS, IMAGENET, Preprocessing
 from common.errors import CheckpointError, ConfigError
 from common.models.layers import Layers, conv2d
-from common.models.pretrained import class_count, load_float, of_classes
 from common.models.registry import MODELS, model, preprocessing_of
 from common.models.resnet_cifar import PadShortcut
 from common.models.vgg_small import VGGSmall
+from common.stored.float_network import class_count, load_float, of_classes
 
-DIGITS_FILE = Path(__file__).resolve().parents[3] / "common" / "checkpoints" / "resnet20_digits.ckpt"
+DIGITS_FILE = Path(__file__).resolve().parents[3] / "common" / "zoo" / "files" / "resnet20_digits.ckpt"
 PUBLISHED = "resnet20-12fca82f.th"
 
 
@@ -26,7 +27,7 @@ def one_line(caught):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_is_built_with_its_number_of_classes(name):
-    assert class_count(checkpoint.state(model(name).build(7))) == 7
+    assert class_count(network_state.state(model(name).build(7))) == 7
 
 
 @pytest.mark.parametrize("name", ["resnet20", "VGG", "", "ResNet18"])
@@ -135,7 +136,7 @@ def test_vgg_small_is_made_of_the_given_layers():
 def test_float_network_of_this_project():
     found, expected = load_float(DIGITS_FILE, "ResNet20"), checkpoint.load(DIGITS_FILE)
     assert found.metadata == expected.metadata
-    state = checkpoint.state(found.network)
+    state = network_state.state(found.network)
     assert all(np.array_equal(state[name], value) for name, value in expected.tensors.items())
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from mindspore import ParameterTuple, Tensor, nn, ops
 
-from common.context import execution_mode
 from common.models.registry import MODELS
+from common.runtime.context import execution_mode
 
 DEEP = ("ResNet110", "PreActResNet110", "DenseNet100")  # minutes to compile, built of the same blocks as others
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from common.convert import read_state_file, to_mindspore_names
+from common.checkpoint.network_state import restore
+from common.checkpoint.pytorch.state_dict import read_state_file, to_mindspore_names
 from common.errors import ConfigError
 from common.models.layers import Layers, conv2d
 from common.models.resnet_cifar import ConvNormHead, PadShortcut, ResNetCifar, published_name
-from common.network_state import restore
 
 FILES = {20: "resnet20-12fca82f.th", 32: "resnet32-d509ac18.th"}
 

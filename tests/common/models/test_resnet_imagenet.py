@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from common import checkpoint
-from common.convert import to_mindspore_names
+from common.checkpoint import network_state
+from common.checkpoint.pytorch.state_dict import to_mindspore_names
 from common.errors import CheckpointError, ConfigError
 from common.models.layers import Layers
 from common.models.resnet_imagenet import ResNetImageNet
@@ -21,7 +22,7 @@ def test_logits_are_those_of_torch(depth, tmp_path):
     reference = torch_resnet(depth, 20)
     torch.save(reference.state_dict(), tmp_path / "resnet.pth")
     network = ResNetImageNet(depth, 20).set_train(False)
-    checkpoint.restore(network, checkpoint.load(tmp_path / "resnet.pth").tensors, "resnet.pth")
+    network_state.restore(network, checkpoint.load(tmp_path / "resnet.pth").tensors, "resnet.pth")
     images = np.random.default_rng(0).normal(size=(2, 3, 70, 64)).astype(np.float32)
     with torch.no_grad():
         expected = reference(torch.tensor(images)).numpy()
@@ -41,7 +42,7 @@ def test_a_state_of_another_depth_is_refused():
 
     state = {name: tensor.numpy() for name, tensor in torch_resnet(18, 10).state_dict().items()}
     with pytest.raises(CheckpointError, match="missing"):
-        checkpoint.restore(ResNetImageNet(34, 10), to_mindspore_names(state))
+        network_state.restore(ResNetImageNet(34, 10), to_mindspore_names(state))
 
 
 def test_layers_are_exchangeable():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
 
-from common.context import execution_mode
 from common.models.resnet_cifar import PadShortcut
+from common.runtime.context import execution_mode
 
 WEIGHTS = np.random.default_rng(0).normal(0, 1, (8, 8, 3, 3)).astype(np.float32)
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from common import checkpoint
-from common.context import execution_mode
+from common.checkpoint import network_state
 from common.models.layers import weighted_layers
 from common.models.registry import model
 from common.quant.conversion import replace_cells, signed_inputs
 from common.quant.dorefa import DoReFaWeight
 from common.quant.layers import QuantConv2d, QuantDense
 from common.quant.pact import PACTInput
+from common.runtime.context import execution_mode
 
 
 class Nested(nn.Cell):
@@ -48,13 +48,13 @@ def quantized(network, names, bits=8):
 
 def test_cells_are_replaced_wherever_they_are(mode):
     network = Nested()
-    before, y = checkpoint.state(network), network.set_train(False)(images()).asnumpy()  # it has run before
+    before, y = network_state.state(network), network.set_train(False)(images()).asnumpy()  # it has run before
     assert quantized(network, PLACES) is network
     cells = dict(network.cells_and_names())
     assert all(isinstance(cells[name], QuantConv2d | QuantDense) for name in PLACES)
     assert [name for name, cell in cells.items() if isinstance(cell, QuantConv2d | QuantDense)] == PLACES
     assert not weighted_layers(network)
-    after = checkpoint.state(network)
+    after = network_state.state(network)
     assert all(np.array_equal(before[name], after[name]) for name in before)
     assert set(after) - set(before) == {f"{name}.quantize_input.{part}" for name in PLACES for part in ("bits", "clip")}
     found = network(images()).asnumpy()

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from mindspore import ParameterTuple, Tensor, nn, ops
 
-from common import checkpoint
-from common.context import execution_mode
+from common.checkpoint import network_state
 from common.errors import ConfigError
 from common.kernels import native_available
 from common.quant.dorefa import DoReFaWeight, FixedWeight, check_bits, dorefa, from_int
 from common.quant.layers import QuantDense
+from common.runtime.context import execution_mode
 
 
 @pytest.fixture(params=[True, False], ids=["native", "fallback"])
@@ -104,7 +104,7 @@ def test_fixed_weights_pass_and_know_their_bits(mode):
     cell = FixedWeight(5)
     np.testing.assert_array_equal(cell(Tensor(w)).asnumpy(), w)
     assert cell.bits.asnumpy().tolist() == [5] and not cell.trainable_params()
-    assert set(checkpoint.state(cell)) == {"bits"} and set(checkpoint.state(DoReFaWeight())) == {"bits", "gain"}
+    assert set(network_state.state(cell)) == {"bits"} and set(network_state.state(DoReFaWeight())) == {"bits", "gain"}
 
 
 @pytest.mark.parametrize("bits", [1, 9, 0, -3, 32])

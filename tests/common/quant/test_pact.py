@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from mindspore import ParameterTuple, Tensor, nn, ops
 
-from common.context import execution_mode
 from common.errors import ConfigError
 from common.kernels import native_available
 from common.quant.pact import PACTInput, pact
+from common.runtime.context import execution_mode
 
 CLIP = np.float32(2.7)
 SIGNED = pytest.mark.parametrize("signed", [False, True], ids=["unsigned", "signed"])

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from common import checkpoint, config, zoo
+from common import checkpoint, zoo
+from common.cli import config
 from common.errors import CheckpointError
 from common.zoo.store import path_of
 

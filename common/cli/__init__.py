@@ -1,0 +1,1 @@
+"""The command line: the only room that knows argparse, YAML, flags and exit codes; no other takes a Namespace."""

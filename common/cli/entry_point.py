@@ -1,0 +1,24 @@
+"""How a script ends on an error that a user can mend: one line on stderr and exit status 2."""
+
+import functools
+import sys
+from collections.abc import Callable
+
+from common.errors import UserError
+
+
+def entry_point(main: Callable[..., None]) -> Callable[..., None]:
+    """Decorate the ``main`` of a script: a :class:`UserError` becomes one line on stderr and exit status 2."""
+
+    @functools.wraps(main)
+    def run(*args, **kwargs) -> None:
+        try:
+            main(*args, **kwargs)
+        except UserError as error:
+            print("error: " + " ".join(str(error).split()), file=sys.stderr)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            sys.exit(130)
+
+    return run

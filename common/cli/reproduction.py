@@ -1,0 +1,72 @@
+"""What the scripts share that make a method's networks, evaluate them on CIFAR-10 and record the results."""
+
+import json
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from common import zoo
+from common.cli import config
+from common.errors import ConfigError
+
+BATCH_SIZE = 125  # divides the numbers of test images, so that speeds are those of full batches
+
+
+def make_parser(description: str, name: str, training: bool = True) -> config.OptionParser:
+    """The options that all of them have; ``name`` is that of the images in results.csv."""
+    parser = config.OptionParser(description)
+    what = "CIFAR-10 to train and test on" if training else "CIFAR-10, both parts"
+    parser.add_argument("--dataset_path", required=True, metavar="DIR", help=what)
+    parser.add_argument("--name", default=name, help="of these images in results.csv")
+    parser.add_argument("--also_eval", nargs="*", default=[], metavar="NAME=DIR", help="further test images")
+    parser.add_argument("--threads", type=config.positive_int, metavar="N", help="CPU threads")
+    parser.add_argument("--output_dir", type=config.path, default=Path("outputs/reproduce"), metavar="DIR")
+    return parser
+
+
+def add_pretrained(parser: config.OptionParser, text: str = "published float network", required: bool = True) -> None:
+    """The float network that all begins with: a file or a registered name."""
+    parser.add_argument("--pretrained", type=config.checkpoint, required=required, metavar="FILE|NAME", help=text)
+
+
+def parse(parser: config.OptionParser, argv: Sequence[str] | None) -> Namespace:
+    """The options, with a registered name's file in its place; makes the output folder.
+
+    Raises:
+        CheckpointError: the file of a registered name is damaged or cannot be fetched.
+    """
+    args = parser.parse_args(argv)
+    if args.pretrained:
+        args.pretrained = zoo.named(args.pretrained)
+    args.output_dir.mkdir(parents=True, exist_ok=True)
+    return args
+
+
+def test_sets(args: Namespace) -> dict[str, str]:
+    """Folders of test images by their names.
+
+    Raises:
+        ConfigError: a further one that is not written as NAME=DIR.
+    """
+    pairs = [pair.partition("=")[::2] for pair in args.also_eval]
+    if not all(name and folder for name, folder in pairs):
+        raise ConfigError(f"also_eval: expected NAME=DIR, found {' '.join(args.also_eval)}")
+    return {args.name: args.dataset_path, **dict(pairs)}
+
+
+test_sets.__test__ = False  # no test, though its name begins like one
+
+
+def thread_words(args: Namespace) -> list[str]:
+    """The option that hands the threads to another script."""
+    return ["--threads", str(args.threads)] if args.threads else []
+
+
+def evaluated(script: ModuleType, args: Namespace, checkpoint: Path, folder: str, *words: object) -> dict[str, Any]:
+    """What a method's ``eval.py`` records of a network on the test images of a folder."""
+    file = args.output_dir / "eval.json"
+    line = ["--checkpoint_path", checkpoint, "--dataset", "cifar10", "--dataset_path", folder, *thread_words(args)]
+    script.main([str(word) for word in (*line, "--batch_size", BATCH_SIZE, *words, "--json", file)])
+    return json.loads(file.read_text(encoding="utf-8"))

@@ -1,0 +1,102 @@
+"""Passes over images that look inside a network: the inputs of its layers, and BatchNorm statistics from them.
+
+Several processes each run over batches of their own, and add up what they find.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import numpy as np
+from mindspore import Tensor, nn
+
+from common import distributed
+from common.distributed.collective import SyncBatchNorm2d
+from common.errors import DataError
+from common.runtime.context import execution_mode
+
+Images = Iterable[np.ndarray]  # batches (N, 3, H, W), float32
+
+
+@contextlib.contextmanager
+def input_hooks(cells: Mapping[str, nn.Cell], take: Callable[[str, np.ndarray], None]) -> Iterator[None]:
+    """Hand the input of every named cell to ``take`` while the block runs (in PYNATIVE mode: hooks need it)."""
+
+    def hook(name: str):
+        def before_call(_cell, inputs):
+            take(name, inputs[0].asnumpy())
+
+        return before_call
+
+    with execution_mode("pynative"):
+        handles = [cell.register_forward_pre_hook(hook(name)) for name, cell in cells.items()]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+def run_over(network: nn.Cell, images: Images) -> None:
+    """Run a network on all batches for what its hooks see.
+
+    Raises:
+        DataError: there is no image, in any process.
+    """
+    seen = 0
+    for batch in images:
+        network(Tensor(batch))
+        seen += len(batch)
+    if not distributed.total(seen):
+        raise DataError("the calibration set is empty: give at least one image")
+
+
+def batch_norms(network: nn.Cell) -> dict[str, nn.BatchNorm2d]:
+    """The BatchNorm cells of a network by name."""
+    return {name: cell for name, cell in network.cells_and_names() if isinstance(cell, nn.BatchNorm2d)}
+
+
+@contextlib.contextmanager
+def batch_statistics(network: nn.Cell) -> Iterator[None]:
+    """While the block runs, every BatchNorm normalises by the statistics of its batch, in PYNATIVE mode.
+
+    As in training, but in each process by those of its own batch: processes may run over different numbers of batches,
+    and each batch gives what it gives one process.
+    """
+    together = [norm for norm in batch_norms(network).values() if isinstance(norm, SyncBatchNorm2d)]
+    network.set_train(True)
+    for norm in together:
+        norm.alone = True
+    try:
+        yield
+    finally:
+        network.set_train(False)
+        for norm in together:
+            norm.alone = False
+
+
+def reestimate_batch_norm(network: nn.Cell, images: Images) -> None:
+    """Set the moving statistics of every BatchNorm to the exact mean and variance of its input over ``images``.
+
+    Each process gives batches of its own; the statistics are those of the images of all of them.
+
+    The network runs as in training, each BatchNorm normalising by the statistics of its batch, and every BatchNorm
+    must be a cell that sees its input. The images must be augmented as in the network's training: the black border of
+    a random crop shifts the statistics, and without it the published CIFAR-10 networks lose points already in float.
+
+    Raises:
+        DataError: there is no image, in any process.
+    """
+    norms = batch_norms(network)
+    moments = {name: np.zeros((3, norm.num_features)) for name, norm in norms.items()}
+
+    def take(name: str, x: np.ndarray) -> None:  # (N, C, H, W)
+        count = np.full(x.shape[1], x[:, 0].size)
+        moments[name] += np.stack((x.sum((0, 2, 3), np.float64), np.square(x, dtype=np.float64).sum((0, 2, 3)), count))
+
+    with batch_statistics(network), input_hooks(norms, take):
+        run_over(network, images)
+    for name, norm in norms.items():
+        total, squares, count = distributed.total(moments[name])
+        mean = total / count
+        norm.moving_mean.set_data(Tensor(mean.astype(np.float32)))
+        norm.moving_variance.set_data(Tensor((squares / count - mean**2).clip(0).astype(np.float32)))

@@ -1,0 +1,212 @@
+"""The training engine of all methods: epochs, checkpoints after each, and a resume that continues bit for bit.
+
+A run lives in a folder: ``last.ckpt`` (network, optimizer, history), ``best.ckpt`` (network with the best test
+accuracy), ``metrics.jsonl`` (one line per epoch) and ``curves.png``. Order and augmentation of the images depend only
+on seed and epoch, so a run that was killed at any point repeats its unfinished epoch and ends with the parameters of
+an uninterrupted one.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+
+from common import checkpoint, distributed
+from common.checkpoint import network_state
+from common.data import ImageSource, Preprocessing, batches, train_dataset
+from common.errors import CheckpointError, ConfigError, DataError
+from common.evaluation import Metrics
+from common.files.atomic_file import write_text
+from common.report import curves
+from common.report.progress import Progress
+from common.training.step import Observer, Recipe, TrainStep, make_optimizer, trained_parameters
+
+
+class Trainer:
+    """Trains a network in a run folder and keeps its checkpoints.
+
+    Args:
+        network: images to logits.
+        source: training images.
+        preprocessing: what the network expects.
+        recipe: how to train.
+        folder: of the run; made if absent.
+        metadata: what identifies the network, stored in its checkpoints.
+        test: returns the test metrics of the network; None skips the test.
+        observer: of gradients and epochs.
+        restart_option: of the script, that starts a run anew; for messages.
+        objective: cell from images and labels to loss and logits of the network; None is cross-entropy.
+        test_every: epochs between tests; the last epoch is always tested.
+
+    Raises:
+        ConfigError: a batch that cannot be divided among the processes.
+        DataError: fewer images than one batch.
+    """
+
+    def __init__(
+        self,
+        network: nn.Cell,
+        source: ImageSource,
+        preprocessing: Preprocessing,
+        recipe: Recipe,
+        folder: Path,
+        metadata: dict[str, Any],
+        test: Callable[[nn.Cell], Metrics] | None = None,
+        observer: Observer | None = None,
+        restart_option: str = "--no-resume",
+        objective: nn.Cell | None = None,
+        test_every: int = 1,
+    ):
+        self.restart_option, self.test_every = restart_option, test_every
+        if recipe.batch_size % distributed.size():
+            raise ConfigError(
+                f"batch_size: expected a multiple of the {distributed.size()} processes, found {recipe.batch_size}"
+            )
+        self.steps = len(source) // recipe.batch_size
+        if not self.steps:
+            raise DataError(f"{len(source)} training images do not fill a batch of {recipe.batch_size}: lower it")
+        self.network, self.source, self.preprocessing = network, source, preprocessing
+        self.recipe, self.folder, self.test, self.observer = recipe, Path(folder), test, observer
+        self.metadata = {**metadata, "preprocessing": preprocessing.to_dict()}
+        self.history: list[dict[str, Any]] = []
+        optimizer = make_optimizer(trained_parameters(network, observer), recipe, self.steps)
+        self.step = TrainStep(network, optimizer, recipe.label_smoothing, recipe.clip_norm, observer, objective)
+        self._fresh = [parameter.asnumpy().copy() for parameter in self._optimizer_state()]
+
+    def again(self, folder: Path, metadata: dict[str, Any]) -> None:
+        """Become a new run of the same network and recipe, optimizer as at first, without compiling anything anew.
+
+        Args:
+            folder: of the new run.
+            metadata: as at construction.
+        """
+        for parameter, value in zip(self._optimizer_state(), self._fresh):
+            ops.assign(parameter, Tensor(value))  # in PYNATIVE mode the compiled optimizer would not see set_data
+        self.folder, self.history = Path(folder), []
+        self.metadata = {**metadata, "preprocessing": self.preprocessing.to_dict()}
+
+    def run(self, resume: bool = True) -> list[dict[str, Any]]:
+        """Train to the last epoch and return one record of metrics per epoch.
+
+        Args:
+            resume: continue what the folder holds; otherwise remove it and start anew.
+
+        Raises:
+            CheckpointError: the folder holds a run of another network or recipe, or a damaged one.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not resume:
+            self.last.unlink(missing_ok=True)
+            self.best.unlink(missing_ok=True)
+        elif self.last.exists():
+            self._load()
+            self._report()  # the run may have ended between checkpoint and report
+        while len(self.history) < self.recipe.epochs:
+            self._epoch(len(self.history))
+            self._save()
+        return self.history
+
+    @property
+    def last(self) -> Path:
+        """Checkpoint from which a run resumes."""
+        return self.folder / "last.ckpt"
+
+    @property
+    def best(self) -> Path:
+        """Checkpoint of the network with the best test accuracy so far."""
+        return self.folder / "best.ckpt"
+
+    def _epoch(self, epoch: int) -> None:
+        recipe, start = self.recipe, time.perf_counter()
+        data = train_dataset(
+            self.source,
+            self.preprocessing,
+            recipe.batch_size // distributed.size(),
+            recipe.seed,
+            epoch,
+            augment=recipe.augment,
+            num_shards=distributed.size(),
+            shard_id=distributed.rank(),
+        )
+        self.step.set_train(True)
+        loss_sum = correct = seen = 0
+        images = self.steps * recipe.batch_size // distributed.size()
+        with Progress(images, label=f"epoch {epoch + 1}/{recipe.epochs}") as progress:
+            for batch in batches(data):
+                loss, logits = self.step(Tensor(batch["image"]), Tensor(batch["label"]))
+                count = len(batch["label"])
+                loss_sum += self._finite(float(loss.asnumpy()), epoch) * count
+                correct += int((logits.asnumpy().argmax(1) == batch["label"]).sum())
+                seen += count
+                progress.update(count, loss=loss_sum / seen, acc=correct / seen)
+        self._check_parameters(epoch)
+        loss_sum, correct, seen = distributed.total([loss_sum, correct, seen]).tolist()
+        record = {"epoch": epoch + 1, "loss": loss_sum / seen, "acc": correct / seen}
+        record["seconds"] = round(time.perf_counter() - start, 2)
+        if self.observer is not None:
+            record |= {**self.observer.after_epoch(epoch), "finished": self.observer.finished()}
+        if self.test is not None and ((epoch + 1) % self.test_every == 0 or epoch + 1 == recipe.epochs):
+            record |= {f"test_{key}": value for key, value in self.test(self.network).result().items()}
+        self.history.append(record)
+
+    @staticmethod
+    def _finite(loss: float, epoch: int) -> float:
+        if not np.isfinite(loss):
+            raise ConfigError(f"the loss is {loss} in epoch {epoch + 1}: training diverged, lower the learning rate")
+        return loss
+
+    def _check_parameters(self, epoch: int) -> None:
+        """Refuse to keep what is no number; the loss may hide it, for ReLU makes zeros of it."""
+        for parameter in self.network.get_parameters():
+            if not np.isfinite(parameter.asnumpy()).all():
+                where = f"{parameter.name} is not finite after epoch {epoch + 1}"
+                raise ConfigError(f"{where}: training diverged, lower the learning rate")
+
+    def _fingerprint(self) -> dict[str, Any]:
+        """What must be equal for a run to be continued."""
+        images = {"images": len(self.source), "classes": self.source.num_classes, "labels": self.source.labels_digest()}
+        return json.loads(json.dumps({"recipe": asdict(self.recipe), "data": images, **self.metadata}))
+
+    def _save(self) -> None:
+        """Write ``last.ckpt`` last but for reports: it alone decides where a run resumes."""
+        network = network_state.state(self.network)
+        compared = "acc" if self.test is None else "test_acc"
+        rivals = [record for record in self.history if record.get("finished", True) and compared in record]
+        accuracies = [record[compared] for record in rivals]
+        if self.history[-1] in rivals and accuracies[-1] >= max(accuracies):
+            checkpoint.save(self.best, network, {**self.metadata, "history": self.history[-1:]})
+        optimizer = {f"optimizer/{p.name}": p.asnumpy() for p in self._optimizer_state()}
+        tensors = {f"network/{name}": value for name, value in network.items()} | optimizer
+        checkpoint.save(self.last, tensors, {"run": self._fingerprint(), "history": self.history})
+        self._report()
+
+    def _report(self) -> None:
+        write_text(self.folder / "metrics.jsonl", "".join(json.dumps(r, sort_keys=True) + "\n" for r in self.history))
+        if self.history:
+            curves.plot(self.history, self.folder / "curves.png")
+
+    def _load(self) -> None:
+        found = checkpoint.load(self.last)
+        if found.metadata.get("run") != self._fingerprint():
+            raise CheckpointError(
+                f"{self.last} belongs to another run (network, recipe or data differ): "
+                f"choose another --output_dir, or start anew with {self.restart_option}"
+            )
+        parts = {"network/": {}, "optimizer/": {}}
+        for name, value in found.tensors.items():
+            prefix = name[: name.index("/") + 1]
+            parts[prefix][name.removeprefix(prefix)] = value
+        network_state.restore(self.network, parts["network/"], self.last)
+        for parameter in self._optimizer_state():
+            parameter.set_data(Tensor(parts["optimizer/"][parameter.name]))
+        self.history = found.metadata["history"]
+
+    def _optimizer_state(self) -> list[Parameter]:
+        """Everything the optimizer keeps beside the network: moments, step counter, learning rates."""
+        own = {id(parameter) for parameter in self.network.get_parameters()}
+        return [p for p in self.step.optimizer.get_parameters() if id(p) not in own]

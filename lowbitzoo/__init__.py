@@ -1,0 +1,1 @@
+"""The door of the zoo: its verbs and commands, nothing else."""
