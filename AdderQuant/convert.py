@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from common.models.adder import Adder2d
 from mindspore import nn
 
 from AdderQuant.network import FusedBlock, adder_layers
 from AdderQuant.quant import QuantAdder2d, quantize_adder
 from AdderQuant.quant_config import QuantConfig
+from common.models.adder import Adder2d
 from common.models.resnet_cifar import BasicBlock
 from common.quant.conversion import replace_cells
 
@@ -30,10 +30,8 @@ def quantize_network(network: nn.Cell, config: QuantConfig, ranges: Mapping[str,
     for name, layer in adder_layers(network).items():
         layers[name] = quantized_layer(layer, config)
         if ranges is not None:
-            codes = quantize_adder(
-                layer.weight.asnumpy(), ranges[name], config.bits, config.groups, config.scheme, config.seed
-            )
-            layers[name].set_codes(codes, config.bits)
+            choice = config.bits, config.groups, config.scheme, config.seed
+            layers[name].set_codes(*quantize_adder(layer.weight.asnumpy(), ranges[name], *choice))
     return replace_cells(network, layers)
 
 

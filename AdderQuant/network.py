@@ -1,47 +1,27 @@
-"""Adder ResNets for 32 x 32 images: float to train and calibrate, quantized to evaluate.
+"""What AdderNets add to the networks of the zoo: their layers, names in published files, preprocessing, fused blocks.
 
 As in the published checkpoint every convolution but the first is an adder layer, the 1 x 1 shortcuts included; the
-first convolution and the last 1 x 1 convolution (with BatchNorm behind it) stay float.
+first convolution and the last 1 x 1 convolution (with BatchNorm after it) stay float.
 """
 
-from functools import partial
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from mindspore import nn
 
-from AdderQuant.adder import Adder2d
 from AdderQuant.quant import QuantAdder2d
-from common.models.layers import Layers
-from common.models.resnet_cifar import BasicBlock, ConvNormHead, ResNetCifar, published_name
+from common.checkpoint import Checkpoint
+from common.data import CIFAR10, Preprocessing
+from common.models import registry
+from common.models.adder import Adder2d
+from common.models.resnet_cifar import BasicBlock
+from common.stored.float_network import from_published
 
-DEPTHS = {"resnet20": 20, "resnet32": 32}
+ARCHITECTURES = ("adder_resnet20", "adder_resnet32")
+# cifar10: the mean and std that AdderNet's authors train with.
+PREPROCESSING = registry.PREPROCESSING | {"cifar10": CIFAR10}
 _QUANTIZER_STATE = (".adder_new", ".scale_para")
-
-
-def _resnet(network: str, num_classes: int, conv, block=BasicBlock) -> ResNetCifar:
-    return ResNetCifar(DEPTHS[network], num_classes, "conv", Layers(conv=conv), block, ConvNormHead)
-
-
-def adder_resnet(network: str = "resnet20", num_classes: int = 10, native: bool | None = None) -> ResNetCifar:
-    """Float adder ResNet: (N, 3, 32, 32) to logits (N, num_classes)."""
-    return _resnet(network, num_classes, partial(Adder2d, native=native))
-
-
-def quant_adder_resnet(
-    network: str = "resnet20", num_classes: int = 10, groups: int = 4, fused: bool = True, native: bool | None = None
-) -> ResNetCifar:
-    """Quantized adder ResNet, to be filled by calibration or from a calibrated checkpoint.
-
-    Args:
-        network: ``resnet20`` or ``resnet32``.
-        num_classes: length of the logits.
-        groups: scale groups that each layer can have, 1 to 8.
-        fused: compute each layer with its BatchNorm, residual and ReLU in one operator (inference only). The same
-            parameters either way; logits agree to float rounding.
-        native: force or forbid the C++ kernels; None chooses.
-    """
-    conv = partial(QuantAdder2d, groups=groups, native=native)
-    return _resnet(network, num_classes, conv, FusedBlock if fused else BasicBlock)
 
 
 class FusedBlock(nn.Cell):
@@ -62,21 +42,21 @@ class FusedBlock(nn.Cell):
         return self.conv2.fused(x, self.bn2, shortcut, True)
 
 
-def adder_published_name(name: str) -> str:
-    """Our name of a parameter of the published AdderNet state files (``.adder`` weights)."""
-    name = published_name(name)
-    return name.removesuffix(".adder") + ".weight" if name.endswith(".adder") else name
-
-
-def adder_published_tensors(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The tensors of a published file by our names: PyTorch's (BatchNorm's names already converted) or MindSpore's.
-
-    The latter also holds the state of its quantizers, which calibration makes anew; it is left out.
-    """
-    kept = {name: value for name, value in tensors.items() if not name.endswith(_QUANTIZER_STATE)}
-    return {adder_published_name(name): value for name, value in kept.items()}
-
-
 def adder_layers(network: nn.Cell) -> dict[str, nn.Cell]:
     """The adder layers of a network by name, float or quantized, in the order of their construction."""
     return {name: cell for name, cell in network.cells_and_names() if isinstance(cell, Adder2d | QuantAdder2d)}
+
+
+def preprocessing_of(dataset: str, metadata: dict[str, Any]) -> Preprocessing:
+    """The preprocessing that a checkpoint's metadata record, else that of AdderNets on the data set."""
+    recorded = metadata.get("preprocessing")
+    return Preprocessing.from_dict(recorded) if recorded else PREPROCESSING[dataset]
+
+
+def published(content: Checkpoint, architecture: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Tensors by our names, and metadata, of a file without metadata: a published PyTorch or MindSpore state file.
+
+    The latter also holds the state of its quantizers, which calibration makes anew; it is left out.
+    """
+    kept = {name: value for name, value in content.tensors.items() if not name.endswith(_QUANTIZER_STATE)}
+    return from_published(replace(content, tensors=kept), architecture)

@@ -12,9 +12,9 @@ from common.checkpoint import network_state
 sys.path.append(str(Path(__file__).parent / "ProQHA"))
 
 import proqha_tiny
+from AdderQuant.adder import Adder2d
 
 from AdderQuant import calibration
-from AdderQuant.adder import Adder2d
 from AdderQuant.calibration import CalibrationData, Quantization, calibrate, input_ranges, observe_inputs
 from AdderQuant.network import adder_resnet
 from common import distributed

@@ -1,16 +1,19 @@
 """The networks of the zoo by name, and the preprocessing that each data set's float networks are trained with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from mindspore import nn
 
 from common.data import CIFAR10_IMAGENET_STATS, DIGITS, IMAGENET, Preprocessing
 from common.errors import ConfigError
+from common.models.adder import Adder2d
 from common.models.densenet import DenseNetCifar
+from common.models.layers import Layers
 from common.models.mobilenet_v2 import MobileNetV2
-from common.models.resnet_cifar import ResNetCifar, published_name
+from common.models.resnet_cifar import ConvNormHead, ResNetCifar, published_name
 from common.models.resnet_imagenet import ResNetImageNet
 from common.models.resnet_preact import PreActResNetCifar
 from common.models.vgg import VGG
@@ -44,6 +47,15 @@ def _of_depth(network: Callable[..., nn.Cell], depth: int, **options) -> Callabl
     return lambda classes: network(depth, classes, **options)
 
 
+def _adder_resnet(depth: int) -> Callable[[int], nn.Cell]:
+    return lambda classes: ResNetCifar(depth, classes, "conv", Layers(conv=Adder2d), head=ConvNormHead)
+
+
+def _adder_published_name(name: str) -> str:
+    name = published_name(name)
+    return name.removesuffix(".adder") + ".weight" if name.endswith(".adder") else name
+
+
 _DEPTHS = (20, 32, 56, 110)
 MODELS = {f"ResNet{depth}": _small(_of_depth(ResNetCifar, depth), published_name) for depth in _DEPTHS}
 MODELS |= {f"PreActResNet{depth}": _small(_of_depth(PreActResNetCifar, depth)) for depth in _DEPTHS}
@@ -55,6 +67,7 @@ MODELS |= {
     "DenseNet40": _small(_of_depth(DenseNetCifar, 40)),
     "DenseNet100": _small(_of_depth(DenseNetCifar, 100, bottleneck=True)),  # the BC form
 }
+MODELS |= {f"adder_resnet{depth}": _small(_adder_resnet(depth), _adder_published_name) for depth in (20, 32)}
 MODELS |= {f"ResNet{depth}-ImageNet": _imagenet(_of_depth(ResNetImageNet, depth)) for depth in (18, 34, 50)}
 MODELS |= {"MobileNetV2-ImageNet": _imagenet(MobileNetV2)}
 
@@ -84,3 +97,9 @@ def preprocessing_of(dataset: str, metadata: dict) -> Preprocessing:
     """The preprocessing that a checkpoint's metadata records, else that of the data set."""
     recorded = metadata.get("preprocessing")
     return Preprocessing.from_dict(recorded) if recorded else PREPROCESSING[dataset]
+
+
+def recorded_architecture(metadata: Mapping[str, Any]) -> str:
+    """The name in the registry of the network that a checkpoint's metadata record."""
+    name = metadata.get("network")
+    return f"adder_{name}" if metadata.get("method") == "AdderQuant" and name in ("resnet20", "resnet32") else name

@@ -12,14 +12,14 @@ from common.errors import CheckpointError
 from common.models.registry import model
 from common.stored.network import StoredNetwork
 
-_LAST_BIASES = ("head.fc.bias", "fc.bias", "classifier.1.bias")
+_LAST_WEIGHTS = ("head.fc.weight", "fc.weight", "classifier.1.weight")
 _DEFAULT_CLASSES = 10
 
 
 def class_count(tensors: dict[str, np.ndarray]) -> int:
-    """Number of classes by the last layer's bias; 10 where none has a known name."""
-    biases = (tensors[name] for name in _LAST_BIASES if name in tensors)
-    return len(np.atleast_1d(next(biases, np.zeros(_DEFAULT_CLASSES))))
+    """Number of classes by the last layer's weight; 10 where none has a known name."""
+    weights = (tensors[name] for name in _LAST_WEIGHTS if name in tensors)
+    return len(np.atleast_1d(next(weights, np.zeros(_DEFAULT_CLASSES))))
 
 
 def from_published(content: checkpoint.Checkpoint, architecture: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

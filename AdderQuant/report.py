@@ -1,0 +1,31 @@
+"""What a report says of an AdderNet beside its accuracy: settings and cost."""
+
+from typing import Any
+
+from AdderQuant import storage
+from AdderQuant.network import adder_layers
+from AdderQuant.quant_config import QuantConfig
+from common.checkpoint import network_state
+from common.evaluation import cost
+from common.models.registry import model
+from common.stored.network import StoredNetwork
+
+
+def network_cost(stored: StoredNetwork) -> dict[str, Any]:
+    """Bytes, average bits and operations of a network, float or calibrated."""
+    plain = model(stored.metadata["network"]).build(stored.metadata["num_classes"])
+    bits = {} if stored.kind == "float" else {n: layer.bits for n, layer in adder_layers(stored.network).items()}
+    layers = cost.trace(plain, (3, 32, 32), adder_layers(plain), {name: (k, k) for name, k in bits.items()})
+    packed = {f"{name}.codes": k for name, k in bits.items()}
+    return cost.summary(layers, cost.stored_bytes(network_state.state(stored.network), packed))
+
+
+def record_of(stored: StoredNetwork) -> dict[str, Any]:
+    """What the JSON object of an evaluation says of a network."""
+    record = {"method": storage.METHOD, "network": stored.metadata["network"], "kind": stored.kind, "bits": 32}
+    record["reestimated"] = stored.metadata.get("reestimated", False)
+    if stored.kind != "float":
+        config = QuantConfig(**stored.metadata["settings"])
+        record |= {"bits": config.bits, "scheme": config.scheme, "groups": config.scale_groups}
+        record["reestimated"] = config.reestimate
+    return {**record, "cost": network_cost(stored)}
