@@ -110,7 +110,7 @@ def test_values_out_of_range_are_refused(change, error):
 @pytest.mark.parametrize("scheme", ["two-sided", "paper"])
 @pytest.mark.parametrize("bits", [2, 5, 8])
 def test_a_layer_gives_back_its_integers(scheme, bits):
-    layer, (made, bias) = QuantAdder2d(3, 6, 3, 1, 1), quantize_adder(weights(), 2.0, bits, 4, scheme)
+    layer, (made, bias) = QuantAdder2d(3, 6, 3, 1, 1), quantize_adder(weights(), 9.0, bits, 4, scheme)
     layer.set_codes(made, bias)
     back = layer.to_int()
     assert layer.bits == back.bits[0] == bits
