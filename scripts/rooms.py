@@ -61,4 +61,5 @@ def rule(room: str) -> str:
     text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
     if not text:
         raise ValueError(f"{file}: expected a docstring that says the room's rule, found none")
-    return " ".join(text.split("\n\n")[0].split()).partition(". ")[0].removesuffix(".")
+    first = " ".join(text.split("\n\n")[0].split()).partition(". ")[0]
+    return first.removesuffix(".").replace("``", "")

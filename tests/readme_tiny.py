@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from readme_commands import ROOT, Command
+from repository_copy import tracked_copy
 
 from common import checkpoint
 from common.checkpoint import network_state
@@ -155,13 +156,8 @@ def tiny_resnet18(path: Path) -> Path:
 
 
 def copy_of_repository(root: Path, stands: StandIns) -> Path:
-    """What git tracks or would, as it is now, so that no command writes into the repository."""
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
-    for name in filter(None, names):
-        if (ROOT / name).is_file():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, root / name)
+    """A copy with the data sets in it, so that no command writes into the repository."""
+    tracked_copy(root)
     for folder in (root, *(path.parent for path in root.glob("*/README.md"))):
         for name, target in stands.folders.items():
             (folder / name).symlink_to(target)

@@ -1,15 +1,14 @@
 """The wheel, installed with its extra into a fresh environment, works in an empty folder."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from repository_copy import tracked_copy
 
 from common import zoo
-from common.zoo.registry import ROOT
 from lowbitzoo import methods
 
 pytestmark = pytest.mark.slow
@@ -21,14 +20,10 @@ SHIPPED = {entry.method: entry.name for entry in zoo.entries().values() if entry
 def python(tmp_path_factory) -> Path:
     """The Python of an environment that holds the wheel and its extra alone."""
     root = tmp_path_factory.mktemp("wheel")
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
-    for name in filter(None, names):  # a copy: setuptools leaves a folder behind, whose files go into the next wheel
-        if (ROOT / name).is_file():
-            (root / "copy" / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, root / "copy" / name)
+    # A copy: setuptools leaves a folder behind, whose files go into the next wheel.
+    copy = tracked_copy(root / "copy")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
-    subprocess.run([*pip, "wheel", "--no-deps", "-w", root, root / "copy"], check=True)
+    subprocess.run([*pip, "wheel", "--no-deps", "-w", root, copy], check=True)
     subprocess.run([sys.executable, "-m", "venv", root / "venv"], check=True)
     python = root / "venv" / "bin" / "python"
     (wheel,) = root.glob("lowbitzoo-*.whl")
