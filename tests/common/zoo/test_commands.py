@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 
 import pytest
 import yaml
@@ -87,6 +88,12 @@ def test_eval_hands_each_checkpoint_to_its_method_recorded_options_first(capsys)
         ["--checkpoint_path", "mine.ckpt", "--batch_size", "8"],
     ]
     assert "one by one" in refused(capsys, "eval", "a.ckpt", "b.ckpt", "--json=x.json")
+
+
+def test_a_reader_that_stops_ends_the_program_quietly():
+    line = f"set -o pipefail; {sys.executable} -um lowbitzoo show {' '.join(list(zoo.entries()) * 9)} | head -1"
+    done = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 141 and done.stdout.count("\n") == 1 and done.stderr == ""
 
 
 @pytest.mark.parametrize(("words", "status"), [(["resnet20-digits"], 0), (["resnet20-digit"], 2), ([], 2)])
