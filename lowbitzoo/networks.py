@@ -1,6 +1,6 @@
 """Loading, evaluating, quantizing and saving networks of every method."""
 
-from dataclasses import asdict, is_dataclass, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,8 +123,8 @@ def quantize(network: "StoredNetwork | nn.Cell", method: str, *, name: str | Non
     described = {"network": name or metadata.get("network", type(cell).__name__), "num_classes": last.weight.shape[0]}
     config = _configuration(getattr(converter, config_name), options)
     result = converter.quantize_network(cell, config)
-    settings = result if is_dataclass(result) else config  # of a method that completes them
-    quantized = cell if result is None or is_dataclass(result) else result
+    # A method may complete its settings, or put another cell in the network's place.
+    settings, quantized = (result, cell) if hasattr(result, "__dataclass_fields__") else (config, result or cell)
     return StoredNetwork(
         quantized, metadata | described | {"method": method, "kind": "quantized", "settings": asdict(settings)}
     )
@@ -134,7 +134,7 @@ def _configuration(kind: type, options: dict[str, Any]) -> Any:
     try:
         return kind(**options)
     except TypeError as error:
-        fields = ", ".join(kind.__dataclass_fields__)
+        fields = ", ".join(field.name for field in fields(kind))
         raise ConfigError(f"expected options of {fields}, found others ({error})") from None
 
 

@@ -1,8 +1,9 @@
 """The networks of the zoo by name, and the preprocessing that each data set's float networks are trained with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from mindspore import nn
 
@@ -80,7 +81,7 @@ def model(name: str, dataset: str | None = None) -> Model:
     return found
 
 
-def preprocessing_of(dataset: str, metadata: dict) -> Preprocessing:
+def preprocessing_of(dataset: str, metadata: Mapping[str, Any]) -> Preprocessing:
     """The preprocessing that a checkpoint's metadata records, else that of the data set."""
     recorded = metadata.get("preprocessing")
     return Preprocessing.from_dict(recorded) if recorded else PREPROCESSING[dataset]
