@@ -134,8 +134,8 @@ def _configuration(kind: type, options: dict[str, Any]) -> Any:
     try:
         return kind(**options)
     except TypeError as error:
-        fields = ", ".join(field.name for field in fields(kind))
-        raise ConfigError(f"expected options of {fields}, found others ({error})") from None
+        known = ", ".join(field.name for field in fields(kind))
+        raise ConfigError(f"expected options of {known}, found others ({error})") from None
 
 
 def save(stored: "StoredNetwork", file: str | Path) -> Path:
