@@ -11,7 +11,7 @@ from repository_copy import tracked_copy
 from common import zoo
 from lowbitzoo import methods
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheel")]  # installed once
 # One checkpoint of each method that ships, on the digits.
 SHIPPED = {entry.method: entry.name for entry in zoo.entries().values() if entry.embedded and entry.dataset == "digits"}
 

@@ -48,7 +48,7 @@ def test_a_torchvision_file_loads_as_float_start(tmp_path, pynative):
     np.testing.assert_array_equal(found["layer4.1.bn2.moving_mean"], np.float32(tensors["layer4.1.bn2.running_mean"]))
 
 
-@pytest.mark.slow
+@pytest.mark.training
 def test_resnet18_trains_and_counts_every_image(tmp_path, folder, classes):
     """About two minutes; last verified with MindSpore 2.10.0."""
     torchvision_file(tmp_path / "resnet18.pth", classes)

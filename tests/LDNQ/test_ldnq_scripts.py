@@ -45,7 +45,7 @@ def tiny_cifar(tmp_path_factory, lossless) -> Path:
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.training
 def test_the_documented_command_quantizes_and_the_file_gives_the_same_result(capsys, tmp_path, published, tiny_cifar):
     words = ["--model_name=ResNet20", "--dataset_name=CIFAR10", "--dataset_path", tiny_cifar, "--pretrained", published]
     words += ["--kbits", 3, "--quantized_first_and_last", "True", "--ratio", 0.4, "--views", 2, "--steps", 1]
@@ -144,7 +144,7 @@ def test_ratio_is_of_the_training_images():
     assert calibration_count(50_000, 0.01, 7) == 7
 
 
-@pytest.mark.slow
+@pytest.mark.training
 def test_a_float_network_is_trained_and_trained_further_as_documented(capsys, tmp_path, tiny_cifar):
     words = ["--dataset", "cifar10", "--dataset_path", tiny_cifar, "--epochs", 1, "--batch_size", 20]
     lines = run(capsys, train, *words, "--output_dir", tmp_path)
@@ -154,7 +154,7 @@ def test_a_float_network_is_trained_and_trained_further_as_documented(capsys, tm
     assert "best.ckpt" in lines[0]
 
 
-@pytest.mark.slow
+@pytest.mark.training
 def test_the_whole_method_on_imagenet_images(capsys, tmp_path, shared):
     from mindspore import set_seed
 

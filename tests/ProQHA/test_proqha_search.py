@@ -56,7 +56,7 @@ def test_a_search_leaves_its_log_its_pictures_and_a_network(searching, tmp_path)
     [
         ["--lam", "0"],
         ["--lam", "5"],
-        pytest.param(["--score", "adam"], marks=pytest.mark.slow),
+        pytest.param(["--score", "adam"], marks=pytest.mark.training),
         ["--score", "acc", "--held_out", "12"],
         ["--lam", "0", "--floor", "3", "--interval", "2", "--ratio", "0.3"],
         ["--lam", "0", "--compute_cost", "0.015625"],

@@ -32,7 +32,7 @@ def batch(seed, side, scale):
     return Tensor(images), Tensor(rng.integers(0, 10, 2).astype(np.int32))
 
 
-@pytest.mark.slow
+@pytest.mark.training
 @pytest.mark.parametrize("name", [name for name in MODELS if name not in DEEP])
 def test_the_same_images_give_the_same_gradients(name):
     side = 64 if "ImageNet" in name else 32
