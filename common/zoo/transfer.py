@@ -37,7 +37,7 @@ def fetch(url: str, part: Path, size: int | None, label: str) -> bool:
             break
         except BrokenTransferError:
             if time.monotonic() >= deadline:
-                raise CheckpointError(f"not complete after {TOTAL_SECONDS:g} s; call again to go on") from None
+                raise CheckpointError(f"not complete after {TOTAL_SECONDS:g} s; what arrived is kept") from None
             if _bytes_in(part) <= before or attempt == _ATTEMPTS - 1:
                 raise
     return continued

@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -10,7 +12,7 @@ import requests
 from zoo_server import CONTENT
 
 from common.errors import CheckpointError
-from common.zoo import transfer, web
+from common.zoo import registry, transfer, web
 from common.zoo.download import addresses, download
 from common.zoo.store import fault_of
 
@@ -204,3 +206,8 @@ def test_without_a_registered_sha256_the_user_decides(entry, server, cache, caps
 
 def test_a_file_whose_name_is_not_known_is_pointed_at(entry):
     assert f"look for it at {entry.url}" in refused(replace(entry, file=None), "/nowhere")
+
+
+def test_requests_is_imported_only_to_download():
+    code = "import sys, lowbitzoo, common.cli.zoo; sys.exit('requests' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=registry.ROOT, check=False).returncode == 0
