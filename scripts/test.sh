@@ -7,7 +7,7 @@ if [[ ${1:-} == -h || ${1:-} == --help ]]; then
     exit 0
 fi
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-bash scripts/setup_env.sh
+bash scripts/setup_env.sh --dev
 .venv/bin/python -m ruff check
 .venv/bin/python -m ruff format --check
 exec .venv/bin/python -m pytest -q --numprocesses auto --dist loadfile "$@"
