@@ -6,63 +6,20 @@ processes: each of these runs over every size-th batch.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from mindspore import nn
 
+from AdderQuant.convert import fuse, quantize_network
 from AdderQuant.histogram import MagnitudeHistogram
-from AdderQuant.network import adder_layers, quant_adder_resnet
-from AdderQuant.quant import quantize_adder
+from AdderQuant.network import adder_layers
+from AdderQuant.quant_config import PAPER_QUANTILE, QuantConfig
 from common import distributed
-from common.checkpoint import network_state
 from common.data import ImageSource, Preprocessing, batches, eval_dataset, train_dataset
 from common.errors import QuantizationError
 from common.runtime.hooks import Images, input_hooks, reestimate_batch_norm, run_over
 
-# The share of inputs that the paper's published table leaves unclamped.
-PAPER_QUANTILE = 0.9997
 _BATCH = 128
-
-
-@dataclass(frozen=True)
-class Quantization:
-    """What a network is quantized to.
-
-    Attributes:
-        bits: 2 to 8; 32 leaves the network float (for BatchNorm re-estimation alone).
-        scheme: ``two-sided`` or ``paper``.
-        groups: scale groups per layer of ``paper``, 1 to 8.
-        quantile: share of each layer's inputs that the clamp leaves as they are; None takes the scheme's own:
-            ``PAPER_QUANTILE`` for ``paper``, the least squared error of each layer's inputs for ``two-sided``.
-        reestimate: whether BatchNorm statistics are taken anew.
-        seed: of the grouping and of the augmented images.
-    """
-
-    bits: int = 8
-    scheme: str = "two-sided"
-    groups: int = 4
-    quantile: float | None = None
-    reestimate: bool = False
-    seed: int = 0
-
-    @property
-    def scale_groups(self) -> int:
-        """Groups that a layer can have: ``two-sided`` uses one range for the whole layer."""
-        return self.groups if self.scheme == "paper" else 1
-
-    def input_range(self, inputs: MagnitudeHistogram) -> float:
-        """R_x of a layer with these inputs."""
-        if self.quantile is None and self.scheme == "two-sided":
-            return inputs.least_error_range(self.bits)
-        return inputs.quantile(PAPER_QUANTILE if self.quantile is None else self.quantile)
-
-    def metadata(self) -> dict[str, Any]:
-        """What the checkpoint of the quantized network records."""
-        if self.bits == 32:
-            return {"bits": 32, "reestimated": self.reestimate}
-        found = {"kind": "quantized", "bits": self.bits, "scheme": self.scheme, "groups": self.scale_groups}
-        return found | {"quantile": self.quantile, "reestimated": self.reestimate, "seed": self.seed}
 
 
 @dataclass(frozen=True)
@@ -98,31 +55,28 @@ class CalibrationData:
                 yield batch["image"]
 
 
-def calibrate(network: nn.Cell, metadata: Mapping[str, Any], wanted: Quantization, data: CalibrationData) -> nn.Cell:
-    """Quantize a float network as ``wanted`` and return its fused form, ready to evaluate or save.
+def calibrate(network: nn.Cell, config: QuantConfig, data: CalibrationData) -> nn.Cell:
+    """Quantize a float network in place and fuse it, ready to evaluate or save.
 
     Args:
-        network: float, not changed unless it stays float.
-        metadata: its ``network`` and ``num_classes``.
-        wanted: bits, scheme and so on.
+        network: float.
+        config: bits, scheme and so on.
         data: what to calibrate with.
 
     Raises:
         QuantizationError: a layer that the scheme cannot represent, see :func:`input_ranges`.
     """
-    if wanted.bits == 32:
-        reestimate_batch_norm(network, distributed.share(data.augmented(wanted.seed)))
-        return network
-    ranges = input_ranges(observe_inputs(network, distributed.share(data.plain())), wanted)
-    shape = (metadata["network"], metadata["num_classes"], wanted.scale_groups)
-    fused = quant_adder_resnet(*shape)
-    fill_quantized(network, fused, ranges, wanted)
-    if wanted.reestimate:
-        unfused = quant_adder_resnet(*shape, fused=False)
-        network_state.restore(unfused, network_state.state(fused))
-        reestimate_batch_norm(unfused, distributed.share(data.augmented(wanted.seed)))
-        network_state.restore(fused, network_state.state(unfused))
-    return fused
+    ranges = input_ranges(observe_inputs(network, distributed.share(data.plain())), config)
+    quantize_network(network, config, ranges)
+    if config.reestimate:
+        reestimate(network, config.seed, data)
+    return fuse(network)
+
+
+def reestimate(network: nn.Cell, seed: int, data: CalibrationData) -> nn.Cell:
+    """Take the BatchNorm statistics of a network, float or quantized and not fused, anew; returns the network."""
+    reestimate_batch_norm(network, distributed.share(data.augmented(seed)))
+    return network
 
 
 def observe_inputs(network: nn.Cell, images: Images) -> dict[str, MagnitudeHistogram]:
@@ -142,32 +96,26 @@ def observe_inputs(network: nn.Cell, images: Images) -> dict[str, MagnitudeHisto
     return found
 
 
-def input_ranges(found: Mapping[str, MagnitudeHistogram], wanted: Quantization) -> dict[str, float]:
+def input_range(inputs: MagnitudeHistogram, config: QuantConfig) -> float:
+    """R_x of a layer with these inputs."""
+    if config.quantile is None and config.scheme == "two-sided":
+        return inputs.least_error_range(config.bits)
+    return inputs.quantile(PAPER_QUANTILE if config.quantile is None else config.quantile)
+
+
+def input_ranges(found: Mapping[str, MagnitudeHistogram], config: QuantConfig) -> dict[str, float]:
     """R_x of every layer.
 
     Raises:
         QuantizationError: a negative input under ``two-sided``, whose clamp at 0 would not be lossless there, or a
             layer whose inputs are all zero.
     """
-    ranges = {name: wanted.input_range(inputs) for name, inputs in found.items()}
+    ranges = {name: input_range(inputs, config) for name, inputs in found.items()}
     for name, inputs in found.items():
-        if wanted.scheme == "two-sided" and inputs.minimum < 0:
+        if config.scheme == "two-sided" and inputs.minimum < 0:
             raise QuantizationError(
                 f"layer {name}: scheme two-sided needs inputs >= 0, found {inputs.minimum:.4g}; use --scheme paper"
             )
         if not ranges[name] > 0:
             raise QuantizationError(f"layer {name}: its inputs are 0 on the calibration set, so it has no range")
     return ranges
-
-
-def fill_quantized(network: nn.Cell, quantized: nn.Cell, ranges: Mapping[str, float], wanted: Quantization) -> None:
-    """Fill a quantized network from a float one: codes for the adder layers, all else copied by name."""
-    targets = adder_layers(quantized)
-    for name, layer in adder_layers(network).items():
-        weight = layer.weight.asnumpy()
-        codes = quantize_adder(weight, ranges[name], wanted.bits, wanted.groups, wanted.scheme, wanted.seed)
-        targets[name].set_codes(codes, wanted.bits)
-    source = dict(network.parameters_and_names())
-    for name, parameter in quantized.parameters_and_names():
-        if name in source:
-            parameter.set_data(source[name].value())

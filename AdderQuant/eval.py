@@ -88,7 +88,7 @@ def main(argv: list[str] | None = None) -> None:
     """Load, calibrate where needed, evaluate, report."""
     args = config.parse(make_parser(), argv)
     context.setup(args.device_target, args.mode, args.seed, args.threads)
-    path = args.checkpoint_path or storage.embedded(args.dataset)
+    path = args.checkpoint_path or storage.shipped(args.dataset)
     stored = quantized_network(storage.load(path, args.network, args.num_classes), args)
     if args.save_checkpoint:
         storage.save(args.save_checkpoint, stored.network, stored.metadata)

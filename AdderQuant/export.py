@@ -20,7 +20,7 @@ def make_parser() -> config.OptionParser:
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Load, calibrate where needed, export, check."""
-    args = script.setup(make_parser(), argv, storage.embedded)
+    args = script.setup(make_parser(), argv, storage.shipped)
     found = storage.load(args.checkpoint_path, args.network, args.num_classes)
     script.prepare(args, args.checkpoint_path, _NO_ONNX)
     stored = evaluation.quantized_network(found, args)

@@ -44,8 +44,17 @@ def quant_adder_resnet(
     return _resnet(network, num_classes, conv, FusedBlock if fused else BasicBlock)
 
 
-class FusedBlock(BasicBlock):
-    """A basic block of quantized adder layers, each one operator with what follows it."""
+class FusedBlock(nn.Cell):
+    """A basic block of quantized adder layers, each one operator with what follows it.
+
+    Args:
+        block: its layers quantized; takes over its cells and their names.
+    """
+
+    def __init__(self, block: BasicBlock):
+        super().__init__()
+        self.conv1, self.bn1, self.conv2, self.bn2 = block.conv1, block.bn1, block.conv2, block.bn2
+        self.downsample = block.downsample
 
     def construct(self, x):
         shortcut = x if self.downsample is None else self.downsample[0].fused(x, self.downsample[1], None, False)

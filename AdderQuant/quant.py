@@ -24,11 +24,11 @@ from mindspore import Parameter, Tensor, nn, ops
 from mindspore import dtype as mstype
 from sklearn.cluster import KMeans
 
-from common.errors import ConfigError, QuantizationError
+from AdderQuant.quant_config import check_choice
+from common.errors import QuantizationError
 from common.kernels import AdderInt8
-
-SCHEMES = ("two-sided", "paper")
-MAX_GROUPS = 8
+from common.quant.integer_weight import IntegerWeight, one
+from common.quant.level_table import UNSIGNED
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def quantize_adder(
         ConfigError: a value outside its range.
         QuantizationError: weights that are not finite, or a range that is not positive.
     """
-    _check_choice(bits, groups, scheme)
+    check_choice(bits, groups, scheme)
     if not (np.isfinite(weight).all() and np.isfinite(activation_range) and activation_range > 0):
         raise QuantizationError(f"finite weights and a positive input range are needed, found {activation_range}")
     group, ranges = np.zeros(len(weight), np.uint8), np.array([activation_range])
@@ -122,15 +122,6 @@ def paper_codes(weight: np.ndarray, step: np.ndarray, bits: int) -> tuple[np.nda
     signed = np.clip(np.rint(clamped / (2 * step)), -half, half - 1)
     constant = np.abs(weight - clamped) + 2 * step * np.maximum(-signed, 0)
     return 2 * np.maximum(signed, 0), constant
-
-
-def _check_choice(bits: int, groups: int, scheme: str) -> None:
-    if not 2 <= bits <= 8:
-        raise ConfigError(f"bits: expected 2 to 8 (or 32 for float), found {bits}")
-    if not 1 <= groups <= MAX_GROUPS:
-        raise ConfigError(f"groups: expected 1 to {MAX_GROUPS}, found {groups}")
-    if scheme not in SCHEMES:
-        raise ConfigError(f"scheme: expected {' or '.join(SCHEMES)}, found {scheme!r}")
 
 
 class QuantAdder2d(nn.Cell):
@@ -176,9 +167,26 @@ class QuantAdder2d(nn.Cell):
         self.bias.set_data(Tensor(found.bias))
         self.qmax.set_data(Tensor(np.full(1, 2**bits - 1, np.float32)))
 
-    def to_int(self) -> tuple[np.ndarray, np.ndarray]:
-        """The integer codes (F, C, KH, KW) and the step of each filter (F,)."""
-        return self.codes.asnumpy(), self.steps.asnumpy()[self.group.asnumpy()]
+    def to_int(self) -> IntegerWeight:
+        """The integer codes (F, C, KH, KW) and the step of each filter; inputs are on the same grid."""
+        steps = self.steps.asnumpy()[self.group.asnumpy()]
+        scale = steps[:1] if (steps == steps[0]).all() else steps
+        return IntegerWeight(self.codes.asnumpy(), one(self.bits, np.uint8), scale, UNSIGNED)
+
+    def parameters_of(self, weight: IntegerWeight) -> dict[str, np.ndarray]:
+        """The values of this cell's parameters for integers, the bias apart.
+
+        Raises:
+            QuantizationError: more different steps than the layer can have groups.
+        """
+        scale = np.broadcast_to(weight.scale, len(weight.codes))
+        distinct, group = np.unique(scale, return_inverse=True)
+        if len(distinct) > len(self.steps):
+            raise QuantizationError(f"expected at most {len(self.steps)} scale groups, found {len(distinct)}")
+        steps = np.ones(self.steps.shape, np.float32)
+        steps[: len(distinct)] = distinct
+        qmax = one(2 ** int(weight.bits[0]) - 1, np.float32)
+        return {"codes": weight.codes, "group": group.astype(np.uint8), "steps": steps, "qmax": qmax}
 
     def _affine(self, scale, shift):
         """Rows a, b of y = a S + b for a map ``scale (-step S + bias) + shift`` behind the sums."""

@@ -1,78 +1,29 @@
-"""Float and calibrated adder networks in files."""
+"""AdderQuant's networks in files, see :mod:`common.stored.format`."""
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from mindspore import nn
 
-from AdderQuant.network import DEPTHS, adder_layers, adder_published_tensors, adder_resnet, quant_adder_resnet
-from common import checkpoint
-from common.checkpoint import network_state
-from common.errors import CheckpointError
+from AdderQuant import packing
+from AdderQuant.convert import fuse, quantize_network
+from AdderQuant.quant_config import QuantConfig
+from common.stored.format import Format
 from common.stored.shipped import Shipped
 
 METHOD = "AdderQuant"
-embedded = Shipped({"float": "AdderQuant/checkpoints/adder_resnet20_{dataset}.ckpt"})
 
 
-@dataclass(frozen=True)
-class StoredNetwork:
-    """A network from a file.
-
-    Attributes:
-        network: float or quantized.
-        metadata: ``method``, ``kind`` (float or quantized), ``network``, ``num_classes`` and what else was recorded.
-    """
-
-    network: nn.Cell
-    metadata: dict[str, Any]
-
-    @property
-    def quantized(self) -> bool:
-        """Whether the file holds a calibrated network."""
-        return self.metadata["kind"] == "quantized"
+def _quantize(network: nn.Cell, settings: dict[str, Any], _frozen: bool) -> nn.Cell:
+    return fuse(quantize_network(network, QuantConfig(**settings)))
 
 
-def load(path: str | Path, network: str = "resnet20", num_classes: int | None = None) -> StoredNetwork:
-    """Read a network; ``.ckpt`` and ``.safetensors`` of this project, or a published ``.pth`` or ``.ckpt``.
-
-    Args:
-        path: of the file.
-        network: where the file does not record it.
-        num_classes: expected class count; None takes what the file records, else 10.
-
-    Raises:
-        CheckpointError: the file is missing, damaged, or of another method, network or class count.
-    """
-    found = checkpoint.load(path)
-    metadata = {"method": METHOD, "kind": "float", "network": network, "num_classes": num_classes or 10}
-    metadata |= found.metadata
-    tensors = found.tensors
-    if found.metadata:
-        checkpoint.require_metadata(found, method=METHOD, **({"num_classes": num_classes} if num_classes else {}))
-    else:
-        tensors = adder_published_tensors(tensors)
-    if metadata["network"] not in DEPTHS:
-        raise CheckpointError(f"{path}: expected a network of {', '.join(DEPTHS)}, found {metadata['network']!r}")
-    built = build(metadata)
-    network_state.restore(built, tensors, path)
-    return StoredNetwork(built, metadata)
-
-
-def build(metadata: dict[str, Any]) -> nn.Cell:
-    """The network that metadata describe, to be filled."""
-    if metadata["kind"] == "quantized":
-        return quant_adder_resnet(metadata["network"], metadata["num_classes"], metadata["groups"])
-    return adder_resnet(metadata["network"], metadata["num_classes"])
-
-
-def save(path: str | Path, network: nn.Cell, metadata: dict[str, Any]) -> None:
-    """Write a network with its metadata; the codes of a quantized one are packed to their bits."""
-    checkpoint.save(path, network_state.state(network), {"method": METHOD, **metadata}, packed_codes(network))
-
-
-def packed_codes(network: nn.Cell) -> dict[str, int]:
-    """Names of the code tensors of a network and the bits each code is stored in."""
-    layers = adder_layers(network)
-    return {f"{name}.codes": layer.bits for name, layer in layers.items() if hasattr(layer, "codes")}
+FORMAT = Format(
+    METHOD,
+    _quantize,
+    packing.integer_layers,
+    packing.layer_shapes,
+    packing.layer_tensors,
+    remake="eval.py --save_checkpoint",
+)
+load, save_packed = FORMAT.load, FORMAT.save_packed
+shipped = Shipped({"float": "AdderQuant/checkpoints/adder_resnet20_{dataset}.ckpt"})

@@ -23,7 +23,7 @@ from common.report import figure
 from common.runtime.hooks import input_hooks
 from common.training.step import Observer
 from DAMBQ.network import multi_bit_layers
-from DAMBQ.quant import Allocated
+from DAMBQ.quant import PerChannelQuantizer
 from DAMBQ.tables import MAX_BITS
 
 GRANULARITIES = ("channel", "layer", "network")
@@ -103,7 +103,7 @@ def lower(bits: np.ndarray, sensitivity: np.ndarray, cost: np.ndarray, target: f
 class _Member:
     """One quantizer, the values in one of its channels (which are its cost too), and its layer."""
 
-    quantizer: Allocated
+    quantizer: PerChannelQuantizer
     cost: int
     layer: str
 

@@ -31,7 +31,7 @@ def no_onnx(stored: StoredNetwork) -> str | None:
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Load, export, check."""
-    script.run(script.setup(make_parser(), argv, storage.embedded), load, no_onnx)
+    script.run(script.setup(make_parser(), argv, storage.shipped), load, no_onnx)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ from common.data import ImageSource, Preprocessing
 from common.errors import ConfigError
 from common.models.layers import weighted_layers
 from common.quant.conversion import replace_cells
+from common.quant.frozen_weight import FrozenWeight
 from common.quant.layers import QuantConv2d, QuantDense, quant_layers
 from common.runtime.hooks import input_hooks
-from DAMBQ.quant import EightBitWeight, MultiBitWeight, OnLevels, UniformInput
+from DAMBQ.quant import EightBitWeight, MultiBitWeight, UniformActivation
 from DAMBQ.tables import MAX_BITS, TABLES
 
 # The names of the earlier code, and ours in common.models.registry.
@@ -73,10 +74,10 @@ def quantize_network(network: nn.Cell, settings: Settings | None = None, frozen:
     for name in names[1:-1]:
         layer = floats[name]
         weights = layer.weight.asnumpy()
-        weight = OnLevels(len(weights)) if frozen else MultiBitWeight(weights, settings.bits, settings.table)
-        made[name] = _layer(layer, weight, UniformInput(layer.in_channels, settings.bits, settings.clip))
+        weight = FrozenWeight(len(weights)) if frozen else MultiBitWeight(weights, settings.bits, settings.table)
+        made[name] = _layer(layer, weight, UniformActivation(layer.in_channels, settings.bits, settings.clip))
     last = floats[names[-1]]
-    made[names[-1]] = _layer(last, ends[1], UniformInput(last.in_channels, 8, settings.clip, allocated=False))
+    made[names[-1]] = _layer(last, ends[1], UniformActivation(last.in_channels, 8, settings.clip, allocated=False))
     return replace_cells(network, made)
 
 
@@ -105,5 +106,5 @@ def calibrate_last(network: nn.Cell, source: ImageSource, preprocessing: Preproc
     last.quantize_input.clip.set_data(Tensor(np.array([max(seen) or 1.0], np.float32)))
 
 
-def _layer(layer: nn.Cell, weight: nn.Cell | None, inputs: UniformInput | None) -> QuantConv2d | QuantDense:
+def _layer(layer: nn.Cell, weight: nn.Cell | None, inputs: UniformActivation | None) -> QuantConv2d | QuantDense:
     return (QuantDense if isinstance(layer, nn.Dense) else QuantConv2d)(layer, weight, inputs)

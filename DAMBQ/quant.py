@@ -7,10 +7,13 @@ Bits and scales belong to output channels of a weight and to input channels of a
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from common.errors import ConfigError
-from common.kernels.fake_quant import TableQuantize, UniformQuantize
-from DAMBQ.tables import MAX_BITS, TABLES
+from common.errors import ConfigError, QuantizationError
+from common.kernels.fake_quant import CodebookQuantize, UniformQuantize
+from common.quant.integer_weight import ActivationGrid, IntegerWeight, one
+from common.quant.level_table import SIGNED
+from DAMBQ.tables import LEVELS, MAX_BITS, TABLES
 
+SMALLEST_CLIP = 1e-4
 _EIGHT_BITS = 127  # largest code of signed 8-bit weights
 
 
@@ -18,7 +21,7 @@ def _parameter(values: np.ndarray, requires_grad: bool = False) -> Parameter:
     return Parameter(Tensor(values), requires_grad=requires_grad)
 
 
-class Allocated(nn.Cell):
+class PerChannelQuantizer(nn.Cell):
     """What a quantizer whose bits are allocated carries for each of its channels.
 
     Attributes:
@@ -35,7 +38,7 @@ class Allocated(nn.Cell):
         self.sensitivity = _parameter(np.zeros(channels, np.float32))
 
 
-class MultiBitWeight(Allocated):
+class MultiBitWeight(PerChannelQuantizer):
     r"""Weights as sums of binary codes, nearest level, straight-through gradient inside the clip.
 
     .. math::
@@ -64,10 +67,10 @@ class MultiBitWeight(Allocated):
             tables = ", ".join(TABLES)
             raise ConfigError(f"expected a table of {tables} and 0 to {MAX_BITS} bits, found {table}, {bits}")
         super().__init__(len(weight), bits, allocated=True)
-        self.table, self.momentum = TABLES[table], momentum
+        self.name, self.table, self.momentum = table, TABLES[table], momentum
         self.scale = _parameter(np.zeros(len(weight), np.float32))
         self.levels, self.clips = Tensor(self.table.as_array()), Tensor(self.table.clips.astype(np.float32))
-        self.quantize = TableQuantize(native)
+        self.quantize = CodebookQuantize(native)
         self.reset_scale(weight)
 
     def reset_scale(self, weight: np.ndarray, channels: np.ndarray | slice = slice(None)) -> None:
@@ -86,8 +89,8 @@ class MultiBitWeight(Allocated):
             ops.assign(self.scale, scale)
         return self.quantize(weight, self.bits.value(), scale, self.levels, self.probe)
 
-    def to_int(self, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Level numbers (F, ...) uint8 from 0 in rising order, bits (F,), scales (F,): what a checkpoint stores.
+    def to_int(self, weight: np.ndarray) -> IntegerWeight:
+        """The integers of weights (F, ...): level numbers in rising order, bits and scales of each output channel.
 
         ``table.codes(table.levels(k)[number], k)`` are the binary codes of a number.
         """
@@ -96,20 +99,11 @@ class MultiBitWeight(Allocated):
         self.set_train(False)
         values = self(Tensor(weight)).asnumpy()
         self.set_train(training)
-        table, numbers = self.table.as_array(), np.zeros(weight.shape, np.uint8)
+        numbers = np.zeros(weight.shape, np.uint8)
         for row in np.flatnonzero(bits):
-            numbers[row] = np.searchsorted(table[bits[row], : 2 ** bits[row]] * scale[row], values[row])
-        return numbers, bits, scale
-
-
-class OnLevels(Allocated):
-    """In the place of :class:`MultiBitWeight` where the weights are on their levels already; it knows their bits."""
-
-    def __init__(self, channels: int):
-        super().__init__(channels, 0, allocated=False)
-
-    def construct(self, weight):
-        return weight
+            numbers[row] = np.searchsorted(LEVELS[self.name].levels(int(bits[row])) * scale[row], values[row])
+        scale = np.where(bits > 0, scale, np.float32(0))
+        return IntegerWeight(numbers, bits.astype(np.uint8), scale, LEVELS[self.name])
 
 
 class EightBitWeight(nn.Cell):
@@ -128,11 +122,12 @@ class EightBitWeight(nn.Cell):
         return (self.round(flat / scale) * scale).reshape(weight.shape)
 
     @staticmethod
-    def to_int(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Codes -127 to 127 (F, ...) int8 and scales (F,) float32."""
+    def to_int(weight: np.ndarray) -> IntegerWeight:
+        """The integers of weights (F, ...), -127 to 127, with a scale of each output channel."""
         flat = weight.reshape(len(weight), -1)
         scale = np.maximum(np.abs(flat).max(1) / np.float32(_EIGHT_BITS), np.float32(1e-12)).astype(np.float32)
-        return np.rint(flat / scale[:, None]).astype(np.int8).reshape(weight.shape), scale
+        codes = (np.rint(flat / scale[:, None]) + _EIGHT_BITS).astype(np.uint8)
+        return IntegerWeight(codes.reshape(weight.shape), one(8, np.uint8), scale, SIGNED)
 
 
 class _StraightThroughRound(nn.Cell):
@@ -143,7 +138,7 @@ class _StraightThroughRound(nn.Cell):
         return (dout,)
 
 
-class UniformInput(Allocated):
+class UniformActivation(PerChannelQuantizer):
     r"""Unsigned uniform activations, the bits of each input channel, one learned clip a of the layer.
 
     .. math:: x_q = \frac{a}{2^k - 1}\,\mathrm{round}\left(\frac{2^k - 1}{a}\,\mathrm{clip}(x, 0, a)\right)
@@ -163,11 +158,28 @@ class UniformInput(Allocated):
         if not 0 <= bits <= 8 or clip <= 0:
             raise ConfigError(f"expected 0 to 8 bits and a clip > 0 of an activation, found {bits}, {clip}")
         super().__init__(channels, bits, allocated)
-        self.channels = channels
+        self.channels, self.most = channels, MAX_BITS if allocated else 8
         self.clip = _parameter(np.array([clip], np.float32), requires_grad=True)
         self.quantize = UniformQuantize(learned_step=True, native=native)
 
     def construct(self, x):
-        clip = ops.maximum(self.clip, 1e-4)  # a clip that learning drives below 0 would turn the levels round
+        clip = ops.maximum(self.clip, SMALLEST_CLIP)  # a clip that learning drives below 0 would turn the levels round
         grouped = x if x.ndim == 4 else x.reshape(x.shape[0], self.channels, -1)
         return self.quantize(grouped, self.bits.value(), clip, self.probe).reshape(x.shape)
+
+    def grid(self) -> ActivationGrid:
+        """The levels that the input is on."""
+        clip = np.maximum(self.clip.asnumpy(), np.float32(SMALLEST_CLIP))
+        return ActivationGrid(self.bits.asnumpy().astype(np.uint8), clip)
+
+    def parameters_of(self, grid: ActivationGrid) -> dict[str, np.ndarray]:
+        """The values of this cell's parameters for a grid.
+
+        Raises:
+            QuantizationError: a grid that this quantizer cannot have.
+        """
+        if grid.signed or grid.bits.shape != (self.channels,) or grid.bits.max() > self.most:
+            raise QuantizationError(
+                f"expected an unsigned grid of at most {self.most} bits for {self.channels} channels, found {grid}"
+            )
+        return {"bits": grid.bits.astype(np.int32), "clip": grid.clip}

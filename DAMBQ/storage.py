@@ -4,7 +4,7 @@
 kind       holds                                                               made by
 =========  ==================================================================  ======================================
 float      a float network of any method, or a published state file            ``train.py``
-quantized  latent weights, scales, bits, clips: training goes on from it       ``best.ckpt`` of ``train.py --quantize``
+latent     float weights, scales, bits, clips: training goes on from it       ``best.ckpt`` of ``train.py --quantize``
 packed     level numbers in as many bits as each channel has, scales, clips    the end of ``train.py --quantize``
 =========  ==================================================================  ======================================
 """
@@ -13,9 +13,8 @@ from typing import Any
 
 from mindspore import nn
 
-from common.stored.network import Format
+from common.stored.format import Format
 from common.stored.shipped import FLOAT, Shipped
-from DAMBQ import packing
 from DAMBQ.network import Settings, quantize_network
 
 METHOD = "DAMBQ"
@@ -25,6 +24,6 @@ def _quantize(network: nn.Cell, settings: dict[str, Any], frozen: bool) -> None:
     quantize_network(network, Settings(**settings), frozen)
 
 
-FORMAT = Format(METHOD, _quantize, packing.pack, packing.unpack)
-load, load_quantized, save_packed = FORMAT.load, FORMAT.load_quantized, FORMAT.save_packed
-embedded = Shipped({"packed": "DAMBQ/checkpoints/resnet20_w2a2_{dataset}.ckpt", "float": FLOAT})
+FORMAT = Format(METHOD, _quantize)
+load, load_latent, save_packed = FORMAT.load, FORMAT.load_latent, FORMAT.save_packed
+shipped = Shipped({"packed": "DAMBQ/checkpoints/resnet20_w2a2_{dataset}.ckpt", "float": FLOAT})

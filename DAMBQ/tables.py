@@ -6,15 +6,18 @@ authors published two tables of a and c, which differ from 2 bits (a) and 3 bits
 """
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+
+from common.quant.level_table import LevelTable, register
 
 MAX_BITS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class LevelTable:
+class CodeTable:
     """Coefficients and clips of 0 to ``MAX_BITS`` bits.
 
     Attributes:
@@ -54,11 +57,11 @@ class LevelTable:
         return codes[np.abs(values[:, None] - sums).argmin(1)]
 
 
-def _table(rows: list[list[float]], clips: list[float]) -> LevelTable:
+def _table(rows: list[list[float]], clips: list[float]) -> CodeTable:
     coefficients = np.zeros((MAX_BITS + 1, MAX_BITS))
     for bits, row in enumerate(rows):
         coefficients[bits, :bits] = row
-    return LevelTable(coefficients, np.array(clips))
+    return CodeTable(coefficients, np.array(clips))
 
 
 TABLES = {
@@ -70,4 +73,14 @@ TABLES = {
         [[], [1], [0.65, 0.35], [7 / 15, 1 / 3, 1 / 5], [0.32, 0.28, 0.24, 0.16]],
         [0.5, 0.98, 2.43, 4.36, 5.52],
     ),
+}
+
+
+def _levels_of(table: CodeTable) -> Callable[[int], np.ndarray]:
+    rows = table.as_array()
+    return lambda bits: rows[bits, : 2**bits]
+
+
+LEVELS = {
+    name: register(LevelTable(name, _levels_of(table), tuple(range(1, MAX_BITS + 1)))) for name, table in TABLES.items()
 }

@@ -82,7 +82,7 @@ def start(args: Namespace, classes: int) -> tuple[nn.Cell, Settings | None]:
     if args.resume and args.pretrained:
         raise ConfigError("expected one start, found both --pretrained and --resume; give one of them")
     if args.resume:
-        stored = storage.load_quantized(args.resume, name)
+        stored = storage.load_latent(args.resume, name)
         kept = _kept(args, Settings(**stored.metadata["settings"]))
         return of_classes(args.resume, stored, classes), kept
     if args.quantize and not args.pretrained:
@@ -91,7 +91,7 @@ def start(args: Namespace, classes: int) -> tuple[nn.Cell, Settings | None]:
                 f"quantize: no float {args.arch} is shipped for {args.dataset}; give --pretrained FILE (float) or "
                 "--resume FILE (quantized)"
             )
-        args.pretrained = storage.embedded("digits", "float")
+        args.pretrained = storage.shipped("digits", "float")
     if args.pretrained:
         network = of_classes(args.pretrained, load_float(args.pretrained, name), classes)
     else:
@@ -122,7 +122,7 @@ def describe(args: Namespace, network: nn.Cell, settings: Settings | None, class
     """Metadata of the run's checkpoints; the digest makes runs from different starts different runs."""
     found = {
         "method": storage.METHOD,
-        "kind": "quantized" if settings else "float",
+        "kind": "latent" if settings else "float",
         "network": ARCHITECTURES[args.arch],
     }
     found |= {"num_classes": classes, "dataset": args.dataset}

@@ -1,27 +1,19 @@
-r"""The tensors of a packed file: codes of exactly the widths that are used, nothing latent.
+"""Integers of dynamic networks: of a layer that chooses, one set of codes for each of its candidates.
 
-=====================  ==========================================================================================
-tensor                 holds
-=====================  ==========================================================================================
-``LAYER.codes_K``      codes 0 to :math:`2^K - 1` of a layer's weights, K bits each; of a dynamic layer once for each
-                       of its candidates: DoReFa's grids of different K are not nested, no set follows from another
-``gains``              of all layers in their order, one for each set of codes, float32
-``clips``              of all layers' activations, float32
-the rest               by its name: BatchNorm, controller, first and last layer
-=====================  ==========================================================================================
+DoReFa's grids of different widths are not nested: no set of codes follows from another.
 """
 
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 from mindspore import nn
 
-from common.checkpoint import network_state
-from common.quant.dorefa import from_int
+from common.errors import QuantizationError
+from common.quant.integer_weight import IntegerLayer
 from common.quant.layers import QuantConv2d
+from common.quant.packed_layers import LayerShape
+from common.stored import quantized_layers as static
 from DynamicQuant.quant import DynamicConv2d
-
-Tensors = dict[str, np.ndarray]
 
 
 def quantized_layers(network: nn.Cell) -> dict[str, nn.Cell]:
@@ -30,67 +22,42 @@ def quantized_layers(network: nn.Cell) -> dict[str, nn.Cell]:
     return {name: cell for name, cell in network.cells_and_names() if isinstance(cell, kinds)}
 
 
-def pack(network: nn.Cell) -> tuple[Tensors, dict[str, int]]:
-    """Tensors of a file, and bits of those that are codes, of a network with latent weights."""
-    layers = quantized_layers(network)
-    found = {name: value for name, value in network_state.state(network).items() if _is_kept(name, layers)}
-    packed, gains, clips = {}, [], []
-    for name, layer in layers.items():
-        for codes, bits, gain in _codes(layer):
-            found[f"{name}.codes_{bits}"], packed[f"{name}.codes_{bits}"] = codes, bits
-            gains.append(gain)
-        clips.append(_clip(layer).asnumpy()[0])
-    return {**found, "gains": np.array(gains, np.float32), "clips": np.array(clips, np.float32)}, packed
+def integer_layers(network: nn.Cell) -> dict[str, IntegerLayer]:
+    """The integers of a network with latent weights, by layer."""
+    layers = static.integer_layers(network)
+    for name, layer in _dynamic(network).items():
+        layers[name] = IntegerLayer(layer.quantize_weight.to_int(layer.weight.asnumpy()), layer.grids())
+    return {name: layers[name] for name in quantized_layers(network)}
 
 
-def unpack(network: nn.Cell, tensors: Tensors, metadata: dict[str, Any] | None = None) -> Tensors:
-    """All tensors of a frozen network from those of :func:`pack`.
+def layer_shapes(network: nn.Cell) -> dict[str, LayerShape]:
+    """What the integers of a frozen network must fit, by layer."""
+    shapes = static.layer_shapes(network)
+    shapes |= {name: LayerShape(layer.weight.shape[1:]) for name, layer in _dynamic(network).items()}
+    return {name: shapes[name] for name in quantized_layers(network)}
+
+
+def layer_tensors(network: nn.Cell, layers: Mapping[str, IntegerLayer]) -> dict[str, np.ndarray]:
+    """The parameters of a frozen network's quantized layers that say these integers.
 
     Raises:
-        KeyError, ValueError, IndexError: they do not fit the network.
+        QuantizationError: integers that a layer's quantizers cannot have.
     """
-    tensors, bits_of = dict(tensors), network_state.state(network)
-    gains, clips = iter(tensors.pop("gains").tolist()), iter(tensors.pop("clips").tolist())
-    for name, layer in quantized_layers(network).items():
-        dynamic = isinstance(layer, DynamicConv2d)
-        bits = bits_of[f"{name}.bits" if dynamic else f"{name}.quantize_weight.bits"]
-        sets = [_weights(tensors, f"{name}.codes_{own}", int(own), gains) for own in bits]
-        tensors[f"{name}.weight"] = np.stack(sets) if dynamic else sets[0]
-        own = {f"{name}.bits"} if dynamic else {f"{name}.quantize_weight.bits", f"{name}.quantize_input.bits"}
-        tensors |= {place: bits_of[place] for place in own}
-        tensors[f"{name}.clip" if dynamic else f"{name}.quantize_input.clip"] = np.array([_next(clips)], np.float32)
-    if next(gains, None) is not None or next(clips, None) is not None:
-        raise ValueError("values left over")
+    tensors = static.layer_tensors(network, layers)
+    for name, cell in _dynamic(network).items():
+        weights, grids = layers[name].weights, layers[name].grids
+        bits = [int(weight.bits[0]) for weight in weights]
+        if not bits == [int(grid.bits[0]) for grid in grids] == cell.bits.asnumpy().tolist():
+            raise QuantizationError(f"{name}: expected candidates of {cell.bits.asnumpy()} bits, found {bits}")
+        tensors[f"{name}.weight"] = np.stack([weight.dequantize() for weight in weights])
+        tensors |= {f"{name}.bits": np.array(bits, np.int32), f"{name}.clip": grids[0].clip}
     return tensors
 
 
-def _codes(layer: nn.Cell) -> list[tuple[np.ndarray, int, np.float32]]:
-    """Codes, bits and gain of each width of a layer."""
-    weight = layer.weight.asnumpy()
-    if isinstance(layer, DynamicConv2d):
-        return layer.quantize_weight.to_int(weight)
-    return [layer.quantize_weight.to_int(weight)]
+def training_only(parameter: str) -> bool:
+    """Whether a parameter is no part of a frozen network: what noise of training needs."""
+    return parameter.endswith("noise.state") or parameter == "choose.level"
 
 
-def _clip(layer: nn.Cell):
-    return layer.clip if isinstance(layer, DynamicConv2d) else layer.quantize_input.clip
-
-
-def _weights(tensors: Tensors, name: str, bits: int, gains) -> np.ndarray:
-    codes = tensors.pop(name)
-    if codes.dtype != np.uint8 or codes.max() >= 2**bits:
-        raise ValueError(f"codes of more than {bits} bits in {name}")
-    return from_int(codes, bits, np.float32(_next(gains)))
-
-
-def _next(values) -> float:
-    found = next(values, None)
-    if found is None:
-        raise ValueError("too few values")
-    return found
-
-
-def _is_kept(name: str, layers: dict[str, nn.Cell]) -> bool:
-    """Whether a parameter is stored by its name: it is neither a quantized layer's nor noise of training."""
-    training = name.endswith("noise.state") or name == "choose.level"
-    return not training and not any(name.startswith(f"{layer}.") for layer in layers)
+def _dynamic(network: nn.Cell) -> dict[str, DynamicConv2d]:
+    return {name: cell for name, cell in network.cells_and_names() if isinstance(cell, DynamicConv2d)}

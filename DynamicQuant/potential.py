@@ -129,7 +129,7 @@ def shown(record: dict) -> Iterator[str]:
 
 def load(args: Namespace) -> storage.StoredNetwork:
     """The dynamic network of ``checkpoint_path``, its weights quantized once."""
-    path = args.checkpoint_path or storage.embedded(args.dataset)
+    path = args.checkpoint_path or storage.shipped(args.dataset)
     stored = storage.frozen(storage.load_dynamic(path, model_name(args)))
     model(stored.metadata["network"], args.dataset)
     return stored

@@ -1,4 +1,4 @@
-r"""The published MindSpore network, ``resnet18_dq.ckpt``, as a packed network of this method.
+r"""The published MindSpore network, ``resnet18_dq.ckpt``, as a latent network of this method.
 
 By its public description it is a ResNet-18 with DoReFa's quantizers at a target of 4 bits, which differs in two points:
 one choice of each image holds for all layers, shortcuts included, and no ReLU stands between the controller's layers.
@@ -13,7 +13,6 @@ import numpy as np
 
 from common.checkpoint import Checkpoint
 from common.errors import CheckpointError
-from common.quant.dorefa import dorefa, to_codes
 from common.stored.float_network import from_published
 from DynamicQuant.bit_controller import GRID, HIDDEN
 from DynamicQuant.network import Settings, chooses
@@ -36,20 +35,35 @@ def published_network(found: Checkpoint, model_name: str) -> tuple[Tensors, dict
         return from_published(found, model_name)
     tensors = {name: value for name, value in found.tensors.items() if not any(part in name for part in _UNUSED)}
     controller = [tensors.pop(name) for name in _CONTROLLER]
-    packed, sets, layers, dynamic = {}, 0, 0, 0
+    latent, chosen = {}, 0
     for name, value in tensors.items():
         layer, _, leaf = name.rpartition(".")
         if not layer.startswith("layer") or tensors.get(f"{layer}.weight") is None:
-            packed[name] = value
+            latent[name] = value
         elif leaf == "weight":  # a bias beside it is never added there
-            widths = SETTINGS.candidates if chooses(layer, SETTINGS) else (SETTINGS.bits,)
-            packed |= {f"{layer}.codes_{bits}": to_codes(dorefa(value, bits), bits) for bits in widths}
-            sets, layers, dynamic = sets + len(widths), layers + 1, dynamic + (len(widths) > 1)
-    packed |= {"gains": np.ones(sets, np.float32), "clips": np.ones(layers, np.float32)}
-    packed |= _controller(controller, dynamic, str(found.path))
+            latent |= {name: value, **_quantizers(layer)}
+            chosen += chooses(layer, SETTINGS)
+    latent |= {**_controller(controller, chosen, str(found.path)), **_noise()}
     classes = len(np.atleast_1d(tensors.get("fc.bias", np.zeros(1000))))
-    about = {"kind": "packed", "method": METHOD, "network": "ResNet18-ImageNet", "num_classes": classes}
-    return packed, {**about, "settings": asdict(SETTINGS)}
+    about = {"kind": "latent", "method": METHOD, "network": "ResNet18-ImageNet", "num_classes": classes}
+    return latent, {**about, "settings": asdict(SETTINGS)}
+
+
+def _quantizers(layer: str) -> Tensors:
+    """The parameters of a layer's quantizers: scales and clips of 1, as DoReFa has them."""
+    if chooses(layer, SETTINGS):
+        widths, of_weight, of_input = SETTINGS.candidates, layer, layer
+    else:
+        widths, of_weight, of_input = (SETTINGS.bits,), f"{layer}.quantize_weight", f"{layer}.quantize_input"
+    bits, ones = np.array(widths, np.int32), np.ones(len(widths), np.float32)
+    tensors = {f"{layer}.quantize_weight.scale": ones, f"{of_input}.clip": ones[:1]}
+    return tensors | {f"{place}.bits": bits for place in (of_weight, of_input)}
+
+
+def _noise() -> Tensors:
+    """What only training needs, at its beginning."""
+    states = dict.fromkeys(("choose.noise.state", "controller.dropout.noise.state"), np.zeros(2, np.int64))
+    return {"choose.level": np.ones(1, np.float32), **states}
 
 
 def _controller(tensors: list[np.ndarray], layers: int, path: str) -> Tensors:

@@ -12,9 +12,11 @@ from mindspore import Parameter, Tensor, nn, ops
 from common.errors import ConfigError
 from common.kernels.dorefa import DoReFaQuantize
 from common.kernels.selected_conv import selected_conv2d
-from common.quant.dorefa import DoReFaWeight, FixedWeight, check_bits, fitted_gain, to_codes
+from common.quant.dorefa import DoReFaWeight, check_bits, fitted_scale, integers_of
+from common.quant.frozen_weight import FrozenWeight
+from common.quant.integer_weight import ActivationGrid, IntegerWeight, one
 from common.quant.layers import QuantConv2d
-from common.quant.pact import SMALLEST_CLIP, PACTInput
+from common.quant.pact import SMALLEST_CLIP, PACTActivation
 
 QUANTIZERS = ("dorefa", "pact")
 
@@ -23,34 +25,34 @@ class CandidateWeights(nn.Cell):
     """DoReFa weights at several widths: ``construct(w)``, (F, ...) to (K, F, ...).
 
     Args:
-        weight: what the gains are fitted to.
+        weight: what the scales are fitted to.
         bits: of the K candidates, 2 to 8 each.
         native: force (True) or forbid (False) the C++ kernel; None chooses.
 
     Attributes:
-        gain: float32 (K,), not trained; of each candidate, for all share the BatchNorm behind.
+        scale: float32 (K,), not trained; of each candidate, for all share the BatchNorm behind.
     """
 
     def __init__(self, weight: np.ndarray, bits: Sequence[int], native: bool | None = None):
         super().__init__()
         self.widths = [Tensor(np.array([own], np.int32)) for own in bits]
-        gains = np.array([fitted_gain(weight, own) for own in bits], np.float32)
-        self.gain = Parameter(Tensor(gains), requires_grad=False)
+        scales = np.array([fitted_scale(weight, width) for width in bits], np.float32)
+        self.scale = Parameter(Tensor(scales), requires_grad=False)
         self.quantize = DoReFaQuantize(native)
 
     def construct(self, weight):
         parts = []
         for k in range(len(self.widths)):
-            parts.append(self.gain[k] * self.quantize(weight, self.widths[k]))
+            parts.append(self.scale[k] * self.quantize(weight, self.widths[k]))
         return ops.stack(parts)
 
-    def to_int(self, weight: np.ndarray) -> list[tuple[np.ndarray, int, np.float32]]:
-        r"""Of each candidate: codes 0 to :math:`2^k - 1` uint8, k, and the gain, as ``DoReFaWeight.to_int``."""
-        found = []
-        for width, gain in zip(self.widths, self.gain.asnumpy()):
-            bits = int(width.asnumpy()[0])
-            found.append((to_codes(self.quantize(Tensor(weight), width).asnumpy(), bits), bits, gain))
-        return found
+    def to_int(self, weight: np.ndarray) -> tuple[IntegerWeight, ...]:
+        """The integers of weights (F, ...) at each candidate, as ``DoReFaWeight.to_int``."""
+        scales, integers = self.scale.asnumpy(), []
+        for width, scale in zip(self.widths, scales):
+            values = self.quantize(Tensor(weight), width).asnumpy()
+            integers.append(integers_of(values, int(width.asnumpy()[0]), scale))
+        return tuple(integers)
 
 
 class DynamicConv2d(nn.Cell):
@@ -101,6 +103,11 @@ class DynamicConv2d(nn.Cell):
         weight = self.weight if self.quantize_weight is None else self.quantize_weight(self.weight)
         return self.conv(x, weight, self.bits.value(), ops.maximum(self.clip, SMALLEST_CLIP), mask)
 
+    def grids(self) -> tuple[ActivationGrid, ...]:
+        """The levels of the input at each candidate."""
+        clip = np.maximum(self.clip.asnumpy(), np.float32(SMALLEST_CLIP))
+        return tuple(ActivationGrid(one(bits, np.uint8), clip) for bits in self.bits.asnumpy())
+
 
 def _padding(conv: nn.Conv2d) -> int:
     plain = conv.pad_mode in ("pad", "valid") and conv.group == 1 and not conv.has_bias and set(conv.dilation) == {1}
@@ -128,7 +135,7 @@ def static_conv2d(
     Raises:
         ConfigError: bits outside 2 to 8.
     """
-    quantize_weight = FixedWeight(bits) if frozen else DoReFaWeight(bits)
+    quantize_weight = FrozenWeight() if frozen else DoReFaWeight(bits)
     if not frozen:
         quantize_weight.fit(conv.weight.asnumpy(), bits)
-    return QuantConv2d(conv, quantize_weight, PACTInput(bits, clip, learned=learned))
+    return QuantConv2d(conv, quantize_weight, PACTActivation(bits, clip, learned=learned))

@@ -8,7 +8,10 @@ from mindspore import nn
 from common.checkpoint import network_state
 from common.errors import CheckpointError
 from common.models.registry import model
-from common.stored.network import Format, StoredNetwork
+from common.runtime import context
+from common.stored.format import Format
+from common.stored.network import StoredNetwork
+from common.stored.quantized_layers import belongs
 from common.stored.shipped import FLOAT, Shipped
 from DynamicQuant import packing
 from DynamicQuant.network import DynamicNetwork, Settings, quantize_network
@@ -19,9 +22,17 @@ def _quantize(network: nn.Cell, settings: dict[str, Any], frozen: bool) -> nn.Ce
     return quantize_network(network, Settings(**settings), frozen=frozen)
 
 
-FORMAT = Format(METHOD, _quantize, packing.pack, packing.unpack, published=published_network)
-load, load_quantized = FORMAT.load, FORMAT.load_quantized
-embedded = Shipped({"packed": "DynamicQuant/checkpoints/resnet20_dynamic3_{dataset}.ckpt", "float": FLOAT})
+FORMAT = Format(
+    METHOD,
+    _quantize,
+    packing.integer_layers,
+    packing.layer_shapes,
+    packing.layer_tensors,
+    packing.training_only,
+    published=published_network,
+)
+load, load_latent = FORMAT.load, FORMAT.load_latent
+shipped = Shipped({"packed": "DynamicQuant/checkpoints/resnet20_dynamic3_{dataset}.ckpt", "float": FLOAT})
 
 
 def settings_of(stored: StoredNetwork) -> Settings | None:
@@ -80,14 +91,17 @@ def frozen_twin(stored: StoredNetwork) -> nn.Cell:
 
 def freeze(network: nn.Cell, twin: nn.Cell) -> nn.Cell:
     """Quantize the weights of a network in training once for each width, into a frozen one; returns that."""
-    tensors, _ = packing.pack(network)
-    network_state.restore(twin, packing.unpack(twin, tensors))
+    with context.execution_mode("pynative"):
+        layers = packing.integer_layers(network)
+    state = {name: value for name, value in network_state.state(network).items() if not packing.training_only(name)}
+    rest = {name: value for name, value in state.items() if not belongs(name, layers)}
+    network_state.restore(twin, {**rest, **packing.layer_tensors(twin, layers)})
     return twin.set_train(False)
 
 
 def frozen(stored: StoredNetwork) -> StoredNetwork:
     """The same network with weights that are not quantized anew in each batch."""
-    if stored.kind != "quantized":
+    if stored.kind != "latent":
         return stored
     return StoredNetwork(freeze(stored.network, frozen_twin(stored)), stored.metadata)
 

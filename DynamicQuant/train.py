@@ -76,11 +76,11 @@ def start(
     if args.resume and args.float:
         raise ConfigError("resume: it starts from a quantized network; leave out --float, or give --pretrained FILE")
     if args.resume:
-        stored = storage.load_quantized(args.resume, name)
+        stored = storage.load_latent(args.resume, name)
         check_classes(train, stored.metadata["num_classes"])
         return storage.continued(stored, settings, args.resume, args.seed), network_state.digest(stored.network)
     if settings and not args.pretrained and (args.dataset, name) == ("digits", "ResNet20"):
-        args.pretrained = storage.embedded("digits", "float")
+        args.pretrained = storage.shipped("digits", "float")
     if not args.pretrained:
         network, digest = model(name).build(train.num_classes), ""
     else:
@@ -106,7 +106,7 @@ def first_clips(
 
 def describe(args: Namespace, settings: Settings | None, classes: int, digest: str) -> dict:
     """Metadata of the run's checkpoints; the digest makes runs from different starts different runs."""
-    kind = "quantized" if settings else "float"
+    kind = "latent" if settings else "float"
     found = {"method": storage.METHOD, "kind": kind, "network": model_name(args), "num_classes": classes}
     found |= {"dataset": args.dataset, "start": digest}
     if settings is None:

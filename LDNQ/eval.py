@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> None:
     """Load, evaluate, report."""
     args = config.parse(make_parser(), argv)
     context.setup(args.device_target, args.mode, args.seed, args.threads)
-    path = args.checkpoint_path or storage.embedded(args.dataset)
+    path = args.checkpoint_path or storage.shipped(args.dataset)
     stored = storage.load(path, args.model_name, args.num_classes)
     model(stored.metadata["network"], args.dataset)
     preprocessing = preprocessing_of(args.dataset, stored.metadata)

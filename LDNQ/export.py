@@ -22,7 +22,7 @@ def load(args: Namespace) -> storage.StoredNetwork:
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Load, export, check."""
-    script.run(script.setup(make_parser(), argv, storage.embedded), load, integers=lambda stored: stored.layers)
+    script.run(script.setup(make_parser(), argv, storage.shipped), load, integers=lambda stored: stored.layers)
 
 
 if __name__ == "__main__":

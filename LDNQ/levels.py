@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.errors import ConfigError
+from common.quant.level_table import LevelTable, register
 
 LEVEL_COUNTS = (3, 5, 7, 9, 11)
 
@@ -64,6 +65,13 @@ def signed_levels(kbits: int) -> np.ndarray:
     """All levels in rising order, float64 (kbits,): what the codes 0 ... kbits - 1 stand for."""
     levels = magnitudes(kbits)
     return np.concatenate((-levels[:0:-1], levels))
+
+
+def _table(count: int) -> LevelTable:
+    return LevelTable(f"{count}-levels", lambda _: signed_levels(count).astype(np.float32), (code_bits(count),))
+
+
+TABLES = {count: register(_table(count)) for count in LEVEL_COUNTS}
 
 
 @dataclass(frozen=True, eq=False)

@@ -81,7 +81,7 @@ def main(argv: list[str] | None = None) -> None:
     args = config.parse(make_parser(), argv)
     context.setup(args.device_target, args.mode, args.seed, args.threads)
     model(args.model_name, args.dataset)
-    start = args.pretrained or storage.embedded(args.dataset, "float")
+    start = args.pretrained or storage.shipped(args.dataset, "float")
     stored = storage.load_float(start, args.model_name)
     bits = f"{args.kbits} levels = {code_bits(args.kbits)} bits per weight"
     print(f"{args.model_name}: {bits}, one scale per {args.granularity}")
@@ -95,7 +95,7 @@ def main(argv: list[str] | None = None) -> None:
     cascade = quantize(args, stored, CalibrationSet(images, preprocessing, args.views, args.seed), test)
     path = args.output_dir / f"{args.model_name}_{args.kbits}levels.ckpt"
     layers = cascade.run(args.resume)
-    about = {"method": storage.METHOD, "kind": "quantized", "kbits": args.kbits, "granularity": args.granularity}
+    about = {"method": storage.METHOD, "kind": "latent", "kbits": args.kbits, "granularity": args.granularity}
     about |= {"dataset": args.dataset}
     about |= {"images": count, "seed": args.seed, "preprocessing": preprocessing.to_dict()}
     finished = storage.StoredNetwork(stored.network, stored.metadata | about, layers)

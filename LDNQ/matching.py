@@ -24,7 +24,8 @@ from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 from mindspore import dtype as mstype
 
 from common.errors import QuantizationError
-from LDNQ.levels import magnitudes, nearest_levels
+from common.quant.integer_weight import IntegerWeight, one
+from LDNQ.levels import TABLES, code_bits, magnitudes, nearest_levels, to_codes
 
 FLOAT, FIXED, FREE = 0, 1, 2
 _CELL_MARGIN = 0.02
@@ -65,10 +66,15 @@ class LevelledParameter:
         self.scale.set_data(Tensor(scale))
         self.value.set_data(Tensor(scale * levels.astype(np.float32)))
 
-    def levels(self) -> np.ndarray:
-        """The levels that the parameter is on, exactly."""
-        scale = self.scale.asnumpy()
-        return np.rint(np.divide(self.value.asnumpy(), scale, out=np.zeros(self.value.shape), where=scale != 0))
+    def to_int(self, kbits: int) -> IntegerWeight:
+        """The integers that the parameter is on: the levels nearest to the latent values, as the step computes them."""
+        scale, latent = self.scale.asnumpy(), self.latent.asnumpy()
+        size = np.abs(latent) / np.maximum(scale, np.float32(1e-30))
+        levels = np.copysign(_reached(size, kbits), latent) * (scale != 0)
+        rows = scale.reshape(-1)
+        scale = rows[:1] if (rows == rows[0]).all() else rows
+        bits = one(code_bits(kbits), np.uint8)
+        return IntegerWeight(to_codes(levels, kbits), bits, scale, TABLES[kbits])
 
 
 def latent_values(weight: np.ndarray, levels: np.ndarray, scale: np.ndarray, kbits: int) -> np.ndarray:
@@ -89,6 +95,12 @@ def latent_values(weight: np.ndarray, levels: np.ndarray, scale: np.ndarray, kbi
     inside = np.where(levels == 0, np.clip(ratio, margin - middles[0], middles[0] - margin), inside)
     kept = (nearest_levels(ratio, kbits) == levels) | (scale == 0)
     return np.where(kept, weight, inside * scale)
+
+
+def _reached(size: np.ndarray, kbits: int) -> np.ndarray:
+    """The level nearest to each size >= 0, float32 arithmetic as in :class:`MatchStep`, ties upwards."""
+    middles = ((magnitudes(kbits)[1:] + magnitudes(kbits)[:-1]) / 2).astype(np.float32)
+    return magnitudes(kbits)[np.searchsorted(middles, size, side="right")]
 
 
 class MatchStep(nn.Cell):

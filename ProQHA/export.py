@@ -24,7 +24,7 @@ def load(args: Namespace) -> StoredNetwork:
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Load, export, check."""
-    script.run(script.setup(make_parser(), argv, storage.embedded), load)
+    script.run(script.setup(make_parser(), argv, storage.shipped), load)
 
 
 if __name__ == "__main__":

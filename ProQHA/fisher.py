@@ -104,7 +104,7 @@ def _moved(layer: QuantConv2d | QuantDense, seen: Seen, now: np.ndarray, low: np
     if low[WEIGHTS] < now[WEIGHTS]:
         weight = layer.weight.asnumpy()
         change = dorefa(weight, int(low[WEIGHTS])) - dorefa(weight, int(now[WEIGHTS]))
-        change *= layer.quantize_weight.gain.asnumpy()
+        change *= layer.quantize_weight.scale.asnumpy()
         found[WEIGHTS] = _products(seen.output_gradients, layer.product(Tensor(inputs), Tensor(change)).asnumpy())
     if low[ACTIVATIONS] < now[ACTIVATIONS]:
         change = pact(seen.inputs, int(low[ACTIVATIONS]), clip, quantizer.signed) - inputs

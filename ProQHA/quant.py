@@ -14,9 +14,10 @@ from common.errors import ConfigError
 from common.models.layers import weighted_layers
 from common.quant.calibration import best_clip
 from common.quant.conversion import replace_cells, signed_inputs
-from common.quant.dorefa import MAX_BITS, MIN_BITS, DoReFaWeight, FixedWeight
+from common.quant.dorefa import MAX_BITS, MIN_BITS, DoReFaWeight
+from common.quant.frozen_weight import FrozenWeight
 from common.quant.layers import QuantConv2d, QuantDense, quant_layers
-from common.quant.pact import PACTInput
+from common.quant.pact import PACTActivation
 from common.runtime.hooks import input_hooks
 
 WEIGHTS, ACTIVATIONS = 0, 1  # columns of an array of bits
@@ -76,11 +77,11 @@ def quantize_network(
         raise ConfigError(f"signed: expected names of quantized layers, found {unknown[0]}")
     made = {}
     for name in names:
-        weight = FixedWeight(settings.bits) if frozen else DoReFaWeight(settings.bits)
+        weight = FrozenWeight() if frozen else DoReFaWeight(settings.bits)
         if not frozen:
             weight.fit(layers[name].weight.asnumpy())
         kind = QuantDense if isinstance(layers[name], nn.Dense) else QuantConv2d
-        made[name] = kind(layers[name], weight, PACTInput(settings.bits, settings.clip, name in signed))
+        made[name] = kind(layers[name], weight, PACTActivation(settings.bits, settings.clip, name in signed))
     replace_cells(network, made)
     return Settings(settings.bits, settings.clip, signed)
 
@@ -123,12 +124,12 @@ def calibrate(network: nn.Cell, images: Iterable[np.ndarray]) -> None:
         set_clip(layers[name].quantize_input, values)
 
 
-def set_clip(quantizer: PACTInput, values: np.ndarray) -> None:
+def set_clip(quantizer: PACTActivation, values: np.ndarray) -> None:
     """Set a clip to the one with the least squared error on ``values`` at the quantizer's bits."""
     assign_clip(quantizer, best_clip(values, int(quantizer.bits.asnumpy()[0]), quantizer.signed))
 
 
-def assign_clip(quantizer: PACTInput, clip: float) -> None:
+def assign_clip(quantizer: PACTActivation, clip: float) -> None:
     """Give a quantizer a clip, also between steps of training."""
     # After set_data in PYNATIVE mode, an optimizer that has run before would train the old values for ever.
     ops.assign(quantizer.clip, Tensor(np.array([clip], np.float32)))

@@ -50,7 +50,7 @@ def start_quantized(
     name = chosen_model(args)
     path = args.resume or _shipped_float(args, name)
     if storage.kind_of(path) != "float":
-        stored = storage.load_quantized(path, name)
+        stored = storage.load_latent(path, name)
         network = of_classes(path, stored, source.num_classes)
         return network, storage.settings_of(stored.metadata["settings"])
     network = of_classes(path, load_float(path, name), source.num_classes)
@@ -67,4 +67,4 @@ def _shipped_float(args: Namespace, name: str) -> Path:
         raise ConfigError(
             f"resume: no float {name} is shipped for {args.dataset}; give --resume FILE, a float or quantized network"
         )
-    return storage.embedded("digits", "float")
+    return storage.shipped("digits", "float")

@@ -7,9 +7,8 @@ from mindspore import nn
 
 from common import checkpoint
 from common.models.registry import PREPROCESSING
-from common.stored.network import Format
+from common.stored.format import Format
 from common.stored.shipped import Shipped
-from ProQHA import packing
 from ProQHA.quant import Settings, quantize_network
 
 METHOD = "ProQHA"
@@ -19,9 +18,9 @@ def _quantize(network: nn.Cell, settings: dict[str, Any], frozen: bool) -> None:
     quantize_network(network, settings_of(settings), frozen=frozen)
 
 
-FORMAT = Format(METHOD, _quantize, packing.pack, packing.unpack, trainable="best.ckpt or search.ckpt")
-load, load_quantized, save_packed = FORMAT.load, FORMAT.load_quantized, FORMAT.save_packed
-embedded = Shipped(
+FORMAT = Format(METHOD, _quantize, trainable="best.ckpt or search.ckpt")
+load, load_latent, save_packed = FORMAT.load, FORMAT.load_latent, FORMAT.save_packed
+shipped = Shipped(
     {
         "packed": "ProQHA/checkpoints/preact_resnet20_w4_{dataset}.ckpt",
         "float": "ProQHA/checkpoints/preact_resnet20_{dataset}.ckpt",

@@ -91,7 +91,7 @@ def main(argv: list[str] | None = None) -> None:
         network, settings = start_quantized(args, train, preprocessing, (args.k_bits, args.pre_k_bits, args.ratio))
     else:
         network, settings = start_float(args, train.num_classes), None
-    metadata = {"method": storage.METHOD, "kind": "quantized" if settings else "float", "network": name}
+    metadata = {"method": storage.METHOD, "kind": "latent" if settings else "float", "network": name}
     metadata |= {"num_classes": train.num_classes, "dataset": args.dataset}
     if args.resume:
         metadata["start"] = network_state.digest(network)

@@ -7,7 +7,7 @@ if [[ ${1:-} == -h || ${1:-} == --help ]]; then
     exit 0
 fi
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-bash scripts/setup_env.sh
+bash scripts/setup_env.sh --dev
 python=.venv/bin/python
 if (($# == 0)); then
     $python -m ruff check

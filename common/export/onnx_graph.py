@@ -3,21 +3,14 @@
 import contextlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from mindspore import Tensor
 from onnx import TensorProto, helper, numpy_helper
 
+from common.quant.integer_weight import IntegerLayer
 from common.quant.packing import pack
-
-
-class IntegerLayer(Protocol):
-    """Weights (F, ...) and bias (F,) or None of a layer as whole numbers, times a scale (F,) or (1,), float32."""
-
-    weight: np.ndarray
-    bias: np.ndarray | None
-    scale: np.ndarray
 
 
 class Symbol:
@@ -49,7 +42,7 @@ class GraphBuilder:
     """Nodes and constants, named by the cell that they belong to.
 
     Args:
-        integers: layers by name whose weights are whole numbers times a scale.
+        integers: of the quantized layers, by name.
 
     Attributes:
         place: name of the cell whose nodes are being added.

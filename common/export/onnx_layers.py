@@ -43,7 +43,7 @@ def _(cell: nn.Conv2d, graph: GraphBuilder, x: Symbol) -> Symbol:
         raise ExportError(f"ONNX: expected pad_mode pad or valid in {graph.place}, found {cell.pad_mode}; take MINDIR")
     top, bottom, left, right = _sides(cell.padding if cell.pad_mode == "pad" else 0)
     geometry = {"strides": _pair(cell.stride), "dilations": _pair(cell.dilation), "pads": [top, left, bottom, right]}
-    return graph.add("Conv", x, *_weights(cell, graph), group=cell.group, **geometry)
+    return graph.add("Conv", x, *_weights(cell), group=cell.group, **geometry)
 
 
 @express.register
@@ -56,7 +56,7 @@ def _(cell: PlainConv2d, graph: GraphBuilder, x: Symbol, weight: Any) -> Symbol:
 def _(cell: nn.Dense, graph: GraphBuilder, x: Symbol) -> Symbol:
     if cell.activation_flag:
         raise ExportError(f"ONNX: expected no activation inside the linear layer {graph.place}; take MINDIR")
-    return graph.add("Gemm", x, *_weights(cell, graph), transB=1)
+    return graph.add("Gemm", x, *_weights(cell), transB=1)
 
 
 @express.register
@@ -103,13 +103,8 @@ def _(cell: DenseLayer, graph: GraphBuilder, x: Symbol) -> Symbol:
     return graph.add("Concat", x, cell.layer(x), axis=1)
 
 
-def _weights(cell: nn.Conv2d | nn.Dense, graph: GraphBuilder) -> list[Any]:
-    """Weight and, where the layer has one, bias: as whole numbers times a scale where these are known."""
-    known = graph.integers.get(graph.place)
-    if known is None:
-        return [cell.weight, cell.bias] if cell.has_bias else [cell.weight]
-    parts = [known.weight] if known.bias is None else [known.weight, known.bias]
-    return [graph.dequantized(part, known.scale) for part in parts]
+def _weights(cell: nn.Conv2d | nn.Dense) -> list[Any]:
+    return [cell.weight, cell.bias] if cell.has_bias else [cell.weight]
 
 
 def _pair(value: int | tuple[int, ...]) -> list[int]:

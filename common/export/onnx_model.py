@@ -11,8 +11,9 @@ from onnx import TensorProto, helper
 
 from common.errors import ExportError
 from common.export import onnx_quantizers  # noqa: F401  its nodes are registered
-from common.export.onnx_graph import GraphBuilder, IntegerLayer, Symbol
+from common.export.onnx_graph import GraphBuilder, Symbol
 from common.export.onnx_layers import express
+from common.quant.integer_weight import IntegerLayer
 
 OPSET, IR_VERSION = 21, 10  # the first ones with integers of 4 bits
 _INPUT, _OUTPUT = "images", "logits"
@@ -36,7 +37,7 @@ def encode(
         image_size: S.
         classes: length of the logits.
         about: what the file says of itself, as its metadata.
-        integers: layers by name whose weights are whole numbers times a scale.
+        integers: of the quantized layers, by name.
 
     Raises:
         ExportError: a cell whose nodes are not known, or a ``construct`` that asks for more than symbols have.

@@ -13,24 +13,36 @@ code s, so that QuantizeLinear has nothing to saturate.
 """
 
 import numpy as np
-from mindspore import Parameter
+from mindspore import Parameter, nn
 
 from common.export.onnx_graph import GraphBuilder, Symbol
 from common.export.onnx_layers import express
-from common.quant.dorefa import DoReFaWeight, FixedWeight
-from common.quant.pact import SMALLEST_CLIP, PACTInput
+from common.quant.dorefa import DoReFaWeight
+from common.quant.frozen_weight import FrozenWeight
+from common.quant.integer_weight import IntegerWeight
+from common.quant.level_table import DOREFA
+from common.quant.pact import SMALLEST_CLIP, PACTActivation
+
+_WEIGHT = ".quantize_weight"  # place of a quantizer in its layer
 
 
 @express.register(DoReFaWeight)
-@express.register(FixedWeight)
-def _(cell: DoReFaWeight | FixedWeight, graph: GraphBuilder, weight: Parameter) -> Symbol:
-    codes, bits, gain = cell.to_int(weight.asnumpy())
-    doubled = graph.dequantized(codes, 2.0)
-    return graph.add("Mul", graph.add("Sub", graph.add("Div", doubled, np.float32(2**bits - 1)), 1.0), gain)
+@express.register(FrozenWeight)
+def _(cell: nn.Cell, graph: GraphBuilder, weight: Parameter) -> Symbol:
+    return _dequantized(graph, graph.integers[graph.place.removesuffix(_WEIGHT)].weights[0])
+
+
+def _dequantized(graph: GraphBuilder, weight: IntegerWeight) -> Symbol:
+    """Nodes of a weight of one width: DoReFa's, or levels that are whole numbers."""
+    bits = int(weight.bits[0])
+    if weight.levels is not DOREFA:
+        return graph.dequantized(weight.levels.levels(bits)[weight.codes], weight.scale)
+    doubled = graph.dequantized(weight.codes, 2.0)
+    return graph.add("Mul", graph.add("Sub", graph.add("Div", doubled, np.float32(2**bits - 1)), 1.0), weight.scale[0])
 
 
 @express.register
-def _(cell: PACTInput, graph: GraphBuilder, x: Symbol) -> Symbol:
+def _(cell: PACTActivation, graph: GraphBuilder, x: Symbol) -> Symbol:
     clip = np.maximum(cell.clip.asnumpy()[0], np.float32(SMALLEST_CLIP))
     steps = np.float32(2 ** int(cell.bits.asnumpy()[0]) - 1)
     if cell.signed:

@@ -135,7 +135,7 @@ extern "C" int UniformQuantizeGrad(int, void** p, int* ranks, int64_t** shapes, 
 
 // Inputs w (F, ...), bits (F) int32, scale (F), table (K, 2^max bits): row k holds the 2^k levels of k bits in rising
 // order, the rest is not read; output the weights on their levels, 0 for 0 bits.
-extern "C" int TableQuantize(int, void** p, int* ranks, int64_t** shapes, const char**, void*, void*) {
+extern "C" int CodebookQuantize(int, void** p, int* ranks, int64_t** shapes, const char**, void*, void*) {
   const int64_t inner = row_size(ranks[0], shapes[0]);
   const auto *w = static_cast<const float*>(p[0]), *scale = static_cast<const float*>(p[2]);
   const auto* bits = static_cast<const int32_t*>(p[1]);
@@ -152,7 +152,7 @@ extern "C" int TableQuantize(int, void** p, int* ranks, int64_t** shapes, const 
 }
 
 // Inputs w, scale, y, gy; outputs gw = gy where |w| <= scale, else 0, and gerror (F) = sum (w - y) gy of each row.
-extern "C" int TableQuantizeGrad(int, void** p, int* ranks, int64_t** shapes, const char**, void*, void*) {
+extern "C" int CodebookQuantizeGrad(int, void** p, int* ranks, int64_t** shapes, const char**, void*, void*) {
   const int64_t inner = row_size(ranks[0], shapes[0]);
   const auto *w = static_cast<const float*>(p[0]), *scale = static_cast<const float*>(p[1]);
   const auto *y = static_cast<const float*>(p[2]), *gy = static_cast<const float*>(p[3]);

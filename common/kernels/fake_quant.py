@@ -56,7 +56,7 @@ class UniformQuantize(nn.Cell):
         return grad_x, 0 * bits, grad_clip, grad_probe
 
 
-class TableQuantize(nn.Cell):
+class CodebookQuantize(nn.Cell):
     r"""Quantization of each row to the levels of a table, times the row's scale s.
 
     .. math::
@@ -77,9 +77,9 @@ class TableQuantize(nn.Cell):
         super().__init__()
         self.native = use_native(native)
         if self.native:
-            self.forward_op = operator("TableQuantize", lambda w, *_: w, lambda w, *_: w)
+            self.forward_op = operator("CodebookQuantize", lambda w, *_: w, lambda w, *_: w)
             self.grad_op = operator(
-                "TableQuantizeGrad", lambda w, scale, *_: (w, scale), lambda *_: (mstype.float32, mstype.float32)
+                "CodebookQuantizeGrad", lambda w, scale, *_: (w, scale), lambda *_: (mstype.float32, mstype.float32)
             )
 
     def construct(self, w, bits, scale, table, probe):

@@ -3,13 +3,15 @@
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
+from common.errors import QuantizationError
 from common.kernels.fake_quant import UniformQuantize
-from common.quant.dorefa import check_bits
+from common.quant.dorefa import MAX_BITS, MIN_BITS, check_bits
+from common.quant.integer_weight import ActivationGrid
 
 SMALLEST_CLIP = 1e-3  # a clip that learning drives to 0 or below would leave no levels
 
 
-class PACTInput(nn.Cell):
+class PACTActivation(nn.Cell):
     r"""Activations clipped at a learned :math:`\alpha` on :math:`2^k` levels (equations 1 and 2 of the paper).
 
     .. math::
@@ -59,6 +61,24 @@ class PACTInput(nn.Cell):
         rows = unsigned.reshape(x.shape[0], 1, -1)  # one channel: all values share their bits
         y = self.quantize(rows, self.bits.value(), clip, self.probe).reshape(x.shape)
         return 2.0 * y - clip if self.signed else y
+
+    def grid(self) -> ActivationGrid:
+        """The levels that the input is on."""
+        clip = np.maximum(self.clip.asnumpy(), np.float32(SMALLEST_CLIP))
+        return ActivationGrid(self.bits.asnumpy().astype(np.uint8), clip, self.signed)
+
+    def parameters_of(self, grid: ActivationGrid) -> dict[str, np.ndarray]:
+        """The values of this cell's parameters for a grid.
+
+        Raises:
+            QuantizationError: a grid that this quantizer cannot have.
+        """
+        if grid.signed != self.signed or grid.bits.shape != (1,) or not MIN_BITS <= grid.bits[0] <= MAX_BITS:
+            raise QuantizationError(
+                f"expected a grid of {MIN_BITS} to {MAX_BITS} bits for all channels, {'' if self.signed else 'not '}"
+                f"signed, found {grid}"
+            )
+        return {"bits": grid.bits.astype(np.int32), "clip": grid.clip}
 
 
 def pact(x: np.ndarray, bits: int, clip: float, signed: bool = False) -> np.ndarray:

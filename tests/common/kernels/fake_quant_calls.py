@@ -6,7 +6,7 @@ import pytest
 from mindspore import Tensor
 
 from common.kernels import native_available
-from common.kernels.fake_quant import TableQuantize, UniformQuantize
+from common.kernels.fake_quant import CodebookQuantize, UniformQuantize
 
 KINDS = [pytest.param(True, id="native"), pytest.param(False, id="fallback")]
 CLIP = np.float32(2.7)
@@ -36,7 +36,7 @@ def uniform(x, bits, clip, gy=None, native=None, learned_step=True, probe=None):
 def table(w, bits, scale, levels, gy=None, native=None, probe=None):
     """Output; with ``gy`` also the gradients for w and probe."""
     needs_compiler(native)
-    cell = TableQuantize(native)
+    cell = CodebookQuantize(native)
     inputs = w, np.asarray(bits, np.int32), scale, levels, zeros(len(bits)) if probe is None else probe
     if gy is None:
         return cell(*map(Tensor, inputs)).asnumpy()

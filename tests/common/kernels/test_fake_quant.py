@@ -7,7 +7,7 @@ import pytest
 from fake_quant_calls import CLIP, KINDS, table, uniform
 
 from common.kernels import build
-from common.kernels.fake_quant import TableQuantize, UniformQuantize
+from common.kernels.fake_quant import CodebookQuantize, UniformQuantize
 from common.runtime.context import execution_mode
 
 TOLERANCE = 1e-5  # sums of 13,440 float32 terms at most
@@ -179,7 +179,7 @@ def test_result_does_not_depend_on_threads(library, threads):
 
 def test_demanding_native_where_there_is_none(monkeypatch):
     monkeypatch.setattr(build, "library", lambda: None)
-    for cell in (UniformQuantize, TableQuantize):
+    for cell in (UniformQuantize, CodebookQuantize):
         with pytest.raises(build.BuildError, match="demanded"):
             cell(native=True)
         assert not cell().native

@@ -8,7 +8,7 @@ from fake_quant_calls import CLIP, KINDS, needs_compiler, table, uniform, zeros
 from mindspore import Tensor, nn
 
 from common.kernels.conv import float_conv2d
-from common.kernels.fake_quant import TableQuantize, UniformQuantize
+from common.kernels.fake_quant import CodebookQuantize, UniformQuantize
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ class QuantizedConv(nn.Cell):
         super().__init__()
         self.x_bits, self.w_bits = (Tensor(np.asarray(bits, np.int32)) for bits in (x_bits, w_bits))
         self.scale, self.levels = Tensor(scale), Tensor(levels)
-        self.quantize_x, self.quantize_w = UniformQuantize(native=native), TableQuantize(native)
+        self.quantize_x, self.quantize_w = UniformQuantize(native=native), CodebookQuantize(native)
         self.conv = float_conv2d(1, 1, native=native)
 
     def construct(self, x, w, clip, x_probe, w_probe):
