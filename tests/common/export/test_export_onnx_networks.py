@@ -64,7 +64,10 @@ class Unknown(nn.Cell):
     [
         (nn.SequentialCell(nn.Softmax()), "no nodes are known for Softmax in 0; take MINDIR"),
         (nn.SequentialCell(Unknown()), "Unknown 0 computes with what has no nodes here"),
-        (Unknown(nn.Conv2d(3, 4, 3)), "expected pad_mode pad or valid in cell, found same"),
+        (
+            Unknown(nn.Conv2d(3, 4, 3, 2)),
+            "cell: Conv2d: expected pad_mode pad, valid, or same with stride 1, found same",
+        ),
     ],
 )
 def test_what_has_no_nodes_is_refused_in_one_line(network, expected):
