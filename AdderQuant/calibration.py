@@ -16,8 +16,9 @@ from AdderQuant.network import adder_layers, quant_adder_resnet
 from AdderQuant.quant import quantize_adder
 from common import distributed
 from common.checkpoint import network_state
-from common.data import ImageSource, Preprocessing, batches, eval_dataset, train_dataset
+from common.data import ImageSource, Preprocessing, batches, train_dataset
 from common.errors import QuantizationError
+from common.quant.calibration import image_batches
 from common.runtime.hooks import Images, input_hooks, reestimate_batch_norm, run_over
 
 # The share of inputs that the paper's published table leaves unclamped.
@@ -81,8 +82,7 @@ class CalibrationData:
 
     def plain(self) -> Iterator[np.ndarray]:
         """Batches of the images as evaluation sees them, for the ranges."""
-        for batch in batches(eval_dataset(self.images, self.preprocessing, _BATCH)):
-            yield batch["image"][batch["valid"]]
+        return image_batches(self.images, self.preprocessing, batch_size=_BATCH)
 
     def augmented(self, seed: int) -> Iterator[np.ndarray]:
         """Batches augmented as in training: BatchNorm statistics belong to such images.
