@@ -5,6 +5,7 @@ from dataclasses import replace
 from AdderQuant import eval as evaluation
 from AdderQuant import storage
 from AdderQuant.dataset import preprocessing_of
+from AdderQuant.network import ARCHITECTURES
 from common.cli import config
 from common.cli import export as script
 from common.cli.entry_point import entry_point
@@ -21,7 +22,7 @@ def make_parser() -> config.OptionParser:
 def main(argv: list[str] | None = None) -> None:
     """Load, calibrate where needed, export, check."""
     args = script.setup(make_parser(), argv, storage.embedded)
-    found = storage.load(args.checkpoint_path, args.network, args.num_classes)
+    found = storage.load(args.checkpoint_path, ARCHITECTURES[args.network], args.num_classes)
     script.prepare(args, args.checkpoint_path, _NO_ONNX)
     stored = evaluation.quantized_network(found, args)
     if args.save_checkpoint:

@@ -6,10 +6,11 @@ from typing import Any
 
 from mindspore import nn
 
-from AdderQuant.network import DEPTHS, adder_layers, adder_published_tensors, adder_resnet, quant_adder_resnet
+from AdderQuant.network import ARCHITECTURES, adder_layers, quant_adder_resnet
 from common import checkpoint
 from common.checkpoint import network_state
 from common.errors import CheckpointError
+from common.models.registry import model, recorded_architecture
 from common.stored.shipped import Shipped
 
 METHOD = "AdderQuant"
@@ -34,7 +35,7 @@ class StoredNetwork:
         return self.metadata["kind"] == "quantized"
 
 
-def load(path: str | Path, network: str = "resnet20", num_classes: int | None = None) -> StoredNetwork:
+def load(path: str | Path, network: str = "adder_resnet20", num_classes: int | None = None) -> StoredNetwork:
     """Read a network; ``.ckpt`` and ``.safetensors`` of this project, or a published ``.pth`` or ``.ckpt``.
 
     Args:
@@ -48,13 +49,15 @@ def load(path: str | Path, network: str = "resnet20", num_classes: int | None = 
     found = checkpoint.load(path)
     metadata = {"method": METHOD, "kind": "float", "network": network, "num_classes": num_classes or 10}
     metadata |= found.metadata
+    metadata["network"] = recorded_architecture(metadata)
     tensors = found.tensors
     if found.metadata:
         checkpoint.require_metadata(found, method=METHOD, **({"num_classes": num_classes} if num_classes else {}))
-    else:
-        tensors = adder_published_tensors(tensors)
-    if metadata["network"] not in DEPTHS:
-        raise CheckpointError(f"{path}: expected a network of {', '.join(DEPTHS)}, found {metadata['network']!r}")
+    if metadata["network"] not in ARCHITECTURES.values():
+        names = ", ".join(ARCHITECTURES.values())
+        raise CheckpointError(f"{path}: expected a network of {names}, found {metadata['network']!r}")
+    if not found.metadata:
+        tensors = model(metadata["network"]).from_published(tensors)
     built = build(metadata)
     network_state.restore(built, tensors, path)
     return StoredNetwork(built, metadata)
@@ -64,7 +67,7 @@ def build(metadata: dict[str, Any]) -> nn.Cell:
     """The network that metadata describe, to be filled."""
     if metadata["kind"] == "quantized":
         return quant_adder_resnet(metadata["network"], metadata["num_classes"], metadata["groups"])
-    return adder_resnet(metadata["network"], metadata["num_classes"])
+    return model(metadata["network"]).build(metadata["num_classes"])
 
 
 def save(path: str | Path, network: nn.Cell, metadata: dict[str, Any]) -> None:

@@ -16,11 +16,11 @@ from DAMBQ.tables import MAX_BITS, TABLES
 
 # The names of the earlier code, and ours in common.models.registry.
 ARCHITECTURES = {
-    "resnet20": "ResNet20",
-    "resnet32": "ResNet32",
-    "resnet56": "ResNet56",
-    "vgg-small": "VGG-small",
-    "resnet18": "ResNet18-ImageNet",
+    "resnet20": "resnet20",
+    "resnet32": "resnet32",
+    "resnet56": "resnet56",
+    "vgg-small": "vgg_small",
+    "resnet18": "resnet18",
 }
 
 

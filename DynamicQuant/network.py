@@ -17,12 +17,12 @@ from DynamicQuant.gumbel_softmax import Choice, GumbelSoftmax
 from DynamicQuant.quant import QUANTIZERS, DynamicConv2d, static_conv2d
 
 ARCHITECTURES = {
-    "resnet20": "ResNet20",
-    "resnet32": "ResNet32",
-    "resnet56": "ResNet56",
-    "resnet18": "ResNet18-ImageNet",
-    "resnet34": "ResNet34-ImageNet",
-    "resnet50": "ResNet50-ImageNet",
+    "resnet20": "resnet20",
+    "resnet32": "resnet32",
+    "resnet56": "resnet56",
+    "resnet18": "resnet18",
+    "resnet34": "resnet34",
+    "resnet50": "resnet50",
 }
 _STAGES = ("layer2", "layer3", "layer4")  # what chooses; the stage before is what the controller sees
 _VALUES = 1 << 17  # of a layer's inputs that one batch adds to its calibration
@@ -214,7 +214,7 @@ def quantize_network(
     The first convolution and the last linear layer stay float. The first stage and the 1 x 1 convolutions of shortcuts
     have t bits (shortcuts: unless ``dynamic_shortcuts``), all other convolutions choose.
 
-        network = quantize_network(model("ResNet20").build(10), Settings(bits=4))
+        network = quantize_network(model("resnet20").build(10), Settings(bits=4))
 
     Args:
         network: float.

@@ -48,7 +48,7 @@ def published_network(found: Checkpoint, model_name: str) -> tuple[Tensors, dict
     packed |= {"gains": np.ones(sets, np.float32), "clips": np.ones(layers, np.float32)}
     packed |= _controller(controller, dynamic, str(found.path))
     classes = len(np.atleast_1d(tensors.get("fc.bias", np.zeros(1000))))
-    about = {"kind": "packed", "method": METHOD, "network": "ResNet18-ImageNet", "num_classes": classes}
+    about = {"kind": "packed", "method": METHOD, "network": "resnet18", "num_classes": classes}
     return packed, {**about, "settings": asdict(SETTINGS)}
 
 

@@ -78,7 +78,7 @@ def start(
         stored = storage.load_quantized(args.resume, name)
         check_classes(train, stored.metadata["num_classes"])
         return storage.continued(stored, settings, args.resume, args.seed), network_state.digest(stored.network)
-    if settings and not args.pretrained and (args.dataset, name) == ("digits", "ResNet20"):
+    if settings and not args.pretrained and (args.dataset, name) == ("digits", "resnet20"):
         args.pretrained = storage.embedded("digits", "float")
     if not args.pretrained:
         network, digest = model(name).build(train.num_classes), ""

@@ -5,7 +5,7 @@ from mindspore import nn
 from common.models.layers import weighted_layers
 from common.models.registry import MODELS
 
-MODEL_NAMES = tuple(name for name in MODELS if name.startswith("ResNet"))
+MODEL_NAMES = tuple(name for name in MODELS if name.startswith("resnet"))
 
 
 def quantized_layers(network: nn.Cell, first_and_last: bool = True) -> dict[str, nn.Cell]:

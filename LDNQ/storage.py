@@ -10,7 +10,7 @@ from mindspore import nn
 from common import checkpoint
 from common.checkpoint import network_state
 from common.errors import CheckpointError
-from common.models.registry import model
+from common.models.registry import model, recorded_architecture
 from common.stored import float_network as pretrained
 from common.stored.shipped import FLOAT, Shipped
 from LDNQ.levels import LEVEL_COUNTS, code_bits, signed_levels, to_codes
@@ -61,7 +61,7 @@ class StoredNetwork:
         return self.metadata.get("kbits")
 
 
-def load(path: str | Path, model_name: str = "ResNet20", num_classes: int | None = None) -> StoredNetwork:
+def load(path: str | Path, model_name: str = "resnet20", num_classes: int | None = None) -> StoredNetwork:
     """Read a network; ``.ckpt`` and ``.safetensors`` of this project, or a published ``.pth`` / ``.th``.
 
     Args:
@@ -78,9 +78,10 @@ def load(path: str | Path, model_name: str = "ResNet20", num_classes: int | None
         required = {} if of_any else {"method": METHOD}
         checkpoint.require_metadata(found, **required, **({"num_classes": num_classes} if num_classes else {}))
         metadata, tensors = dict(found.metadata), found.tensors
-        if metadata.get("network") not in MODEL_NAMES:
-            names, network = ", ".join(MODEL_NAMES), metadata.get("network")
-            raise CheckpointError(f"{path}: expected a network of {names}, found {network}")
+        metadata["network"] = recorded_architecture(metadata)
+        if metadata["network"] not in MODEL_NAMES:
+            names = ", ".join(MODEL_NAMES)
+            raise CheckpointError(f"{path}: expected a network of {names}, found {metadata['network']}")
     else:
         tensors, metadata = pretrained.from_published(found, model_name)
         metadata = {"method": METHOD, **metadata, "num_classes": num_classes or metadata["num_classes"]}

@@ -62,7 +62,7 @@ def start_quantized(
 
 
 def _shipped_float(args: Namespace, name: str) -> Path:
-    if (args.dataset, name) != ("digits", "PreActResNet20"):
+    if (args.dataset, name) != ("digits", "preact_resnet20"):
         raise ConfigError(
             f"resume: no float {name} is shipped for {args.dataset}; give --resume FILE, a float or quantized network"
         )

@@ -10,9 +10,9 @@ from mindspore import nn
 from common import checkpoint
 from common.checkpoint import network_state
 from common.errors import CheckpointError
-from common.models.registry import model
+from common.models.registry import model, recorded_architecture
 
-_LAST_BIASES = ("head.fc.bias", "fc.bias", "classifier.1.bias")
+_LAST_BIASES = ("head.fc.bias", "fc.bias", "classifier.1.bias", "head.bn2.beta")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ def class_count(tensors: dict[str, np.ndarray]) -> int:
 
 def from_published(found: checkpoint.Checkpoint, model_name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Tensors by our names, and metadata, of a file without metadata: a published state file of ``model_name``."""
-    tensors = {model(model_name).published_name(name): value for name, value in found.tensors.items()}
+    tensors = model(model_name).from_published(found.tensors)
     return tensors, {"kind": "float", "network": model_name, "num_classes": class_count(tensors)}
 
 
@@ -70,10 +70,9 @@ def load_float(path: str | Path, model_name: str) -> FloatNetwork:
     if metadata.get("kind") != "float":
         kind = "the state of a training run" if "run" in metadata else f"a {metadata.get('kind', 'different')} one"
         raise CheckpointError(f"{path}: expected a float network, found {kind}; give the float original")
-    if metadata.get("network") != model_name:
-        raise CheckpointError(
-            f"{path}: expected {model_name}, found {metadata.get('network')}; change the model's name"
-        )
+    metadata["network"] = recorded_architecture(metadata)
+    if metadata["network"] != model_name:
+        raise CheckpointError(f"{path}: expected {model_name}, found {metadata['network']}; change the model's name")
     classes = metadata.get("num_classes")
     if not isinstance(classes, int) or classes < 1:
         raise CheckpointError(f"{path}: expected num_classes of at least 1 in the metadata, found {classes!r}")

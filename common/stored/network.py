@@ -20,7 +20,7 @@ from mindspore import nn
 from common import checkpoint
 from common.checkpoint import network_state
 from common.errors import CheckpointError, ConfigError
-from common.models.registry import MODELS, model
+from common.models.registry import MODELS, model, recorded_architecture
 from common.runtime import context
 from common.stored.float_network import from_published
 
@@ -69,7 +69,7 @@ class Format:
     trainable: str = "best.ckpt"
     published: Callable[[checkpoint.Checkpoint, str], tuple[Tensors, dict[str, Any]]] = from_published
 
-    def load(self, path: str | Path, model_name: str = "ResNet20", num_classes: int | None = None) -> StoredNetwork:
+    def load(self, path: str | Path, model_name: str = "resnet20", num_classes: int | None = None) -> StoredNetwork:
         """Read a network of any kind.
 
         Args:
@@ -84,6 +84,7 @@ class Format:
         if not found.metadata:
             found = checkpoint.Checkpoint(found.path, *self.published(found, model_name))
         tensors, metadata = found.tensors, dict(found.metadata)
+        metadata["network"] = recorded_architecture(metadata)
         classes = self._check(found, metadata, num_classes)
         network = model(metadata["network"]).build(classes)
         if metadata["kind"] != "float":
@@ -130,7 +131,7 @@ class Format:
     def _check(self, found: checkpoint.Checkpoint, metadata: dict[str, Any], num_classes: int | None) -> int:
         """The number of classes of a file whose metadata fit."""
         path = found.path
-        if metadata.get("kind") not in KINDS or str(metadata.get("network")) not in MODELS:
+        if metadata.get("kind") not in KINDS or metadata["network"] not in MODELS:
             own = "the state of a training run" if "run" in metadata else "something else"
             raise CheckpointError(
                 f"{path}: expected a {', '.join(KINDS)} network, found {own}; give {self.trainable} of a run"

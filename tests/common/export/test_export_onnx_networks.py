@@ -14,8 +14,8 @@ pytest.importorskip("onnxruntime")
 onnx_model = pytest.importorskip("common.export.onnx_model")
 
 # One of each description; deeper ones repeat the same blocks.
-SMALL = ["ResNet20", "PreActResNet20", "VGG-small", "VGG-16", "MobileNetV2", "DenseNet40", "DenseNet100"]
-IMAGENET = ["ResNet18-ImageNet", "ResNet50-ImageNet", "MobileNetV2-ImageNet"]
+SMALL = ["resnet20", "preact_resnet20", "vgg_small", "vgg16", "mobilenet_v2_cifar", "densenet40", "densenet100"]
+IMAGENET = ["resnet18", "resnet50", "mobilenet_v2"]
 
 
 pytestmark = pytest.mark.usefixtures("pynative")
