@@ -15,7 +15,7 @@ from dataclasses import asdict
 import yaml
 
 from common.cli.entry_point import entry_point
-from common.cli.options import OptionParser
+from common.cli.option_parser import OptionParser
 from common.errors import CheckpointError, ConfigError
 from common.report import text_table
 from common.zoo.download import download

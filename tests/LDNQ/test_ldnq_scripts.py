@@ -99,7 +99,7 @@ def test_without_options_the_shipped_ternary_network_is_evaluated(capsys, tmp_pa
         (["--num_images", 41], "holds 40"),
         (["--num_images", 1], "num_images"),
         (["--model_name", "ResNet32"], "missing"),
-        (["--model_name", "ResNet99"], "model_name"),
+        (["--arch", "ResNet99"], "arch"),
         (["--model_name", "ResNet18-ImageNet"], "takes imagenet"),
         (["--dataset_name", "ImageNet"], "takes digits or cifar10"),
         (["--dataset_name", "MNIST"], "dataset"),

@@ -1,4 +1,4 @@
-"""What an observer of a training sees and may not change, and the pictures of a training."""
+"""What a callback sees of a training and may not change."""
 
 import json
 from dataclasses import replace
@@ -6,21 +6,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import training_run as run
-from matplotlib.image import imread
 from mindspore import Parameter, ParameterTuple, Tensor, ops
 
-from common import checkpoint, training
+from common import checkpoint
 from common.checkpoint import network_state
-from common.errors import ConfigError
-from common.report import curves, figure
-from common.training import Trainer
-from common.training.step import Observer, TrainStep, make_optimizer
+from common.report import curves
+from common.training import Callback, trainer
+from common.training.callback import combined
+from common.training.step import TrainStep, make_optimizer, trained_parameters
 
 SHIFT, STRETCH = np.array([0.1, -0.2, 0.3, 0], np.float32), np.array([1, 2], np.float32)
 
 
 class Probed(run.Small):
-    """Adds ``shift`` to the logits and multiplies two of them by ``stretch``; the rest is the observer's memory."""
+    """Adds ``shift`` to the logits and multiplies two of them by ``stretch``; the rest is the callback's memory."""
 
     def __init__(self, shift=(0, 0, 0, 0), stretch=(1, 1)):
         super().__init__()
@@ -35,7 +34,7 @@ class Probed(run.Small):
         return ops.cat((logits[:, :2] * self.stretch, logits[:, 2:]), 1) + self.shift
 
 
-class Watcher(Observer):
+class Watcher(Callback):
     """Keeps the last gradient of ``stretch`` and the sum of the absolute ones of ``shift``; halves the logits twice."""
 
     def __init__(self, network, finished=(True, True, True)):
@@ -59,7 +58,7 @@ class Watcher(Observer):
 
 
 def own(network):
-    """The parameters that :class:`run.Small` has too, but not what the observer works with."""
+    """The parameters that :class:`run.Small` has too, but not what the callback works with."""
     names = dict(run.Small().parameters_and_names())
     return {name: value for name, value in network_state.state(network).items() if name in names}
 
@@ -70,12 +69,12 @@ def softmax_error(logits, labels, smoothing):
     return (p / p.sum(1, keepdims=True) - (1 - smoothing) * np.eye(4)[labels] - smoothing / 4) / len(labels)
 
 
-def test_gradients_reach_the_observer_and_do_not_move_what_it_watches(mode):
-    """Unclipped, in the order of the observer's parameters, summed over the steps."""
-    network, recipe = Probed(SHIFT, STRETCH), replace(run.RECIPE, clip_norm=0.05)
+def test_gradients_reach_the_callback_and_do_not_move_what_it_watches(mode):
+    """Unclipped, in the order of the callback's parameters, summed over the steps."""
+    network, config = Probed(SHIFT, STRETCH), replace(run.CONFIG, grad_clip_norm=0.05)
     watched = Watcher(network)
     trained = [p for p in network.trainable_params() if p.name not in ("shift", "stretch")]
-    step = TrainStep(network, make_optimizer(trained, recipe, 3), 0.1, 0.05, watched)
+    step = TrainStep(network, make_optimizer(trained, config, 3), config, watched)
     step.set_train(True)
     rng, sums = np.random.default_rng(0), np.zeros(4)
     for _ in range(3):
@@ -98,19 +97,20 @@ class Onlooker(Watcher):
         return {}
 
 
-def test_training_is_that_without_an_observer(tmp_path, no_picture, pynative):
+def test_training_is_that_without_a_callback(tmp_path, no_picture, pynative):
     """Bit for bit, also where gradients are clipped by their common norm."""
-    recipe = replace(run.RECIPE, epochs=1, clip_norm=0.05)
+    config = replace(run.CONFIG, epochs=1, grad_clip_norm=0.05)
     plain, probed = run.Small(), Probed()
-    run.trainer(tmp_path / "plain", recipe, network=plain).run()
-    observed(tmp_path / "probed", probed, Onlooker(probed), recipe).run()
+    run.trainer(tmp_path / "plain", config, network=plain).run()
+    observed(tmp_path / "probed", probed, Onlooker(probed), config=config).run()
     for name, value in own(plain).items():
         assert np.array_equal(value, own(probed)[name]), name
     assert not np.array_equal(own(plain)["fc.weight"], own(run.Small())["fc.weight"])
 
 
-def observed(folder, network, observer, recipe=run.RECIPE, test=run.test_accuracy):
-    return Trainer(network, run.images(), run.PREPROCESSING, recipe, folder, {"network": "probed"}, test, observer)
+def observed(folder, network, *callbacks, config=run.CONFIG, test=run.test_accuracy):
+    about = {"metadata": {"network": "probed"}, "callbacks": callbacks}
+    return run.trainer(folder, config, network=network, test=test, **about)
 
 
 @pytest.fixture
@@ -119,12 +119,12 @@ def no_picture(monkeypatch):
     monkeypatch.setattr(curves, "plot", lambda *_: None)
 
 
-def test_what_the_observer_returns_is_recorded(tmp_path, no_picture, pynative):
+def test_what_the_callback_returns_is_recorded(tmp_path, no_picture, pynative):
     network = Probed()
-    observer = Watcher(network, finished=(False, True, False))
-    history = observed(tmp_path, network, observer).run()
+    callback = Watcher(network, finished=(False, True, False))
+    history = observed(tmp_path, network, callback).run()
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    assert observer.epochs == [0, 1, 2] and lines == history
+    assert callback.epochs == [0, 1, 2] and lines == history
     assert [line["finished"] for line in lines] == [False, True, False]
     assert lines[-1]["watched"] == network.sums.asnumpy().tolist()
     assert lines[-1]["factor"] == network.factor.asnumpy().item() < lines[0]["factor"] < 1
@@ -165,11 +165,11 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
-def test_killed_and_resumed_is_bit_equal_with_the_memory_of_the_observer(tmp_path, monkeypatch, no_picture, pynative):
+def test_killed_and_resumed_is_bit_equal_with_the_memory_of_the_callback(tmp_path, monkeypatch, no_picture, pynative):
     """In the middle of epoch 2, which has changed the sums by then; epoch 1 has changed the network too."""
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     observed(straight, network := Probed(), Watcher(network)).run()
-    update = training.Progress.update
+    update = trainer.Progress.update
 
     def deadly(self, *args, **values):
         if self.label == "epoch 2/3" and self.done:
@@ -177,7 +177,7 @@ def test_killed_and_resumed_is_bit_equal_with_the_memory_of_the_observer(tmp_pat
         update(self, *args, **values)
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(training.Progress, "update", deadly)
+        patch.setattr(trainer.Progress, "update", deadly)
         observed(killed, network := Probed(), Watcher(network)).run()
     saved = checkpoint.load(killed / "last.ckpt")
     assert len(saved.metadata["history"]) == 1 and saved.tensors["network/factor"].item() < 1
@@ -194,41 +194,65 @@ def test_killed_and_resumed_is_bit_equal_with_the_memory_of_the_observer(tmp_pat
         assert len({json.dumps(values) for values in both}) == 1, key
 
 
-HISTORY = [
-    {"epoch": 1, "loss": 2.0, "acc": 0.25, "test_acc": 0.2},
-    {"epoch": 2, "loss": 1.0, "acc": 0.5, "test_acc": 0.6},
-]
+class Decay(Callback):
+    """Keeps the last gradient of ``stretch``, which another callback watches too."""
+
+    def __init__(self, network, finished):
+        super().__init__([network.stretch])
+        self.last, self.answer = network.last, finished
+
+    def construct(self, gradients):
+        ops.assign(self.last, gradients[0])
+        return gradients
+
+    def after_epoch(self, epoch):
+        return {"decay": epoch, "watched": "overwritten"}
+
+    def finished(self):
+        return self.answer
 
 
-def check_picture(path):
-    picture = imread(path)
-    assert picture.ndim == 3 and min(picture.shape[:2]) > 100 and picture[..., :3].std() > 0.01
+class Shifts(Callback):
+    """Adds up the gradients of ``shift``."""
+
+    def __init__(self, network):
+        super().__init__([network.stretch, network.shift])
+        self.sums = network.sums
+
+    def construct(self, gradients):
+        ops.assign_add(self.sums, ops.abs(gradients[1]))
+        return gradients
+
+    def after_epoch(self, epoch):
+        return {"watched": epoch}
 
 
-def test_a_run_draws_its_curves(tmp_path, pynative):
-    run.trainer(tmp_path, replace(run.RECIPE, epochs=1)).run()
-    check_picture(tmp_path / "curves.png")
+def test_each_of_several_callbacks_gets_the_gradients_of_its_parameters(mode):
+    """In its order, those of a parameter that two of them watch to both; one watches nothing."""
+    rng, memories = np.random.default_rng(0), []
+    x, labels = rng.normal(0, 1, (8, 3, 8, 8)).astype(np.float32), rng.integers(0, 4, 8).astype(np.int32)
+    for make in (
+        lambda network: [Onlooker(network)],
+        lambda network: [Decay(network, True), Callback(), Shifts(network)],
+    ):
+        network = Probed(SHIFT, STRETCH)
+        callback = combined(make(network))
+        optimizer = make_optimizer(trained_parameters(network, callback), run.CONFIG, 3)
+        step = TrainStep(network, optimizer, run.CONFIG, callback)
+        step.set_train(True)
+        step(Tensor(x), Tensor(labels))
+        assert np.array_equal(network.shift.asnumpy(), SHIFT) and np.array_equal(network.stretch.asnumpy(), STRETCH)
+        memories.append((network.sums.asnumpy(), network.last.asnumpy(), own(network)["fc.weight"]))
+    assert memories[0][0].any() and memories[0][1].any()
+    for one, several in zip(*memories):
+        np.testing.assert_allclose(one, several, rtol=1e-6)
 
 
-def test_curves_of_what_epochs_record(tmp_path, monkeypatch):
-    drawn, save = [], figure.save
-    monkeypatch.setattr(figure, "save", lambda picture, path: (drawn.append(picture), save(picture, path)))
-    curves.plot(HISTORY, tmp_path / "curves.png")
-    check_picture(tmp_path / "curves.png")
-    loss, accuracy = drawn[0].axes
-    lines = {line.get_label(): line.get_xydata().tolist() for line in accuracy.lines}
-    assert lines == {"training": [[1, 0.25], [2, 0.5]], "test": [[1, 0.2], [2, 0.6]]}
-    assert [line.get_xydata().tolist() for line in loss.lines] == [[[1, 2], [2, 1]]]
-    curves.plot([{**HISTORY[0]}, {"epoch": 2, "loss": 1, "acc": 0.5}], tmp_path / "curves.png")
-    lines = {line.get_label(): line.get_xydata().tolist() for line in drawn[1].axes[1].lines}
-    assert lines == {"training": [[1, 0.25], [2, 0.5]], "test": [[1, 0.2]]}  # not every epoch is tested
-
-
-@pytest.mark.parametrize("place", ["folder", "absent/curves.png", "file/curves.png"])
-def test_picture_that_cannot_be_written(tmp_path, place):
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "file").write_text("no folder")
-    before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(ConfigError, match=f"cannot write .*{place}.*--output_dir") as caught:
-        curves.plot(HISTORY, tmp_path / place)
-    assert "\n" not in str(caught.value) and sorted(tmp_path.rglob("*")) == before
+@pytest.mark.parametrize("answer", [True, False])
+def test_records_and_ends_of_several_callbacks_combine(tmp_path, no_picture, pynative, answer):
+    network = Probed()
+    history = observed(tmp_path, network, Decay(network, answer), Shifts(network)).run()
+    assert [(line["decay"], line["watched"], line["finished"]) for line in history] == [
+        (i, i, answer) for i in range(3)
+    ]
+    assert (tmp_path / "best.ckpt").exists() == answer
