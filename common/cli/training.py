@@ -10,6 +10,7 @@ from mindspore import nn
 from common import checkpoint
 from common.checkpoint import network_state
 from common.cli import saved_config
+from common.cli.evaluation import check_classes
 from common.cli.run_options import RunOptions
 from common.data import ImageSource, Preprocessing, open_split
 from common.errors import CheckpointError
@@ -98,11 +99,13 @@ def run(
         The trainer, its run ended.
 
     Raises:
+        ConfigError: training and test images number different classes.
         CheckpointError: the folder holds another run, or a damaged one.
     """
     options.device.set_up()
     data = options.data
     images = Images(open_split(data, "train"), open_split(data, "test"), preprocess(data.dataset, {}))
+    check_classes(images.test, images.train.num_classes)
     begun = start(images)
     about = {"num_classes": images.train.num_classes, "dataset": data.dataset}
     trainer = Trainer(

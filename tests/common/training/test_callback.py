@@ -6,61 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import training_run as run
-from mindspore import Parameter, ParameterTuple, Tensor, ops
+from callback_samples import SHIFT, STRETCH, Onlooker, Probed, Watcher, observed, trained_part
+from mindspore import Tensor
 
 from common import checkpoint
-from common.checkpoint import network_state
-from common.report import curves
-from common.training import Callback, trainer
-from common.training.callback import combined
-from common.training.step import TrainStep, make_optimizer, trained_parameters
-
-SHIFT, STRETCH = np.array([0.1, -0.2, 0.3, 0], np.float32), np.array([1, 2], np.float32)
-
-
-class Probed(run.Small):
-    """Adds ``shift`` to the logits and multiplies two of them by ``stretch``; the rest is the callback's memory."""
-
-    def __init__(self, shift=(0, 0, 0, 0), stretch=(1, 1)):
-        super().__init__()
-        self.shift = Parameter(Tensor(np.array(shift, np.float32)), name="shift")
-        self.stretch = Parameter(Tensor(np.array(stretch, np.float32)), name="stretch")
-        self.sums = Parameter(Tensor(np.zeros(4, np.float32)), name="sums", requires_grad=False)
-        self.last = Parameter(Tensor(np.zeros(2, np.float32)), name="last", requires_grad=False)
-        self.factor = Parameter(Tensor(np.ones(1, np.float32)), name="factor", requires_grad=False)
-
-    def construct(self, x):
-        logits = super().construct(x) * self.factor
-        return ops.cat((logits[:, :2] * self.stretch, logits[:, 2:]), 1) + self.shift
-
-
-class Watcher(Callback):
-    """Keeps the last gradient of ``stretch`` and the sum of the absolute ones of ``shift``; halves the logits twice."""
-
-    def __init__(self, network, finished=(True, True, True)):
-        super().__init__([network.shift, network.stretch])
-        self.memory = ParameterTuple([network.sums, network.last, network.factor])
-        self.answers, self.epochs = finished, []
-
-    def construct(self, gradients):
-        ops.assign_add(self.memory[0], ops.abs(gradients[0]))
-        ops.assign(self.memory[1], gradients[1])
-        return gradients
-
-    def after_epoch(self, epoch):
-        self.epochs.append(epoch)
-        sums, _, factor = self.memory
-        factor.set_data(Tensor(factor.asnumpy() * np.float32(0.5 + sums.asnumpy()[0] / 4)))
-        return {"watched": sums.asnumpy().tolist(), "factor": factor.asnumpy().item()}
-
-    def finished(self):
-        return self.answers[self.epochs[-1]]
-
-
-def own(network):
-    """The parameters that :class:`run.Small` has too, but not what the callback works with."""
-    names = dict(run.Small().parameters_and_names())
-    return {name: value for name, value in network_state.state(network).items() if name in names}
+from common.training import trainer
+from common.training.step import TrainStep, make_optimizer
 
 
 def softmax_error(logits, labels, smoothing):
@@ -86,15 +37,7 @@ def test_gradients_reach_the_callback_and_do_not_move_what_it_watches(mode):
         assert network.last.asnumpy() == pytest.approx((error[:, :2] * before_stretch).sum(0), rel=1e-4, abs=1e-6)
     assert network.sums.asnumpy() == pytest.approx(sums, rel=1e-4)
     assert np.array_equal(network.shift.asnumpy(), SHIFT) and np.array_equal(network.stretch.asnumpy(), STRETCH)
-    assert not np.array_equal(own(network)["fc.weight"], own(Probed())["fc.weight"])
-
-
-class Onlooker(Watcher):
-    """Changes nothing."""
-
-    def after_epoch(self, epoch):
-        self.epochs.append(epoch)
-        return {}
+    assert not np.array_equal(trained_part(network)["fc.weight"], trained_part(Probed())["fc.weight"])
 
 
 def test_training_is_that_without_a_callback(tmp_path, no_picture, pynative):
@@ -103,20 +46,9 @@ def test_training_is_that_without_a_callback(tmp_path, no_picture, pynative):
     plain, probed = run.Small(), Probed()
     run.trainer(tmp_path / "plain", config, network=plain).run()
     observed(tmp_path / "probed", probed, Onlooker(probed), config=config).run()
-    for name, value in own(plain).items():
-        assert np.array_equal(value, own(probed)[name]), name
-    assert not np.array_equal(own(plain)["fc.weight"], own(run.Small())["fc.weight"])
-
-
-def observed(folder, network, *callbacks, config=run.CONFIG, test=run.test_accuracy):
-    about = {"metadata": {"network": "probed"}, "callbacks": callbacks}
-    return run.trainer(folder, config, network=network, test=test, **about)
-
-
-@pytest.fixture
-def no_picture(monkeypatch):
-    """Drawing takes longer than training here."""
-    monkeypatch.setattr(curves, "plot", lambda *_: None)
+    for name, value in trained_part(plain).items():
+        assert np.array_equal(value, trained_part(probed)[name]), name
+    assert not np.array_equal(trained_part(plain)["fc.weight"], trained_part(run.Small())["fc.weight"])
 
 
 def test_what_the_callback_returns_is_recorded(tmp_path, no_picture, pynative):
@@ -192,67 +124,3 @@ def test_killed_and_resumed_is_bit_equal_with_the_memory_of_the_callback(tmp_pat
     for key in ("watched", "factor", "finished", "test_acc"):
         both = ([record[key] for record in state.metadata["history"]] for state in (expected, found))
         assert len({json.dumps(values) for values in both}) == 1, key
-
-
-class Decay(Callback):
-    """Keeps the last gradient of ``stretch``, which another callback watches too."""
-
-    def __init__(self, network, finished):
-        super().__init__([network.stretch])
-        self.last, self.answer = network.last, finished
-
-    def construct(self, gradients):
-        ops.assign(self.last, gradients[0])
-        return gradients
-
-    def after_epoch(self, epoch):
-        return {"decay": epoch, "watched": "overwritten"}
-
-    def finished(self):
-        return self.answer
-
-
-class Shifts(Callback):
-    """Adds up the gradients of ``shift``."""
-
-    def __init__(self, network):
-        super().__init__([network.stretch, network.shift])
-        self.sums = network.sums
-
-    def construct(self, gradients):
-        ops.assign_add(self.sums, ops.abs(gradients[1]))
-        return gradients
-
-    def after_epoch(self, epoch):
-        return {"watched": epoch}
-
-
-def test_each_of_several_callbacks_gets_the_gradients_of_its_parameters(mode):
-    """In its order, those of a parameter that two of them watch to both; one watches nothing."""
-    rng, memories = np.random.default_rng(0), []
-    x, labels = rng.normal(0, 1, (8, 3, 8, 8)).astype(np.float32), rng.integers(0, 4, 8).astype(np.int32)
-    for make in (
-        lambda network: [Onlooker(network)],
-        lambda network: [Decay(network, True), Callback(), Shifts(network)],
-    ):
-        network = Probed(SHIFT, STRETCH)
-        callback = combined(make(network))
-        optimizer = make_optimizer(trained_parameters(network, callback), run.CONFIG, 3)
-        step = TrainStep(network, optimizer, run.CONFIG, callback)
-        step.set_train(True)
-        step(Tensor(x), Tensor(labels))
-        assert np.array_equal(network.shift.asnumpy(), SHIFT) and np.array_equal(network.stretch.asnumpy(), STRETCH)
-        memories.append((network.sums.asnumpy(), network.last.asnumpy(), own(network)["fc.weight"]))
-    assert memories[0][0].any() and memories[0][1].any()
-    for one, several in zip(*memories):
-        np.testing.assert_allclose(one, several, rtol=1e-6)
-
-
-@pytest.mark.parametrize("answer", [True, False])
-def test_records_and_ends_of_several_callbacks_combine(tmp_path, no_picture, pynative, answer):
-    network = Probed()
-    history = observed(tmp_path, network, Decay(network, answer), Shifts(network)).run()
-    assert [(line["decay"], line["watched"], line["finished"]) for line in history] == [
-        (i, i, answer) for i in range(3)
-    ]
-    assert (tmp_path / "best.ckpt").exists() == answer
