@@ -3,14 +3,10 @@
 from AdderQuant import options, storage
 from AdderQuant.network import preprocessing_of
 from AdderQuant.prepare import prepare
-from AdderQuant.report import record_of
-from common.cli import config
+from AdderQuant.report import summarize
+from common.cli import config, evaluation
 from common.cli.entry_point import entry_point
-from common.cli.result import finish
-from common.data import open_split
-from common.evaluation import evaluate_images
-from common.models.registry import model
-from common.runtime import context
+from common.cli.run_options import run_options
 
 make_parser = options.eval_parser
 
@@ -19,17 +15,15 @@ make_parser = options.eval_parser
 def main(argv: list[str] | None = None) -> None:
     """Load, calibrate where needed, evaluate, report."""
     args = config.parse(make_parser(), argv)
-    context.setup(args.device_target, args.mode, args.seed, args.threads)
-    path = args.checkpoint_path or storage.shipped(args.dataset)
-    stored = storage.load(path, args.arch, args.num_classes)
-    model(stored.metadata["network"], args.dataset)
-    wanted = options.calibration_options(args)
-    stored = prepare(stored, wanted, args.dataset, lambda: open_split(args, "train"))
-    images = open_split(args, "test")
-    record = record_of(stored)
-    preprocessing, label = preprocessing_of(args.dataset, stored.metadata), f"{record['bits']} bits"
-    metrics = evaluate_images(stored.network, images, preprocessing, args.batch_size, label)
-    finish(args, metrics, path, {**record, "dataset": args.dataset})
+    run, chosen = run_options(args), options.calibration_options(args)
+    evaluation.run(
+        run,
+        shipped=storage.shipped,
+        load=lambda path: storage.load(path, args.arch, args.num_classes),
+        ready=lambda stored: prepare(stored, chosen, run.data),
+        summarize=summarize,
+        preprocess=preprocessing_of,
+    )
 
 
 if __name__ == "__main__":

@@ -1,27 +1,18 @@
-"""What AdderNets add to the networks of the zoo: their layers, names in published files, preprocessing, fused blocks.
+"""What AdderQuant adds to :mod:`common.models.adder`: preprocessing, names of adder layers, fused blocks."""
 
-As in the published checkpoint every convolution but the first is an adder layer, the 1 x 1 shortcuts included; the
-first convolution and the last 1 x 1 convolution (with BatchNorm after it) stay float.
-"""
-
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from mindspore import nn
 
 from AdderQuant.quant import QuantAdder2d
-from common.checkpoint import Checkpoint
 from common.data import CIFAR10, Preprocessing
 from common.models import registry
 from common.models.adder import Adder2d
 from common.models.resnet_cifar import BasicBlock
-from common.stored.float_network import from_published
 
 ARCHITECTURES = ("adder_resnet20", "adder_resnet32")
 # cifar10: the mean and std that AdderNet's authors train with.
 PREPROCESSING = registry.PREPROCESSING | {"cifar10": CIFAR10}
-_QUANTIZER_STATE = (".adder_new", ".scale_para")
 
 
 class FusedBlock(nn.Cell):
@@ -51,12 +42,3 @@ def preprocessing_of(dataset: str, metadata: dict[str, Any]) -> Preprocessing:
     """The preprocessing that a checkpoint's metadata record, else that of AdderNets on the data set."""
     recorded = metadata.get("preprocessing")
     return Preprocessing.from_dict(recorded) if recorded else PREPROCESSING[dataset]
-
-
-def published(content: Checkpoint, architecture: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Tensors by our names, and metadata, of a file without metadata: a published PyTorch or MindSpore state file.
-
-    The latter also holds the state of its quantizers, which calibration makes anew; it is left out.
-    """
-    kept = {name: value for name, value in content.tensors.items() if not name.endswith(_QUANTIZER_STATE)}
-    return from_published(replace(content, tensors=kept), architecture)

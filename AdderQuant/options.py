@@ -6,10 +6,10 @@ from pathlib import Path
 from AdderQuant.network import ARCHITECTURES
 from AdderQuant.prepare import Calibration
 from AdderQuant.quant_config import MAX_GROUPS, SCHEMES, QuantConfig
-from common.cli import config
-from common.cli import config as typed
-from common.cli.config import OptionParser
-from common.cli.training_options import add_test_every
+from common.cli import config, typed
+from common.cli.option_parser import OptionParser
+from common.cli.training import TrainingOptions
+from common.cli.training_options import add_continue, add_sgd, cosine_config
 
 _CONFIG = Path(__file__).parent / "config"
 
@@ -19,7 +19,7 @@ def eval_parser(description: str = "Evaluate AdderQuant.") -> OptionParser:
     parser = config.build_parser(description, _CONFIG / "eval.yaml")
     parser.add_alias("--checkpoint_file_path", "--checkpoint_path")
     group = parser.add_argument_group("network")
-    group.add_argument("--arch", choices=ARCHITECTURES, default=ARCHITECTURES[0], help="where the file does not say")
+    group.add_argument("--arch", choices=ARCHITECTURES, default=ARCHITECTURES[0], help="of a file that does not say")
     group.add_argument("--num_classes", type=typed.positive_int, help="that the file must have; any if not given")
     parser.add_alias("--class_num", "--num_classes")
     _add_quantization(parser.add_argument_group("quantization"))
@@ -42,7 +42,8 @@ def _add_quantization(group) -> None:
 def _add_calibration(group) -> None:
     group.add_argument("--calibration_size", type=typed.positive_int, default=1024, metavar="N", help="images")
     group.add_argument("--reestimate", action=BooleanOptionalAction, default=False, help="BatchNorm statistics too")
-    group.add_argument("--reestimation_batches", type=typed.positive_int, default=16, metavar="N", help="of 128 images")
+    batches = "of 128 images, for the statistics"
+    group.add_argument("--reestimation_batches", type=typed.positive_int, default=16, metavar="N", help=batches)
     group.add_argument("--save_checkpoint", type=typed.path, metavar="FILE", help="keep the calibrated network")
 
 
@@ -51,18 +52,19 @@ def train_parser() -> OptionParser:
     parser = config.build_parser("Train a float AdderNet.", _CONFIG / "train.yaml", evaluates=False)
     group = parser.add_argument_group("training")
     group.add_argument("--arch", choices=ARCHITECTURES, default=ARCHITECTURES[0], help="network to train")
-    group.add_argument("--epochs", type=typed.positive_int, default=40, help="passes over the training images")
-    add_test_every(group)
-    group.add_argument("--lr", type=typed.positive_float, default=0.1, help="first learning rate, cosine to 0")
-    group.add_argument("--momentum", type=typed.share, default=0.9, help="of SGD")
-    group.add_argument("--weight_decay", type=typed.nonnegative_float, default=5e-4, help="L2 penalty")
-    again = "go on with a run in output_dir that was stopped; --no-continue starts it anew"
-    group.add_argument("--continue", dest="go_on", action=BooleanOptionalAction, default=True, help=again)
+    add_sgd(group, epochs=40, weight_decay=5e-4, rate="first learning rate, cosine to 0")
+    add_continue(group, "go on with a run in output_dir that was stopped; --no-continue starts it anew")
     return parser
 
 
 def calibration_options(args: Namespace) -> Calibration:
-    """What the options of ``eval.py`` say of the quantization."""
+    """What the options of ``eval.py`` want of a network."""
     about = {"quantile": args.quantile, "reestimate": args.reestimate, "seed": args.seed}
-    config = QuantConfig(scheme=args.scheme, groups=args.groups, **about)
-    return Calibration(args.bits, config, args.calibration_size, args.reestimation_batches, args.save_checkpoint)
+    quantization = QuantConfig(scheme=args.scheme, groups=args.groups, **about)
+    return Calibration(args.bits, quantization, args.calibration_size, args.reestimation_batches, args.save_checkpoint)
+
+
+def training_options(args: Namespace) -> TrainingOptions:
+    """The run that the options of ``train.py`` describe."""
+    name = f"{args.arch}_{args.dataset}"
+    return TrainingOptions(cosine_config(args), args.output_dir, name, args.go_on, args.test_every)

@@ -1,6 +1,5 @@
 """The network that a script evaluates or exports: calibrated now from a float file, or as its file holds it."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from AdderQuant.network import preprocessing_of
 from AdderQuant.quant_config import QuantConfig
 from common import checkpoint
 from common.checkpoint import network_state
-from common.data import ImageSource
+from common.data import DataSelection, ImageSource, open_split
 from common.errors import ConfigError
 from common.models.registry import model
 from common.stored.network import StoredNetwork
@@ -38,16 +37,13 @@ class Calibration:
     save: Path | None = None
 
 
-def prepare(
-    stored: StoredNetwork, calibration: Calibration, dataset: str, training_images: Callable[[], ImageSource]
-) -> StoredNetwork:
+def prepare(stored: StoredNetwork, calibration: Calibration, data: DataSelection) -> StoredNetwork:
     """The network to evaluate or export, which is saved where the user wants it.
 
     Args:
         stored: float, which is changed, or calibrated.
         calibration: what is wanted.
-        dataset: name of the data set.
-        training_images: opens them; called only where they are needed.
+        data: whose training images are opened only where they are needed.
 
     Raises:
         ConfigError: the file was calibrated otherwise than is asked for.
@@ -56,9 +52,9 @@ def prepare(
     if stored.kind != "float":
         check_calibrated(stored.metadata["settings"], calibration)
     elif calibration.bits != 32 or calibration.config.reestimate:
-        images = training_images()
+        images = open_split(data, "train")
         images = images.sample(min(calibration.size, len(images)), calibration.config.seed)
-        stored = calibrated(stored, calibration, dataset, images)
+        stored = calibrated(stored, calibration, data.dataset, images)
     if calibration.save:
         save(calibration.save, stored)
     return stored

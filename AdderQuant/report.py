@@ -1,11 +1,13 @@
 """What a report says of an AdderNet beside its accuracy: settings and cost."""
 
+from pathlib import Path
 from typing import Any
 
 from AdderQuant import storage
 from AdderQuant.network import adder_layers
 from AdderQuant.quant_config import QuantConfig
 from common.checkpoint import network_state
+from common.cli.evaluation import Summary
 from common.evaluation import cost
 from common.models.registry import model
 from common.stored.network import StoredNetwork
@@ -20,12 +22,16 @@ def network_cost(stored: StoredNetwork) -> dict[str, Any]:
     return cost.summary(layers, cost.stored_bytes(network_state.state(stored.network), packed))
 
 
-def record_of(stored: StoredNetwork) -> dict[str, Any]:
-    """What the JSON object of an evaluation says of a network."""
-    record = {"method": storage.METHOD, "network": stored.metadata["network"], "kind": stored.kind, "bits": 32}
+def summarize(stored: StoredNetwork, _path: Path, _image_size: int) -> Summary:
+    """Method, network, settings and cost of a network; its file and the side of its images are not needed."""
+    network, label = stored.metadata["network"], "32 bits"
+    record = {"method": storage.METHOD, "network": network, "kind": stored.kind, "bits": 32}
     record["reestimated"] = stored.metadata.get("reestimated", False)
     if stored.kind != "float":
         config = QuantConfig(**stored.metadata["settings"])
         record |= {"bits": config.bits, "scheme": config.scheme, "groups": config.scale_groups}
-        record["reestimated"] = config.reestimate
-    return {**record, "cost": network_cost(stored)}
+        record["reestimated"], label = config.reestimate, f"{config.bits} bits"
+    headline = (
+        "float" if stored.kind == "float" else f"{network}, {label}, {record['scheme']}, first and last layer float"
+    )
+    return Summary(headline, label, {**record, "cost": network_cost(stored)})

@@ -1,9 +1,19 @@
-"""The float adder layer (AdderNet, Chen et al., CVPR 2020)."""
+"""The float adder layer and the ResNets for 32 x 32 images built of it (AdderNet, Chen et al., CVPR 2020).
+
+As in the published checkpoint every convolution but the first is an adder layer, the 1 x 1 shortcuts included; the
+first convolution and the last 1 x 1 convolution (with BatchNorm after it) are ordinary ones.
+"""
+
+from functools import partial
 
 from mindspore import Parameter, nn
 from mindspore.common.initializer import Normal, initializer
 
 from common.kernels import AdderConv2d
+from common.models.layers import Layers
+from common.models.resnet_cifar import ConvNormHead, ResNetCifar, published_name
+
+_QUANTIZER_STATE = (".adder_new", ".scale_para")
 
 
 class Adder2d(nn.Cell):
@@ -33,3 +43,29 @@ class Adder2d(nn.Cell):
 
     def extend_repr(self) -> str:
         return f"shape={self.weight.shape}, stride={self.stride}, padding={self.padding}"
+
+
+def adder_resnet(depth: int, num_classes: int = 10, native: bool | None = None) -> ResNetCifar:
+    """Adder ResNet: (N, 3, 32, 32) to logits (N, num_classes).
+
+    Args:
+        depth: 20, 32, 44, 56 or 110.
+        num_classes: length of the logits.
+        native: force or forbid the C++ kernels; None chooses.
+
+    Raises:
+        ConfigError: another depth.
+    """
+    layers = Layers(conv=partial(Adder2d, native=native))
+    return ResNetCifar(depth, num_classes, "conv", layers, head=ConvNormHead)
+
+
+def adder_published_name(name: str) -> str | None:
+    """Our name of a tensor of a published AdderNet file, PyTorch's (BatchNorm converted already) or MindSpore's.
+
+    The latter also holds the state of its quantizers, which calibration makes anew: None.
+    """
+    if name.endswith(_QUANTIZER_STATE):
+        return None
+    name = published_name(name)
+    return name.removesuffix(".adder") + ".weight" if name.endswith(".adder") else name

@@ -9,22 +9,22 @@ from mindspore import nn
 from common import checkpoint
 from common.checkpoint import network_state
 from common.errors import CheckpointError
-from common.models.registry import model
+from common.models.registry import model, recorded_architecture
 from common.stored.network import StoredNetwork
 
-_LAST_WEIGHTS = ("head.fc.weight", "fc.weight", "classifier.1.weight")
+_LAST_BIASES = ("head.fc.bias", "fc.bias", "classifier.1.bias", "head.bn2.beta")
 _DEFAULT_CLASSES = 10
 
 
 def class_count(tensors: dict[str, np.ndarray]) -> int:
-    """Number of classes by the last layer's weight; 10 where none has a known name."""
-    weights = (tensors[name] for name in _LAST_WEIGHTS if name in tensors)
-    return len(np.atleast_1d(next(weights, np.zeros(_DEFAULT_CLASSES))))
+    """Number of classes by the last layer's bias; 10 where none has a known name."""
+    biases = (tensors[name] for name in _LAST_BIASES if name in tensors)
+    return len(np.atleast_1d(next(biases, np.zeros(_DEFAULT_CLASSES))))
 
 
 def from_published(content: checkpoint.Checkpoint, architecture: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Tensors by our names, and metadata, of a file without metadata: a published state file of an architecture."""
-    tensors = {model(architecture).published_name(name): value for name, value in content.tensors.items()}
+    tensors = model(architecture).from_published(content.tensors)
     return tensors, {"kind": "float", "network": architecture, "num_classes": class_count(tensors)}
 
 
@@ -54,10 +54,9 @@ def load_float(path: str | Path, architecture: str) -> StoredNetwork:
     if metadata.get("kind") != "float":
         kind = "the state of a training run" if "run" in metadata else f"a {metadata.get('kind', 'different')} one"
         raise CheckpointError(f"{path}: expected a float network, found {kind}; give the float original")
-    if metadata.get("network") != architecture:
-        raise CheckpointError(
-            f"{path}: expected {architecture}, found {metadata.get('network')}; change the architecture's name"
-        )
+    metadata["network"] = recorded_architecture(metadata)
+    if metadata["network"] != architecture:
+        raise CheckpointError(f"{path}: expected {architecture}, found {metadata['network']}; change --arch")
     classes = metadata.get("num_classes")
     if not isinstance(classes, int) or classes < 1:
         raise CheckpointError(f"{path}: expected num_classes of at least 1 in the metadata, found {classes!r}")

@@ -81,7 +81,6 @@ class Format:
         if not content.metadata:
             content = checkpoint.Checkpoint(content.path, *self.published(content, architecture or self.architecture))
         metadata = self._checked(content, num_classes, network is not None)
-        metadata["network"] = recorded_architecture(metadata)
         if network is None:
             network = model(metadata["network"]).build(metadata["num_classes"])
         tensors, layers = content.tensors, {}
@@ -137,6 +136,8 @@ class Format:
     def _checked(self, content: checkpoint.Checkpoint, num_classes: int | None, own_network: bool) -> dict[str, Any]:
         """The metadata of a file that fit."""
         path, metadata = content.path, dict(content.metadata)
+        if not own_network:
+            metadata["network"] = recorded_architecture(metadata)
         if metadata.get("kind") == "quantized" or (metadata.get("kind") == "packed" and "packing" not in metadata):
             raise CheckpointError(
                 f"{path}: expected a file of this version, found a quantized one of version 0.1; make it again with "
@@ -159,7 +160,7 @@ class Format:
 
     @staticmethod
     def _check_architecture(path: Path, metadata: Mapping[str, Any], own_network: bool) -> None:
-        if not own_network and recorded_architecture(metadata) not in MODELS:
+        if not own_network and metadata["network"] not in MODELS:
             raise CheckpointError(
                 f"{path}: expected a registered architecture, found {metadata.get('network')!r}; one's own network is "
                 "loaded by lowbitzoo.load(file, network=...)"
