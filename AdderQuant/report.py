@@ -24,14 +24,12 @@ def network_cost(stored: StoredNetwork) -> dict[str, Any]:
 
 def summarize(stored: StoredNetwork, _path: Path, _image_size: int) -> Summary:
     """Method, network, settings and cost of a network; its file and the side of its images are not needed."""
-    network, label = stored.metadata["network"], "32 bits"
-    record = {"method": storage.METHOD, "network": network, "kind": stored.kind, "bits": 32}
-    record["reestimated"] = stored.metadata.get("reestimated", False)
-    if stored.kind != "float":
+    record = {"method": storage.METHOD, "network": stored.metadata["network"], "kind": stored.kind}
+    if stored.kind == "float":
+        settings, headline = {"bits": 32, "reestimated": stored.metadata.get("reestimated", False)}, "float"
+    else:
         config = QuantConfig(**stored.metadata["settings"])
-        record |= {"bits": config.bits, "scheme": config.scheme, "groups": config.scale_groups}
-        record["reestimated"], label = config.reestimate, f"{config.bits} bits"
-    headline = (
-        "float" if stored.kind == "float" else f"{network}, {label}, {record['scheme']}, first and last layer float"
-    )
-    return Summary(headline, label, {**record, "cost": network_cost(stored)})
+        settings = {"bits": config.bits, "scheme": config.scheme, "groups": config.scale_groups}
+        settings["reestimated"] = config.reestimate
+        headline = f"{record['network']}, {config.bits} bits, {config.scheme}, first and last layer float"
+    return Summary(headline, f"{settings['bits']} bits", {**record, **settings, "cost": network_cost(stored)})

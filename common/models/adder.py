@@ -4,8 +4,6 @@ As in the published checkpoint every convolution but the first is an adder layer
 first convolution and the last 1 x 1 convolution (with BatchNorm after it) are ordinary ones.
 """
 
-from functools import partial
-
 from mindspore import Parameter, nn
 from mindspore.common.initializer import Normal, initializer
 
@@ -45,19 +43,17 @@ class Adder2d(nn.Cell):
         return f"shape={self.weight.shape}, stride={self.stride}, padding={self.padding}"
 
 
-def adder_resnet(depth: int, num_classes: int = 10, native: bool | None = None) -> ResNetCifar:
+def adder_resnet(depth: int, num_classes: int = 10) -> ResNetCifar:
     """Adder ResNet: (N, 3, 32, 32) to logits (N, num_classes).
 
     Args:
         depth: 20, 32, 44, 56 or 110.
         num_classes: length of the logits.
-        native: force or forbid the C++ kernels; None chooses.
 
     Raises:
         ConfigError: another depth.
     """
-    layers = Layers(conv=partial(Adder2d, native=native))
-    return ResNetCifar(depth, num_classes, "conv", layers, head=ConvNormHead)
+    return ResNetCifar(depth, num_classes, "conv", Layers(conv=Adder2d), head=ConvNormHead)
 
 
 def adder_published_name(name: str) -> str | None:
