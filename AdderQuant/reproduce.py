@@ -38,9 +38,13 @@ def record(args: Namespace, scheme: str, bits: int, reestimate: bool, seed: int)
     for name, folder in test_sets(args).items():
         key = {"data": name, "scheme": scheme, "bits": bits, "reestimated": reestimate, "seed": seed}
         if args.again or not RESULTS.has(key):
-            told = evaluated(evaluation, args, args.pretrained, folder, *words)
-            row = {"samples": told["samples"], "top1": f"{100 * told['acc']:.2f}", "loss": f"{told['loss']:.4f}"}
-            row |= {"model_bytes": told["cost"]["model_bytes"], "mindspore": told["versions"]["mindspore"]}
+            measured = evaluated(evaluation, args, args.pretrained, folder, *words)
+            row = {
+                "samples": measured["samples"],
+                "top1": f"{100 * measured['acc']:.2f}",
+                "loss": f"{measured['loss']:.4f}",
+            }
+            row |= {"model_bytes": measured["cost"]["model_bytes"], "mindspore": measured["versions"]["mindspore"]}
             RESULTS.put(key | row)
 
 
