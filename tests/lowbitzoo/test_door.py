@@ -69,7 +69,7 @@ def test_checkpoints_and_models_are_listed():
 def test_the_method_of_a_checkpoint_is_the_one_that_it_records():
     for entry in zoo.entries().values():
         assert methods.method_of(entry.name) == entry.method
-        if entry.embedded:
+        if entry.shipped:
             assert methods.method_of(zoo.locate(entry.name)) == entry.method
 
 
