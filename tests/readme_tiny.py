@@ -61,7 +61,7 @@ OWN = {"scripts/compare.py": {"epochs": 2, "train_batch_size": 8, "bits": 4, "me
 _MY_NETWORK = """
 from common.models.registry import model
 def MyNetwork():
-    return model("ResNet20").build(10)
+    return model("resnet20").build(10)
 """
 PREAMBLES = {
     "AdderQuant/README.md": "",
@@ -80,7 +80,7 @@ import numpy as np
 from unittest.mock import Mock
 from mindspore import Tensor
 from common.models.registry import model
-float_resnet, images = model("ResNet20").build(10), Tensor(np.zeros((2, 3, 32, 32), np.float32))
+float_resnet, images = model("resnet20").build(10), Tensor(np.zeros((2, 3, 32, 32), np.float32))
 Trainer = Mock()  # its other arguments are left out
 """,
     "ProQHA/README.md": f"""{_MY_NETWORK}
@@ -150,7 +150,7 @@ def tiny_imagenet(root: Path) -> Path:
 
 def tiny_resnet18(path: Path) -> Path:
     """A float ResNet-18 of two classes with random weights."""
-    about = {"method": "LDNQ", "kind": "float", "network": "ResNet18-ImageNet", "num_classes": 2}
+    about = {"method": "LDNQ", "kind": "float", "network": "resnet18", "num_classes": 2}
     checkpoint.save(path, network_state.state(model(about["network"]).build(2)), about)
     return path
 

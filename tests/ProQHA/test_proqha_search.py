@@ -151,7 +151,7 @@ def test_targets_that_are_met_from_the_start_end_the_search_at_once(searching, t
         (["--score", "acc", "--held_out", 32], "held_out: expected less than the 32 training images, found 32"),
         (["--score", "hession"], "score"),
         (["--arch", "alexnet"], "arch: expected one of"),
-        (["--arch", "resnet20"], "expected PreActResNet20, found Tiny"),
+        (["--arch", "resnet20"], "expected preact_resnet20, found Tiny"),
         (["--num_layers", 20, "--arch", "resnet32"], "resnet32 has 32 layers, found --num_layers 20"),
         (["--resume", "absent.ckpt"], "absent.ckpt"),
         (["--train_batch_size", 33], "do not fill a batch"),
