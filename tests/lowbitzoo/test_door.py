@@ -42,7 +42,7 @@ def test_commands_over_files_need_no_mindspore(words, tmp_path):
 
 
 def test_rooms_of_files_and_numbers_need_no_mindspore():
-    code = "import common.checkpoint, common.files.atomic_file, common.report, common.stored, common.zoo, lowbitzoo.networks"
+    code = "import common.checkpoint, common.files.atomic_file, common.report, common.stored, lowbitzoo.networks"
     assert python("-c", WITHOUT_MINDSPORE + code).stderr == ""
 
 
