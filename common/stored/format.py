@@ -53,6 +53,7 @@ class Format:
         training_only: whether a parameter, by its name, is no part of a frozen network.
         trainable: the files of a run that training goes on from, for messages.
         remake: how files of version 0.1 are made again, for messages.
+        architecture: of published state files if none is named.
         published: tensors and metadata, by our names, of a file without metadata and the architecture's name.
     """
 
@@ -64,12 +65,13 @@ class Format:
     training_only: Callable[[str], bool] = _nothing
     trainable: str = "best.ckpt"
     remake: str = "train.py"
+    architecture: str = "resnet20"
     published: Callable[[checkpoint.Checkpoint, str], tuple[Tensors, dict[str, Any]]] = from_published
 
     def load(
         self,
         path: str | Path,
-        architecture: str = "resnet20",
+        architecture: str | None = None,
         num_classes: int | None = None,
         network: nn.Cell | None = None,
     ) -> StoredNetwork:
@@ -77,7 +79,7 @@ class Format:
 
         Args:
             path: of the file.
-            architecture: of a published state file; otherwise the file records it.
+            architecture: of a published state file, None: the method's usual one; otherwise the file records it.
             num_classes: what the file must have; None takes any.
             network: a float network of the same description that takes the file's place of the architecture: one's
                 own, which the registry does not know. It is changed.
@@ -87,7 +89,7 @@ class Format:
         """
         content = checkpoint.load(path)
         if not content.metadata:
-            content = checkpoint.Checkpoint(content.path, *self.published(content, architecture))
+            content = checkpoint.Checkpoint(content.path, *self.published(content, architecture or self.architecture))
         metadata = self._checked(content, num_classes, network is not None)
         if network is None:
             network = model(metadata["network"]).build(metadata["num_classes"])
@@ -169,7 +171,7 @@ class Format:
 
     @staticmethod
     def _check_architecture(path: Path, metadata: Mapping[str, Any], own_network: bool) -> None:
-        if not own_network and str(metadata.get("network")) not in MODELS:
+        if not own_network and metadata["network"] not in MODELS:
             raise CheckpointError(
                 f"{path}: expected a registered architecture, found {metadata.get('network')!r}; one's own network is "
                 "loaded by lowbitzoo.load(file, network=...)"
