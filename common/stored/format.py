@@ -20,8 +20,18 @@ from common.stored.packing import Tensors, pack_network, unpack_network
 from common.stored.quantized_layers import integer_layers, layer_shapes, layer_tensors
 
 # What a packed file records of the run that made it; the rest tells runs apart and is of no use in it.
-_KEPT = ("method", "network", "num_classes", "class_names", "dataset", "settings", "preprocessing", "accuracy")
-_KEPT += ("samples", "training")
+_KEPT: tuple[str, ...] = (
+    "method",
+    "network",
+    "num_classes",
+    "class_names",
+    "dataset",
+    "settings",
+    "preprocessing",
+    "accuracy",
+    "samples",
+    "training",
+)
 
 
 def _nothing(_parameter: str) -> bool:
@@ -83,7 +93,8 @@ class Format:
         metadata = self._checked(content, num_classes, network is not None)
         if network is None:
             network = model(metadata["network"]).build(metadata["num_classes"])
-        tensors, layers = content.tensors, {}
+        tensors = content.tensors
+        layers: dict[str, IntegerLayer] = {}
         if metadata["kind"] != "float":
             network = self._quantized(network, metadata, path)
         if metadata["kind"] == "packed":
