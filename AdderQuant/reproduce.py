@@ -38,13 +38,9 @@ def record(args: Namespace, scheme: str, bits: int, reestimate: bool, seed: int)
     for name, folder in test_sets(args).items():
         key = {"data": name, "scheme": scheme, "bits": bits, "reestimated": reestimate, "seed": seed}
         if args.again or not RESULTS.has(key):
-            measured = evaluated(evaluation, args, args.pretrained, folder, *words)
-            row = {
-                "samples": measured["samples"],
-                "top1": f"{100 * measured['acc']:.2f}",
-                "loss": f"{measured['loss']:.4f}",
-            }
-            row |= {"model_bytes": measured["cost"]["model_bytes"], "mindspore": measured["versions"]["mindspore"]}
+            result = evaluated(evaluation, args, args.pretrained, folder, *words)
+            row = {"samples": result["samples"], "top1": f"{100 * result['acc']:.2f}", "loss": f"{result['loss']:.4f}"}
+            row |= {"model_bytes": result["cost"]["model_bytes"], "mindspore": result["versions"]["mindspore"]}
             RESULTS.put(key | row)
 
 
