@@ -21,7 +21,7 @@ from mindspore import Tensor
 
 from common.errors import ConfigError
 from DAMBQ.allocation import Allocator, Budget, lower
-from DAMBQ.network import quantize_network
+from DAMBQ.convert import quantize_network
 from DAMBQ.quant import EightBitWeight
 from DAMBQ.tables import TABLES
 
@@ -30,8 +30,7 @@ def torch_changes(torch, network, x: np.ndarray, labels: np.ndarray) -> dict[str
     """sum (v - v_q) dL/dv_q of the channels of each inner layer of a Plain with 4 bits, for one batch."""
 
     def eight_bits(layer):
-        codes, scale = EightBitWeight.to_int(layer.weight.asnumpy())
-        return torch.tensor(codes * scale.reshape(-1, *[1] * (codes.ndim - 1)))
+        return torch.tensor(EightBitWeight.to_int(layer.weight.asnumpy()).dequantize())
 
     def quantized(h, steps):
         inside = h.clamp(0, 1.5)
