@@ -17,10 +17,11 @@ def make_parser() -> OptionParser:
 def main(argv: list[str] | None = None) -> None:
     """Load, export, check."""
     args = config.parse(make_parser(), argv)
+    architecture = chosen_model(args)
     export.run(
         export.export_options(args),
         shipped=storage.shipped,
-        load=lambda path: storage.load(path, chosen_model(args), args.num_classes),
+        load=lambda path: storage.load(path, architecture, args.num_classes),
     )
 
 
