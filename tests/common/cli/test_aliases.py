@@ -65,7 +65,8 @@ COMMANDS = {
         "--resume w4a4.ckpt",
     ],
     "AdderQuant.eval": [
-        "--checkpoint_file_path a.ckpt --train_dataset_path cifar-10-batches-bin --eval_dataset_path cifar-10-verify-bin"
+        "--checkpoint_file_path a.ckpt --train_dataset_path cifar-10-batches-bin "
+        "--eval_dataset_path cifar-10-verify-bin"
     ],
     "LDNQ.train": ["", "--resume --lr=0.01"],
     "LDNQ.main": ["", "--model_name=ResNet18-ImageNet --dataset_name=ImageNet"],
