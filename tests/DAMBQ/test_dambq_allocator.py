@@ -109,10 +109,10 @@ def test_each_allocation_lowers_the_least_sensitive_and_sets_their_scales_anew(t
 def test_groups_are_ranked_by_the_change_of_the_loss_for_each_of_their_values(granularity, weights, activations):
     """Of groups with equal sums those with the most values lose bits."""
     network = quantize_network(seeded(UserNet()))
-    observer = Allocator(network, Budget(3, 3, granularity, (0.01, 0.01), (0, 0)), 8)
-    for sums in observer.sums:
+    allocator = Allocator(network, Budget(3, 3, granularity, (0.01, 0.01), (0, 0)), 8)
+    for sums in allocator.sums:
         sums.set_data(Tensor(np.ones(sums.shape, np.float32)))
-    report = observer.after_epoch(0)
+    report = allocator.after_epoch(0)
     for kind, name in (("weights", weights), ("activations", activations)):
         lowered = [layer for layer, bits in report[f"{kind}_bits_of_layers"].items() if bits < 4]
         assert lowered == [name]
