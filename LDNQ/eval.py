@@ -9,27 +9,30 @@ from common.data import open_split
 from common.evaluation import cost, evaluate_images
 from common.models.registry import model, preprocessing_of
 from common.runtime import context
+from common.stored.network import StoredNetwork
 from LDNQ import storage
 from LDNQ.dataset import add_options
-from LDNQ.levels import code_bits
 
 
 def make_parser() -> config.OptionParser:
     """Options of this script."""
     parser = config.build_parser("Evaluate LDNQ.", Path(__file__).parent / "config" / "eval.yaml")
     add_options(parser)
-    parser.add_argument("--num_classes", type=config.positive_int, help="the file's own if not given")
+    parser.add_argument("--num_classes", type=config.positive_int, help="what the file must have; any if not given")
     return parser
 
 
-def summary(stored: storage.StoredNetwork, image_size: int) -> dict:
-    """What a report says of a network beside its accuracy: method, network, levels, cost."""
-    bits = code_bits(stored.kbits) if stored.kbits else 32
-    tensors, packed = storage.to_tensors(stored)
-    layers = cost.trace(stored.network, (3, image_size, image_size), bits=dict.fromkeys(stored.layers, (bits, 32)))
-    found = {key: stored.metadata.get(key) for key in ("method", "network", "kbits", "granularity", "images")}
-    levels = f"{stored.kbits} levels" if stored.kbits else "float"
-    return {**found, "bits": bits, "levels": levels, "cost": cost.summary(layers, cost.stored_bytes(tensors, packed))}
+def summary(stored: StoredNetwork, path: str | Path, image_size: int) -> dict:
+    """What a report says of a network beside its accuracy: method, network, levels, bits, cost."""
+    settings, training = (stored.metadata.get(key, {}) for key in ("settings", "training"))
+    widths = {name: int(layer.weights[0].bits[0]) for name, layer in stored.layers.items()}
+    bits = {name: (width, 32) for name, width in widths.items()}
+    layers = cost.trace(stored.network, (3, image_size, image_size), bits=bits, products=list(bits))
+    record = {"method": storage.METHOD, "network": stored.metadata["network"], "kind": stored.kind}
+    record |= {"levels": settings.get("levels"), "granularity": settings.get("granularity")}
+    record |= {"images": training.get("images"), "bits": max(widths.values(), default=32)}
+    label = f"{record['levels']} levels" if widths else "float"
+    return {**record, "label": label, "cost": cost.summary(layers, Path(path).stat().st_size)}
 
 
 @entry_point
@@ -41,10 +44,10 @@ def main(argv: list[str] | None = None) -> None:
     stored = storage.load(path, args.model_name, args.num_classes)
     model(stored.metadata["network"], args.dataset)
     preprocessing = preprocessing_of(args.dataset, stored.metadata)
-    record = summary(stored, preprocessing.image_size)
-    print(f"{record['network']}, {record['levels']}, {record['bits']} bits per weight as stored")
+    record = summary(stored, path, preprocessing.image_size)
+    print(f"{record['network']}, {record['label']}, {record['bits']} bits per weight as stored")
     images = open_split(args, "test")
-    metrics = evaluate_images(stored.network, images, preprocessing, args.batch_size, record["levels"])
+    metrics = evaluate_images(stored.network, images, preprocessing, args.batch_size, record["label"])
     finish(args, metrics, path, {**record, "dataset": args.dataset})
 
 

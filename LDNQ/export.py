@@ -5,6 +5,7 @@ from argparse import Namespace
 from common.cli import config
 from common.cli import export as script
 from common.cli.entry_point import entry_point
+from common.stored.network import StoredNetwork
 from LDNQ import eval as evaluation
 from LDNQ import storage
 
@@ -14,7 +15,7 @@ def make_parser() -> config.OptionParser:
     return script.add_options(evaluation.make_parser(), storage.METHOD)
 
 
-def load(args: Namespace) -> storage.StoredNetwork:
+def load(args: Namespace) -> StoredNetwork:
     """The network of ``checkpoint_path``."""
     return storage.load(args.checkpoint_path, args.model_name, args.num_classes)
 
@@ -22,7 +23,7 @@ def load(args: Namespace) -> storage.StoredNetwork:
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Load, export, check."""
-    script.run(script.setup(make_parser(), argv, storage.shipped), load, integers=lambda stored: stored.layers)
+    script.run(script.setup(make_parser(), argv, storage.shipped), load, integers=storage.FORMAT.integers)
 
 
 if __name__ == "__main__":

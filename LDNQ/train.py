@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from common import checkpoint
+from common.checkpoint import network_state
 from common.cli import config
 from common.cli.entry_point import entry_point
 from common.cli.training_options import add_test_every
@@ -74,7 +75,7 @@ def main(argv: list[str] | None = None) -> None:
     config.save(args, args.output_dir)
     path = args.output_dir / f"{args.model_name}_{args.dataset}.ckpt"
     about = {**trainer.metadata, "training": {"epochs": args.epochs, "seed": args.seed}}
-    storage.save(path, storage.StoredNetwork(network, about, {}))
+    checkpoint.save(path, network_state.state(network), about)
     print(f"{path}: test accuracy {history[-1]['test_acc']:.4f} on {len(test)} images")
 
 
