@@ -24,6 +24,7 @@ import numpy as np
 from mindspore import Parameter, nn
 
 from common.errors import QuantizationError
+from common.quant.conv_geometry import conv_geometry
 from common.quant.integer_weight import IntegerLayer, IntegerWeight
 from common.report.progress import Progress
 from common.runtime.hooks import reestimate_batch_norm
@@ -33,7 +34,7 @@ from LDNQ.cascade_state import CascadeState, run_fingerprint
 from LDNQ.hessian import split_matrix, weight_matrix
 from LDNQ.levels import Solution
 from LDNQ.matching import FIXED, FLOAT, FREE, LevelledParameter, MatchStep
-from LDNQ.network import geometry, quantized_layers
+from LDNQ.network import quantized_layers
 from LDNQ.observation import input_hessian
 from LDNQ.plan import Plan
 from LDNQ.quant_config import QuantConfig
@@ -145,7 +146,7 @@ class Cascade:
         """Put the layer on its levels; returns how well its output is kept."""
         parameters, per_channel = _parameters(layer), self.config.granularity == "channel"
         arrays = [parameter.asnumpy() for parameter in parameters]
-        weight = weight_matrix(arrays[0], arrays[1] if len(arrays) > 1 else None, geometry(layer).groups)
+        weight = weight_matrix(arrays[0], arrays[1] if len(arrays) > 1 else None, conv_geometry(layer).groups)
         solutions = [
             admm.solve(rows, group, self.config.levels, per_channel, self.plan.rho, self.plan.polish)
             for rows, group in zip(weight, hessian)

@@ -22,9 +22,10 @@ from common.data import ImageSource, Preprocessing, open_split
 from common.errors import ConfigError
 from common.evaluation import score
 from common.models.registry import model, preprocessing_of
+from common.quant.calibration import image_batches
 from ProQHA.dataset import add_options, chosen_model
 from ProQHA.fisher import FisherScorer
-from ProQHA.options import BITS, add_common, augmented, clip_norm, set_up
+from ProQHA.options import BITS, add_common, clip_norm, set_up
 from ProQHA.quant import get_bits
 from ProQHA.scores import AdamScorer, OneByOne
 from ProQHA.start import start_quantized
@@ -49,7 +50,7 @@ def make_parser() -> config.OptionParser:
 def batches(source: ImageSource, preprocessing: Preprocessing, seed: int) -> Batches:
     """Augmented training images and their labels."""
     labels = np.array_split(source.labels, range(128, len(source), 128))
-    return list(zip(augmented(source, preprocessing, seed), labels))
+    return list(zip(image_batches(source, preprocessing, seed), labels))
 
 
 def loss(network: nn.Cell, parts: Batches) -> float:

@@ -5,11 +5,9 @@ from argparse import Namespace
 import mindspore as ms
 
 from common.cli import config
-from common.data import ImageSource, Preprocessing
 from common.quant.dorefa import MAX_BITS, MIN_BITS
 from common.runtime import context
 
-_CALIBRATION_BATCH = 128
 BITS = config.int_range(MIN_BITS, MAX_BITS)
 
 
@@ -51,10 +49,3 @@ def set_up(args: Namespace) -> None:
 def clip_norm(args: Namespace) -> float | None:
     """Limit of the gradient's norm."""
     return 5.0 if args.clip else None
-
-
-def augmented(source: ImageSource, preprocessing: Preprocessing, seed: int):
-    """All images as training sees them, in batches (N, 3, H, W)."""
-    for first in range(0, len(source), _CALIBRATION_BATCH):
-        numbers = range(first, min(first + _CALIBRATION_BATCH, len(source)))
-        yield source.train_batch(list(numbers), preprocessing, seed, 0)
