@@ -17,6 +17,20 @@ from common.report.progress import Progress
 _CHUNK = 128
 
 
+def calibration_count(total: int, ratio: float, count: int | None) -> int:
+    """How many of ``total`` images to learn from: ``count``, or the share ``ratio`` of them.
+
+    Raises:
+        DataError: that is less than two images (one gives no BatchNorm statistics).
+    """
+    chosen = count or round(ratio * total)
+    if chosen < 2:
+        raise DataError(
+            f"ratio {ratio} of {total} images is {chosen}, expected at least 2; raise --ratio or --num_images"
+        )
+    return chosen
+
+
 def choose_images(source: ImageSource, count: int, seed: int, record: Path, resample: bool = False) -> ImageSource:
     """``count`` of the images, the ones that ``record`` names where it exists.
 

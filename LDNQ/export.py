@@ -1,29 +1,27 @@
 """Export a float network, or one that main.py has quantized, to MINDIR or ONNX."""
 
-from argparse import Namespace
-
-from common.cli import config
-from common.cli import export as script
+from common.cli import config, export
 from common.cli.entry_point import entry_point
-from common.stored.network import StoredNetwork
-from LDNQ import eval as evaluation
-from LDNQ import storage
+from common.cli.option_parser import OptionParser
+from LDNQ import options, storage
 
 
-def make_parser() -> config.OptionParser:
+def make_parser() -> OptionParser:
     """Options of this script."""
-    return script.add_options(evaluation.make_parser(), storage.METHOD)
-
-
-def load(args: Namespace) -> StoredNetwork:
-    """The network of ``checkpoint_path``."""
-    return storage.load(args.checkpoint_path, args.model_name, args.num_classes)
+    return export.add_options(options.eval_parser(), storage.METHOD)
 
 
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Load, export, check."""
-    script.run(script.setup(make_parser(), argv, storage.shipped), load, integers=storage.FORMAT.integers)
+    args = config.parse(make_parser(), argv)
+    network = options.network_options(args)
+    export.run(
+        export.export_options(args),
+        shipped=storage.shipped,
+        load=lambda path: storage.load(path, network.model_name, network.num_classes),
+        integers=storage.FORMAT.integers,
+    )
 
 
 if __name__ == "__main__":
