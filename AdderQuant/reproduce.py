@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from AdderQuant import eval as evaluation
-from AdderQuant.quant import SCHEMES
+from AdderQuant.quant_config import SCHEMES
 from common import report
 from common.cli import reproduction, typed
 from common.cli.entry_point import entry_point
@@ -38,9 +38,9 @@ def record(args: Namespace, scheme: str, bits: int, reestimate: bool, seed: int)
     for name, folder in test_sets(args).items():
         key = {"data": name, "scheme": scheme, "bits": bits, "reestimated": reestimate, "seed": seed}
         if args.again or not RESULTS.has(key):
-            found = evaluated(evaluation, args, args.pretrained, folder, *words)
-            row = {"samples": found["samples"], "top1": f"{100 * found['acc']:.2f}", "loss": f"{found['loss']:.4f}"}
-            row |= {"model_bytes": found["cost"]["model_bytes"], "mindspore": found["versions"]["mindspore"]}
+            told = evaluated(evaluation, args, args.pretrained, folder, *words)
+            row = {"samples": told["samples"], "top1": f"{100 * told['acc']:.2f}", "loss": f"{told['loss']:.4f}"}
+            row |= {"model_bytes": told["cost"]["model_bytes"], "mindspore": told["versions"]["mindspore"]}
             RESULTS.put(key | row)
 
 

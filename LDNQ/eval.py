@@ -13,11 +13,10 @@ make_parser = options.eval_parser
 def main(argv: list[str] | None = None) -> None:
     """Load, evaluate, report."""
     args = config.parse(make_parser(), argv)
-    network = options.network_options(args)
     evaluation.run(
         run_options(args),
         shipped=storage.shipped,
-        load=lambda path: storage.load(path, network.model_name, network.num_classes),
+        load=lambda path: storage.load(path, args.arch, args.num_classes),
         summarize=summarize,
     )
 

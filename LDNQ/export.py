@@ -15,11 +15,10 @@ def make_parser() -> OptionParser:
 def main(argv: list[str] | None = None) -> None:
     """Load, export, check."""
     args = config.parse(make_parser(), argv)
-    network = options.network_options(args)
     export.run(
         export.export_options(args),
         shipped=storage.shipped,
-        load=lambda path: storage.load(path, network.model_name, network.num_classes),
+        load=lambda path: storage.load(path, args.arch, args.num_classes),
         integers=storage.FORMAT.integers,
     )
 

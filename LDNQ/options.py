@@ -95,19 +95,6 @@ def _add_matching(group) -> None:
 
 
 @dataclass(frozen=True)
-class NetworkOptions:
-    """The network of a file.
-
-    Attributes:
-        model_name: name in the registry, for files that do not record it.
-        num_classes: what the file must have; None takes any.
-    """
-
-    model_name: str
-    num_classes: int | None
-
-
-@dataclass(frozen=True)
 class ImageOptions:
     """The images to learn from.
 
@@ -145,11 +132,6 @@ class QuantizationOptions:
     images: ImageOptions
     go_on: bool
     test_layers: bool
-
-
-def network_options(args: Namespace) -> NetworkOptions:
-    """What the options say of the network in a file."""
-    return NetworkOptions(args.arch, args.num_classes)
 
 
 def training_options(args: Namespace) -> TrainingOptions:

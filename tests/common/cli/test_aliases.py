@@ -65,6 +65,9 @@ COMMANDS = {
         "-a resnet20 --expr-name cifar10_resnet20_w2.0a2.0 --lr 5e-2 --wgt-target 2.0 --act-target 2.0 --quantize "
         "--resume w4a4.ckpt",
     ],
+    "AdderQuant.eval": [
+        "--checkpoint_file_path a.ckpt --train_dataset_path cifar-10-batches-bin --eval_dataset_path cifar-10-verify-bin"
+    ],
     "LDNQ.train": ["", "--resume --lr=0.01"],
     "LDNQ.main": ["", "--model_name=ResNet18-ImageNet --dataset_name=ImageNet"],
 }
@@ -73,6 +76,7 @@ GONE = {
     "DAMBQ.train": ["--clip 2", "--clip_norm 5", "--no-resume"],
     "LDNQ.train": ["--no-resume"],
     "LDNQ.main": ["--resume", "--no-resume"],
+    "AdderQuant.eval": ["--network resnet20"],
     "AdderQuant.train": ["--resume", "--network resnet20"],
 }
 
