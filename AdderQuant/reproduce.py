@@ -14,7 +14,7 @@ from common import report
 from common.cli import reproduction, typed
 from common.cli.entry_point import entry_point
 from common.cli.option_parser import OptionParser
-from common.cli.reproduction import add_pretrained, evaluated, test_sets
+from common.cli.reproduction import add_pretrained, evaluated, folders_by_name
 from common.report.results import Results, mean
 
 RESULTS = Results(Path(__file__).parent / "results.csv", ("data", "samples", "scheme", "bits", "reestimated", "seed"))
@@ -35,7 +35,7 @@ def record(args: Namespace, scheme: str, bits: int, reestimate: bool, seed: int)
     """Evaluate one setting and write a row for each test set."""
     words = ["--train_dataset_path", args.dataset_path, "--scheme", scheme, "--bits", bits, "--seed", seed]
     words.append("--reestimate" if reestimate else "--no-reestimate")
-    for name, folder in test_sets(args).items():
+    for name, folder in folders_by_name(args).items():
         key = {"data": name, "scheme": scheme, "bits": bits, "reestimated": reestimate, "seed": seed}
         if args.again or not RESULTS.has(key):
             result = evaluated(evaluation, args, args.pretrained, folder, *words)
