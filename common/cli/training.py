@@ -136,7 +136,7 @@ def run_or_advise(trainer: Trainer, go_on: bool) -> None:
     try:
         trainer.run(go_on)
     except OtherRunError as error:
-        raise CheckpointError(f"{error}; choose another --output_dir or --run_name, or add --no-continue") from None
+        raise CheckpointError(f"{error}; choose another --output_dir, or start anew with --no-continue") from None
 
 
 def save_float(path: Path, trainer: Trainer) -> str:
