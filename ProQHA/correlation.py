@@ -22,9 +22,10 @@ from common.data import ImageSource, Preprocessing, open_split
 from common.errors import ConfigError
 from common.evaluation import score
 from common.models.registry import model, preprocessing_of
-from ProQHA.dataset import add_options, chosen_model
+from common.quant.calibration import image_batches
+from ProQHA.cost_model import MixedBits
 from ProQHA.fisher import FisherScorer
-from ProQHA.options import BITS, add_common, augmented, clip_norm, set_up
+from ProQHA.options import BITS, add_common, add_options, chosen_model, clip_norm, set_up
 from ProQHA.quant import get_bits
 from ProQHA.scores import AdamScorer, OneByOne
 from ProQHA.start import start_quantized
@@ -49,7 +50,7 @@ def make_parser() -> config.OptionParser:
 def batches(source: ImageSource, preprocessing: Preprocessing, seed: int) -> Batches:
     """Augmented training images and their labels."""
     labels = np.array_split(source.labels, range(128, len(source), 128))
-    return list(zip(augmented(source, preprocessing, seed), labels))
+    return list(zip(image_batches(source, preprocessing, seed), labels))
 
 
 def loss(network: nn.Cell, parts: Batches) -> float:
@@ -86,7 +87,7 @@ def measure(args: Namespace, source: ImageSource, preprocessing: Preprocessing) 
     Raises:
         ConfigError: no quantizer can be lowered, or the scores leave no images for the loss.
     """
-    network, settings = start_quantized(args, source, preprocessing, (args.k_bits, args.k_bits, 1.0))
+    network, settings = start_quantized(args, source, preprocessing, MixedBits(args.k_bits, args.k_bits))
     left = len(source) - args.score_images
     if left < 2:
         most, found = len(source) - 2, args.score_images
@@ -102,7 +103,7 @@ def measure(args: Namespace, source: ImageSource, preprocessing: Preprocessing) 
         raise ConfigError("interval: expected quantizers of more than 2 bits to lower, found none; raise --k_bits")
     own = model(chosen_model(args)).build(source.num_classes)
     fisher = FisherScorer(own, settings, images, batch.labels)
-    lowering, candidates = fisher.look(network, lowered), singles(bits, lowered)
+    lowering, candidates = fisher.plan(network, lowered), singles(bits, lowered)
     real = TrueLoss(images, halves)
     before = real.one(network)
     increases = (real(network, lowering, candidates) - before).T  # (2, K): on each half of the images

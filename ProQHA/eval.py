@@ -12,8 +12,8 @@ from common.quant.layers import quant_layers
 from common.runtime import context
 from common.stored.network import StoredNetwork
 from ProQHA import storage
-from ProQHA.dataset import add_options, chosen_model
-from ProQHA.measure import cost_model
+from ProQHA.cost_model import cost_model
+from ProQHA.options import add_options, chosen_model
 from ProQHA.quant import get_bits
 
 

@@ -8,7 +8,7 @@ from common.cli.entry_point import entry_point
 from common.stored.network import StoredNetwork
 from ProQHA import eval as evaluation
 from ProQHA import storage
-from ProQHA.dataset import chosen_model
+from ProQHA.options import chosen_model
 
 
 def make_parser() -> config.OptionParser:

@@ -5,12 +5,45 @@ from argparse import Namespace
 import mindspore as ms
 
 from common.cli import config
-from common.data import ImageSource, Preprocessing
+from common.errors import ConfigError
 from common.quant.dorefa import MAX_BITS, MIN_BITS
 from common.runtime import context
+from ProQHA.network import IMAGENET, SMALL_IMAGES, model_name
 
-_CALIBRATION_BATCH = 128
 BITS = config.int_range(MIN_BITS, MAX_BITS)
+_ALIASES = {"--data_dir": "--dataset_path", "--job_dir": "--output_dir"}
+
+
+def add_options(parser: config.OptionParser) -> None:
+    """The options that all scripts of this method share."""
+    known = ", ".join(dict.fromkeys([*SMALL_IMAGES, *IMAGENET]))
+    group = parser.add_argument_group("network and data of ProQHA")
+    group.add_argument("--arch", default="resnet20", help=f"network: {known}; or resnet, vgg, densenet with num_layers")
+    group.add_argument("--num_layers", type=config.positive_int, metavar="N", help="of --arch, where it is not named")
+    group.add_argument("--wnids", type=config.path, metavar="FILE", help="imagenet: class folders in label order")
+    for alias, option in _ALIASES.items():
+        parser.add_alias(alias, option)
+
+
+def chosen_model(args: Namespace) -> str:
+    """The registry's name of the network; a network that only ImageNet has makes that the data set, if none was named.
+
+    Raises:
+        ConfigError: no such network for these images.
+    """
+    try:
+        return model_name(args.arch, args.num_layers, args.dataset)
+    except ConfigError:
+        if args.dataset != "digits" or args.dataset_path:
+            raise
+        try:
+            found = model_name(args.arch, args.num_layers, "imagenet")
+        except ConfigError:
+            pass
+        else:
+            args.dataset = "imagenet"
+            return found
+        raise
 
 
 def add_common(parser: config.OptionParser) -> None:
@@ -51,10 +84,3 @@ def set_up(args: Namespace) -> None:
 def clip_norm(args: Namespace) -> float | None:
     """Limit of the gradient's norm."""
     return 5.0 if args.clip else None
-
-
-def augmented(source: ImageSource, preprocessing: Preprocessing, seed: int):
-    """All images as training sees them, in batches (N, 3, H, W)."""
-    for first in range(0, len(source), _CALIBRATION_BATCH):
-        numbers = range(first, min(first + _CALIBRATION_BATCH, len(source)))
-        yield source.train_batch(list(numbers), preprocessing, seed, 0)

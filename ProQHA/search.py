@@ -25,12 +25,12 @@ from common.training.schedules import Schedule
 from common.training.step import Recipe
 from ProQHA import storage
 from ProQHA.candidates import Moves, Targets
-from ProQHA.dataset import add_options, chosen_model
+from ProQHA.cost_model import MixedBits, cost_model
 from ProQHA.fisher import FisherScorer
-from ProQHA.measure import cost_model
-from ProQHA.options import BITS, add_common, clip_norm, set_up
+from ProQHA.options import BITS, add_common, add_options, chosen_model, clip_norm, set_up
 from ProQHA.progressive import STEP_FOLDER, Plan, Progressive
 from ProQHA.quant import get_bits
+from ProQHA.quant_config import QuantConfig
 from ProQHA.scores import SCORES, AccuracyScorer, AdamScorer, Scorer
 from ProQHA.start import start_quantized
 
@@ -113,7 +113,7 @@ def make_scorer(
         return AccuracyScorer(images, held_out, preprocessing, args.batch_size)
     if args.score == "adam":
         return AdamScorer(network, images, batch.labels, args.lr, clip_norm(args))
-    name, settings = chosen_model(args), storage.Settings(signed=_signed(network))
+    name, settings = chosen_model(args), QuantConfig(signed=_signed(network))
     return FisherScorer(model(name).build(source.num_classes), settings, images, batch.labels)
 
 
@@ -146,7 +146,7 @@ def main(argv: list[str] | None = None) -> None:
     plan = Plan(args.step, args.lam, targets, moves, args.seed)
     train, held_out = split(args, open_split(args, "train"))
     test, preprocessing = open_split(args, "test"), preprocessing_of(args.dataset, {})
-    network, settings = start_quantized(args, train, preprocessing, (args.k_bits, args.k_bits, 1.0))
+    network, settings = start_quantized(args, train, preprocessing, MixedBits(args.k_bits, args.k_bits))
     metadata = {"method": storage.METHOD, "kind": "latent", "network": name, "num_classes": train.num_classes}
     metadata |= {"dataset": args.dataset, "settings": asdict(settings)}
     metadata |= {"start": network_state.digest(network), "preprocessing": preprocessing.to_dict()}
@@ -156,7 +156,8 @@ def main(argv: list[str] | None = None) -> None:
     scorer = make_scorer(args, network, train, held_out, preprocessing)
     tuner = FineTuner(args, network, train, preprocessing, test, metadata)
     folder = args.output_dir / args.mission
-    search = Progressive(network, sizes, plan, scorer, tuner, folder, metadata)
+    rest = {"sizes": sizes, "plan": plan, "scorer": scorer, "train": tuner}
+    search = Progressive(network=network, **rest, folder=folder, metadata=metadata)
     records = search.run(args.go_on)
     config.save(args, folder)
     finish(search, records, len(test))

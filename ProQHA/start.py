@@ -5,18 +5,20 @@ from pathlib import Path
 
 from mindspore import nn
 
+from common import checkpoint
 from common.data import ImageSource, Preprocessing
 from common.errors import ConfigError
 from common.models.registry import model
+from common.quant.calibration import calibration_batches
 from common.quant.layers import quant_layers
 from common.stored.float_network import load_float, of_classes
 from ProQHA import storage
-from ProQHA.dataset import chosen_model
-from ProQHA.measure import mixed_bits
-from ProQHA.options import augmented
-from ProQHA.quant import Settings, calibrate, quantize_network, set_bits
+from ProQHA.convert import calibrate, quantize_network
+from ProQHA.cost_model import MixedBits
+from ProQHA.options import chosen_model
+from ProQHA.quant import set_bits
+from ProQHA.quant_config import PAPERS_CLIP, QuantConfig
 
-_PAPERS_CLIP = 10.0
 _CALIBRATION_IMAGES = 512
 
 
@@ -33,15 +35,15 @@ def start_float(args: Namespace, classes: int) -> nn.Cell:
 
 
 def start_quantized(
-    args: Namespace, source: ImageSource, preprocessing: Preprocessing, bits: tuple[int, int, float]
-) -> tuple[nn.Cell, Settings]:
+    args: Namespace, source: ImageSource, preprocessing: Preprocessing, bits: MixedBits
+) -> tuple[nn.Cell, QuantConfig]:
     """A quantized network: that of ``--resume``, bits and all, or a float one with ``bits``.
 
     Args:
         args: the options.
         source: training images, some of which set the clips.
         preprocessing: of the network.
-        bits: as :func:`~ProQHA.measure.mixed_bits` takes them, for a start from a float network.
+        bits: for a start from a float network.
 
     Raises:
         ConfigError: no start is given where none is shipped.
@@ -49,17 +51,22 @@ def start_quantized(
     """
     name = chosen_model(args)
     path = args.resume or _shipped_float(args, name)
-    if storage.kind_of(path) != "float":
+    if _kind_of(path) != "float":
         stored = storage.load_latent(path, name)
         network = of_classes(path, stored, source.num_classes)
-        return network, storage.settings_of(stored.metadata["settings"])
+        return network, QuantConfig.recorded(stored.metadata["settings"])
     network = of_classes(path, load_float(path, name), source.num_classes)
-    settings = quantize_network(network, Settings(clip=args.alpha or _PAPERS_CLIP), preprocessing.image_size)
-    set_bits(network, mixed_bits(len(quant_layers(network)), *bits))
+    first = QuantConfig(activation_clip=args.alpha or PAPERS_CLIP)
+    config = quantize_network(network, first, preprocessing.image_size)
+    set_bits(network, bits.of_layers(len(quant_layers(network))))
     if args.alpha is None:
-        images = source.sample(min(_CALIBRATION_IMAGES, len(source)), args.seed)
-        calibrate(network, augmented(images, preprocessing, args.seed))
-    return network, settings
+        calibrate(network, calibration_batches(source, preprocessing, _CALIBRATION_IMAGES, args.seed))
+    return network, config
+
+
+def _kind_of(path: str | Path) -> str:
+    """Kind of a file's network; ``float`` for published files, which have no metadata."""
+    return checkpoint.load(path).metadata.get("kind", "float")
 
 
 def _shipped_float(args: Namespace, name: str) -> Path:

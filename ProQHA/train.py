@@ -21,9 +21,8 @@ from common.training import Trainer
 from common.training.schedules import KINDS, Schedule
 from common.training.step import Recipe
 from ProQHA import storage
-from ProQHA.dataset import add_options, chosen_model
-from ProQHA.measure import cost_model
-from ProQHA.options import BITS, add_common, clip_norm, set_up
+from ProQHA.cost_model import MixedBits, cost_model
+from ProQHA.options import BITS, add_common, add_options, chosen_model, clip_norm, set_up
 from ProQHA.quant import get_bits
 from ProQHA.start import start_float, start_quantized
 
@@ -88,7 +87,9 @@ def main(argv: list[str] | None = None) -> None:
     train, test = open_split(args, "train"), open_split(args, "test")
     preprocessing = preprocessing_of(args.dataset, {})
     if args.archtype == "quant":
-        network, settings = start_quantized(args, train, preprocessing, (args.k_bits, args.pre_k_bits, args.ratio))
+        network, settings = start_quantized(
+            args, train, preprocessing, MixedBits(args.k_bits, args.pre_k_bits, args.ratio)
+        )
     else:
         network, settings = start_float(args, train.num_classes), None
     metadata = {"method": storage.METHOD, "kind": "latent" if settings else "float", "network": name}

@@ -14,7 +14,8 @@ from ProQHA import train
 def quickly(monkeypatch):
     """Nothing to compile for networks of this size, and no pictures."""
     monkeypatch.setattr("common.training.trainer.curves.plot", lambda *_: None)
-    monkeypatch.setattr("ProQHA.history.plot", lambda *_: None)
+    monkeypatch.setattr("ProQHA.history.plots.plot_bits", lambda *_: None)
+    monkeypatch.setattr("ProQHA.history.plots.plot_accuracy", lambda *_: None)
     with execution_mode("pynative"):
         yield
 

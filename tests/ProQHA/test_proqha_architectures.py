@@ -6,15 +6,17 @@ from mindspore import Tensor, nn
 
 from common.errors import ConfigError
 from common.models.layers import weighted_layers
-from common.models.registry import model
+from common.models.registry import PREPROCESSING, model
 from common.quant.layers import quant_layers
 from common.runtime.context import execution_mode
 from common.runtime.hooks import input_hooks
-from ProQHA.dataset import chosen_model
-from ProQHA.measure import cost_model, make_parser
+from ProQHA.convert import quantize_network, quantized_names
+from ProQHA.cost_model import cost_model
+from ProQHA.measure import make_parser
 from ProQHA.network import IMAGENET, SMALL_IMAGES, architectures, model_name
-from ProQHA.quant import Settings, get_bits, quantize_network, quantized_names, set_bits
-from ProQHA.storage import image_size
+from ProQHA.options import chosen_model
+from ProQHA.quant import get_bits, set_bits
+from ProQHA.quant_config import QuantConfig
 
 # Convolutions that are quantized: all but the first and the shortcuts.
 COUNTS = {
@@ -59,7 +61,7 @@ def counted(network, names, size):
 
 @pytest.mark.parametrize(("dataset", "arch"), ALL, ids=str)
 def test_weights_and_inputs_of_a_layer_are_paired(dataset, arch):
-    network, size = model(architectures(dataset)[arch]).build(10), image_size(dataset)
+    network, size = model(architectures(dataset)[arch]).build(10), PREPROCESSING[dataset].image_size
     layers, names = weighted_layers(network), quantized_names(network)
     assert len(names) == COUNTS[arch]
     left = [name for name in layers if name not in names]
@@ -69,10 +71,10 @@ def test_weights_and_inputs_of_a_layer_are_paired(dataset, arch):
         sizes = cost_model(network, size)
         expected = list(counted(network, names, size))
     assert list(sizes.names) == names
-    assert list(zip(sizes.names, sizes.weights, sizes.activations, sizes.taps)) == expected
+    assert list(zip(sizes.names, sizes.weights, sizes.activations, sizes.macs)) == expected
 
     shapes = {name: layer.weight.shape for name, layer in layers.items()}
-    quantize_network(network, Settings(signed=()))
+    quantize_network(network, QuantConfig(signed=()))
     assert list(quant_layers(network)) == names
     bits = np.random.default_rng(0).integers(2, 9, (len(names), 2))
     set_bits(network, bits)

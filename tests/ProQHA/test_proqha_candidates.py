@@ -7,7 +7,7 @@ import pytest
 
 from common.errors import ConfigError
 from ProQHA.candidates import Moves, Targets, apply, draw, exact, least, saving
-from ProQHA.measure import CostModel
+from ProQHA.cost_model import CostModel
 
 SIZES = CostModel(("a", "b", "c"), np.array([90.0, 30, 300]), np.array([64.0, 16, 32]), np.array([900.0, 2000, 300]))
 EIGHT = np.full((3, 2), 8)

@@ -30,9 +30,9 @@ def test_true_increases_are_losses_of_the_candidates(pynative):
     network, parts = quantized(BITS), [(batch(10, 3), labels(10)), (batch(7, 4), labels(7))]
     found = TrueLoss(batch(), [parts, parts[:1]])(network, Lowering(LOWERED, CLIPS), singles(BITS, LOWERED))
     for one, value in zip(singles(BITS, LOWERED), found):
-        own = quantized(BITS)
-        Lowering(LOWERED, CLIPS).apply(own, one)
-        logits = own(Tensor(np.concatenate([x for x, _ in parts]))).asnumpy()
+        candidate = quantized(BITS)
+        Lowering(LOWERED, CLIPS).apply(candidate, one)
+        logits = candidate(Tensor(np.concatenate([x for x, _ in parts]))).asnumpy()
         whole = score(logits, np.concatenate([y for _, y in parts]))[2] / 17
         assert value == pytest.approx([whole, score(logits[:10], parts[0][1])[2] / 10], rel=1e-5)
     assert loss(network, parts) == pytest.approx(loss(quantized(BITS), parts))

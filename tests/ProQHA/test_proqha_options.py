@@ -9,7 +9,7 @@ from common import checkpoint
 from common.cli import config
 from ProQHA import eval as evaluation
 from ProQHA import measure, search, train
-from ProQHA.dataset import chosen_model
+from ProQHA.options import chosen_model
 
 TRAIN = (
     "--arch=resnet --num_layers=56 --archtype=quant --lr=0.001 --weight_decay=1e-4 --train_batch_size=250 --k_bits=7 "
@@ -120,7 +120,7 @@ def test_files_of_the_wrong_kind_are_refused_in_one_line(capsys, data, tiny_floa
         ([*quantize, folder / "best.ckpt", "--arch", "resnet20"], "expected PreActResNet20, found Tiny; change --arch"),
         ([*quantize, other], "expected a network of the data's 10 classes, found one of 4"),
         (["--resume", other], "expected a network of the data's 10 classes, found one of 4"),
-        (["--resume", folder / "best.ckpt"], "expected a float network, found a quantized one"),
+        (["--resume", folder / "best.ckpt"], "expected a float network, found a latent one"),
         (["--resume", folder / "w8.ckpt"], "expected a float network, found a packed one"),
         (["--archtype", "quant"], "resume: no float Tiny is shipped for cifar10"),
     ):

@@ -29,7 +29,8 @@ def contents(folder) -> dict[str, bytes]:
 def straight(tmp_path_factory, data, tiny_float) -> Path:
     """Folder of a search of three steps that was not stopped."""
     root, patch = tmp_path_factory.mktemp("straight"), pytest.MonkeyPatch()
-    patch.setattr("ProQHA.history.plot", lambda *_: None)
+    patch.setattr("ProQHA.history.plots.plot_bits", lambda *_: None)
+    patch.setattr("ProQHA.history.plots.plot_accuracy", lambda *_: None)
     patch.setattr("common.training.trainer.curves.plot", lambda *_: None)
     run(search, *stopped_command(data, tiny_float, root))
     patch.undo()

@@ -31,7 +31,7 @@ def test_float_then_four_bits_then_evaluation(data, tiny_float, quantizing, tmp_
     label = f"W4.000 A4.000 cost 0.1250, test accuracy {last['test_acc']:.4f} on 16 images, {size} bytes"
     assert lines[-1] == f"{folder / 'w4.ckpt'}: {label}"
     packed, best = (storage.load(folder / name, "Tiny") for name in ("w4.ckpt", "best.ckpt"))
-    assert (packed.kind, best.kind) == ("packed", "quantized") and packed.metadata["epochs"] == 2
+    assert (packed.kind, best.kind) == ("packed", "latent") and packed.metadata["epochs"] == 2
     assert get_bits(packed.network).tolist() == get_bits(best.network).tolist() == [[4, 4]] * 4
     words = [*data, "--arch", "tiny", "--mode", "pynative", "--json", tmp_path / "out.json"]
     lines = run(evaluation, *words, "--checkpoint_path", folder / "w4.ckpt")

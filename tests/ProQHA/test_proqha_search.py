@@ -10,8 +10,8 @@ from proqha_tiny import LAYERS, records, state, tiny
 from script_runs import refused, run, same
 
 from ProQHA import search, storage, train
-from ProQHA.measure import cost_model
-from ProQHA.quant import ACTIVATIONS, each, get_bits
+from ProQHA.cost_model import cost_model
+from ProQHA.quant import ACTIVATIONS, get_bits, quantizers
 
 FILES = {"run.ckpt", "search.ckpt", "search_log.csv", "config.yaml"}
 UNTRAINED = ["--search_epochs", 0, "--step", 40]
@@ -94,7 +94,7 @@ def test_lowered_inputs_keep_training_their_clips(searching, tmp_path, quickly):
     """In PYNATIVE mode too, where an optimizer that has run once holds on to values."""
     words = [*searching, "--lam", 0, "--ratio", 1, "--step", 2]
     run(search, *words)
-    trained = [cell.clip.asnumpy()[0] for cell in each(loaded(tmp_path / "run"), ACTIVATIONS)]
+    trained = [cell.clip.asnumpy()[0] for cell in quantizers(loaded(tmp_path / "run"), ACTIVATIONS)]
     assert len(set(trained)) == 4
     run(search, *words, "--search_epochs", 0, "--mission", "other")
     states = [state(tmp_path / name / "search.ckpt")[0] for name in ("run", "other")]
@@ -103,7 +103,7 @@ def test_lowered_inputs_keep_training_their_clips(searching, tmp_path, quickly):
 
 
 def loaded(folder):
-    return storage.load_quantized(folder / "search.ckpt", "Tiny").network
+    return storage.load_latent(folder / "search.ckpt", "Tiny").network
 
 
 def test_the_state_of_a_search_is_the_start_of_training_and_of_another_search(searching, tmp_path, quickly):
