@@ -6,7 +6,7 @@ from pathlib import Path
 from AdderQuant import storage
 from AdderQuant.calibration import CalibrationData, Quantization, calibrate
 from AdderQuant.dataset import preprocessing_of
-from AdderQuant.network import DEPTHS, adder_layers, adder_resnet
+from AdderQuant.network import ARCHITECTURES, adder_layers
 from AdderQuant.quant import MAX_GROUPS, SCHEMES
 from common.checkpoint import network_state
 from common.cli import config
@@ -15,6 +15,7 @@ from common.cli.result import finish
 from common.data import open_split
 from common.errors import ConfigError
 from common.evaluation import cost, evaluate_images
+from common.models.registry import model
 from common.runtime import context
 
 
@@ -23,7 +24,8 @@ def make_parser() -> config.OptionParser:
     parser = config.build_parser("Evaluate AdderQuant.", Path(__file__).parent / "config" / "eval.yaml")
     parser.add_alias("--checkpoint_file_path", "--checkpoint_path")
     group = parser.add_argument_group("network")
-    group.add_argument("--network", choices=list(DEPTHS), default="resnet20", help="where the file does not record it")
+    choices = list(ARCHITECTURES)
+    group.add_argument("--network", choices=choices, default="resnet20", help="where the file does not record it")
     group.add_argument("--num_classes", "--class_num", type=config.positive_int, help="the file's own if not given")
     group = parser.add_argument_group("quantization")
     group.add_argument("--bits", type=config.int_range(2, 8, 32), help="32 is float; 8 for a float file if not given")
@@ -78,7 +80,7 @@ def network_cost(stored: storage.StoredNetwork) -> dict:
     """Bytes, average bits and operations of the network."""
     packed = storage.packed_codes(stored.network)
     bits = {name.removesuffix(".codes"): (width, width) for name, width in packed.items()}
-    plain = adder_resnet(stored.metadata["network"], stored.metadata["num_classes"])
+    plain = model(stored.metadata["network"]).build(stored.metadata["num_classes"])
     layers = cost.trace(plain, (3, 32, 32), adder_layers(plain), bits)
     return cost.summary(layers, cost.stored_bytes(network_state.state(stored.network), packed))
 

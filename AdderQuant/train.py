@@ -5,12 +5,13 @@ from pathlib import Path
 
 from AdderQuant import storage
 from AdderQuant.dataset import preprocessing_of
-from AdderQuant.network import DEPTHS, adder_resnet
+from AdderQuant.network import ARCHITECTURES
 from common.cli import config
 from common.cli.entry_point import entry_point
 from common.cli.training_options import add_test_every
 from common.data import open_split
 from common.evaluation import evaluator
+from common.models.registry import model
 from common.runtime import context
 from common.training import Trainer
 from common.training.schedules import Schedule
@@ -21,7 +22,7 @@ def make_parser() -> config.OptionParser:
     """Options of this script."""
     parser = config.build_parser("Train a float AdderNet.", Path(__file__).parent / "config" / "train.yaml", False)
     group = parser.add_argument_group("training")
-    group.add_argument("--network", choices=list(DEPTHS), default="resnet20", help="to train")
+    group.add_argument("--network", choices=list(ARCHITECTURES), default="resnet20", help="to train")
     group.add_argument("--epochs", type=config.positive_int, default=40, help="passes over the training images")
     add_test_every(group)
     group.add_argument("--lr", type=config.positive_float, default=0.1, help="first learning rate, cosine to 0")
@@ -38,8 +39,9 @@ def main(argv: list[str] | None = None) -> None:
     context.setup(args.device_target, args.mode, args.seed, args.threads)
     train, test = open_split(args, "train"), open_split(args, "test")
     preprocessing = preprocessing_of(args.dataset, {})
-    network = adder_resnet(args.network, train.num_classes)
-    metadata = {"kind": "float", "network": args.network, "num_classes": train.num_classes, "dataset": args.dataset}
+    name = ARCHITECTURES[args.network]
+    network = model(name).build(train.num_classes)
+    metadata = {"kind": "float", "network": name, "num_classes": train.num_classes, "dataset": args.dataset}
 
     schedule = Schedule("cosine", args.lr)
     recipe = Recipe(args.epochs, args.batch_size, schedule, "sgd", args.momentum, args.weight_decay, seed=args.seed)
@@ -48,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
     trainer = Trainer(*settled, test_every=args.test_every)
     history = trainer.run(args.resume)
     config.save(args, args.output_dir)
-    path = args.output_dir / f"adder_{args.network}_{args.dataset}.ckpt"
+    path = args.output_dir / f"{name}_{args.dataset}.ckpt"
     record = {"epochs": args.epochs, "seed": args.seed, "test_acc": history[-1]["test_acc"]}
     storage.save(path, network, {**trainer.metadata, "training": record})
     print(f"{path}: test accuracy {history[-1]['test_acc']:.4f} on {len(test)} images")

@@ -19,6 +19,7 @@ import numpy as np
 from mindspore import ParameterTuple, Tensor, nn, ops
 
 from common.errors import ConfigError
+from common.quant.calibration import evaluating
 from common.report import figure
 from common.runtime.hooks import input_hooks
 from common.training.step import Observer
@@ -244,11 +245,8 @@ def input_values(network: nn.Cell, image_size: int) -> dict[str, int]:
     def take(name: str, x: np.ndarray) -> None:
         found[name] = int(np.prod(x.shape[1:])) // len(layers[name].quantize_input.bits)
 
-    training = network.training
-    network.set_train(False)
-    with input_hooks(layers, take):
+    with evaluating(network), input_hooks(layers, take):
         network(Tensor(np.zeros((1, 3, image_size, image_size), np.float32)))
-    network.set_train(training)
     return found
 
 

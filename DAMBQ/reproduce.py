@@ -77,7 +77,7 @@ def train(args: Namespace, stage: str) -> Path:
 def record(args: Namespace, stage: str) -> None:
     """Train a stage unless its rows are there, evaluate it and write its rows."""
     epochs = STAGES[stage].get("epochs", args.epochs)
-    key = {"network": "ResNet20", "stage": stage, "epochs": epochs, "seed": args.seed}
+    key = {"network": "resnet20", "stage": stage, "epochs": epochs, "seed": args.seed}
     if all(RESULTS.has({**key, "data": name}) for name in test_sets(args)):
         return
     folder = train(args, stage)
@@ -94,7 +94,7 @@ def record(args: Namespace, stage: str) -> None:
 def record_start(args: Namespace) -> None:
     """Rows of the published network as it is."""
     for name, path in test_sets(args).items():
-        key = {"network": "ResNet20", "stage": "published", "epochs": 0, "seed": args.seed, "data": name}
+        key = {"network": "resnet20", "stage": "published", "epochs": 0, "seed": args.seed, "data": name}
         if not RESULTS.has(key):
             RESULTS.put({**dict.fromkeys(COLUMNS), **key, **measure(args, args.pretrained, path)})
 

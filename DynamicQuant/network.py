@@ -9,21 +9,20 @@ from mindspore import Tensor, nn, ops
 from common.errors import ConfigError
 from common.evaluation import cost
 from common.models.layers import weighted_layers
-from common.quant.calibration import best_clip
+from common.quant.calibration import best_clip, sample_inputs
 from common.quant.conversion import replace_cells
 from common.quant.dorefa import MAX_BITS, MIN_BITS
-from common.runtime.hooks import input_hooks, run_over
 from DynamicQuant.bit_controller import BitController
 from DynamicQuant.gumbel_softmax import Choice, GumbelSoftmax
 from DynamicQuant.quant import QUANTIZERS, DynamicConv2d, static_conv2d
 
 ARCHITECTURES = {
-    "resnet20": "ResNet20",
-    "resnet32": "ResNet32",
-    "resnet56": "ResNet56",
-    "resnet18": "ResNet18-ImageNet",
-    "resnet34": "ResNet34-ImageNet",
-    "resnet50": "ResNet50-ImageNet",
+    "resnet20": "resnet20",
+    "resnet32": "resnet32",
+    "resnet56": "resnet56",
+    "resnet18": "resnet18",
+    "resnet34": "resnet34",
+    "resnet50": "resnet50",
 }
 _STAGES = ("layer2", "layer3", "layer4")  # what chooses; the stage before is what the controller sees
 _VALUES = 1 << 17  # of a layer's inputs that one batch adds to its calibration
@@ -215,7 +214,7 @@ def quantize_network(
     The first convolution and the last linear layer stay float. The first stage and the 1 x 1 convolutions of shortcuts
     have t bits (shortcuts: unless ``dynamic_shortcuts``), all other convolutions choose.
 
-        network = quantize_network(model("ResNet20").build(10), Settings(bits=4))
+        network = quantize_network(model("resnet20").build(10), Settings(bits=4))
 
     Args:
         network: float.
@@ -265,16 +264,10 @@ def calibrate(network: nn.Cell, images: Iterable[np.ndarray], bits: int) -> dict
     Raises:
         DataError: there is no image.
     """
-    cells, seen = dict(network.cells_and_names()), {name: [] for name in inner_layers(network)}
-
-    def take(name: str, x: np.ndarray) -> None:
-        step = max(1, x.size // _VALUES)
-        seen[name].append(x.ravel()[::step])
-
-    network.set_train(False)
-    with input_hooks({name: cells[name] for name in seen}, take):
-        run_over(network, images)
-    return {name: best_clip(np.concatenate(values), bits) for name, values in seen.items()}
+    cells = dict(network.cells_and_names())
+    layers = {name: cells[name] for name in inner_layers(network)}
+    inputs = sample_inputs(network, layers, images, lambda x: x.ravel()[:: max(1, x.size // _VALUES)].copy())
+    return {name: best_clip(values, bits) for name, values in inputs.items()}
 
 
 def set_controller_bias(network: DynamicNetwork, bias: np.ndarray) -> None:

@@ -45,7 +45,7 @@ def published_network(found: Checkpoint, model_name: str) -> tuple[Tensors, dict
             chosen += chooses(layer, SETTINGS)
     latent |= {**_controller(controller, chosen, str(found.path)), **_noise()}
     classes = len(np.atleast_1d(tensors.get("fc.bias", np.zeros(1000))))
-    about = {"kind": "latent", "method": METHOD, "network": "ResNet18-ImageNet", "num_classes": classes}
+    about = {"kind": "latent", "method": METHOD, "network": "resnet18", "num_classes": classes}
     return latent, {**about, "settings": asdict(SETTINGS)}
 
 

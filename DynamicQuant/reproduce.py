@@ -98,7 +98,7 @@ def key_of(args: Namespace, run: Run) -> dict:
     """What tells the rows of a run from others."""
     epochs = args.float_epochs if run.stage == "float" else args.epochs
     own = {"stage": run.stage, "quantizer": run.quantizer, "bits": run.bits, "epochs": epochs}
-    return {"network": "ResNet20", **own, "images": args.train_samples or "all", "seed": run.seed}
+    return {"network": "resnet20", **own, "images": args.train_samples or "all", "seed": run.seed}
 
 
 def folder_of(args: Namespace, run: Run) -> Path:
@@ -148,7 +148,7 @@ def record(args: Namespace, run: Run) -> None:
 def record_start(args: Namespace) -> None:
     """Rows of the published network as it is."""
     for name, path in test_sets(args).items():
-        key = {"network": "ResNet20", "stage": "published", "quantizer": "", "bits": 32, "epochs": 0}
+        key = {"network": "resnet20", "stage": "published", "quantizer": "", "bits": 32, "epochs": 0}
         key |= {"images": "all", "seed": 0, "data": name}
         if not RESULTS.has(key):
             RESULTS.put({**dict.fromkeys(COLUMNS), **key, **measure(args, args.pretrained, path)})

@@ -7,6 +7,7 @@ from mindspore import nn
 
 from common.data import ImageSource, Preprocessing
 from common.evaluation import Metrics, evaluate_images
+from common.quant.calibration import image_batches
 from DynamicQuant import storage
 from DynamicQuant.budget import candidate_costs, fit_budget
 from DynamicQuant.choices import Choices, Recorder
@@ -69,8 +70,8 @@ class DynamicTester:
         """Make the frozen twin what the network would be used as; returns the shift of its bias."""
         storage.freeze(network, self.twin)
         size = min(self.batch_size, len(self.sample))
-        starts = range(0, len(self.sample) - size + 1, size)  # whole batches: nothing is compiled for a rest
-        images = (self.sample.eval_batch(np.arange(i, i + size), self.preprocessing) for i in starts)
+        whole = self.sample.head(len(self.sample) // size * size)  # whole batches: nothing is compiled for a rest
+        images = image_batches(whole, self.preprocessing, batch_size=size)
         return fit_budget(self.twin, images, self.costs, self.limit, self.settings)
 
     def bias(self) -> np.ndarray:

@@ -7,7 +7,6 @@ from argparse import Namespace
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 from mindspore import nn
 
 from common import checkpoint
@@ -19,6 +18,7 @@ from common.data import ImageSource, Preprocessing, open_split
 from common.errors import ConfigError
 from common.evaluation import evaluator
 from common.models.registry import model, preprocessing_of
+from common.quant.calibration import calibration_batches
 from common.runtime import context
 from common.stored.float_network import load_float
 from common.training import Trainer
@@ -30,7 +30,6 @@ from DynamicQuant.quant import QUANTIZERS
 from DynamicQuant.tester import DynamicTester
 
 _CALIBRATION_IMAGES = 512
-_BATCH = 128  # of calibration
 
 
 def make_parser() -> config.OptionParser:
@@ -79,7 +78,7 @@ def start(
         stored = storage.load_latent(args.resume, name)
         check_classes(train, stored.metadata["num_classes"])
         return storage.continued(stored, settings, args.resume, args.seed), network_state.digest(stored.network)
-    if settings and not args.pretrained and (args.dataset, name) == ("digits", "ResNet20"):
+    if settings and not args.pretrained and (args.dataset, name) == ("digits", "resnet20"):
         args.pretrained = storage.shipped("digits", "float")
     if not args.pretrained:
         network, digest = model(name).build(train.num_classes), ""
@@ -99,9 +98,7 @@ def first_clips(
     """The clips that the activations of a float network start from, by layer."""
     if args.clip != "calibrate":
         return dict.fromkeys(inner_layers(network), args.clip)
-    images = train.sample(min(_CALIBRATION_IMAGES, len(train)), args.seed)
-    parts = np.array_split(np.arange(len(images)), -(-len(images) // _BATCH))
-    return calibrate(network, (images.train_batch(p, preprocessing, args.seed, 0) for p in parts), settings.bits)
+    return calibrate(network, calibration_batches(train, preprocessing, _CALIBRATION_IMAGES, args.seed), settings.bits)
 
 
 def describe(args: Namespace, settings: Settings | None, classes: int, digest: str) -> dict:

@@ -2,6 +2,7 @@
 
 from common.cli import config
 from common.errors import DataError
+from common.models.registry import architecture
 from LDNQ.network import MODEL_NAMES
 
 
@@ -11,7 +12,12 @@ def add_options(parser: config.OptionParser) -> None:
     parser.settable()["dataset"].type = _dataset_name
     group = parser.add_argument_group("network and data of LDNQ")
     group.add_argument(
-        "--model_name", choices=MODEL_NAMES, default="ResNet20", help="where the file does not record it"
+        "--model_name",
+        type=architecture,
+        choices=MODEL_NAMES,
+        default="resnet20",
+        metavar="NAME",
+        help=f"where the file does not record it: {', '.join(MODEL_NAMES)}, or as ResNet18-ImageNet",
     )
     group.add_argument("--wnids", type=config.path, metavar="FILE", help="imagenet: class folders in label order")
 

@@ -1,6 +1,6 @@
 """Quantize and evaluate all settings, and record a row of results.csv each; rows that are there already are kept.
 
-python reproduce.py --pretrained resnet20-12fca82f.th --model_name ResNet20 --dataset_path CIFAR10 \
+python reproduce.py --pretrained resnet20-12fca82f.th --model_name resnet20 --dataset_path CIFAR10 \
     --seeds 1 2 3 4 5 --kbits 3 --also_eval jpeg=CIFAR10-JPEG
 """
 
@@ -13,6 +13,7 @@ from common import report
 from common.cli import config, reproduction
 from common.cli.entry_point import entry_point
 from common.cli.reproduction import add_pretrained, evaluated, test_sets, thread_words
+from common.models.registry import architecture
 from common.report.results import Results, mean
 from LDNQ import eval as evaluation
 from LDNQ import main as quantization
@@ -26,7 +27,7 @@ def make_parser() -> config.OptionParser:
     """Options of this script."""
     parser = reproduction.make_parser("Record LDNQ's results.", "lossless", training=False)
     add_pretrained(parser, "float network")
-    parser.add_argument("--model_name", default="ResNet20", help="of the float network")
+    parser.add_argument("--model_name", type=architecture, default="resnet20", help="of the float network")
     parser.add_argument("--kbits", type=int, nargs="+", choices=LEVEL_COUNTS, default=list(LEVEL_COUNTS))
     parser.add_argument("--granularity", nargs="+", choices=["channel", "layer"], default=["channel"])
     parser.add_argument("--refine_steps", type=config.int_range(0), nargs="+", help="as configured if not given")

@@ -25,7 +25,7 @@ KEYS = ("network", "stage", "bits", "epochs", "search_epochs", "interval", "lr",
 RESULTS = Results(Path(__file__).parent / "results.csv", KEYS)
 COLUMNS = (*KEYS, "samples", "top1", "weight_bits", "activation_bits", "cost", "bit_operations", "file_bytes")
 COLUMNS += ("mindspore",)
-NETWORK = "PreActResNet20"
+NETWORK = "preact_resnet20"
 FLOAT_BITS = 32
 TEST_EVERY = 4  # epochs; the last one is what counts
 

@@ -70,7 +70,7 @@ def _kind_of(path: str | Path) -> str:
 
 
 def _shipped_float(args: Namespace, name: str) -> Path:
-    if (args.dataset, name) != ("digits", "PreActResNet20"):
+    if (args.dataset, name) != ("digits", "preact_resnet20"):
         raise ConfigError(
             f"resume: no float {name} is shipped for {args.dataset}; give --resume FILE, a float or quantized network"
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from readme_commands import ROOT, Command
+from repository_copy import tracked_copy
 
 from common import checkpoint
 from common.checkpoint import network_state
@@ -60,7 +61,7 @@ OWN = {"scripts/compare.py": {"epochs": 2, "train_batch_size": 8, "bits": 4, "me
 _MY_NETWORK = """
 from common.models.registry import model
 def MyNetwork():
-    return model("ResNet20").build(10)
+    return model("resnet20").build(10)
 """
 PREAMBLES = {
     "AdderQuant/README.md": "",
@@ -79,7 +80,7 @@ import numpy as np
 from unittest.mock import Mock
 from mindspore import Tensor
 from common.models.registry import model
-float_resnet, images = model("ResNet20").build(10), Tensor(np.zeros((2, 3, 32, 32), np.float32))
+float_resnet, images = model("resnet20").build(10), Tensor(np.zeros((2, 3, 32, 32), np.float32))
 Trainer = Mock()  # its other arguments are left out
 """,
     "ProQHA/README.md": f"""{_MY_NETWORK}
@@ -149,19 +150,14 @@ def tiny_imagenet(root: Path) -> Path:
 
 def tiny_resnet18(path: Path) -> Path:
     """A float ResNet-18 of two classes with random weights."""
-    about = {"method": "LDNQ", "kind": "float", "network": "ResNet18-ImageNet", "num_classes": 2}
+    about = {"method": "LDNQ", "kind": "float", "network": "resnet18", "num_classes": 2}
     checkpoint.save(path, network_state.state(model(about["network"]).build(2)), about)
     return path
 
 
 def copy_of_repository(root: Path, stands: StandIns) -> Path:
-    """What git tracks or would, as it is now, so that no command writes into the repository."""
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
-    for name in filter(None, names):
-        if (ROOT / name).is_file():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, root / name)
+    """A copy with the data sets in it, so that no command writes into the repository."""
+    tracked_copy(root)
     for folder in (root, *(path.parent for path in root.glob("*/README.md"))):
         for name, target in stands.folders.items():
             (folder / name).symlink_to(target)

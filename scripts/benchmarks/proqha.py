@@ -35,7 +35,7 @@ def step(name: str, batch_size: int):
     rng = np.random.default_rng(0)
     images = rng.normal(size=(batch_size, 3, 32, 32)).astype(np.float32)
     labels = rng.integers(0, 10, batch_size).astype(np.int32)
-    network = model("PreActResNet20").build(10)
+    network = model("preact_resnet20").build(10)
     settings = quantize_network(network)
     if name == STEP:
         recipe = Recipe(1, batch_size, Schedule("constant", 1e-3), "adam", clip_norm=5.0)
@@ -45,7 +45,7 @@ def step(name: str, batch_size: int):
         return lambda: train(*inputs)[0].asnumpy()
     sizes, targets, moves = cost_model(network, 32), candidates.Targets(), candidates.Moves()
     if name == FISHER:
-        scorer, count = FisherScorer(model("PreActResNet20").build(10), settings, images, labels), COUNT
+        scorer, count = FisherScorer(model("preact_resnet20").build(10), settings, images, labels), COUNT
     else:
         scorer, count = AdamScorer(network, images, labels, 1e-3, 5.0), TIMED
     bits = get_bits(network)

@@ -148,7 +148,7 @@ def _dynamic(args: Namespace, bits: int) -> Entry:
 def _ldnq(args: Namespace, bits: int) -> Entry:
     """Weights alone, from ``--calibration_images`` unlabelled images."""
     levels, folder = _LEVELS[bits], args.output_dir / f"ldnq{bits}"
-    file = folder / f"ResNet20_{levels}levels.ckpt"
+    file = folder / f"resnet20_{levels}levels.ckpt"
     own = {"seed": args.seed, "pretrained": args.pretrained, "kbits": levels, "output_dir": folder}
     own["num_images"] = args.calibration_images
     own |= _shortened(args, "LDNQ")

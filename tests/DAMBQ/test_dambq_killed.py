@@ -26,7 +26,7 @@ def epochs(folder) -> int:
     return len(report.read_text(encoding="utf-8").splitlines()) if report.exists() else 0
 
 
-@pytest.mark.slow
+@pytest.mark.training
 def test_a_killed_and_restarted_run_ends_as_one_that_was_not(tmp_path, data):
     places = {"cwd": ROOT / "DAMBQ", "stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
     subprocess.run(command(tmp_path / "straight", data), check=True, timeout=SECONDS, **places)

@@ -35,7 +35,7 @@ def test_options_are_taken_with_both_marks_and_keep_their_names():
         (["--quantize", "--layerwise", "--granularity", "network"], "without --granularity network, found both"),
         (["--table", "v3"], "table"),
         (["--clip", "0"], "clip"),
-        (["--arch", "resnet20"], "expected ResNet20, found Tiny"),
+        (["--arch", "resnet20"], "expected resnet20, found Tiny"),
         (["--arch", "resnet18"], "takes imagenet"),
         (["--arch", "alexnet"], "arch"),
         (["--pretrained", "absent.ckpt"], "absent.ckpt"),
@@ -64,7 +64,7 @@ def test_files_of_the_wrong_kind_are_refused_in_one_line(capsys, documented, dat
         (["--quantize", "--resume", best, "--clip", 2], "clips that it learned, found 2; leave it out"),
         (["--quantize", "--pretrained", best], "expected a float network"),
         (["--quantize", "--pretrained", folders["float"] / "last.ckpt"], "the state of a training run"),
-        (["--quantize", "--pretrained", folders["float"] / "best.ckpt", "-a", "resnet32"], "expected ResNet32"),
+        (["--quantize", "--pretrained", folders["float"] / "best.ckpt", "-a", "resnet32"], "expected resnet32"),
     ):
         assert expected in refused(capsys, train, *words, *own)
     for own, expected in (

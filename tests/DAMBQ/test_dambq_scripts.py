@@ -24,7 +24,7 @@ def test_the_documented_steps_go_from_float_over_four_to_two_bits(documented):
             assert set(layer.quantize_weight.bits.asnumpy()) == set(layer.quantize_input.bits.asnumpy()) == {bits}
         assert stored.metadata["epochs"] == len(history(folder)) and stored.metadata["dataset"] == "cifar10"
         assert Image.open(folder / "bits.png").format == "PNG"
-        assert storage.load_quantized(folder / "best.ckpt", "ResNet20").kind == "quantized"
+        assert storage.load_quantized(folder / "best.ckpt", "resnet20").kind == "quantized"
     assert [record["weights_bits"] for record in history(documented["w2a2"][0])] == [3, 2]
     folder, lines = documented["float"]
     accuracy = history(folder)[-1]["test_acc"]
@@ -38,12 +38,12 @@ def test_the_file_to_use_has_the_accuracy_of_the_end_of_training(documented, dat
     words = [*data, "--checkpoint_path", folder / "w2a2.ckpt", "--json", tmp_path / "out.json"]
     lines = run(evaluation, *words)
     last, record = history(folder)[-1], json.loads((tmp_path / "out.json").read_text())
-    assert lines[0] == "ResNet20, W2.000 A2.000, first and last layer 8 bits"
+    assert lines[0] == "resnet20, W2.000 A2.000, first and last layer 8 bits"
     expected = {name: last[f"test_{name}"] for name in ("acc", "top_5_acc", "samples")}
     assert {name: record[name] for name in expected} == expected
     assert record["loss"] == pytest.approx(last["test_loss"], rel=1e-3)  # trained in the other execution mode
     assert lines[-1].startswith(f"result: {{'acc': {last['test_acc']:.4f}, ") and lines[-1].endswith("w2a2.ckpt")
-    assert (record["method"], record["network"], record["kind"]) == ("DAMBQ", "ResNet20", "packed")
+    assert (record["method"], record["network"], record["kind"]) == ("DAMBQ", "resnet20", "packed")
     assert (record["label"], record["dataset"]) == ("W2.000 A2.000", "cifar10")
     assert record["average_bits"] == {"weights": 2, "activations": 2}
     bits = record["cost"]["bits_of_layers"]

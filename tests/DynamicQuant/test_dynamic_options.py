@@ -29,9 +29,9 @@ def test_the_recipe_of_the_paper_is_the_default():
 
 def test_the_network_follows_from_the_images():
     for words, name in (
-        ([], "ResNet20"),
-        (["--dataset", "imagenet"], "ResNet18-ImageNet"),
-        (["-a", "resnet56"], "ResNet56"),
+        ([], "resnet20"),
+        (["--dataset", "imagenet"], "resnet18"),
+        (["-a", "resnet56"], "resnet56"),
     ):
         assert model_name(config.parse(train.make_parser(), words)) == name
 
@@ -54,7 +54,7 @@ def test_the_network_follows_from_the_images():
         (["--clip", "max"], "expected calibrate or a number over 0"),
         (["--arch", "resnet18"], "takes imagenet"),
         (["--arch", "vgg"], "arch"),
-        (["--arch", "resnet20"], "expected ResNet20, found TinyDynamic"),
+        (["--arch", "resnet20"], "expected resnet20, found TinyDynamic"),
         (["--pretrained", "absent.ckpt"], "absent.ckpt"),
         (["--resume", "absent.ckpt"], "both --pretrained and --resume"),
         (["--train_samples", 33], "33 images were asked for"),

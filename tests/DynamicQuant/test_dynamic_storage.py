@@ -160,9 +160,9 @@ def test_settings_that_do_not_fit_are_refused(tmp_path, settings):
 
 
 def test_float_networks_of_other_methods_are_loaded(shared):
-    own = storage.load(storage.embedded("digits", "float"), "ResNet20")
-    assert own.kind == "float" and own.metadata["network"] == "ResNet20"
-    published = storage.load(shared / "checkpoints" / "resnet20-12fca82f.th", "ResNet20", 10)
+    own = storage.load(storage.embedded("digits", "float"), "resnet20")
+    assert own.kind == "float" and own.metadata["network"] == "resnet20"
+    published = storage.load(shared / "checkpoints" / "resnet20-12fca82f.th", "resnet20", 10)
     assert (published.kind, published.metadata["num_classes"]) == ("float", 10)
 
 

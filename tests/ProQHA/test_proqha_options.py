@@ -58,11 +58,11 @@ def test_the_defaults_are_those_documented():
 @pytest.mark.parametrize("script", [train, search, evaluation, measure])
 def test_the_number_of_layers_is_inferred(script):
     for words, expected in (
-        ("--arch resnet32", "PreActResNet32"),
-        ("--arch resnet --num_layers 32", "PreActResNet32"),
-        ("--arch mobilenetv2", "MobileNetV2"),
-        ("--arch densenet --num_layers 40", "DenseNet40"),
-        ("", "PreActResNet20"),
+        ("--arch resnet32", "preact_resnet32"),
+        ("--arch resnet --num_layers 32", "preact_resnet32"),
+        ("--arch mobilenetv2", "mobilenet_v2_cifar"),
+        ("--arch densenet --num_layers 40", "densenet40"),
+        ("", "preact_resnet20"),
     ):
         assert chosen_model(config.parse(script.make_parser(), words.split())) == expected
 
@@ -117,7 +117,10 @@ def test_files_of_the_wrong_kind_are_refused_in_one_line(capsys, data, tiny_floa
         ([*quantize, folder / "w8.ckpt"], "found a packed one; give best.ckpt or search.ckpt"),
         ([*quantize, folder / "last.ckpt"], "the state of a training run"),
         ([*quantize, tiny_float / "last.ckpt"], "the state of a training run"),
-        ([*quantize, folder / "best.ckpt", "--arch", "resnet20"], "expected PreActResNet20, found Tiny; change --arch"),
+        (
+            [*quantize, folder / "best.ckpt", "--arch", "resnet20"],
+            "expected preact_resnet20, found Tiny; change",
+        ),
         ([*quantize, other], "expected a network of the data's 10 classes, found one of 4"),
         (["--resume", other], "expected a network of the data's 10 classes, found one of 4"),
         (["--resume", folder / "best.ckpt"], "expected a float network, found a latent one"),

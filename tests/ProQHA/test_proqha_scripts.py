@@ -129,6 +129,6 @@ def test_a_network_of_the_zoo_is_quantized(data, tmp_path, quickly):
     words += ["--arch", "resnet20", "--archtype", "quant", "--resume", start, "--mission", "w3"]
     lines = run(train, *words, "--k_bits", 3, "--pre_k_bits", 3)
     assert "W3.000 A3.000 cost 0.0938" in lines[-1]
-    stored = storage.load(tmp_path / "w3" / "w3.ckpt", "PreActResNet20")
+    stored = storage.load(tmp_path / "w3" / "w3.ckpt", "preact_resnet20")
     assert get_bits(stored.network).tolist() == [[3, 3]] * 18 and stored.metadata["settings"]["signed"] == []
     assert (tmp_path / "w3" / "w3.ckpt").stat().st_size < (tmp_path / "float" / "float.ckpt").stat().st_size / 6

@@ -137,7 +137,7 @@ def test_rates_follow_from_the_counts():
 def test_progress_goes_to_the_given_stream(capsys):
     stream = io.StringIO()
     evaluate(Pixels(), batches(eval_dataset(source(), PLAIN, 7)), N, label="test", stream=stream)
-    assert stream.getvalue().startswith("test 23/23 images")
+    assert stream.getvalue().startswith("test: 23/23 images")
     assert capsys.readouterr() == ("", "")
 
 

@@ -9,11 +9,11 @@ import training_run as run
 from matplotlib.image import imread
 from mindspore import Parameter, ParameterTuple, Tensor, ops
 
-from common import checkpoint, training
+from common import checkpoint
 from common.checkpoint import network_state
 from common.errors import ConfigError
 from common.report import curves, figure
-from common.training import Trainer
+from common.training import Trainer, trainer
 from common.training.step import Observer, TrainStep, make_optimizer
 
 SHIFT, STRETCH = np.array([0.1, -0.2, 0.3, 0], np.float32), np.array([1, 2], np.float32)
@@ -169,15 +169,15 @@ def test_killed_and_resumed_is_bit_equal_with_the_memory_of_the_observer(tmp_pat
     """In the middle of epoch 2, which has changed the sums by then; epoch 1 has changed the network too."""
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     observed(straight, network := Probed(), Watcher(network)).run()
-    update = training.Progress.update
+    update = trainer.Progress.update
 
     def deadly(self, *args, **values):
-        if self.label == "epoch 2/3" and self.done:
+        if self._bar.desc == "epoch 2/3: " and self._bar.n:
             raise Killed
         update(self, *args, **values)
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(training.Progress, "update", deadly)
+        patch.setattr(trainer.Progress, "update", deadly)
         observed(killed, network := Probed(), Watcher(network)).run()
     saved = checkpoint.load(killed / "last.ckpt")
     assert len(saved.metadata["history"]) == 1 and saved.tensors["network/factor"].item() < 1
