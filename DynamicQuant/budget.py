@@ -17,7 +17,7 @@ from mindspore import Tensor, nn, ops
 from common import distributed
 from common.distributed.collective import Sum
 from common.errors import DataError
-from common.training.step import Observer
+from common.training import Callback
 from DynamicQuant.network import DynamicNetwork, Scores, Settings, set_controller_bias
 
 # Kind of budget: default weight of its penalty. That of mean-bits is the paper's code's. An image 1 % over its bit
@@ -69,8 +69,8 @@ class BudgetLoss(nn.Cell):
         return self.loss(logits, labels) + self.alpha * ops.relu(mean - self.limit), logits
 
 
-class NoiseDecay(Observer):
-    """Takes the noise of the choices to zero, linearly over the first epochs, as an observer of training.
+class NoiseDecay(Callback):
+    """Takes the noise of the choices to zero, linearly over the first epochs, as a callback of training.
 
     Evaluation chooses without noise. In the epochs behind the decay training does so too: weights, BatchNorm and
     penalty then see the choices that will be made.
@@ -81,11 +81,8 @@ class NoiseDecay(Observer):
     """
 
     def __init__(self, network: DynamicNetwork, epochs: float):
-        super().__init__([])
+        super().__init__()
         self.level, self.epochs = network.choose.level, epochs
-
-    def construct(self, gradients):
-        return gradients
 
     def after_epoch(self, epoch: int) -> dict[str, float]:
         """Set the level of the next epoch."""

@@ -2,17 +2,18 @@
 
 from argparse import Namespace
 
-from common.cli import config
+from common.cli import typed
+from common.cli.option_parser import OptionParser
 from common.data import ImageSource
 from common.errors import ConfigError
 from DynamicQuant.network import ARCHITECTURES
 
 
-def add_options(parser: config.OptionParser) -> None:
+def add_options(parser: OptionParser) -> None:
     """The options that all scripts of this method share."""
     group = parser.add_argument_group("network and data of DynamicQuant")
     group.add_argument("-a", "--arch", choices=list(ARCHITECTURES), help="network; resnet20, for imagenet resnet18")
-    group.add_argument("--wnids", type=config.path, metavar="FILE", help="imagenet: class folders in label order")
+    group.add_argument("--wnids", type=typed.path, metavar="FILE", help="imagenet: class folders in label order")
 
 
 def model_name(args: Namespace) -> str:

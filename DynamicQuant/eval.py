@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from common import report
-from common.cli import config
+from common.cli import config, typed
 from common.cli.entry_point import entry_point
+from common.cli.option_parser import OptionParser
 from common.cli.result import finish
+from common.cli.run_options import data_selection, run_options
 from common.data import open_split
 from common.errors import ConfigError
 from common.evaluation import Metrics, cost, evaluate_images
@@ -25,12 +27,12 @@ from DynamicQuant.quant import DynamicConv2d
 _NAMES = {"dorefa": "DoReFa", "pact": "PACT"}
 
 
-def make_parser() -> config.OptionParser:
+def make_parser() -> OptionParser:
     """Options of this script; those of the earlier code keep their names."""
     parser = config.build_parser("Evaluate DynamicQuant.", Path(__file__).parent / "config" / "eval.yaml")
     add_options(parser)
-    parser.add_argument("--num_classes", type=config.positive_int, help="the file's own if not given")
-    parser.add_argument("--smoothing", type=config.share, default=0.0, help="label smoothing of the loss")
+    parser.add_argument("--num_classes", type=typed.positive_int, help="the file's own if not given")
+    parser.add_argument("--smoothing", type=typed.share, default=0.0, help="label smoothing of the loss")
     parser.add_argument("--plots", action="store_true", help="write bits.png and examples.png into output_dir")
     return parser
 
@@ -100,7 +102,7 @@ def main(argv: list[str] | None = None) -> None:
     dynamic = isinstance(stored.network, DynamicNetwork)
     if args.plots and not dynamic:
         raise ConfigError(f"plots: they show the choices of a dynamic network, found {label_of(stored)} in {path}")
-    images = open_split(args, "test")
+    images = open_split(data_selection(args), "test")
     check_classes(images, stored.metadata["num_classes"])
     preprocessing = preprocessing_of(args.dataset, stored.metadata)
     label = label_of(stored)
@@ -119,7 +121,7 @@ def main(argv: list[str] | None = None) -> None:
     record = {"method": storage.METHOD, "network": stored.metadata["network"], "kind": stored.kind, "bits": label}
     record |= {"dataset": args.dataset, "choices": choices.summary()} if dynamic else {"dataset": args.dataset}
     record["cost"] = costs_of(stored, path, preprocessing.image_size, choices)
-    finish(args, metrics, path, record)
+    finish(run_options(args), metrics, path, record)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 from argparse import Namespace
 from pathlib import Path
 
-from common.cli import config
-from common.cli import export as script
+from common.cli import config, export, typed
 from common.cli.entry_point import entry_point
+from common.cli.option_parser import OptionParser
 from common.stored.network import StoredNetwork
 from DynamicQuant import storage
 from DynamicQuant.dataset import add_options, model_name
@@ -14,17 +14,17 @@ from DynamicQuant.network import DynamicNetwork
 _NO_ONNX = "each image chooses the bits of each layer, and an ONNX graph computes the same for all images of a batch"
 
 
-def make_parser() -> config.OptionParser:
+def make_parser() -> OptionParser:
     """Options of this script."""
     parser = config.build_parser("", Path(__file__).parent / "config" / "eval.yaml")
     add_options(parser)
-    parser.add_argument("--num_classes", type=config.positive_int, help="the file's own if not given")
-    return script.add_options(parser, storage.METHOD)
+    parser.add_argument("--num_classes", type=typed.positive_int, help="the file's own if not given")
+    return export.add_options(parser, storage.METHOD)
 
 
-def load(args: Namespace) -> StoredNetwork:
-    """The network of ``checkpoint_path``."""
-    return storage.frozen(storage.load(args.checkpoint_path, model_name(args), args.num_classes))
+def load(args: Namespace, path: Path) -> StoredNetwork:
+    """The network of a file."""
+    return storage.frozen(storage.load(path, model_name(args), args.num_classes))
 
 
 def no_onnx(stored: StoredNetwork) -> str | None:
@@ -35,7 +35,13 @@ def no_onnx(stored: StoredNetwork) -> str | None:
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Load, export, check."""
-    script.run(script.setup(make_parser(), argv, storage.shipped), load, no_onnx)
+    args = config.parse(make_parser(), argv)
+    export.run(
+        export.export_options(args),
+        shipped=storage.shipped,
+        load=lambda path: load(args, path),
+        no_onnx=no_onnx,
+    )
 
 
 if __name__ == "__main__":

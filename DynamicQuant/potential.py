@@ -16,8 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from common import report
-from common.cli import config
+from common.cli import config, saved_config, typed
 from common.cli.entry_point import entry_point
+from common.cli.option_parser import OptionParser
+from common.cli.run_options import data_selection
 from common.data import ImageSource, Preprocessing, open_split
 from common.errors import ConfigError
 from common.models.registry import model, preprocessing_of
@@ -31,12 +33,12 @@ _RIDGES = (1e2, 1e3, 1e4, 1e5, 1e6)
 _STEPS = 60  # of bisection
 
 
-def make_parser() -> config.OptionParser:
+def make_parser() -> OptionParser:
     """Options of this script."""
     parser = config.build_parser("What choices are worth.", Path(__file__).parent / "config" / "eval.yaml")
     add_options(parser)
-    parser.add_argument("--images", type=config.positive_int, default=2048, help="training images to look at")
-    parser.add_argument("--held_out", type=config.positive_int, default=1024, help="test images to look at")
+    parser.add_argument("--images", type=typed.positive_int, default=2048, help="training images to look at")
+    parser.add_argument("--held_out", type=typed.positive_int, default=1024, help="test images to look at")
     return parser
 
 
@@ -144,7 +146,7 @@ def main(argv: list[str] | None = None) -> None:
     preprocessing = preprocessing_of(args.dataset, stored.metadata)
     found = []
     for split, count in (("train", args.images), ("test", args.held_out)):
-        source = open_split(args, split)
+        source = open_split(data_selection(args), split)
         check_classes(source, stored.metadata["num_classes"])
         found.append(measure(stored.network, batches(source, count, preprocessing, args.batch_size, args.seed)))
     settings = storage.settings_of(stored)
@@ -152,7 +154,7 @@ def main(argv: list[str] | None = None) -> None:
     record = study(*found, *candidate_costs(macs, settings, "bitflops"))
     print(*shown(record), sep="\n")
     if args.json:
-        report.write_json(args.json, {**record, "versions": report.versions(), "config": config.as_dict(args)})
+        report.write_json(args.json, {**record, "versions": report.versions(), "config": saved_config.as_dict(args)})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Train a network whose layers choose their bits for each image, or the static one it is compared with.
 
-The run lives in OUTPUT_DIR/EXPR_NAME; a run that was killed goes on when the command is given again.
+The run lives in OUTPUT_DIR/RUN_NAME; a run that was killed goes on when the command is given again.
 """
 
 from argparse import Namespace
@@ -11,9 +11,12 @@ from mindspore import nn
 
 from common import checkpoint
 from common.checkpoint import network_state
-from common.cli import config
+from common.cli import config, saved_config, typed
 from common.cli.entry_point import entry_point
-from common.cli.training_options import add_run, add_training, recipe_of
+from common.cli.option_parser import OptionParser
+from common.cli.run_options import data_selection
+from common.cli.training import run_or_advise
+from common.cli.training_options import add_run, add_training, check_one_start, train_config
 from common.data import ImageSource, Preprocessing, open_split
 from common.errors import ConfigError
 from common.evaluation import evaluator
@@ -21,7 +24,7 @@ from common.models.registry import model, preprocessing_of
 from common.quant.calibration import calibration_batches
 from common.runtime import context
 from common.stored.float_network import load_float
-from common.training import Trainer
+from common.training import Run, TrainData, Trainer
 from DynamicQuant import storage
 from DynamicQuant.budget import BUDGETS, BudgetLoss, NoiseDecay
 from DynamicQuant.dataset import add_options, check_classes, model_name
@@ -32,7 +35,7 @@ from DynamicQuant.tester import DynamicTester
 _CALIBRATION_IMAGES = 512
 
 
-def make_parser() -> config.OptionParser:
+def make_parser() -> OptionParser:
     """Options of this script; those of the earlier code keep their names."""
     parser = config.build_parser("Train with DynamicQuant.", Path(__file__).parent / "config" / "train.yaml", False)
     add_options(parser)
@@ -49,14 +52,14 @@ def _add_quantization(group) -> None:
     group.add_argument("--static", action="store_true", help="t bits everywhere, 2 to 8: what to compare with")
     group.add_argument("--budget", choices=list(BUDGETS), default="bitflops", help="what the penalty limits")
     weights = ", ".join(f"{weight:g} for {name}" for name, weight in BUDGETS.items())
-    group.add_argument("--alpha", type=config.positive_float, help=f"weight of the penalty; {weights}")
-    group.add_argument("--temperature", type=config.positive_float, default=1.0, help="of the Gumbel-softmax")
+    group.add_argument("--alpha", type=typed.positive_float, help=f"weight of the penalty; {weights}")
+    group.add_argument("--temperature", type=typed.positive_float, default=1.0, help="of the Gumbel-softmax")
     lead = "by how much t bits lead in the controller's first scores; 0: all candidates are equal, as in the paper"
-    group.add_argument("--preference", type=config.nonnegative_float, default=2.0, help=lead)
+    group.add_argument("--preference", type=typed.nonnegative_float, default=2.0, help=lead)
     decay = "share of the epochs after which the noise of choices is gone; 0 keeps it, as in the paper"
-    group.add_argument("--noise_decay", type=config.share, default=0.5, metavar="SHARE", help=decay)
+    group.add_argument("--noise_decay", type=typed.share, default=0.5, metavar="SHARE", help=decay)
     clip = "first clip of activations: a number (the papers: 1 for dorefa, 10 for pact), or calibrate on images"
-    kind = config.positive_float_or("calibrate")
+    kind = typed.positive_float_or("calibrate")
     group.add_argument("--clip", type=kind, default="calibrate", metavar="NUMBER|calibrate", help=clip)
 
 
@@ -70,14 +73,13 @@ def start(
         CheckpointError: a file that is not what its option asks for.
     """
     name = model_name(args)
-    if args.resume and args.pretrained:
-        raise ConfigError("expected one start, found both --pretrained and --resume; give one of them")
-    if args.resume and args.float:
-        raise ConfigError("resume: it starts from a quantized network; leave out --float, or give --pretrained FILE")
-    if args.resume:
-        stored = storage.load_latent(args.resume, name)
+    check_one_start(args)
+    if args.init_from and args.float:
+        raise ConfigError("init_from: it starts from a quantized network; leave out --float, or give --pretrained FILE")
+    if args.init_from:
+        stored = storage.load_latent(args.init_from, name)
         check_classes(train, stored.metadata["num_classes"])
-        return storage.continued(stored, settings, args.resume, args.seed), network_state.digest(stored.network)
+        return storage.continued(stored, settings, args.init_from, args.seed), network_state.digest(stored.network)
     if settings and not args.pretrained and (args.dataset, name) == ("digits", "resnet20"):
         args.pretrained = storage.shipped("digits", "float")
     if not args.pretrained:
@@ -109,7 +111,7 @@ def describe(args: Namespace, settings: Settings | None, classes: int, digest: s
     if settings is None:
         return found
     found |= {"settings": asdict(settings)}
-    found |= {} if args.resume else {"clip": args.clip}
+    found |= {} if args.init_from else {"clip": args.clip}
     return found if settings.static else {**found, "budget": [args.budget, penalty_weight(args), args.noise_decay]}
 
 
@@ -147,22 +149,30 @@ def main(argv: list[str] | None = None) -> None:
         settings = Settings(
             args.bits, args.quantizer, args.static, preprocessing.image_size, args.temperature, args.preference
         )
-    recipe = recipe_of(args)
-    train, test = open_split(args, "train"), open_split(args, "test")
+    training = train_config(args)
+    train, test = open_split(data_selection(args), "train"), open_split(data_selection(args), "test")
     check_classes(test, train.num_classes)
     network, digest = start(args, settings, train, preprocessing)
     stored = storage.StoredNetwork(network, describe(args, settings, train.num_classes, digest))
-    measure, objective, observer = evaluator(test, preprocessing, recipe.batch_size), None, None
+    measure, objective, callbacks = evaluator(test, preprocessing, training.batch_size), None, ()
     if isinstance(network, DynamicNetwork):
-        measure = DynamicTester(stored, train, test, preprocessing, recipe.batch_size, args.budget, args.seed)
-        objective = BudgetLoss(network, measure.costs, measure.limit, penalty_weight(args), recipe.label_smoothing)
-        observer = NoiseDecay(network, args.noise_decay * args.epochs)
-    folder = args.output_dir / args.expr_name
-    settled = (network, train, preprocessing, recipe, folder, stored.metadata, measure, observer, "--no-continue")
-    trainer = Trainer(*settled, objective, args.test_every)
-    trainer.run(args.go_on)
-    config.save(args, folder)
-    finish(trainer, stored, folder / f"{args.expr_name}.ckpt", len(test))
+        measure = DynamicTester(stored, train, test, preprocessing, training.batch_size, args.budget, args.seed)
+        objective = BudgetLoss(network, measure.costs, measure.limit, penalty_weight(args), training.label_smoothing)
+        callbacks = (NoiseDecay(network, args.noise_decay * args.epochs),)
+    folder = args.output_dir / args.run_name
+    trainer = Trainer(
+        network=network,
+        data=TrainData(train, preprocessing),
+        config=training,
+        run=Run(folder, stored.metadata),
+        callbacks=callbacks,
+        objective=objective,
+        test=measure,
+        test_every=args.test_every,
+    )
+    run_or_advise(trainer, args.go_on)
+    saved_config.save(saved_config.as_dict(args), folder)
+    finish(trainer, stored, folder / f"{args.run_name}.ckpt", len(test))
 
 
 if __name__ == "__main__":

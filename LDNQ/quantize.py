@@ -225,7 +225,7 @@ class Cascade:
         if found.metadata.get("run") != fingerprint:
             raise CheckpointError(
                 f"{self.file} belongs to another run (plan, images or float network differ): "
-                "choose another --output_dir, or start anew with --no-resume"
+                "choose another --output_dir, or start anew with --no-continue"
             )
         prefix = "network/"
         network = {name[len(prefix) :]: value for name, value in found.tensors.items() if name.startswith(prefix)}

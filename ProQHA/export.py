@@ -1,30 +1,28 @@
 """Export a float network, or one whose bits were searched or set, to MINDIR or ONNX."""
 
-from argparse import Namespace
+from dataclasses import replace
 
-from common.cli import config
-from common.cli import export as script
+from common.cli import config, export
 from common.cli.entry_point import entry_point
-from common.stored.network import StoredNetwork
-from ProQHA import eval as evaluation
-from ProQHA import storage
-from ProQHA.options import chosen_model
+from common.cli.option_parser import OptionParser
+from ProQHA import options, parsers, storage
 
 
-def make_parser() -> config.OptionParser:
+def make_parser() -> OptionParser:
     """Options of this script."""
-    return script.add_options(evaluation.make_parser(), storage.METHOD)
-
-
-def load(args: Namespace) -> StoredNetwork:
-    """The network of ``checkpoint_path``."""
-    return storage.load(args.checkpoint_path, chosen_model(args), args.num_classes)
+    return export.add_options(parsers.eval_parser(), storage.METHOD)
 
 
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Load, export, check."""
-    script.run(script.setup(make_parser(), argv, storage.shipped), load)
+    args = config.parse(make_parser(), argv)
+    choice = options.choice(args)
+    export.run(
+        replace(export.export_options(args), run=choice.run),
+        shipped=storage.shipped,
+        load=lambda path: storage.load(path, choice.model_name, args.num_classes),
+    )
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ from mindspore import nn
 
 from common import checkpoint
 from common.checkpoint import network_state
-from common.errors import CheckpointError, ConfigError
+from common.errors import ConfigError
 from common.files.atomic_file import remove_folders
+from common.training import OtherRunError
 from ProQHA import candidates, history
 from ProQHA.candidates import Moves, Targets
 from ProQHA.cost_model import CostModel
@@ -99,7 +100,7 @@ class Progressive:
             go_on: continue what the folder holds; otherwise remove it and start anew.
 
         Raises:
-            CheckpointError: the folder holds another search.
+            OtherRunError: the folder holds another search.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         if not go_on:
@@ -163,10 +164,7 @@ class Progressive:
         search = saved.metadata.get("search", {})
         same = search.get("plan") == self._plan()
         if not same or {**saved.metadata, "search": None} != {**self.metadata, "search": None}:
-            raise CheckpointError(
-                f"{self.state} belongs to another search (network, options or data differ): choose another --run_name, "
-                "or start anew with --no-continue"
-            )
+            raise OtherRunError(f"{self.state} belongs to another search: network, options or data differ")
         network_state.restore(self.network, saved.tensors, str(self.state))
         self.records = search["records"]
         self.report()

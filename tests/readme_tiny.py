@@ -16,7 +16,7 @@ from repository_copy import tracked_copy
 
 from common import checkpoint
 from common.checkpoint import network_state
-from common.cli.options import OptionParser
+from common.cli.option_parser import OptionParser
 from common.files.cache import user_cache
 from common.models.registry import model
 
@@ -68,12 +68,10 @@ PREAMBLES = {
     "DAMBQ/README.md": f"""{_MY_NETWORK}
 from pathlib import Path
 from common.data import DIGITS as preprocessing, open_dataset
-from common.training.schedules import Schedule
-from common.training.step import Recipe
-from common.training import Trainer
+from common.training import Run, Schedule, TrainConfig, TrainData, Trainer
 images = open_dataset("digits", None, "train").head(16)
-recipe = Recipe(1, 8, Schedule("constant", 0.01))
-folder, metadata, test = Path("run"), {{}}, None
+config = TrainConfig(1, 8, Schedule("constant", 0.01))
+data, run = TrainData(images, preprocessing), Run(Path("run"))
 """,
     "DynamicQuant/README.md": """
 import numpy as np

@@ -16,7 +16,13 @@ SECONDS = 600
 
 
 def command(folder, data) -> list[str]:
-    words = ["train.py", "--quantize", "--pretrained", ROOT / "common" / "checkpoints" / "resnet20_digits.ckpt", *data]
+    words = [
+        "train.py",
+        "--quantize",
+        "--pretrained",
+        ROOT / "common" / "zoo" / "files" / "resnet20_digits.ckpt",
+        *data,
+    ]
     words += ["--wgt-target", 2, "--act-target", 2, "--shares", 0.3, 0.3, "--duration", 0, 0, "--lr", 0.01]
     return [sys.executable, *map(str, words), "--epochs", "12", "--threads", "1", "--output_dir", str(folder)]
 

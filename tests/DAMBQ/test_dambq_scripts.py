@@ -28,7 +28,8 @@ def test_the_documented_steps_go_from_float_over_four_to_two_bits(documented):
     assert [record["weights_bits"] for record in history(documented["w2a2"][0])] == [3, 2]
     folder, lines = documented["float"]
     accuracy = history(folder)[-1]["test_acc"]
-    assert lines[-1] == f"{folder / 'float.ckpt'}: float, test accuracy {accuracy:.4f} on 16 images"
+    size = (folder / "float.ckpt").stat().st_size
+    assert lines[-1] == f"{folder / 'float.ckpt'}: float, test accuracy {accuracy:.4f} on 16 images, {size} bytes"
     sizes = [(documented[name][0] / f"{name}.ckpt").stat().st_size for name in ("float", "w4a4", "w2a2")]
     assert sizes[0] > 6 * sizes[1] > 10 * sizes[2]
 
@@ -96,7 +97,7 @@ def test_another_run_in_the_folder_is_kept_unless_it_is_started_anew(capsys, qua
     assert (tmp_path / "run" / "last.ckpt").read_bytes() == before
     run(train, *quantizing, "--lr", 0.02, "--no-continue")
     found = checkpoint.load(tmp_path / "run" / "last.ckpt")
-    assert found.metadata["run"]["recipe"]["schedule"]["base"] == 0.02 and len(found.metadata["history"]) == 2
+    assert found.metadata["run"]["config"]["schedule"]["base"] == 0.02 and len(found.metadata["history"]) == 2
 
 
 def test_the_advice_of_a_refused_run_names_an_option_of_this_script(capsys, quantizing):
@@ -126,7 +127,7 @@ def test_bits_by_layer(quantizing, tmp_path, words):
 
 def test_the_digits_are_trained_and_some_of_them_evaluated(tiny_model, tmp_path):
     words = ["-a", "tiny", "--output_dir", tmp_path, "--epochs", 1, "--num_samples", 50, "--lr", 0.01]
-    assert run(train, *words, "--expr-name", "float")[-1].endswith("on 50 images")
+    assert " on 50 images, " in run(train, *words, "--run_name", "float")[-1]
     quantize = ["--quantize", "--pretrained", tmp_path / "float" / "float.ckpt", "--expr-name", "w4"]
     assert "W4.000 A4.000" in run(train, *words, *quantize)[-1]
     lines = run(evaluation, "--checkpoint-path", tmp_path / "w4" / "w4.ckpt", "--num-samples", 50)

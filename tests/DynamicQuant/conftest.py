@@ -47,7 +47,7 @@ def runs(tmp_path_factory, data) -> dict[str, tuple[Path, list[str]]]:
         ("static3", ["--static", "--bits", 3, "--pretrained", root / "float" / "best.ckpt"]),
         ("dynamic3", ["--bits", 3, "--quantizer", "pact", "--pretrained", root / "float" / "best.ckpt"]),
     ):
-        words = [*data, *SHORT, "--output_dir", root, "--expr_name", name, *own]
+        words = [*data, *SHORT, "--output_dir", root, "--run_name", name, *own]
         with registered():
             found[name] = root / name, run(train, *words)
     return found
@@ -56,5 +56,5 @@ def runs(tmp_path_factory, data) -> dict[str, tuple[Path, list[str]]]:
 @pytest.fixture
 def training(data, runs, tmp_path) -> list:
     """A command that trains the small network to choose among 2, 3 and 4 bits."""
-    words = [*data, *SHORT, "--output_dir", tmp_path, "--expr_name", "run", "--bits", 3]
+    words = [*data, *SHORT, "--output_dir", tmp_path, "--run_name", "run", "--bits", 3]
     return [*words, "--pretrained", runs["float"][0] / "best.ckpt"]

@@ -10,9 +10,7 @@ from common.data import ImageArrays, Preprocessing
 from common.models.layers import Layers
 from common.models.resnet_cifar import BasicBlock, DenseHead
 from common.runtime.context import execution_mode
-from common.training import Trainer
-from common.training.schedules import Schedule
-from common.training.step import Recipe
+from common.training import Run, Schedule, TrainConfig, TrainData, Trainer
 from DynamicQuant import storage
 from DynamicQuant.budget import BudgetLoss, NoiseDecay
 from DynamicQuant.network import Scores, Settings, quantize_network
@@ -105,7 +103,13 @@ def trainer(folder: Path, epochs: int = 3, alpha: float = 1.0) -> Trainer:
     one = stored(dynamic_network())
     test = DynamicTester(one, images(), images(12, seed=1), PREPROCESSING, 6, "bitflops", seed=0)
     objective = BudgetLoss(one.network, test.costs, test.limit, alpha, 0.1)
-    recipe = Recipe(epochs, 6, Schedule("constant", 0.05), weight_decay=1e-3, seed=5)
-    observer = NoiseDecay(one.network, 2)
-    settled = (one.network, images(), PREPROCESSING, recipe, folder, one.metadata, test, observer)
-    return Trainer(*settled, objective=objective)
+    config = TrainConfig(epochs, 6, Schedule("constant", 0.05), weight_decay=1e-3, seed=5)
+    return Trainer(
+        network=one.network,
+        data=TrainData(images(), PREPROCESSING),
+        config=config,
+        run=Run(folder, one.metadata),
+        callbacks=[NoiseDecay(one.network, 2)],
+        objective=objective,
+        test=test,
+    )

@@ -53,7 +53,7 @@ def test_resnet18_trains_and_counts_every_image(tmp_path, folder, classes):
     """About two minutes; last verified with MindSpore 2.10.0."""
     torchvision_file(tmp_path / "resnet18.pth", classes)
     words = ["--dataset", "imagenet", "--dataset_path", folder, "--batch_size", 8, "--mode", "pynative"]
-    options = ["--pretrained", tmp_path / "resnet18.pth", "--output_dir", tmp_path, "--expr_name", "run", "--epochs", 1]
+    options = ["--pretrained", tmp_path / "resnet18.pth", "--output_dir", tmp_path, "--run_name", "run", "--epochs", 1]
     lines = run(train, *words, *options, "--bits", 4, "--lr", 0.001)
     record = history(tmp_path / "run")[-1]
     images = sum(1 for path in folder.rglob("*") if path.is_file() and re.search(r"jpe?g$", path.name, re.I))

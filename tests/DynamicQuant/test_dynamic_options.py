@@ -56,7 +56,7 @@ def test_the_network_follows_from_the_images():
         (["--arch", "vgg"], "arch"),
         (["--arch", "resnet20"], "expected resnet20, found TinyDynamic"),
         (["--pretrained", "absent.ckpt"], "absent.ckpt"),
-        (["--resume", "absent.ckpt"], "both --pretrained and --resume"),
+        (["--init_from", "absent.ckpt"], "both --pretrained and --init_from"),
         (["--train_samples", 33], "33 images were asked for"),
         (["--batch-size", 33], "do not fill a batch"),
         (["--bit", 3], "bits"),
@@ -72,12 +72,12 @@ def test_files_of_the_wrong_kind_are_refused_in_one_line(capsys, training, runs)
     for words, expected in (
         (["--pretrained", runs["static3"][0] / "best.ckpt"], "expected a float network, found a quantized one"),
         (["--pretrained", runs["dynamic3"][0] / "dynamic3.ckpt"], "expected a float network, found a packed one"),
-        (["--resume", runs["float"][0] / "best.ckpt"], "found a float one; give it as --pretrained"),
-        (["--resume", runs["static3"][0] / "static3.ckpt"], "found a packed one; give best.ckpt"),
-        (["--resume", runs["static3"][0] / "last.ckpt"], "the state of a training run"),
-        (["--resume", runs["dynamic3"][0] / "best.ckpt"], "found a dynamic one of 3 bits and pact"),
-        (["--resume", runs["dynamic3"][0] / "best.ckpt", "--static"], "expected a static network"),
-        (["--resume", runs["static3"][0] / "best.ckpt", "--float"], "leave out --float"),
+        (["--init_from", runs["float"][0] / "best.ckpt"], "found a float one; give it as --pretrained"),
+        (["--init_from", runs["static3"][0] / "static3.ckpt"], "found a packed one; give best.ckpt"),
+        (["--init_from", runs["static3"][0] / "last.ckpt"], "the state of a training run"),
+        (["--init_from", runs["dynamic3"][0] / "best.ckpt"], "found a dynamic one of 3 bits and pact"),
+        (["--init_from", runs["dynamic3"][0] / "best.ckpt", "--static"], "expected a static network"),
+        (["--init_from", runs["static3"][0] / "best.ckpt", "--float"], "leave out --float"),
     ):
         assert expected in refused(capsys, train, *training[:place], *words)
 

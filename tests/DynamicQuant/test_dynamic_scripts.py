@@ -103,7 +103,7 @@ def test_the_saved_configuration_repeats_a_run(training, tmp_path):
 @pytest.mark.parametrize("start", ["static3", "dynamic3"])
 def test_runs_start_from_quantized_networks(runs, training, start):
     place = training.index("--pretrained")
-    words = [*training[:place], "--resume", runs[start][0] / "best.ckpt", "--quantizer", "pact"]
+    words = [*training[:place], "--init_from", runs[start][0] / "best.ckpt", "--quantizer", "pact"]
     assert "dynamic, " in run(train, *words)[-1]
 
 

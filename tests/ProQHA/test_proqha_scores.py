@@ -11,8 +11,8 @@ from common.checkpoint import network_state
 from common.quant.calibration import best_clip, sample_inputs
 from common.quant.layers import quant_layers
 from common.runtime.context import execution_mode
-from common.training.schedules import Schedule
-from common.training.step import Recipe, TrainStep, make_optimizer
+from common.training import Schedule, TrainConfig
+from common.training.step import TrainStep, make_optimizer
 from ProQHA.quant import ACTIVATIONS, get_bits, quantizers
 from ProQHA.scores import AccuracyScorer, AdamScorer, Lowering, OneByOne
 
@@ -117,8 +117,8 @@ def test_training_goes_on_from_the_clips_of_a_candidate(mode):
     network = quantized(BITS)
     for name, parameter in network.parameters_and_names():
         parameter.name = name
-    recipe = Recipe(1, 16, Schedule("constant", 0.01), "adam")
-    step = TrainStep(network, make_optimizer(network.trainable_params(), recipe, 10), 0.0, None)
+    config = TrainConfig(1, 16, Schedule("constant", 0.01), "adam")
+    step = TrainStep(network, make_optimizer(network.trainable_params(), config, 10), config)
     step.set_train(True)
     step(Tensor(batch()), Tensor(labels()))
     AdamScorer(network, batch(), labels(), 1e-3, None)(network, Lowering(LOWERED, CLIPS), candidates(2))

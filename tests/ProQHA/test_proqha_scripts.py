@@ -108,13 +108,14 @@ def test_the_saved_configuration_repeats_a_run(quantizing, tmp_path, quickly):
 
 
 def test_a_part_of_the_images_is_the_same_for_all_seeds(data, quantizing, tmp_path, quickly):
+    from common.cli.run_options import data_selection
     from common.data import open_split
 
     found = []
     for seed in (1, 2):
         args = train.make_parser().parse_args([*map(str, data), "--dataset", "cifar10", "--train_samples", "20"])
         args.seed = seed
-        found.append(open_split(args, "train"))
+        found.append(open_split(data_selection(args), "train"))
     assert len(found[0]) == 20 and np.array_equal(found[0].images, found[1].images)
     run(train, *quantizing, "--train_samples", 20, "--train_epochs", 1)
     assert state(tmp_path / "w4" / "last.ckpt")[1]["run"]["data"]["images"] == 20
