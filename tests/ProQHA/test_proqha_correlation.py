@@ -11,7 +11,7 @@ from script_runs import refused, run
 
 from common.evaluation import score
 from ProQHA import correlation
-from ProQHA.correlation import TrueLoss, loss, singles
+from ProQHA.ranking import TrueLoss, loss, singles
 from ProQHA.scores import Lowering
 
 BITS = np.array([[5, 4], [3, 6], [8, 3], [4, 2]])
@@ -55,7 +55,7 @@ def test_the_script_prints_the_rank_correlations(data, tiny_float, tmp_path, qui
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["--k_bits", 2], "interval: "),
+        (["--bits", 2], "interval: "),
         (["--score_images", 40], "score_images: expected at most "),
         (["--interval", 7], "interval: expected 1 to 6"),
     ],

@@ -39,7 +39,7 @@ def test_mixed_bits_of_the_script(tmp_path):
     run(measure, *words, "--k_bits", 3, "--pre_k_bits", 6, "--ratio", 0.6)
     record = json.loads((tmp_path / "out.json").read_text())
     assert [layer["bits"] for layer in record["layers"]] == [[3, 3], [3, 3], [3, 6], [6, 6]]
-    lines = run(measure, *words, "--bits", *BITS.ravel())
+    lines = run(measure, *words, "--layer_bits", *BITS.ravel())
     record = json.loads((tmp_path / "out.json").read_text())
     assert record["layers"] == [{"layer": name, "bits": pair} for name, pair in zip(LAYERS, BITS.tolist())]
     sizes = cost_model(tiny(), 32)
@@ -55,16 +55,19 @@ def test_bits_of_a_file_are_measured_and_others_on_request(tmp_path):
     for name in ("best.ckpt", "net.ckpt"):
         lines = run(measure, "--checkpoint_path", tmp_path / name)
         assert lines[:-1] == table(sizes, of_file).splitlines() and lines[-1].startswith("Tiny: cost ")
-        lines = run(measure, "--checkpoint_path", tmp_path / name, "--bits", *BITS.ravel())
+        lines = run(measure, "--checkpoint_path", tmp_path / name, "--layer_bits", *BITS.ravel())
         assert lines[:-1] == table(sizes, BITS).splitlines()
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["--bits", 8, 8, 4], "bits: expected 8 numbers, of weights and input of 4 layers in turn, found 3"),
-        (["--bits", 1], "bits: expected 2 to 8"),
-        (["--k_bits", 9], "k_bits: expected 2 to 8"),
+        (
+            ["--layer_bits", 8, 8, 4],
+            "layer_bits: expected 8 numbers, of weights and input of 4 layers in turn, found 3",
+        ),
+        (["--layer_bits", 1], "layer_bits: expected 2 to 8"),
+        (["--bits", 9], "bits: expected 2 to 8"),
         (["--pre_k_bits", 1], "pre_k_bits"),
         (["--ratio", 0], "ratio"),
         (["--arch", "alexnet"], "arch: expected one of"),

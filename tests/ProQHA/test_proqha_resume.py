@@ -38,7 +38,7 @@ def straight(tmp_path_factory, data, tiny_float) -> Path:
 
 
 def stopped_command(data, tiny_float, root) -> list:
-    words = [*data, "--arch", "tiny", "--mode", "pynative", "--output_dir", root, "--mission", "run"]
+    words = [*data, "--arch", "tiny", "--mode", "pynative", "--output_dir", root, "--run_name", "run"]
     words += ["--resume", tiny_float / "best.ckpt", "--lr", 0.01, "--clip", "--step", 3, "--lam", 5]
     two_epochs = ["--train_batch_size", 32, "--search_epochs", 2]  # of one training step each
     return [*words, "--score_images", 16, *two_epochs]
@@ -131,8 +131,8 @@ def test_a_finished_search_may_go_on_for_more_steps(data, tiny_float, straight, 
         ["--weight_decay", 0.1],
         ["--no-clip"],
         ["--score_images", 8],
-        ["--alpha", 10],
-        ["--k_bits", 7],
+        ["--activation_clip", 10],
+        ["--bits", 7],
         ["--train_samples", 32],
     ],
     ids=lambda words: words[0],
@@ -153,7 +153,7 @@ def test_a_search_that_starts_anew_leaves_nothing_of_the_one_before(data, tiny_f
         run(search, *words)
     assert (tmp_path / "run" / "step_02").exists()
     run(search, *words, "--lr", 0.02, "--no-continue")
-    assert state(tmp_path / "run" / "search.ckpt")[1]["options"]["lr"] == 0.02
+    assert state(tmp_path / "run" / "search.ckpt")[1]["options"]["score"]["lr"] == 0.02
     assert {path.name for path in (tmp_path / "run").iterdir()} == {*contents(straight), "config.yaml"} and len(
         records(tmp_path / "run")
     ) == 4

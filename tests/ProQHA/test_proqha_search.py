@@ -96,7 +96,7 @@ def test_lowered_inputs_keep_training_their_clips(searching, tmp_path, quickly):
     run(search, *words)
     trained = [cell.clip.asnumpy()[0] for cell in quantizers(loaded(tmp_path / "run"), ACTIVATIONS)]
     assert len(set(trained)) == 4
-    run(search, *words, "--search_epochs", 0, "--mission", "other")
+    run(search, *words, "--search_epochs", 0, "--run_name", "other")
     states = [state(tmp_path / name / "search.ckpt")[0] for name in ("run", "other")]
     changed = same(*states)
     assert all(f"{name}.quantize_input.clip" in changed for name in LAYERS)
@@ -110,10 +110,10 @@ def test_the_state_of_a_search_is_the_start_of_training_and_of_another_search(se
     run(search, *searching, "--lam", 0, "--cost", 0.2, "--step", 40, "--search_epochs", 0)
     start, bits = tmp_path / "run" / "search.ckpt", np.array(records(tmp_path / "run")[-1]["bits"])
     words = [*searching[: searching.index("--resume")], "--resume", start, "--lr", 0.01]
-    run(train, *words, "--archtype", "quant", "--train_epochs", 1, "--mission", "more")
+    run(train, *words, "--archtype", "quant", "--epochs", 1, "--run_name", "more")
     stored = storage.load(tmp_path / "more" / "more.ckpt", "Tiny")
     assert stored.kind == "packed" and np.array_equal(get_bits(stored.network), bits)
-    run(search, *words, "--lam", 0, "--step", 1, "--search_epochs", 0, "--score_images", 16, "--mission", "lower")
+    run(search, *words, "--lam", 0, "--step", 1, "--search_epochs", 0, "--score_images", 16, "--run_name", "lower")
     found = records(tmp_path / "lower")
     assert found[0]["bits"] == bits.tolist() and (np.array(found[1]["bits"]) < bits).any()
 
@@ -121,7 +121,7 @@ def test_the_state_of_a_search_is_the_start_of_training_and_of_another_search(se
 def test_seeds_draw_differently_and_one_seed_the_same(searching, tmp_path, quickly):
     found = []
     for index, seed in enumerate((1, 2, 1)):
-        run(search, *searching, "--lam", 1, "--search_epochs", 0, "--seed", seed, "--mission", f"run{index}")
+        run(search, *searching, "--lam", 1, "--search_epochs", 0, "--seed", seed, "--run_name", f"run{index}")
         found.append([record["bits"] for record in records(tmp_path / f"run{index}")])
     assert found[0] == found[2] != found[1]
 
@@ -135,7 +135,7 @@ def test_a_target_out_of_reach_is_said(searching, tmp_path, quickly):
 
 
 def test_targets_that_are_met_from_the_start_end_the_search_at_once(searching, tmp_path, quickly):
-    lines = run(search, *searching, "--k_bits", 4, "--cost", 0.2)
+    lines = run(search, *searching, "--bits", 4, "--cost", 0.2)
     assert "after 0 steps" in lines[-1] and len(records(tmp_path / "run")) == 1
 
 
@@ -151,13 +151,13 @@ def test_targets_that_are_met_from_the_start_end_the_search_at_once(searching, t
         (["--score", "acc", "--held_out", 32], "held_out: expected less than the 32 training images, found 32"),
         (["--score", "hession"], "score"),
         (["--arch", "alexnet"], "arch: expected one of"),
-        (["--arch", "resnet20"], "expected preact_resnet20, found Tiny"),
+        (["--arch", "resnet20"], "expected preact_resnet20, found Tiny; give --arch tiny"),
         (["--num_layers", 20, "--arch", "resnet32"], "resnet32 has 32 layers, found --num_layers 20"),
         (["--resume", "absent.ckpt"], "absent.ckpt"),
         (["--train_batch_size", 33], "do not fill a batch"),
         (["--train_samples", 40], "40"),
         (["--floor", 9], "floor"),
-        (["--alpha", "large"], "alpha: expected calibrate or a number over 0, found large"),
+        (["--activation_clip", "large"], "activation_clip: expected calibrate or a number over 0, found large"),
         (["--data_dir", "nowhere"], "nowhere"),
     ],
 )
@@ -168,10 +168,12 @@ def test_bad_options_are_refused_in_one_line(capsys, searching, tmp_path, quickl
 
 def test_files_that_are_no_start_are_refused_in_one_line(capsys, searching, tiny_float, tmp_path, quickly):
     run(search, *searching, "--step", 1, "--search_epochs", 0)
-    words = [*searching, "--mission", "other"]
+    words = [*searching, "--run_name", "other"]
     line = refused(capsys, search, *words, "--resume", tmp_path / "run" / "run.ckpt")
     assert "found a packed one; give best.ckpt or search.ckpt of the run that made it" in line
     line = refused(capsys, search, *words, "--resume", tiny_float / "last.ckpt")
     assert "the state of a training run" in line
     without = [*searching[: searching.index("--resume")]]
-    assert "resume: no float Tiny is shipped for cifar10; give --resume FILE" in refused(capsys, search, *without)
+    assert "pretrained: no float Tiny is shipped for cifar10; give --pretrained FILE" in refused(
+        capsys, search, *without
+    )
