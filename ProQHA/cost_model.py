@@ -19,7 +19,7 @@ class CostModel:
     """Sizes of the L quantized layers, from which the cost of any bits (..., L, 2) follows.
 
     Attributes:
-        names: of the layers.
+        names: layer names, in the order of the network.
         weights: (L,) number of weights.
         activations: (L,) values of the input of one image.
         macs: (L,) multiplications for one image.
@@ -80,8 +80,8 @@ class MixedBits:
     """Two numbers of bits, dealt out to the quantizers in the order W, A, W, A, ... of the layers.
 
     Attributes:
-        bits: of the first ones.
-        other: of the rest.
+        bits: width of the first quantizers.
+        other: width of the rest.
         ratio: share of the quantizers that are the first ones.
     """
 

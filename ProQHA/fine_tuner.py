@@ -19,9 +19,9 @@ class FineTuner:
     Args:
         network: quantized.
         data: training images.
-        config: of the training after a step; None: there is none.
-        folder: of the search.
-        metadata: of the network.
+        config: training after a step; None: there is none.
+        folder: where the search lives.
+        metadata: what identifies the network.
         test: returns the test metrics of the network, for the log.
     """
 

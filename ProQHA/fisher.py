@@ -49,7 +49,7 @@ class FisherScorer(Scorer):
 
     Args:
         network: a float network of the same description as those to be scored; it is quantized here.
-        config: of the quantization.
+        config: how it is quantized.
         images: (N, 3, H, W).
         labels: (N,) int32.
     """

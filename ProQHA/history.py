@@ -26,9 +26,9 @@ def write(folder: Path, names: Sequence[str], records: plots.Records) -> None:
     """Write the log, ``bits.png`` and ``accuracy.png``.
 
     Args:
-        folder: of the search.
-        names: of the L layers.
-        records: of the steps.
+        folder: where the search lives.
+        names: L layer names.
+        records: one record per step.
     """
     write_log(folder / LOG, records)
     plots.plot_bits(folder / "bits.png", names, records)

@@ -21,8 +21,8 @@ class BitsChoice:
     """The bits that a user wants.
 
     Attributes:
-        each: of weights and input of each layer in turn; None: those of the file, else ``mixed``.
-        mixed: of a network that has none.
+        each: widths of weights and input of each layer in turn; None: those of the file, else ``mixed``.
+        mixed: widths in a network that has none.
     """
 
     each: tuple[int, ...] | None

@@ -62,9 +62,9 @@ def choose(arch: str, num_layers: int | None, dataset: str, settled: bool) -> tu
     A network that only ImageNet has makes that the data set, where digits stand for "none was named".
 
     Args:
-        arch: as in :func:`model_name`, like the next ones.
-        num_layers: of the network.
-        dataset: that the options name.
+        arch: as in :func:`model_name`.
+        num_layers: its depth, or None.
+        dataset: name of the data set, as the options say.
         settled: whether a folder of images is given.
 
     Raises:

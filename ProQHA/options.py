@@ -67,7 +67,7 @@ def start_options(args: Namespace, chosen: Choice, bits: MixedBits | None = None
     Args:
         args: the resolved options.
         chosen: network and data set.
-        bits: of a start from a float network; None: ``--bits`` everywhere.
+        bits: widths where it starts from a float network; None: ``--bits`` everywhere.
 
     Raises:
         ConfigError: more than one start, or a network that does not take the images.

@@ -38,7 +38,7 @@ class Plan:
         count: candidates drawn in a step; 0 takes the exact minimiser of a score that adds up.
         targets: where it ends.
         moves: how bits are lowered.
-        seed: of the draws.
+        seed: seed of the draws.
     """
 
     steps: int
@@ -58,7 +58,7 @@ class Progressive:
         scorer: measures what candidates cost.
         train: trains the network after a step (its number) and returns what the log shall say, such as ``acc``.
         folder: where the search lives.
-        metadata: of the network's checkpoints; with the plan, what must be equal for a search to be continued.
+        metadata: what the network's checkpoints record; with the plan, what must be equal for a search to be continued.
 
     Raises:
         ConfigError: no candidates with a score that does not add up.

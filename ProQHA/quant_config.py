@@ -14,7 +14,7 @@ class QuantConfig:
     """What the layers of a network become; their bits and clips are parameters of the network from then on.
 
     Attributes:
-        bits: of all weights and activations to begin with, 2 to 8.
+        bits: width of all weights and activations to begin with, 2 to 8.
         activation_clip: first value of PACT's clips, > 0; the paper's is 10.
         signed: names of the layers whose inputs may be negative; None finds them.
 

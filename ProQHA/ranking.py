@@ -37,7 +37,7 @@ class RankOptions:
         interval: bits that each loses.
         score_images: training images of the scores.
         loss_images: further ones, of the true loss.
-        lr: of the step of ``adam``.
+        lr: learning rate of the step of ``adam``.
         grad_clip_norm: limit of the gradient's norm in that step; None for none.
     """
 
@@ -89,7 +89,7 @@ def measure(options: RankOptions, source: ImageSource, preprocessing: Preprocess
     Args:
         options: what is ranked.
         source: training images.
-        preprocessing: of the network.
+        preprocessing: what the network expects.
 
     Raises:
         ConfigError: no quantizer can be lowered, or the scores leave no images for the loss.

@@ -36,16 +36,17 @@ def make_parser() -> OptionParser:
     """Options of this script."""
     parser = reproduction.make_parser("Record ProQHA's results.", "jpeg")
     add_pretrained(parser, "float network, else trained", required=False)
-    parser.add_argument("--float_epochs", type=typed.positive_int, default=16, help="epochs of the float network")
-    parser.add_argument("--epochs", type=typed.positive_int, default=1, help="epochs of each quantized network in all")
-    parser.add_argument("--search_epochs", type=typed.int_range(0), default=0, help="of them after each step")
-    parser.add_argument("--interval", type=typed.int_range(1, 6), default=1, help="bits that a step of a search takes")
-    parser.add_argument(
-        "--train_samples", type=typed.positive_int, metavar="N", help="of quantized networks; else all images"
-    )
-    parser.add_argument("--bits", type=typed.int_range(2, 7), nargs="+", default=[4, 3], help="uniform bits to beat")
-    parser.add_argument("--seeds", type=typed.int_range(0), nargs="+", default=[0, 1, 2], help="of quantized networks")
-    parser.add_argument("--lr", type=typed.positive_float, default=1e-3, help="of Adam, for quantized networks")
+    whole, positive = typed.int_range, typed.positive_int
+    parser.add_argument("--float_epochs", type=positive, default=16, help="epochs of the float network")
+    parser.add_argument("--epochs", type=positive, default=1, help="epochs of each quantized network in all")
+    parser.add_argument("--search_epochs", type=whole(0), default=0, help="how many of them after each step")
+    parser.add_argument("--interval", type=whole(1, 6), default=1, help="bits that a step of a search takes")
+    images = "training images of quantized networks; else all"
+    parser.add_argument("--train_samples", type=positive, metavar="N", help=images)
+    parser.add_argument("--bits", type=whole(2, 7), nargs="+", default=[4, 3], help="uniform bits to beat")
+    parser.add_argument("--seeds", type=whole(0), nargs="+", default=[0, 1, 2], help="seeds of quantized networks")
+    rate = "learning rate of Adam, for quantized networks"
+    parser.add_argument("--lr", type=typed.positive_float, default=1e-3, help=rate)
     return parser
 
 

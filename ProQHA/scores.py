@@ -106,7 +106,7 @@ class AdamScorer(OneByOne):
         network: whose gradients are taken.
         images: (N, 3, H, W).
         labels: (N,).
-        lr: of the step.
+        lr: learning rate of the step.
         clip_norm: limit of the gradient's norm; None for none.
     """
 
@@ -147,8 +147,8 @@ class AccuracyScorer(OneByOne):
     Args:
         images: (N, 3, H, W) that set the clips.
         source: images that training does not see.
-        preprocessing: of the network.
-        batch_size: of the evaluation.
+        preprocessing: what the network expects.
+        batch_size: images at a time.
     """
 
     def __init__(self, images: np.ndarray, source: ImageSource, preprocessing: Preprocessing, batch_size: int):

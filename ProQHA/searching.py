@@ -36,9 +36,9 @@ class ScoreOptions:
         images: training images of the scoring batch.
         held_out: training images that are kept from training, for ``acc``.
         batch_size: images at a time, for ``acc``.
-        lr: of the step of ``adam``.
+        lr: learning rate of the step of ``adam``.
         grad_clip_norm: limit of the gradient's norm in that step; None for none.
-        seed: of the choice of images.
+        seed: seed of the choice of images.
     """
 
     kind: str
@@ -55,11 +55,11 @@ class SearchOptions:
     """What is searched, and how.
 
     Attributes:
-        start: network to begin with.
-        plan: of the search.
-        score: of the candidates.
-        training: after each step; None: none.
-        folder: of the search.
+        start: the network to begin with.
+        plan: steps, draws and targets.
+        score: how candidates are scored.
+        training: what follows each step; None: nothing.
+        folder: where the search lives.
         go_on: continue a search that was stopped; otherwise start it anew.
     """
 

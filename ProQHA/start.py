@@ -33,11 +33,11 @@ class StartOptions:
     Attributes:
         model_name: name of the network in the registry.
         dataset: name of the data set.
-        seed: of the calibration images and their augmentation.
+        seed: seed of the calibration images and their augmentation.
         path: file of the network; None: a new float one, or for a quantized one the shipped float one.
         kind: what the file must hold, ``float`` or ``latent``; None takes either.
-        bits: of a quantized network that starts from a float one.
-        activation_clip: first clip of such a network; None: of least squared error on training images.
+        bits: widths of a quantized network that starts from a float one.
+        activation_clip: first clip of such a network; None: that of least squared error on training images.
     """
 
     model_name: str
@@ -78,7 +78,7 @@ def start_quantized(
     Args:
         options: which network.
         source: training images, some of which set the clips.
-        preprocessing: of the network.
+        preprocessing: what the network expects.
 
     Raises:
         ConfigError: no start is given where none is shipped.

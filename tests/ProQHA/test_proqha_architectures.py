@@ -124,7 +124,7 @@ def test_names_of_networks(arch, layers, dataset, expected):
         ("resnet", None, "cifar10", "num_layers: resnet needs .*resnet20, resnet32"),
         ("vgg", None, "digits", "num_layers: vgg needs .*vgg16, vgg19"),
         ("resnet", 21, "cifar10", "arch: expected one of .*, found resnet21"),
-        ("resnet18", None, "cifar10", "arch: expected one of resnet20.* for cifar10, found resnet18"),
+        ("resnet18", None, "cifar10", "arch: expected one of preact_resnet20.* for cifar10, found resnet18"),
         ("resnet20", None, "imagenet", "for imagenet, found resnet20"),
         ("vgg16", None, "imagenet", "for imagenet, found vgg16"),
         ("alexnet", None, "cifar10", "found alexnet"),

@@ -53,10 +53,10 @@ def test_at_eight_bits_the_scale_keeps_the_function_of_the_float_network(mode):
     """What is left is what tanh makes of the large weights of so small a network."""
     images, network = Tensor(batch(32)), quantized()
     wanted = tiny().set_train(False)(images).asnumpy()
-    found = network(images).asnumpy()
+    logits = network(images).asnumpy()
     for cell in quantizers(network, 0):
         cell.scale.set_data(Tensor(np.ones(1, np.float32)))
-    errors = [np.abs(y - wanted).max() / np.abs(wanted).max() for y in (found, network(images).asnumpy())]
+    errors = [np.abs(y - wanted).max() / np.abs(wanted).max() for y in (logits, network(images).asnumpy())]
     assert errors[0] < 0.2 and errors[0] < errors[1] / 3
 
 

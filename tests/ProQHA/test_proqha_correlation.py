@@ -19,17 +19,17 @@ LOWERED, CLIPS = np.maximum(BITS - 3, 2), np.array([1.1, 0.9, 1.7, 0.6])
 
 
 def test_every_quantizer_that_can_be_lowered_is_so_alone():
-    found = singles(BITS, LOWERED)
-    assert len(found) == 7  # one has 2 bits
-    changed = [np.argwhere(one != BITS).tolist() for one in found]
+    candidates = singles(BITS, LOWERED)
+    assert len(candidates) == 7  # one has 2 bits
+    changed = [np.argwhere(one != BITS).tolist() for one in candidates]
     assert changed == [[[i, j]] for i in range(4) for j in (0, 1) if (i, j) != (3, 1)]
-    assert all(one[i, j] == LOWERED[i, j] for one, ((i, j),) in zip(found, changed))
+    assert all(one[i, j] == LOWERED[i, j] for one, ((i, j),) in zip(candidates, changed))
 
 
 def test_true_increases_are_losses_of_the_candidates(pynative):
     network, parts = quantized(BITS), [(batch(10, 3), labels(10)), (batch(7, 4), labels(7))]
-    found = TrueLoss(batch(), [parts, parts[:1]])(network, Lowering(LOWERED, CLIPS), singles(BITS, LOWERED))
-    for one, value in zip(singles(BITS, LOWERED), found):
+    losses = TrueLoss(batch(), [parts, parts[:1]])(network, Lowering(LOWERED, CLIPS), singles(BITS, LOWERED))
+    for one, value in zip(singles(BITS, LOWERED), losses):
         candidate = quantized(BITS)
         Lowering(LOWERED, CLIPS).apply(candidate, one)
         logits = candidate(Tensor(np.concatenate([x for x, _ in parts]))).asnumpy()

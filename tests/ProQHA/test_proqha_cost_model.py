@@ -13,21 +13,21 @@ SIZES = CostModel(tuple(LAYERS), *(np.array(sizes, float) for sizes in (WEIGHTS,
 
 @pytest.mark.parametrize("make", [tiny, quantized], ids=["float", "quantized"])
 def test_sizes_of_a_small_network(make, mode):
-    found = cost_model(make(), 8)
-    assert found.names == tuple(LAYERS)
-    assert (found.weights.tolist(), found.activations.tolist(), found.macs.tolist()) == (WEIGHTS, ACTIVATIONS, MACS)
+    sizes = cost_model(make(), 8)
+    assert sizes.names == tuple(LAYERS)
+    assert (sizes.weights.tolist(), sizes.activations.tolist(), sizes.macs.tolist()) == (WEIGHTS, ACTIVATIONS, MACS)
 
 
 def test_costs_by_hand():
     bits, weights, macs = BITS.tolist(), sum(WEIGHTS), sum(MACS)
-    found = SIZES.summary(BITS)
-    assert found["cost"] == pytest.approx(sum(b[0] * w for b, w in zip(bits, WEIGHTS)) / (32 * weights))
-    assert found["average_weight_bits"] == pytest.approx(32 * found["cost"])
+    costs = SIZES.summary(BITS)
+    assert costs["cost"] == pytest.approx(sum(b[0] * w for b, w in zip(bits, WEIGHTS)) / (32 * weights))
+    assert costs["average_weight_bits"] == pytest.approx(32 * costs["cost"])
     mean = sum(b[1] * a for b, a in zip(bits, ACTIVATIONS)) / sum(ACTIVATIONS)
-    assert found["average_activation_bits"] == pytest.approx(mean)
+    assert costs["average_activation_bits"] == pytest.approx(mean)
     operations = [b[0] * b[1] * t for b, t in zip(bits, MACS)]
-    assert SIZES.bit_operations(BITS).tolist() == operations and found["bit_operations"] == sum(operations)
-    assert found["compute_cost"] == pytest.approx(sum(operations) / (1024 * macs))
+    assert SIZES.bit_operations(BITS).tolist() == operations and costs["bit_operations"] == sum(operations)
+    assert costs["compute_cost"] == pytest.approx(sum(operations) / (1024 * macs))
 
 
 def test_costs_of_many_candidates_at_once():
@@ -40,8 +40,8 @@ def test_costs_of_many_candidates_at_once():
 @pytest.mark.parametrize("bits", range(2, 9))
 def test_uniform_bits_cost_their_share_of_32(bits):
     uniform = np.full((4, 2), bits)
-    found = SIZES.summary(uniform)
-    assert found["cost"] == bits / 32 and found["compute_cost"] == pytest.approx((bits / 32) ** 2)
+    costs = SIZES.summary(uniform)
+    assert costs["cost"] == bits / 32 and costs["compute_cost"] == pytest.approx((bits / 32) ** 2)
     assert SIZES.averages(uniform) == (bits, bits)
 
 

@@ -24,17 +24,17 @@ def exported(tmp_path, *words) -> dict:
 
 def test_the_shipped_network_as_mindir(tmp_path):
     file = tmp_path / "w4.mindir"
-    found = exported(tmp_path, "--output", file)
-    assert (found["samples"], found["same_top_1"], found["bytes"]) == (6, 6, file.stat().st_size)
-    assert found["median_difference"] < 1e-4
+    record = exported(tmp_path, "--output", file)
+    assert (record["samples"], record["same_top_1"], record["bytes"]) == (6, 6, file.stat().st_size)
+    assert record["median_difference"] < 1e-4
 
 
 def test_the_shipped_network_as_onnx_holds_its_codes(tmp_path):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     file = tmp_path / "w4.onnx"
-    found = exported(tmp_path, "--output", file, "--format", "onnx")
-    assert (found["samples"], found["same_top_1"]) == (6, 6) and found["median_difference"] < 1e-4
+    record = exported(tmp_path, "--output", file, "--format", "onnx")
+    assert (record["samples"], record["same_top_1"]) == (6, 6) and record["median_difference"] < 1e-4
     model, stored = onnx.load(file), storage.load(storage.shipped("digits"))
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     kinds = set()
@@ -55,5 +55,5 @@ def test_a_network_with_latent_weights_and_signed_inputs_as_onnx(tmp_path):
         quantize_network(network, QuantConfig(bits=5, activation_clip=2.0, signed=("layer1.0.conv2",)))
         batch = np.random.default_rng(0).normal(0, 1, (2, 3, 32, 32)).astype(np.float32)
         expected = network.set_train(False)(Tensor(batch)).asnumpy()
-        found = onnx_model.decode(onnx_model.encode(network, 32, 10), 1)(batch)
-    assert np.median(np.abs(found - expected)) < 1e-3 * np.abs(expected).max()
+        logits = onnx_model.decode(onnx_model.encode(network, 32, 10), 1)(batch)
+    assert np.median(np.abs(logits - expected)) < 1e-3 * np.abs(expected).max()

@@ -57,15 +57,15 @@ def shrunk_increase(log_odds, moved, lowered):
     return (rest.mean(0) + max(0, 1 - 1 / signal) * slope.mean(0)) * lowered
 
 
-def close(found, wanted):
-    np.testing.assert_allclose(found, wanted, rtol=2e-3, atol=1e-3 * np.abs(wanted).max())
+def close(values, wanted):
+    np.testing.assert_allclose(values, wanted, rtol=2e-3, atol=1e-3 * np.abs(wanted).max())
 
 
 def test_the_fisher_score_is_that_of_its_equation(mode):
     network = quantized(BITS)
-    found = fisher().table(network, Lowering(LOWERED, CLIPS))
-    assert found[3, 1] == 0 and (np.delete(found.ravel(), 7) != 0).all()  # 2 bits are the floor
-    close(found, scores_by_equation(network, LOWERED, CLIPS))
+    table = fisher().table(network, Lowering(LOWERED, CLIPS))
+    assert table[3, 1] == 0 and (np.delete(table.ravel(), 7) != 0).all()  # 2 bits are the floor
+    close(table, scores_by_equation(network, LOWERED, CLIPS))
 
 
 def test_small_changes_cost_their_second_order(mode):
@@ -98,8 +98,8 @@ def test_a_mean_slope_counts_where_it_stands_out_of_its_noise():
         means = size * rng.choice([-1, 1], (40, 2)) / 1000**0.5
         slopes = rng.normal(means, 1, (1000, 40, 2))
         rest = rng.random((40, 2))
-        found = _shrunk(np.array([rest, slopes.mean(0), (slopes**2).mean(0)]), 1000, lowered) - rest
-        share = found / slopes.mean(0)
+        taken = _shrunk(np.array([rest, slopes.mean(0), (slopes**2).mean(0)]), 1000, lowered) - rest
+        share = taken / slopes.mean(0)
         assert share == pytest.approx(share[0, 0]) and low <= share[0, 0] <= high
 
 
@@ -119,8 +119,8 @@ def test_a_candidate_scores_the_sum_over_the_quantizers_that_it_lowers():
     network, scorer, some = quantized(BITS), fisher(), candidates()
     lowering = scorer.plan(network, LOWERED)
     table = scorer.table(network, lowering)
-    found = scorer(network, lowering, [*some, BITS, LOWERED])
-    assert found == pytest.approx([*(table[one < BITS].sum() for one in some), 0, table.sum()]) and scorer.additive
+    scores = scorer(network, lowering, [*some, BITS, LOWERED])
+    assert scores == pytest.approx([*(table[one < BITS].sum() for one in some), 0, table.sum()]) and scorer.additive
 
 
 def test_the_score_follows_the_network(mode):
@@ -131,5 +131,5 @@ def test_the_score_follows_the_network(mode):
         for p in network.trainable_params():
             if p.name == "inner.layer.2.weight":
                 p.set_data(Tensor(p.asnumpy() * np.float32(1 + 0.1 * bits[0, 0])))
-        found = scorer.table(network, Lowering(LOWERED, CLIPS))
-        close(found, scores_by_equation(network, LOWERED, CLIPS))
+        table = scorer.table(network, Lowering(LOWERED, CLIPS))
+        close(table, scores_by_equation(network, LOWERED, CLIPS))

@@ -64,7 +64,7 @@ def test_bits_of_a_file_are_measured_and_others_on_request(tmp_path):
     [
         (
             ["--layer_bits", 8, 8, 4],
-            "layer_bits: expected 8 numbers, of weights and input of 4 layers in turn, found 3",
+            "expected 8 numbers, of weights and input of 4 layers in turn, found 3",
         ),
         (["--layer_bits", 1], "layer_bits: expected 2 to 8"),
         (["--bits", 9], "bits: expected 2 to 8"),

@@ -87,7 +87,7 @@ def test_configuration_files_fit_their_scripts(file):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["--arch", "alexnet"], "arch: expected one of resnet20"),
+        (["--arch", "alexnet"], "arch: expected one of preact_resnet20"),
         (["--arch", "resnet"], "num_layers: resnet needs a number of layers"),
         (["--arch", "resnet20", "--num_layers", 32], "resnet20 has 20 layers, found --num_layers 32"),
         (["--arch", "resnet18"], "arch: expected one of"),
@@ -105,7 +105,7 @@ def test_configuration_files_fit_their_scripts(file):
         (["--train_epoch", 3], "train_epochs"),
         (["--alpha", 3], "unknown option --alpha"),
         (["--pretrained", "a.ckpt", "--resume", "b.ckpt"], "expected one start, found --pretrained and --resume"),
-        (["--run_name", "search"], "run_name: expected a name without slashes, other than best, last, search"),
+        (["--run_name", "search"], "expected a name without slashes, other than best, last, search"),
         (["--mission", "a/b"], "expected a name without slashes"),
         (["--resume", Path("last.ckpt")], "last.ckpt"),
     ],

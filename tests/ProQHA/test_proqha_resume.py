@@ -48,13 +48,13 @@ def kill_before(name: str, count: int):
     """Stops at a call of a method of the search."""
 
     def use(patch):
-        own, calls = getattr(Progressive, name), []
+        method, calls = getattr(Progressive, name), []
 
         def killed(*args):
             calls.append(args)
             if len(calls) == count:
                 raise KilledError
-            return own(*args)
+            return method(*args)
 
         patch.setattr(Progressive, name, killed)
 
@@ -85,14 +85,14 @@ def test_a_search_whose_process_is_killed_ends_as_one_that_was_not(data, tiny_fl
     words = stopped_command(data, tiny_float, tmp_path)
     command = [sys.executable, proqha_tiny.__file__, 4, *words, "--threads", 1]
     places = os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests" / "ProQHA")))
-    found = subprocess.run(
+    ended = subprocess.run(
         list(map(str, command)),
         env={**os.environ, "PYTHONPATH": places},
         cwd=tmp_path,
         capture_output=True,
         timeout=600,
     )
-    assert found.returncode == -signal.SIGKILL, found.stderr.decode()[-2000:]
+    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()[-2000:]
     assert [record["step"] for record in records(tmp_path / "run")] == [0, 1]
     assert (tmp_path / "run" / "step_02" / "last.ckpt").exists()
     run(search, *words)

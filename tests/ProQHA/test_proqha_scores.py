@@ -46,8 +46,8 @@ def test_the_adam_score_is_that_of_one_step_from_zero(share):
         candidate = quantized(BITS)
         Lowering(LOWERED, CLIPS).apply(candidate, one)
         wanted.append(adam_reference(candidate, 1e-3, clip_norm)[0])
-    found = scorer(network, Lowering(LOWERED, CLIPS), some)
-    assert found == pytest.approx(wanted, rel=1e-3) and not scorer.additive
+    scores = scorer(network, Lowering(LOWERED, CLIPS), some)
+    assert scores == pytest.approx(wanted, rel=1e-3) and not scorer.additive
     assert np.ptp(wanted) > 0.01 * np.mean(wanted)
 
 
@@ -62,13 +62,13 @@ def test_the_adam_score_in_graph_mode():
 
 def test_the_accuracy_score_is_minus_the_accuracy_of_the_candidate_itself():
     source, network, some = images(50), quantized(BITS), candidates(5)
-    found = AccuracyScorer(batch(), source, PREPROCESSING, 16)(network, Lowering(LOWERED, CLIPS), some)
+    scores = AccuracyScorer(batch(), source, PREPROCESSING, 16)(network, Lowering(LOWERED, CLIPS), some)
     x = Tensor(source.eval_batch(np.arange(50), PREPROCESSING))
-    for one, score in zip(some, found):
+    for one, score in zip(some, scores):
         candidate = quantized(BITS)
         Lowering(LOWERED, CLIPS).apply(candidate, one)
         assert score == -(candidate(x).asnumpy().argmax(1) == source.labels).mean()
-    assert len(set(found)) > 1
+    assert len(set(scores)) > 1
 
 
 class Failing(OneByOne):
@@ -88,8 +88,8 @@ def test_scoring_leaves_the_network_as_it_was(kind):
         "acc": lambda: AccuracyScorer(batch(), images(20), PREPROCESSING, 8),
     }[kind]()
     before = network_state.state(network)
-    found = scorer(network, scorer.plan(network, LOWERED), candidates())
-    assert found.shape == (6,) and np.isfinite(found).all()
+    scores = scorer(network, scorer.plan(network, LOWERED), candidates())
+    assert scores.shape == (6,) and np.isfinite(scores).all()
     assert same(before, network_state.state(network)) == []
 
 
@@ -108,8 +108,8 @@ def test_a_candidate_gets_its_bits_and_new_clips_only_where_inputs_are_lowered()
     one[0, 0], one[1], one[2, 1] = 4, LOWERED[1], 2
     Lowering(LOWERED, CLIPS).apply(network, one)
     assert np.array_equal(get_bits(network), one)
-    found = [float(cell.clip.asnumpy()[0]) for cell in quantizers(network, ACTIVATIONS)]
-    assert found == pytest.approx([before[0], 0.9, 1.7, before[3]])
+    clips = [float(cell.clip.asnumpy()[0]) for cell in quantizers(network, ACTIVATIONS)]
+    assert clips == pytest.approx([before[0], 0.9, 1.7, before[3]])
 
 
 def test_training_goes_on_from_the_clips_of_a_candidate(mode):

@@ -61,8 +61,9 @@ def test_float_networks_are_trained_and_evaluated(data, tiny_float, tmp_path, qu
     record = json.loads((tmp_path / "out.json").read_text())
     assert lines[0] == "Tiny, float" and (record["bits"], record["kind"]) == (32, "float")
     assert record["acc"] == last["test_acc"] and record["cost"]["average_weight_bits"] == 32
-    found = checkpoint.load(tiny_float / "float.ckpt").metadata
-    assert (found["kind"], found["network"], found["num_classes"], found["epochs"]) == ("float", "Tiny", 10, 1)
+    metadata = checkpoint.load(tiny_float / "float.ckpt").metadata
+    expected = {"kind": "float", "network": "Tiny", "num_classes": 10, "epochs": 1}
+    assert {name: metadata[name] for name in expected} == expected
     words = [*data, "--arch", "tiny", "--mode", "pynative", "--output_dir", tmp_path, "--lr", 0.01]
     resumed = ["--resume", tiny_float / "float.ckpt", "--run_name", "more", "--epochs", 1]
     run(train, *words, *resumed)
@@ -111,12 +112,12 @@ def test_a_part_of_the_images_is_the_same_for_all_seeds(data, quantizing, tmp_pa
     from common.cli.run_options import data_selection
     from common.data import open_split
 
-    found = []
+    parts = []
     for seed in (1, 2):
         args = train.make_parser().parse_args([*map(str, data), "--dataset", "cifar10", "--train_samples", "20"])
         args.seed = seed
-        found.append(open_split(data_selection(args), "train"))
-    assert len(found[0]) == 20 and np.array_equal(found[0].images, found[1].images)
+        parts.append(open_split(data_selection(args), "train"))
+    assert len(parts[0]) == 20 and np.array_equal(parts[0].images, parts[1].images)
     run(train, *quantizing, "--train_samples", 20, "--epochs", 1)
     assert state(tmp_path / "w4" / "last.ckpt")[1]["run"]["data"]["images"] == 20
 

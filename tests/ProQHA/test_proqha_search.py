@@ -23,19 +23,19 @@ def test_a_search_leaves_its_log_its_pictures_and_a_network(searching, tmp_path)
     assert {path.name for path in folder.iterdir()} == FILES | {"bits.png", "accuracy.png"}
     for name in ("bits.png", "accuracy.png"):
         assert Image.open(folder / name).format == "PNG"
-    found, last = metadata["search"]["records"], metadata["search"]["records"][-1]
-    assert [record["step"] for record in found] == [0, 1, 2] and np.array(found[0]["bits"]).tolist() == [[8, 8]] * 4
+    steps, last = metadata["search"]["records"], metadata["search"]["records"][-1]
+    assert [record["step"] for record in steps] == [0, 1, 2] and np.array(steps[0]["bits"]).tolist() == [[8, 8]] * 4
     sizes = cost_model(tiny(), 32)
-    for before, after in itertools.pairwise(found):
+    for before, after in itertools.pairwise(steps):
         low, high = np.array(after["bits"]), np.array(before["bits"])
         assert ((low == high) | (low == high - 1)).all() and (low < high).sum() == 4  # half of eight
         assert np.isfinite(after["score"]) and after["score"] != 0 and 0 <= after["acc"] <= 1
-    for record in found:
+    for record in steps:
         wanted = sizes.summary(np.array(record["bits"]))
         assert {key: record[key] for key in wanted} == pytest.approx(wanted)
     with (folder / "search_log.csv").open() as file:
         rows = list(csv.DictReader(file))
-    for row, record in zip(rows, found, strict=True):
+    for row, record in zip(rows, steps, strict=True):
         assert row["weight_bits"] == " ".join(str(w) for w, _ in record["bits"])
         assert row["activation_bits"] == " ".join(str(a) for _, a in record["bits"])
         numbers = ("step", "cost", "compute_cost", "average_weight_bits", "average_activation_bits", "test_acc")
@@ -65,18 +65,18 @@ def test_a_search_leaves_its_log_its_pictures_and_a_network(searching, tmp_path)
 )
 def test_a_search_ends_at_its_cost(searching, tmp_path, quickly, words):
     lines = run(search, *searching, *UNTRAINED, "--cost", 0.125, *words)
-    found = records(tmp_path / "run")
+    steps = records(tmp_path / "run")
     floor = 3 if "--floor" in words else 2
-    for before, after in itertools.pairwise(found):
+    for before, after in itertools.pairwise(steps):
         low, high = np.array(after["bits"]), np.array(before["bits"])
         assert (low <= high).all() and (low < high).any() and low.min() >= floor
         assert after["cost"] <= before["cost"] and after["compute_cost"] < before["compute_cost"]
         assert "acc" not in after and np.isfinite(after["score"])
-    assert found[-1]["cost"] <= 0.125 and f"after {len(found) - 1} steps" in lines[-1]
+    assert steps[-1]["cost"] <= 0.125 and f"after {len(steps) - 1} steps" in lines[-1]
     if "--compute_cost" in words:
-        assert found[-1]["compute_cost"] <= 0.015625
+        assert steps[-1]["compute_cost"] <= 0.015625
     else:
-        assert found[-2]["cost"] > 0.125
+        assert steps[-2]["cost"] > 0.125
 
 
 def test_without_training_only_bits_and_clips_change(searching, tiny_float, tmp_path, quickly):
@@ -114,16 +114,16 @@ def test_the_state_of_a_search_is_the_start_of_training_and_of_another_search(se
     stored = storage.load(tmp_path / "more" / "more.ckpt", "Tiny")
     assert stored.kind == "packed" and np.array_equal(get_bits(stored.network), bits)
     run(search, *words, "--lam", 0, "--step", 1, "--search_epochs", 0, "--score_images", 16, "--run_name", "lower")
-    found = records(tmp_path / "lower")
-    assert found[0]["bits"] == bits.tolist() and (np.array(found[1]["bits"]) < bits).any()
+    steps = records(tmp_path / "lower")
+    assert steps[0]["bits"] == bits.tolist() and (np.array(steps[1]["bits"]) < bits).any()
 
 
 def test_seeds_draw_differently_and_one_seed_the_same(searching, tmp_path, quickly):
-    found = []
+    bits = []
     for index, seed in enumerate((1, 2, 1)):
         run(search, *searching, "--lam", 1, "--search_epochs", 0, "--seed", seed, "--run_name", f"run{index}")
-        found.append([record["bits"] for record in records(tmp_path / f"run{index}")])
-    assert found[0] == found[2] != found[1]
+        bits.append([record["bits"] for record in records(tmp_path / f"run{index}")])
+    assert bits[0] == bits[2] != bits[1]
 
 
 def test_a_target_out_of_reach_is_said(searching, tmp_path, quickly):
@@ -174,6 +174,4 @@ def test_files_that_are_no_start_are_refused_in_one_line(capsys, searching, tiny
     line = refused(capsys, search, *words, "--resume", tiny_float / "last.ckpt")
     assert "the state of a training run" in line
     without = [*searching[: searching.index("--resume")]]
-    assert "pretrained: no float Tiny is shipped for cifar10; give --pretrained FILE" in refused(
-        capsys, search, *without
-    )
+    assert "no float Tiny is shipped for cifar10; give --pretrained FILE" in refused(capsys, search, *without)
