@@ -1,6 +1,5 @@
 """Export a dynamic, static or float network to MINDIR; a static or float one also to ONNX."""
 
-from argparse import Namespace
 from pathlib import Path
 
 from common.cli import config, export, typed
@@ -22,11 +21,6 @@ def make_parser() -> OptionParser:
     return export.add_options(parser, storage.METHOD)
 
 
-def load(args: Namespace, path: Path) -> StoredNetwork:
-    """The network of a file."""
-    return storage.frozen(storage.load(path, model_name(args), args.num_classes))
-
-
 def no_onnx(stored: StoredNetwork) -> str | None:
     """Why a network has no ONNX form; None if it has one."""
     return _NO_ONNX if isinstance(stored.network, DynamicNetwork) else None
@@ -39,7 +33,7 @@ def main(argv: list[str] | None = None) -> None:
     export.run(
         export.export_options(args),
         shipped=storage.shipped,
-        load=lambda path: load(args, path),
+        load=lambda path: storage.frozen(storage.load(path, model_name(args), args.num_classes)),
         no_onnx=no_onnx,
     )
 

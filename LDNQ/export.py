@@ -1,23 +1,14 @@
 """Export a float network, or one that main.py has quantized, to MINDIR or ONNX."""
 
-from argparse import Namespace
-from pathlib import Path
-
 from common.cli import config, export
 from common.cli.entry_point import entry_point
 from common.cli.option_parser import OptionParser
-from LDNQ import eval as evaluation
-from LDNQ import storage
+from LDNQ import options, storage
 
 
 def make_parser() -> OptionParser:
     """Options of this script."""
-    return export.add_options(evaluation.make_parser(), storage.METHOD)
-
-
-def load(args: Namespace, path: Path) -> storage.StoredNetwork:
-    """The network of a file."""
-    return storage.load(path, args.arch, args.num_classes)
+    return export.add_options(options.eval_parser(), storage.METHOD)
 
 
 @entry_point
@@ -27,8 +18,8 @@ def main(argv: list[str] | None = None) -> None:
     export.run(
         export.export_options(args),
         shipped=storage.shipped,
-        load=lambda path: load(args, path),
-        integers=lambda stored: stored.layers,
+        load=lambda path: storage.load(path, args.arch, args.num_classes),
+        integers=storage.FORMAT.integers,
     )
 
 

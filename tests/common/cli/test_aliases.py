@@ -33,7 +33,8 @@ DOCUMENTED = {
         ("--model_name=ResNet18-ImageNet", "arch", "resnet18"),
         ("--dataset_name=ImageNet", "dataset", "imagenet"),
         ("--dataset_name CIFAR10", "dataset", "cifar10"),
-        ("--kbits 5", "kbits", 5),
+        ("--kbits 5", "levels", 5),
+        ("--kbits=11", "levels", 11),
         ("--ratio 0.01", "ratio", 0.01),
         ("--resample True", "resample", True),
     ],
@@ -112,6 +113,10 @@ COMMANDS = {
         "--num_layers=20 --k_bits=8 --gpus=0 --data_dir DIR --clip --mission=M --resume=R",
     ],
     "ProQHA.measure": ["--arch resnet --num_layers 50 --k_bits 2 --pre_k_bits 8 --ratio 1.0"],
+    "AdderQuant.eval": [
+        "--checkpoint_file_path a.ckpt --train_dataset_path cifar-10-batches-bin "
+        "--eval_dataset_path cifar-10-verify-bin"
+    ],
     "LDNQ.train": ["", "--resume --lr=0.01"],
     "LDNQ.main": ["", "--model_name=ResNet18-ImageNet --dataset_name=ImageNet"],
 }
@@ -121,6 +126,8 @@ GONE = {
     "LDNQ.train": ["--no-resume"],
     "ProQHA.train": ["--alpha 10"],
     "ProQHA.search": ["--alpha 10"],
+    "LDNQ.main": ["--resume", "--no-resume"],
+    "AdderQuant.eval": ["--network resnet20"],
     "AdderQuant.train": ["--resume", "--network resnet20"],
 }
 
