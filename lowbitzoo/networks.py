@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _CONVERTERS = {
     "DAMBQ": ("network", "Settings"),
     "DynamicQuant": ("network", "Settings"),
-    "ProQHA": ("quant", "Settings"),
+    "ProQHA": ("convert", "QuantConfig"),
 }
 
 

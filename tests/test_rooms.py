@@ -11,14 +11,11 @@ COMMAND_LINE = ("argparse", "yaml")
 REGISTRY = ("common/zoo/registry.py", "yaml")  # the registry is a YAML file
 PROGRAM = "lowbitzoo/__main__.py"  # ends where another package stands in the place of common
 # The files of a method that have options, or read what they say.
-SCRIPTS = ("eval", "export", "main", "measure", "options", "reproduce", "search", "train")
+SCRIPTS = ("eval", "export", "main", "measure", "options", "parsers", "reproduce", "search", "train")
 # Files that take a Namespace and should take values.
 NOT_YET = {
     "DynamicQuant/dataset.py",
     "DynamicQuant/potential.py",
-    "ProQHA/correlation.py",
-    "ProQHA/dataset.py",
-    "ProQHA/start.py",
 }
 WITHOUT_MINDSPORE = ("checkpoint", "files", "data", "report", "zoo")
 MINDSPORE = ("common/checkpoint/network_state.py", "common/data/pipeline.py")
