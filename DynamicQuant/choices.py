@@ -8,7 +8,8 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from common import distributed
-from DynamicQuant.network import Decisions, DynamicNetwork, Settings
+from DynamicQuant.network import Decisions, DynamicNetwork
+from DynamicQuant.quant_config import QuantConfig
 
 FORMULA = "w_bits * a_bits * MACs, summed over the quantized layers of an image"
 
@@ -19,43 +20,43 @@ class Choices:
 
     Attributes:
         index: (N, L), number of the candidate.
-        labels: (N,), of the images.
-        settings: of the network.
+        labels: classes of the images, (N,).
+        config: of the network.
         layers: names of the L layers.
         macs: multiply-accumulates of an image in each quantized layer, static ones too, by name.
     """
 
     index: np.ndarray
     labels: np.ndarray
-    settings: Settings
+    config: QuantConfig
     layers: Sequence[str]
     macs: dict[str, int]
 
     @property
     def bits(self) -> np.ndarray:
         """Bits of each image in each dynamic layer, (N, L)."""
-        return np.array(self.settings.candidates)[self.index]
+        return np.array(self.config.candidates)[self.index]
 
     @property
     def static_operations(self) -> int:
         """Bit operations of an image in the static network of t bits."""
-        return sum(self.macs.values()) * self.settings.bits**2
+        return sum(self.macs.values()) * self.config.bits**2
 
     @property
     def operations(self) -> np.ndarray:
         """Bit operations of each image in all quantized layers, (N,); those that do not choose have t bits."""
         macs = np.array([self.macs[name] for name in self.layers])
         others = sum(self.macs.values()) - macs.sum()
-        return others * self.settings.bits**2 + (self.bits.astype(np.int64) ** 2 * macs).sum(1)
+        return others * self.config.bits**2 + (self.bits.astype(np.int64) ** 2 * macs).sum(1)
 
     @property
     def shares(self) -> np.ndarray:
         """Share of the images that took each candidate, (L, K)."""
-        return np.stack([(self.index == k).mean(0) for k in range(len(self.settings.candidates))], 1)
+        return np.stack([(self.index == k).mean(0) for k in range(len(self.config.candidates))], 1)
 
     @property
     def entropy(self) -> np.ndarray:
-        """Of each layer's choices over the images, in bits, (L,): 0 where all images choose alike, at most log2 3."""
+        """Entropy of each layer's choices over the images, in bits, (L,): 0 where all choose alike, at most log2 3."""
         shares = self.shares
         return -(shares * np.log2(np.where(shares > 0, shares, 1))).sum(1)
 
@@ -79,18 +80,17 @@ class Choices:
         """A row per dynamic layer: mean bits, share of each candidate, entropy, multiply-accumulates."""
         rows = []
         for name, bits, shares, entropy in zip(self.layers, self.bits.mean(0), self.shares, self.entropy):
-            parts = {f"{width} bits": share for width, share in zip(self.settings.candidates, shares)}
+            parts = {f"{width} bits": share for width, share in zip(self.config.candidates, shares)}
             rows.append({"layer": name, "bits": bits, **parts, "entropy": entropy, "macs": self.macs[name]})
         return rows
 
     def of_classes(self) -> list[dict[str, Any]]:
-        """A row per class that has images: number, mean bits, bit operations by those of the static network."""
+        """A row per class that has images: number, mean bits, bit operations relative to the static network's."""
         rows, ratio = [], self.operations / self.static_operations
         for label in np.unique(self.labels):
-            own = self.labels == label
-            rows.append(
-                {"class": label, "images": own.sum(), "bits": self.bits[own].mean(), "of static": ratio[own].mean()}
-            )
+            of_class = self.labels == label
+            row = {"class": label, "images": of_class.sum(), "bits": self.bits[of_class].mean()}
+            rows.append({**row, "of static": ratio[of_class].mean()})
         return rows
 
 

@@ -14,12 +14,14 @@ from common.errors import ConfigError
 from common.evaluation import Metrics, cost, evaluate_images
 from common.models.registry import model, preprocessing_of
 from common.runtime import context
+from common.stored.network import StoredNetwork
 from DynamicQuant import storage
 from DynamicQuant.choices import Choices, Recorder
-from DynamicQuant.dataset import add_options, check_classes, model_name
+from DynamicQuant.frozen import config_of, load_frozen
 from DynamicQuant.network import DynamicNetwork
+from DynamicQuant.options import add_options, check_classes, model_name
 from DynamicQuant.packing import quantized_layers
-from DynamicQuant.pictures import plot_bits, plot_examples
+from DynamicQuant.plots import plot_bits, plot_examples
 from DynamicQuant.quant import DynamicConv2d
 
 _NAMES = {"dorefa": "DoReFa", "pact": "PACT"}
@@ -35,9 +37,9 @@ def make_parser() -> config.OptionParser:
     return parser
 
 
-def label_of(stored: storage.StoredNetwork) -> str:
+def label_of(stored: StoredNetwork) -> str:
     """The kind of network in a word or two."""
-    settings = storage.settings_of(stored)
+    settings = config_of(stored)
     if settings is None:
         return "float"
     quantizer = _NAMES[settings.quantizer]
@@ -46,7 +48,7 @@ def label_of(stored: storage.StoredNetwork) -> str:
     return f"{quantizer} dynamic {'/'.join(map(str, settings.candidates))} bits"
 
 
-def costs_of(stored: storage.StoredNetwork, path: str | Path, image_size: int, choices: Choices | None) -> dict:
+def costs_of(stored: StoredNetwork, path: str | Path, image_size: int, choices: Choices | None) -> dict:
     """The cost of a network; where images differ, their mean."""
     bits = {}
     for name, layer in quantized_layers(stored.network).items():
@@ -71,16 +73,16 @@ def show(choices: Choices) -> None:
     print(f"bits of dynamic layers: mean {bits['mean']:.3f}, deviation over images {bits['deviation']:.3f}")
     giga = {name: f"{value / 1e9:.4f} G" for name, value in operations.items() if name != "formula"}
     print("bit operations per image: " + ", ".join(f"{name} {value}" for name, value in giga.items()))
-    static = f"static {choices.settings.bits} bits: {choices.static_operations / 1e9:.4f} G"
+    static = f"static {choices.config.bits} bits: {choices.static_operations / 1e9:.4f} G"
     print(f"{static}, of which the mean is {figures['share_of_static']:.4f}")
     print(
-        f"choices: entropy {figures['entropy']:.3f} bits of at most {np.log2(len(choices.settings.candidates)):.3f} on"
+        f"choices: entropy {figures['entropy']:.3f} bits of at most {np.log2(len(choices.config.candidates)):.3f} on"
         f" average over layers, {figures['different_choices']} different ones of {len(choices.index)} images"
     )
 
 
 def _formats(choices: Choices) -> list[str]:
-    return ["bits", "entropy", *(f"{width} bits" for width in choices.settings.candidates)]
+    return ["bits", "entropy", *(f"{width} bits" for width in choices.config.candidates)]
 
 
 def smoothed(metrics: Metrics, recorder: Recorder, smoothing: float) -> Metrics:
@@ -95,7 +97,7 @@ def main(argv: list[str] | None = None) -> None:
     args = config.parse(make_parser(), argv)
     context.setup(args.device_target, args.mode, args.seed, args.threads)
     path = args.checkpoint_path or storage.shipped(args.dataset)
-    stored = storage.frozen(storage.load(path, model_name(args), args.num_classes))
+    stored = load_frozen(path, model_name(args), args.num_classes)
     model(stored.metadata["network"], args.dataset)
     dynamic = isinstance(stored.network, DynamicNetwork)
     if args.plots and not dynamic:
@@ -109,7 +111,7 @@ def main(argv: list[str] | None = None) -> None:
     metrics = evaluate_images(recorder, images, preprocessing, args.batch_size, label)
     metrics = smoothed(metrics, recorder, args.smoothing)
     if dynamic:
-        settings, network = storage.settings_of(stored), stored.network
+        settings, network = config_of(stored), stored.network
         choices = Choices(recorder.index(len(images)), images.labels, settings, network.dynamic, network.macs)
         show(choices)
     if args.plots:

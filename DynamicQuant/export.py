@@ -8,8 +8,9 @@ from common.cli import export as script
 from common.cli.entry_point import entry_point
 from common.stored.network import StoredNetwork
 from DynamicQuant import storage
-from DynamicQuant.dataset import add_options, model_name
+from DynamicQuant.frozen import load_frozen
 from DynamicQuant.network import DynamicNetwork
+from DynamicQuant.options import add_options, model_name
 
 _NO_ONNX = "each image chooses the bits of each layer, and an ONNX graph computes the same for all images of a batch"
 
@@ -24,7 +25,7 @@ def make_parser() -> config.OptionParser:
 
 def load(args: Namespace) -> StoredNetwork:
     """The network of ``checkpoint_path``."""
-    return storage.frozen(storage.load(args.checkpoint_path, model_name(args), args.num_classes))
+    return load_frozen(args.checkpoint_path, model_name(args), args.num_classes)
 
 
 def no_onnx(stored: StoredNetwork) -> str | None:

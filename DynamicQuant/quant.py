@@ -18,8 +18,6 @@ from common.quant.integer_weight import ActivationGrid, IntegerWeight, one
 from common.quant.layers import QuantConv2d
 from common.quant.pact import SMALLEST_CLIP, PACTActivation
 
-QUANTIZERS = ("dorefa", "pact")
-
 
 class CandidateWeights(nn.Cell):
     """DoReFa weights at several widths: ``construct(w)``, (F, ...) to (K, F, ...).
@@ -30,12 +28,12 @@ class CandidateWeights(nn.Cell):
         native: force (True) or forbid (False) the C++ kernel; None chooses.
 
     Attributes:
-        scale: float32 (K,), not trained; of each candidate, for all share the BatchNorm behind.
+        scale: float32 (K,), not trained; of each candidate, for all share the BatchNorm that follows.
     """
 
     def __init__(self, weight: np.ndarray, bits: Sequence[int], native: bool | None = None):
         super().__init__()
-        self.widths = [Tensor(np.array([own], np.int32)) for own in bits]
+        self.widths = [Tensor(np.array([width], np.int32)) for width in bits]
         scales = np.array([fitted_scale(weight, width) for width in bits], np.float32)
         self.scale = Parameter(Tensor(scales), requires_grad=False)
         self.quantize = DoReFaQuantize(native)
@@ -89,8 +87,8 @@ class DynamicConv2d(nn.Cell):
         native: bool | None = None,
     ):
         super().__init__()
-        for own in bits:
-            check_bits(own)
+        for width in bits:
+            check_bits(width)
         stride, padding = conv.stride[0], _padding(conv)
         weight = conv.weight.asnumpy()
         self.weight = Parameter(Tensor(np.stack([weight] * len(bits)) if frozen else weight.copy()))

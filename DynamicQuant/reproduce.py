@@ -26,7 +26,7 @@ from common.errors import ConfigError
 from common.report.results import Results, mean
 from DynamicQuant import eval as evaluation
 from DynamicQuant import train as training
-from DynamicQuant.quant import QUANTIZERS
+from DynamicQuant.quant_config import QUANTIZERS
 
 KEYS = ("network", "stage", "quantizer", "bits", "epochs", "images", "seed", "data")
 RESULTS = Results(Path(__file__).parent / "results.csv", KEYS)

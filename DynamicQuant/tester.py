@@ -7,9 +7,10 @@ from mindspore import nn
 
 from common.data import ImageSource, Preprocessing
 from common.evaluation import Metrics, evaluate_images
-from DynamicQuant import storage
+from common.stored.network import StoredNetwork
 from DynamicQuant.budget import candidate_costs, fit_budget
 from DynamicQuant.choices import Choices, Recorder
+from DynamicQuant.frozen import config_of, freeze, frozen_twin
 
 _BUDGET_IMAGES = 1024
 
@@ -19,8 +20,8 @@ class DynamicMetrics(Metrics):
     """Metrics of a dynamic network.
 
     Attributes:
-        bits: mean over images and dynamic layers.
-        of_static: mean bit operations by those of the static network.
+        bits: mean bits over images and dynamic layers.
+        of_static: mean bit operations relative to the static network's.
         entropy: mean over the layers of the entropy of their choices, in bits.
         shift: of the controller's bias, per bit, that met the budget.
     """
@@ -31,8 +32,8 @@ class DynamicMetrics(Metrics):
     shift: float
 
     def result(self) -> dict[str, float | int]:
-        own = {field.name: getattr(self, field.name) for field in fields(self)[len(fields(Metrics)) :]}
-        return {**super().result(), **own}
+        added = fields(self)[len(fields(Metrics)) :]
+        return {**super().result(), **{field.name: getattr(self, field.name) for field in added}}
 
 
 class DynamicTester:
@@ -50,7 +51,7 @@ class DynamicTester:
 
     def __init__(
         self,
-        stored: storage.StoredNetwork,
+        stored: StoredNetwork,
         train: ImageSource,
         test: ImageSource,
         preprocessing: Preprocessing,
@@ -58,20 +59,20 @@ class DynamicTester:
         budget: str,
         seed: int,
     ):
-        self.settings, self.twin = storage.settings_of(stored), storage.frozen_twin(stored)
+        self.config, self.twin = config_of(stored), frozen_twin(stored)
         self.recorder = Recorder(self.twin)
         self.test, self.preprocessing, self.batch_size = test, preprocessing, batch_size
         self.sample = train.sample(min(_BUDGET_IMAGES, len(train)), seed)
         macs = [self.twin.macs[name] for name in self.twin.dynamic]
-        self.costs, self.limit = candidate_costs(macs, self.settings, budget)
+        self.costs, self.limit = candidate_costs(macs, self.config, budget)
 
     def prepare(self, network: nn.Cell) -> float:
         """Make the frozen twin what the network would be used as; returns the shift of its bias."""
-        storage.freeze(network, self.twin)
+        freeze(network, self.twin)
         size = min(self.batch_size, len(self.sample))
         starts = range(0, len(self.sample) - size + 1, size)  # whole batches: nothing is compiled for a rest
         images = (self.sample.eval_batch(np.arange(i, i + size), self.preprocessing) for i in starts)
-        return fit_budget(self.twin, images, self.costs, self.limit, self.settings)
+        return fit_budget(self.twin, images, self.costs, self.limit, self.config)
 
     def bias(self) -> np.ndarray:
         """The controller's last bias that meets the budget."""
@@ -83,10 +84,10 @@ class DynamicTester:
         metrics = evaluate_images(self.recorder, self.test, self.preprocessing, self.batch_size, "test")
         choices = self.choices()
         base = {field.name: getattr(metrics, field.name) for field in fields(metrics)}
-        own = {"bits": float(choices.bits.mean()), "entropy": float(choices.entropy.mean()), "shift": shift}
-        return DynamicMetrics(**base, **own, of_static=float(choices.operations.mean() / choices.static_operations))
+        figures = {"bits": float(choices.bits.mean()), "entropy": float(choices.entropy.mean()), "shift": shift}
+        return DynamicMetrics(**base, **figures, of_static=float(choices.operations.mean() / choices.static_operations))
 
     def choices(self) -> Choices:
         """What the test images chose in the last measurement."""
         index = self.recorder.index(len(self.test))
-        return Choices(index, self.test.labels, self.settings, self.twin.dynamic, self.twin.macs)
+        return Choices(index, self.test.labels, self.config, self.twin.dynamic, self.twin.macs)

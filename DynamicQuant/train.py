@@ -21,12 +21,15 @@ from common.evaluation import evaluator
 from common.models.registry import model, preprocessing_of
 from common.runtime import context
 from common.stored.float_network import load_float
+from common.stored.network import StoredNetwork
 from common.training import Trainer
 from DynamicQuant import storage
 from DynamicQuant.budget import BUDGETS, BudgetLoss, NoiseDecay
-from DynamicQuant.dataset import add_options, check_classes, model_name
-from DynamicQuant.network import DynamicNetwork, Settings, calibrate, inner_layers, quantize_network
-from DynamicQuant.quant import QUANTIZERS
+from DynamicQuant.convert import calibrate, inner_layers, quantize_network
+from DynamicQuant.frozen import config_of, continued
+from DynamicQuant.network import DynamicNetwork
+from DynamicQuant.options import add_options, check_classes, model_name
+from DynamicQuant.quant_config import QUANTIZERS, QuantConfig
 from DynamicQuant.tester import DynamicTester
 
 _CALIBRATION_IMAGES = 512
@@ -62,7 +65,7 @@ def _add_quantization(group) -> None:
 
 
 def start(
-    args: Namespace, settings: Settings | None, train: ImageSource, preprocessing: Preprocessing
+    args: Namespace, settings: QuantConfig | None, train: ImageSource, preprocessing: Preprocessing
 ) -> tuple[nn.Cell, str]:
     """The network to train, float without settings, and a fingerprint of what it starts from; empty without a file.
 
@@ -78,7 +81,7 @@ def start(
     if args.resume:
         stored = storage.load_latent(args.resume, name)
         check_classes(train, stored.metadata["num_classes"])
-        return storage.continued(stored, settings, args.resume, args.seed), network_state.digest(stored.network)
+        return continued(stored, settings, args.resume, args.seed), network_state.digest(stored.network)
     if settings and not args.pretrained and (args.dataset, name) == ("digits", "ResNet20"):
         args.pretrained = storage.shipped("digits", "float")
     if not args.pretrained:
@@ -94,7 +97,7 @@ def start(
 
 
 def first_clips(
-    args: Namespace, settings: Settings, network: nn.Cell, train: ImageSource, preprocessing: Preprocessing
+    args: Namespace, settings: QuantConfig, network: nn.Cell, train: ImageSource, preprocessing: Preprocessing
 ) -> dict[str, float]:
     """The clips that the activations of a float network start from, by layer."""
     if args.clip != "calibrate":
@@ -104,7 +107,7 @@ def first_clips(
     return calibrate(network, (images.train_batch(p, preprocessing, args.seed, 0) for p in parts), settings.bits)
 
 
-def describe(args: Namespace, settings: Settings | None, classes: int, digest: str) -> dict:
+def describe(args: Namespace, settings: QuantConfig | None, classes: int, digest: str) -> dict:
     """Metadata of the run's checkpoints; the digest makes runs from different starts different runs."""
     kind = "latent" if settings else "float"
     found = {"method": storage.METHOD, "kind": kind, "network": model_name(args), "num_classes": classes}
@@ -121,9 +124,9 @@ def penalty_weight(args: Namespace) -> float:
     return args.alpha or BUDGETS[args.budget]
 
 
-def finish(trainer: Trainer, stored: storage.StoredNetwork, path: Path, samples: int) -> None:
+def finish(trainer: Trainer, stored: StoredNetwork, path: Path, samples: int) -> None:
     """Write the network to use, and say what it is."""
-    last, settings, bias = trainer.history[-1], storage.settings_of(stored), None
+    last, settings, bias = trainer.history[-1], config_of(stored), None
     metadata = {**trainer.metadata, "epochs": len(trainer.history)}
     label = "float" if settings is None else f"static {settings.bits} bits"
     if isinstance(trainer.test, DynamicTester):
@@ -133,7 +136,8 @@ def finish(trainer: Trainer, stored: storage.StoredNetwork, path: Path, samples:
     if settings is None:
         checkpoint.save(path, network_state.state(stored.network), metadata)
     else:
-        storage.save_packed(path, storage.StoredNetwork(stored.network, metadata), bias)
+        changed = {} if bias is None else {"controller.last.bias": bias}
+        storage.save_packed(path, StoredNetwork(stored.network, metadata), changed)
     size = path.stat().st_size
     print(f"{path}: {label}, test accuracy {last['test_acc']:.4f} on {samples} images, {size} bytes")
 
@@ -147,14 +151,14 @@ def main(argv: list[str] | None = None) -> None:
     preprocessing = preprocessing_of(args.dataset, {})
     settings = None
     if not args.float:
-        settings = Settings(
+        settings = QuantConfig(
             args.bits, args.quantizer, args.static, preprocessing.image_size, args.temperature, args.preference
         )
     recipe = recipe_of(args)
     train, test = open_split(args, "train"), open_split(args, "test")
     check_classes(test, train.num_classes)
     network, digest = start(args, settings, train, preprocessing)
-    stored = storage.StoredNetwork(network, describe(args, settings, train.num_classes, digest))
+    stored = StoredNetwork(network, describe(args, settings, train.num_classes, digest))
     measure, objective, observer = evaluator(test, preprocessing, recipe.batch_size), None, None
     if isinstance(network, DynamicNetwork):
         measure = DynamicTester(stored, train, test, preprocessing, recipe.batch_size, args.budget, args.seed)

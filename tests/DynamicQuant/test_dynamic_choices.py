@@ -9,8 +9,8 @@ from PIL import Image
 from common.data import batches, eval_dataset
 from common.evaluation import evaluate
 from DynamicQuant.choices import Choices, Recorder
-from DynamicQuant.network import Settings
-from DynamicQuant.pictures import plot_bits, plot_examples
+from DynamicQuant.plots import plot_bits, plot_examples
+from DynamicQuant.quant_config import QuantConfig
 
 INDEX = np.array([[0, 1], [2, 1], [0, 1], [2, 2]], np.uint8)
 MACS = {"static": 50, "a": 10, "b": 30}
@@ -18,7 +18,7 @@ MACS = {"static": 50, "a": 10, "b": 30}
 
 @pytest.fixture
 def choices() -> Choices:
-    return Choices(INDEX, np.array([5, 5, 1, 1]), Settings(3), ["a", "b"], MACS)
+    return Choices(INDEX, np.array([5, 5, 1, 1]), QuantConfig(3), ["a", "b"], MACS)
 
 
 def test_bits_and_bit_operations_are_counted_per_image_and_layer(choices):
@@ -31,7 +31,7 @@ def test_bits_and_bit_operations_are_counted_per_image_and_layer(choices):
 
 def test_the_middle_everywhere_costs_what_the_static_network_does():
     index = np.ones((3, 2), np.uint8)
-    found = Choices(index, np.zeros(3), Settings(3), ["a", "b"], MACS)
+    found = Choices(index, np.zeros(3), QuantConfig(3), ["a", "b"], MACS)
     np.testing.assert_array_equal(found.operations, found.static_operations)
     assert found.summary()["share_of_static"] == 1 and found.summary()["entropy"] == 0
 

@@ -6,12 +6,12 @@ from script_runs import refused
 from common.cli import config
 from DynamicQuant import eval as evaluation
 from DynamicQuant import train
-from DynamicQuant.dataset import model_name
+from DynamicQuant.options import model_name
 
 
-def test_the_documented_options_of_the_earlier_evaluation_are_taken():
-    old = "--dataset_path D --checkpoint_path F --device_target CPU --smoothing 0.1 --num-classes 1000"
-    args = config.parse(evaluation.make_parser(), old.split())
+def test_the_documented_options_of_the_original_release_are_taken():
+    words = "--dataset_path D --checkpoint_path F --device_target CPU --smoothing 0.1 --num-classes 1000"
+    args = config.parse(evaluation.make_parser(), words.split())
     assert (str(args.dataset_path), str(args.checkpoint_path), args.device_target) == ("D", "F", "CPU")
     assert (args.smoothing, args.num_classes) == (0.1, 1000)
 
@@ -70,7 +70,7 @@ def test_bad_options_are_refused_in_one_line(capsys, training, tmp_path, words, 
 def test_files_of_the_wrong_kind_are_refused_in_one_line(capsys, training, runs):
     place = training.index("--pretrained")
     for words, expected in (
-        (["--pretrained", runs["static3"][0] / "best.ckpt"], "expected a float network, found a quantized one"),
+        (["--pretrained", runs["static3"][0] / "best.ckpt"], "expected a float network, found a latent one"),
         (["--pretrained", runs["dynamic3"][0] / "dynamic3.ckpt"], "expected a float network, found a packed one"),
         (["--resume", runs["float"][0] / "best.ckpt"], "found a float one; give it as --pretrained"),
         (["--resume", runs["static3"][0] / "static3.ckpt"], "found a packed one; give best.ckpt"),
