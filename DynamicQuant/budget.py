@@ -17,7 +17,7 @@ from mindspore import Tensor, nn, ops
 from common import distributed
 from common.distributed.collective import Sum
 from common.errors import DataError
-from common.training.step import Observer
+from common.training import Callback
 from DynamicQuant.convert import set_controller_bias
 from DynamicQuant.network import DynamicNetwork, Scores
 from DynamicQuant.quant_config import QuantConfig
@@ -42,6 +42,11 @@ def candidate_costs(macs: Iterable[int], config: QuantConfig, budget: str) -> tu
     if budget == "mean-bits":
         return np.tile(bits / len(macs), (len(macs), 1)), float(config.bits)
     return macs[:, None] * bits**2 / (macs.sum() * config.bits**2), 1.0
+
+
+def network_costs(network: DynamicNetwork, config: QuantConfig, budget: str) -> tuple[np.ndarray, float]:
+    """Costs (L, K) and limit of a network, see :func:`candidate_costs`."""
+    return candidate_costs([network.macs[name] for name in network.dynamic], config, budget)
 
 
 class BudgetLoss(nn.Cell):
@@ -71,7 +76,7 @@ class BudgetLoss(nn.Cell):
         return self.loss(logits, labels) + self.penalty * ops.relu(mean - self.limit), logits
 
 
-class NoiseDecay(Observer):
+class NoiseDecay(Callback):
     """Takes the noise of the choices to zero, linearly over the first epochs, as an observer of training.
 
     Evaluation chooses without noise. In the epochs after the decay training does so too: weights, BatchNorm and
@@ -83,11 +88,8 @@ class NoiseDecay(Observer):
     """
 
     def __init__(self, network: DynamicNetwork, epochs: float):
-        super().__init__([])
+        super().__init__()
         self.level, self.epochs = network.choose.level, epochs
-
-    def construct(self, gradients):
-        return gradients
 
     def after_epoch(self, epoch: int) -> dict[str, float]:
         """Set the level of the next epoch."""

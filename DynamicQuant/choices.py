@@ -1,14 +1,12 @@
 """What the images of a set chose: bits and bit operations per image, layer and class, and how much choices differ."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mindspore import Tensor, nn
-
 from common import distributed
-from DynamicQuant.network import Decisions, DynamicNetwork
+from DynamicQuant.network import DynamicNetwork
 from DynamicQuant.quant_config import QuantConfig
 
 FORMULA = "w_bits * a_bits * MACs, summed over the quantized layers of an image"
@@ -94,36 +92,27 @@ class Choices:
         return rows
 
 
-class Recorder:
-    """Stands for a network in :func:`common.evaluation.evaluate` and keeps what its images chose.
+class ChoiceRecorder:
+    """Keeps what images chose: an ``on_batch`` of :func:`common.evaluation.evaluate` for a network of any kind.
 
-    Args:
-        network: dynamic, static or float.
+    A dynamic network is evaluated as :class:`~DynamicQuant.network.Decisions`, whose masks are kept.
     """
 
-    def __init__(self, network: nn.Cell):
-        self.dynamic = isinstance(network, DynamicNetwork)
-        self.cell = Decisions(network) if self.dynamic else network
+    def __init__(self):
         self._index: list[np.ndarray] = []
         self._uniform: list[np.ndarray] = []
 
-    def set_train(self, mode: bool = True) -> "Recorder":
-        """Begin anew, in training or evaluation."""
-        self._index, self._uniform = [], []
-        self.cell.set_train(mode)
-        return self
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """Logits (B, classes)."""
-        if not self.dynamic:
-            logits = self.cell(images)
-        else:
-            logits, mask = self.cell(images)
-            self._index.append(mask.asnumpy().argmax(2).astype(np.uint8))
-        values = logits.asnumpy().astype(np.float64)
+    def __call__(self, batch: Mapping[str, np.ndarray], outputs: tuple[np.ndarray, ...]) -> None:
+        """Take the logits (B, classes) of a batch, and the masks (B, L, K) of a dynamic network."""
+        for mask in outputs[1:]:
+            self._index.append(mask.argmax(2).astype(np.uint8))
+        values = outputs[0].astype(np.float64)
         top = values.max(1)
         self._uniform.append(np.log(np.exp(values - top[:, None]).sum(1)) + top - values.mean(1))
-        return logits
+
+    def choices(self, labels: np.ndarray, config: QuantConfig, network: DynamicNetwork) -> Choices:
+        """What all images chose; ``labels`` (N,) are theirs."""
+        return Choices(self.index(len(labels)), labels, config, network.dynamic, network.macs)
 
     def index(self, samples: int) -> np.ndarray:
         """Candidates of the first ``samples`` images, (N, L); what filled the last batch is left out."""

@@ -8,9 +8,8 @@ from mindspore import Tensor, nn
 from common.errors import ConfigError
 from common.evaluation import cost
 from common.models.layers import weighted_layers
-from common.quant.calibration import best_clip
+from common.quant.calibration import best_clip, sample_inputs
 from common.quant.conversion import replace_cells
-from common.runtime.hooks import input_hooks, run_over
 from DynamicQuant.network import CHOOSING_STAGES, DynamicNetwork
 from DynamicQuant.quant import DynamicConv2d, static_conv2d
 from DynamicQuant.quant_config import QuantConfig
@@ -93,16 +92,10 @@ def calibrate(network: nn.Cell, images: Iterable[np.ndarray], bits: int) -> dict
     Raises:
         DataError: there is no image.
     """
-    cells, seen = dict(network.cells_and_names()), {name: [] for name in inner_layers(network)}
-
-    def take(name: str, x: np.ndarray) -> None:
-        step = max(1, x.size // _VALUES)
-        seen[name].append(x.ravel()[::step])
-
-    network.set_train(False)
-    with input_hooks({name: cells[name] for name in seen}, take):
-        run_over(network, images)
-    return {name: best_clip(np.concatenate(values), bits) for name, values in seen.items()}
+    cells = dict(network.cells_and_names())
+    layers = {name: cells[name] for name in inner_layers(network)}
+    inputs = sample_inputs(network, layers, images, lambda x: x.ravel()[:: max(1, x.size // _VALUES)].copy())
+    return {name: best_clip(values, bits) for name, values in inputs.items()}
 
 
 def set_controller_bias(network: DynamicNetwork, bias: np.ndarray) -> None:

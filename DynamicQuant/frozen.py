@@ -49,13 +49,13 @@ def load_frozen(path: str | Path, architecture: str, num_classes: int | None = N
     return frozen(storage.load(path, architecture, num_classes))
 
 
-def load_dynamic(path: str | Path, architecture: str) -> StoredNetwork:
-    """Read a network whose layers choose their bits, to evaluate it.
+def load_dynamic(path: str | Path, architecture: str, num_classes: int | None = None) -> StoredNetwork:
+    """Read a network whose layers choose their bits, to evaluate it; arguments as of :func:`load_frozen`.
 
     Raises:
-        CheckpointError: the file holds a static or a float one.
+        CheckpointError: the file holds a static or a float one, or cannot be read.
     """
-    stored = storage.load(path, architecture)
+    stored = storage.load(path, architecture, num_classes)
     if not isinstance(stored.network, DynamicNetwork):
         kind = "a float one" if stored.kind == "float" else f"a static one of {config_of(stored).bits} bits"
         raise CheckpointError(f"{path}: expected a dynamic network, found {kind}; train one with train.py")

@@ -7,13 +7,15 @@ r"""What single choices are worth: the loss of each image when one layer alone t
 at the masks :math:`m^t` of t bits everywhere. g is what the straight-through gradient takes for :math:`\Delta`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from common.data import ImageSource, Preprocessing
+from common.errors import ConfigError
 from DynamicQuant.network import DynamicNetwork
 
 MIDDLE = 1  # of the candidates t - 1, t, t + 1
@@ -67,6 +69,21 @@ class _Features(nn.Cell):
 
     def construct(self, images):
         return self.network.controller.pool(self.network.first_stage(images)[0])
+
+
+def labelled_batches(
+    source: ImageSource, preprocessing: Preprocessing, batch_size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Whole batches of images (B, 3, H, W), not augmented, and their labels (B,); what does not fill one is left out.
+
+    Raises:
+        ConfigError: there is no whole batch.
+    """
+    if len(source) < batch_size:
+        raise ConfigError(f"expected a batch_size of at most {len(source)}, the images to look at, found {batch_size}")
+    for start in range(0, len(source) - batch_size + 1, batch_size):
+        index = np.arange(start, start + batch_size)
+        yield source.eval_batch(index, preprocessing), source.labels[index]
 
 
 def measure(network: DynamicNetwork, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Marginals:
