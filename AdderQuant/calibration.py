@@ -15,8 +15,9 @@ from AdderQuant.histogram import MagnitudeHistogram
 from AdderQuant.network import adder_layers
 from AdderQuant.quant_config import PAPER_QUANTILE, QuantConfig
 from common import distributed
-from common.data import ImageSource, Preprocessing, batches, eval_dataset, train_dataset
+from common.data import ImageSource, Preprocessing, batches, train_dataset
 from common.errors import QuantizationError
+from common.quant.calibration import image_batches
 from common.runtime.hooks import Images, input_hooks, reestimate_batch_norm, run_over
 
 _BATCH = 128
@@ -38,8 +39,7 @@ class CalibrationData:
 
     def plain(self) -> Iterator[np.ndarray]:
         """Batches of the images as evaluation sees them, for the ranges."""
-        for batch in batches(eval_dataset(self.images, self.preprocessing, _BATCH)):
-            yield batch["image"][batch["valid"]]
+        return image_batches(self.images, self.preprocessing, batch_size=_BATCH)
 
     def augmented(self, seed: int) -> Iterator[np.ndarray]:
         """Batches augmented as in training: BatchNorm statistics belong to such images.

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from common.models.adder import Adder2d
 from mindspore import nn
 
 from AdderQuant.network import FusedBlock, adder_layers
 from AdderQuant.quant import QuantAdder2d, quantize_adder
 from AdderQuant.quant_config import QuantConfig
+from common.models.adder import Adder2d
 from common.models.resnet_cifar import BasicBlock
 from common.quant.conversion import replace_cells
 

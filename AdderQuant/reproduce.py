@@ -11,8 +11,9 @@ from pathlib import Path
 from AdderQuant import eval as evaluation
 from AdderQuant.quant import SCHEMES
 from common import report
-from common.cli import config, reproduction
+from common.cli import reproduction, typed
 from common.cli.entry_point import entry_point
+from common.cli.option_parser import OptionParser
 from common.cli.reproduction import add_pretrained, evaluated, test_sets
 from common.report.results import Results, mean
 
@@ -21,11 +22,11 @@ RESULTS = Results(Path(__file__).parent / "results.csv", ("data", "samples", "sc
 PUBLISHED = {"32": "90.44", "8": "91.36", "6": "91.21", "5": "90.86", "4": "90.27"}
 
 
-def make_parser() -> config.OptionParser:
+def make_parser() -> OptionParser:
     """Options of this script."""
     parser = reproduction.make_parser("Record AdderQuant's results.", "CIFAR-10", training=False)
     add_pretrained(parser, "float network")
-    parser.add_argument("--seeds", type=config.int_range(0), nargs="+", default=[1], help="of the calibration images")
+    parser.add_argument("--seeds", type=typed.int_range(0), nargs="+", default=[1], help="of the calibration images")
     parser.add_argument("--again", action="store_true", help="measure also what is recorded already")
     return parser
 

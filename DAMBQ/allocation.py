@@ -10,18 +10,17 @@ have bits, until the average is at or below the target. Averages are weighted by
 weights, or its number of activations of one image. Weights and activations are allocated apart.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mindspore import ParameterTuple, Tensor, nn, ops
 
 from common.errors import ConfigError
-from common.report import figure
+from common.quant.calibration import evaluating
 from common.runtime.hooks import input_hooks
-from common.training.step import Observer
+from common.training import Callback
 from DAMBQ.network import multi_bit_layers
 from DAMBQ.quant import PerChannelQuantizer
 from DAMBQ.tables import MAX_BITS
@@ -129,7 +128,7 @@ def average_bits(network: nn.Cell, image_size: int) -> dict[str, float]:
     }
 
 
-class Sensitivities(Observer):
+class Sensitivities(Callback):
     """Adds up |sum (v - v_q) dL/dv_q| of every channel, or layer, in each training step."""
 
     def __init__(self, members: Sequence[_Member], granularity: str):
@@ -147,7 +146,7 @@ class Sensitivities(Observer):
 
 
 class Allocator(Sensitivities):
-    """Observes a training and lowers bits after each epoch until the budget is met.
+    """Lowers bits of a network in training after each epoch until the budget is met.
 
     Args:
         network: quantized.
@@ -244,28 +243,6 @@ def input_values(network: nn.Cell, image_size: int) -> dict[str, int]:
     def take(name: str, x: np.ndarray) -> None:
         found[name] = int(np.prod(x.shape[1:])) // len(layers[name].quantize_input.bits)
 
-    training = network.training
-    network.set_train(False)
-    with input_hooks(layers, take):
+    with evaluating(network), input_hooks(layers, take):
         network(Tensor(np.zeros((1, 3, image_size, image_size), np.float32)))
-    network.set_train(training)
     return found
-
-
-def plot(history: Sequence[Mapping[str, Any]], layers: Sequence[str], path: Path) -> None:
-    """Draw the mean bits of each layer over the epochs: one map for weights, one for activations.
-
-    Args:
-        history: a record of :meth:`Allocator.report` per epoch, with ``epoch``.
-        layers: names from top to bottom.
-        path: PNG file.
-    """
-    picture = figure.new(12, 1.5 + 0.22 * len(layers))
-    for axes, kind in zip(picture.subplots(1, 2, sharey=True), ("weights", "activations")):
-        bits = [[record[f"{kind}_bits_of_layers"][name] for record in history] for name in layers]
-        edges = (history[0]["epoch"] - 0.5, history[-1]["epoch"] + 0.5, len(layers) - 0.5, -0.5)
-        image = axes.imshow(bits, aspect="auto", extent=edges, vmin=0, vmax=MAX_BITS, cmap="viridis")
-        axes.set(xlabel="epoch", title=f"{kind}: {history[-1][f'{kind}_bits']:.3f} bits on average at the end")
-        axes.set_yticks(range(len(layers)), layers)
-    picture.colorbar(image, ax=axes, label="mean bits")
-    figure.save(picture, path)

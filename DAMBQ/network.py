@@ -8,20 +8,20 @@ from mindspore import Tensor, nn
 from common.data import ImageSource, Preprocessing
 from common.errors import ConfigError
 from common.models.layers import weighted_layers
+from common.quant.calibration import calibration_batches, sample_inputs
 from common.quant.conversion import replace_cells
 from common.quant.frozen_weight import FrozenWeight
 from common.quant.layers import QuantConv2d, QuantDense, quant_layers
-from common.runtime.hooks import input_hooks
 from DAMBQ.quant import EightBitWeight, MultiBitWeight, UniformActivation
 from DAMBQ.tables import MAX_BITS, TABLES
 
 # The names of the earlier code, and ours in common.models.registry.
 ARCHITECTURES = {
-    "resnet20": "ResNet20",
-    "resnet32": "ResNet32",
-    "resnet56": "ResNet56",
-    "vgg-small": "VGG-small",
-    "resnet18": "ResNet18-ImageNet",
+    "resnet20": "resnet20",
+    "resnet32": "resnet32",
+    "resnet56": "resnet56",
+    "vgg-small": "vgg_small",
+    "resnet18": "resnet18",
 }
 
 
@@ -97,13 +97,11 @@ def calibrate_last(network: nn.Cell, source: ImageSource, preprocessing: Preproc
         count: how many images, at most all.
         seed: of their choice and augmentation.
     """
-    last, seen = list(quant_layers(network).values())[-1], [0.0]
-    images = source.sample(min(count, len(source)), seed)
-    network.set_train(False)
-    with input_hooks({"last": last}, lambda _, x: seen.append(float(x.max()))):
-        for indices in np.array_split(np.arange(len(images)), max(1, len(images) // 128)):
-            network(Tensor(images.train_batch(indices, preprocessing, seed, 0)))
-    last.quantize_input.clip.set_data(Tensor(np.array([max(seen) or 1.0], np.float32)))
+    last = list(quant_layers(network).values())[-1]
+    batches = calibration_batches(source, preprocessing, count, seed)
+    largest = sample_inputs(network, {"last": last}, batches, thin=lambda x: x.max(keepdims=True).ravel())["last"]
+    clip = largest.max(initial=0.0) or 1.0
+    last.quantize_input.clip.set_data(Tensor(np.array([clip], np.float32)))
 
 
 def _layer(layer: nn.Cell, weight: nn.Cell | None, inputs: UniformActivation | None) -> QuantConv2d | QuantDense:

@@ -16,8 +16,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from common import report
-from common.cli import config, reproduction
+from common.cli import reproduction, typed
 from common.cli.entry_point import entry_point
+from common.cli.option_parser import OptionParser
 from common.cli.reproduction import add_pretrained, evaluated, test_sets, thread_words
 from common.errors import ConfigError
 from common.report.results import Results
@@ -40,13 +41,13 @@ STAGES: dict[str, dict] = {
 }
 
 
-def make_parser() -> config.OptionParser:
+def make_parser() -> OptionParser:
     """Options of this script."""
     parser = reproduction.make_parser("Record DAMBQ's results.", "jpeg")
     add_pretrained(parser, "published float ResNet-20")
     parser.add_argument("--stages", nargs="+", choices=list(STAGES), default=list(STAGES), help="in this order")
-    parser.add_argument("--epochs", type=config.positive_int, default=10, help="of each quantized stage")
-    parser.add_argument("--seed", type=config.int_range(0), default=0, help="of order and augmentation")
+    parser.add_argument("--epochs", type=typed.positive_int, default=10, help="of each quantized stage")
+    parser.add_argument("--seed", type=typed.int_range(0), default=0, help="of order and augmentation")
     return parser
 
 
@@ -59,7 +60,7 @@ def run_name(args: Namespace, stage: str) -> str:
 def train(args: Namespace, stage: str) -> Path:
     """Train a stage, or go on with it, and return its folder."""
     name, options = run_name(args, stage), {**COMMON, "epochs": args.epochs, **STAGES[stage]}
-    words = ["--expr_name", name, "--dataset", "cifar10", "--dataset_path", args.dataset_path, "--seed", args.seed]
+    words = ["--run_name", name, "--dataset", "cifar10", "--dataset_path", args.dataset_path, "--seed", args.seed]
     for option, value in options.items():
         words += [f"--{option}", *(value if isinstance(value, tuple) else (value,))]
     if stage == "float":
@@ -69,7 +70,7 @@ def train(args: Namespace, stage: str) -> Path:
         start = args.output_dir / run_name(args, before) / "best.ckpt"
         if not start.exists():
             raise ConfigError(f"stage {stage} starts from {start}, which is not there: run stage {before} first")
-        words += ["--quantize", "--pretrained" if before == "float" else "--resume", start]
+        words += ["--quantize", "--pretrained" if before == "float" else "--init_from", start]
     training.main([str(word) for word in [*words, *thread_words(args), "--output_dir", args.output_dir]])
     return args.output_dir / name
 
@@ -77,7 +78,7 @@ def train(args: Namespace, stage: str) -> Path:
 def record(args: Namespace, stage: str) -> None:
     """Train a stage unless its rows are there, evaluate it and write its rows."""
     epochs = STAGES[stage].get("epochs", args.epochs)
-    key = {"network": "ResNet20", "stage": stage, "epochs": epochs, "seed": args.seed}
+    key = {"network": "resnet20", "stage": stage, "epochs": epochs, "seed": args.seed}
     if all(RESULTS.has({**key, "data": name}) for name in test_sets(args)):
         return
     folder = train(args, stage)
@@ -94,7 +95,7 @@ def record(args: Namespace, stage: str) -> None:
 def record_start(args: Namespace) -> None:
     """Rows of the published network as it is."""
     for name, path in test_sets(args).items():
-        key = {"network": "ResNet20", "stage": "published", "epochs": 0, "seed": args.seed, "data": name}
+        key = {"network": "resnet20", "stage": "published", "epochs": 0, "seed": args.seed, "data": name}
         if not RESULTS.has(key):
             RESULTS.put({**dict.fromkeys(COLUMNS), **key, **measure(args, args.pretrained, path)})
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from common import distributed
 from DynamicQuant.network import DynamicNetwork
 from DynamicQuant.quant_config import QuantConfig

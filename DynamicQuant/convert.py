@@ -43,7 +43,7 @@ def quantize_network(
     The first convolution and the last linear layer stay float. The first stage and the 1 x 1 convolutions of shortcuts
     have t bits (shortcuts: unless ``dynamic_shortcuts``), all other convolutions choose.
 
-        network = quantize_network(model("ResNet20").build(10), QuantConfig(bits=4))
+        network = quantize_network(model("resnet20").build(10), QuantConfig(bits=4))
 
     Args:
         network: float.

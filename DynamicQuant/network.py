@@ -1,4 +1,4 @@
-"""Networks whose layers choose their bits for each image, and the names of ``--arch``."""
+"""Networks whose layers choose their bits for each image."""
 
 from collections.abc import Mapping
 
@@ -9,14 +9,6 @@ from DynamicQuant.gumbel_softmax import Choice, GumbelSoftmax
 from DynamicQuant.quant import DynamicConv2d
 from DynamicQuant.quant_config import QuantConfig
 
-ARCHITECTURES = {
-    "resnet20": "ResNet20",
-    "resnet32": "ResNet32",
-    "resnet56": "ResNet56",
-    "resnet18": "ResNet18-ImageNet",
-    "resnet34": "ResNet34-ImageNet",
-    "resnet50": "ResNet50-ImageNet",
-}
 CHOOSING_STAGES = ("layer2", "layer3", "layer4")  # the controller sees the output of the stage before them
 
 

@@ -10,16 +10,16 @@ from common.cli.training_options import add_run, add_training, check_one_start
 from common.errors import ConfigError
 from common.models.registry import model, preprocessing_of
 from DynamicQuant.budget import BUDGETS
-from DynamicQuant.network import ARCHITECTURES
 from DynamicQuant.quant_config import QUANTIZERS, QuantConfig
 
+ARCHITECTURES = ("resnet20", "resnet32", "resnet56", "resnet18", "resnet34", "resnet50")
 _CONFIG = Path(__file__).parent / "config"
 
 
 def add_network(parser: OptionParser) -> None:
     """The options that all scripts of this method share."""
     group = parser.add_argument_group("network and data of DynamicQuant")
-    group.add_argument("--arch", "-a", choices=list(ARCHITECTURES), help="network; resnet20, for imagenet resnet18")
+    group.add_argument("--arch", "-a", choices=ARCHITECTURES, help="network; resnet20, for imagenet resnet18")
     group.add_argument("--wnids", type=typed.path, metavar="FILE", help="imagenet: class folders in label order")
 
 
@@ -147,7 +147,7 @@ class TrainOptions:
 
 def architecture(args: Namespace) -> str:
     """The registry's name of the network that the options name."""
-    return ARCHITECTURES[args.arch or ("resnet18" if args.dataset == "imagenet" else "resnet20")]
+    return args.arch or ("resnet18" if args.dataset == "imagenet" else "resnet20")
 
 
 def network_options(args: Namespace) -> NetworkOptions:

@@ -45,7 +45,7 @@ def published_network(content: Checkpoint, architecture: str) -> tuple[Tensors, 
             chosen += chooses(layer, CONFIG)
     latent |= {**_controller(controller, chosen, str(content.path)), **_noise()}
     classes = len(np.atleast_1d(tensors.get("fc.bias", np.zeros(1000))))
-    metadata = {"kind": "latent", "network": "ResNet18-ImageNet", "num_classes": classes}
+    metadata = {"kind": "latent", "network": "resnet18", "num_classes": classes}
     return latent, {**metadata, "settings": asdict(CONFIG)}
 
 

@@ -12,6 +12,7 @@ from mindspore import Parameter, Tensor, nn, ops
 from common.errors import ConfigError
 from common.kernels.dorefa import DoReFaQuantize
 from common.kernels.selected_conv import selected_conv2d
+from common.quant.conv_geometry import conv_geometry
 from common.quant.dorefa import DoReFaWeight, check_bits, fitted_scale, integers_of
 from common.quant.frozen_weight import FrozenWeight
 from common.quant.integer_weight import ActivationGrid, IntegerWeight, one
@@ -89,7 +90,7 @@ class DynamicConv2d(nn.Cell):
         super().__init__()
         for width in bits:
             check_bits(width)
-        stride, padding = conv.stride[0], _padding(conv)
+        stride, padding = _stride_and_padding(conv)
         weight = conv.weight.asnumpy()
         self.weight = Parameter(Tensor(np.stack([weight] * len(bits)) if frozen else weight.copy()))
         self.quantize_weight = None if frozen else CandidateWeights(weight, bits, native)
@@ -107,15 +108,11 @@ class DynamicConv2d(nn.Cell):
         return tuple(ActivationGrid(one(bits, np.uint8), clip) for bits in self.bits.asnumpy())
 
 
-def _padding(conv: nn.Conv2d) -> int:
-    plain = conv.pad_mode in ("pad", "valid") and conv.group == 1 and not conv.has_bias and set(conv.dilation) == {1}
-    padding = {conv.padding} if isinstance(conv.padding, int) else set(conv.padding)
-    if not plain or len(set(conv.stride)) != 1 or len(padding) != 1:
-        raise ConfigError(
-            f"dynamic convolution: expected one without bias, groups or dilation, its stride and padding the same in "
-            f"all directions, found {conv}"
-        )
-    return padding.pop() if conv.pad_mode == "pad" else 0
+def _stride_and_padding(conv: nn.Conv2d) -> tuple[int, int]:
+    geometry = conv_geometry(conv)
+    if geometry.groups != 1 or geometry.bias:
+        raise ConfigError(f"dynamic convolution: expected one without bias or groups, found {conv}")
+    return geometry.stride_and_padding()
 
 
 def static_conv2d(

@@ -46,9 +46,7 @@ def summarize(stored: StoredNetwork, path: Path, options: ReportOptions) -> Summ
     if options.plots and not isinstance(stored.network, DynamicNetwork):
         raise ConfigError(f"plots: they show the choices of a dynamic network, found {label} in {path}")
     headline = f"{network}, {label}" + ("" if label == "float" else ", first and last layer float")
-    return Summary(
-        headline, label, {"method": storage.METHOD, "network": network, "kind": stored.kind, "bits": label}
-    )
+    return Summary(headline, label, {"method": storage.METHOD, "network": network, "kind": stored.kind, "bits": label})
 
 
 def measure(evaluation: Evaluation, options: ReportOptions) -> Measured:

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common import report
-from common.cli import config, reproduction
+from common.cli import reproduction, typed
 from common.cli.entry_point import entry_point
+from common.cli.option_parser import OptionParser
 from common.cli.reproduction import add_pretrained, evaluated, test_sets, thread_words
 from common.errors import ConfigError
 from common.report.results import Results, mean
@@ -67,19 +68,19 @@ class Run:
         return "float" if self.stage == "float" else f"{self.stage}{self.bits}_{self.quantizer}_seed{self.seed}"
 
 
-def make_parser() -> config.OptionParser:
+def make_parser() -> OptionParser:
     """Options of this script."""
     parser = reproduction.make_parser("Record DynamicQuant's results.", "jpeg")
     add_pretrained(parser, "published float ResNet-20")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES), help="what to run")
     parser.add_argument("--quantizers", nargs="+", choices=QUANTIZERS, default=list(QUANTIZERS), help="which")
-    parser.add_argument("--bits", type=config.int_range(3, 7), default=3, help="target")
-    parser.add_argument("--epochs", type=config.positive_int, default=10, help="of each quantized network")
-    parser.add_argument("--float_epochs", type=config.positive_int, default=5, help="of the float one")
-    parser.add_argument("--lr", type=config.positive_float, default=0.02, help="of quantized networks")
-    parser.add_argument("--float_lr", type=config.positive_float, default=0.01, help="of the float one")
-    parser.add_argument("--train_samples", type=config.positive_int, metavar="N", help="of all runs; else all images")
-    parser.add_argument("--seeds", nargs="+", type=config.int_range(0), default=[0, 1, 2], help="one run each")
+    parser.add_argument("--bits", type=typed.int_range(3, 7), default=3, help="target")
+    parser.add_argument("--epochs", type=typed.positive_int, default=10, help="of each quantized network")
+    parser.add_argument("--float_epochs", type=typed.positive_int, default=5, help="of the float one")
+    parser.add_argument("--lr", type=typed.positive_float, default=0.02, help="of quantized networks")
+    parser.add_argument("--float_lr", type=typed.positive_float, default=0.01, help="of the float one")
+    parser.add_argument("--train_samples", type=typed.positive_int, metavar="N", help="of all runs; else all images")
+    parser.add_argument("--seeds", nargs="+", type=typed.int_range(0), default=[0, 1, 2], help="one run each")
     return parser
 
 
@@ -98,7 +99,7 @@ def key_of(args: Namespace, run: Run) -> dict:
     """What tells the rows of a run from others."""
     epochs = args.float_epochs if run.stage == "float" else args.epochs
     own = {"stage": run.stage, "quantizer": run.quantizer, "bits": run.bits, "epochs": epochs}
-    return {"network": "ResNet20", **own, "images": args.train_samples or "all", "seed": run.seed}
+    return {"network": "resnet20", **own, "images": args.train_samples or "all", "seed": run.seed}
 
 
 def folder_of(args: Namespace, run: Run) -> Path:
@@ -110,7 +111,7 @@ def folder_of(args: Namespace, run: Run) -> Path:
 def train(args: Namespace, run: Run) -> Path:
     """Train, or go on with it; returns the network to use."""
     folder = folder_of(args, run)
-    options = {**COMMON, "dataset_path": args.dataset_path, "output_dir": args.output_dir, "expr_name": folder.name}
+    options = {**COMMON, "dataset_path": args.dataset_path, "output_dir": args.output_dir, "run_name": folder.name}
     options |= {"seed": run.seed, "epochs": key_of(args, run)["epochs"]}
     options |= {"train_samples": args.train_samples} if args.train_samples else {}
     flags = []
@@ -148,7 +149,7 @@ def record(args: Namespace, run: Run) -> None:
 def record_start(args: Namespace) -> None:
     """Rows of the published network as it is."""
     for name, path in test_sets(args).items():
-        key = {"network": "ResNet20", "stage": "published", "quantizer": "", "bits": 32, "epochs": 0}
+        key = {"network": "resnet20", "stage": "published", "quantizer": "", "bits": 32, "epochs": 0}
         key |= {"images": "all", "seed": 0, "data": name}
         if not RESULTS.has(key):
             RESULTS.put({**dict.fromkeys(COLUMNS), **key, **measure(args, args.pretrained, path)})

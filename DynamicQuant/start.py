@@ -66,7 +66,7 @@ def _pretrained(options: TrainOptions) -> Path | None:
     """The float network to start from; that of the digits ships with this project."""
     if options.pretrained or options.config is None:
         return options.pretrained
-    shipped = (options.dataset, options.architecture) == ("digits", "ResNet20")
+    shipped = (options.dataset, options.architecture) == ("digits", "resnet20")
     return storage.shipped("digits", "float") if shipped else None
 
 

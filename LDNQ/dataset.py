@@ -1,19 +1,22 @@
 """The options that choose LDNQ's network and images, and how many images it learns from."""
 
-from common.cli import config
+from common.cli import typed
+from common.cli.option_parser import OptionParser
 from common.errors import DataError
+from common.models.registry import architecture
 from LDNQ.network import MODEL_NAMES
 
 
-def add_options(parser: config.OptionParser) -> None:
+def add_options(parser: OptionParser) -> None:
     """The options that all scripts of this method share; data sets may be written as the earlier code does."""
+    group = parser.add_argument_group("network and data of LDNQ")
+    where = f"where the file does not record it: {', '.join(MODEL_NAMES)}, or as ResNet18-ImageNet"
+    names = {"type": architecture, "choices": MODEL_NAMES, "metavar": "NAME"}
+    group.add_argument("--arch", **names, default="resnet20", help=where)
+    group.add_argument("--wnids", type=typed.path, metavar="FILE", help="imagenet: class folders in label order")
+    parser.add_alias("--model_name", "--arch")
     parser.add_alias("--dataset_name", "--dataset")
     parser.settable()["dataset"].type = _dataset_name
-    group = parser.add_argument_group("network and data of LDNQ")
-    group.add_argument(
-        "--model_name", choices=MODEL_NAMES, default="ResNet20", help="where the file does not record it"
-    )
-    group.add_argument("--wnids", type=config.path, metavar="FILE", help="imagenet: class folders in label order")
 
 
 def _dataset_name(text: str) -> str:

@@ -1,28 +1,35 @@
 """Export a float network, or one that main.py has quantized, to MINDIR or ONNX."""
 
 from argparse import Namespace
+from pathlib import Path
 
-from common.cli import config
-from common.cli import export as script
+from common.cli import config, export
 from common.cli.entry_point import entry_point
+from common.cli.option_parser import OptionParser
 from LDNQ import eval as evaluation
 from LDNQ import storage
 
 
-def make_parser() -> config.OptionParser:
+def make_parser() -> OptionParser:
     """Options of this script."""
-    return script.add_options(evaluation.make_parser(), storage.METHOD)
+    return export.add_options(evaluation.make_parser(), storage.METHOD)
 
 
-def load(args: Namespace) -> storage.StoredNetwork:
-    """The network of ``checkpoint_path``."""
-    return storage.load(args.checkpoint_path, args.model_name, args.num_classes)
+def load(args: Namespace, path: Path) -> storage.StoredNetwork:
+    """The network of a file."""
+    return storage.load(path, args.arch, args.num_classes)
 
 
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Load, export, check."""
-    script.run(script.setup(make_parser(), argv, storage.shipped), load, integers=lambda stored: stored.layers)
+    args = config.parse(make_parser(), argv)
+    export.run(
+        export.export_options(args),
+        shipped=storage.shipped,
+        load=lambda path: load(args, path),
+        integers=lambda stored: stored.layers,
+    )
 
 
 if __name__ == "__main__":

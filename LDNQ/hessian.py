@@ -9,37 +9,15 @@ for a change d (F, n) of the weights. A bias is one more weight with the constan
 layer is a 1 x 1 convolution of a 1 x 1 image.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from common import distributed
 from common.errors import DataError, QuantizationError
-
-Pair = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """How a layer reads its input.
-
-    Attributes:
-        kernel: (KH, KW).
-        stride: (vertical, horizontal).
-        padding: zeros above, below, left, right.
-        groups: of channels.
-        bias: whether a constant 1 ends each patch.
-    """
-
-    kernel: Pair = (1, 1)
-    stride: Pair = (1, 1)
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
-    groups: int = 1
-    bias: bool = False
+from common.quant.conv_geometry import ConvGeometry
 
 
-def patches(inputs: np.ndarray, geometry: Geometry) -> np.ndarray:
+def patches(inputs: np.ndarray, geometry: ConvGeometry) -> np.ndarray:
     """The patches of each group as columns.
 
     Args:
@@ -57,10 +35,12 @@ def patches(inputs: np.ndarray, geometry: Geometry) -> np.ndarray:
     if inputs.ndim != 4 or inputs.shape[1] % geometry.groups:
         raise QuantizationError(f"expected inputs (N, C, H, W) for {geometry.groups} groups, found {inputs.shape}")
     padded = np.pad(inputs, ((0, 0), (0, 0), (top, bottom), (left, right)))
-    if padded.shape[2] < geometry.kernel[0] or padded.shape[3] < geometry.kernel[1]:
+    if min(geometry.output_size(*inputs.shape[2:])) < 1:
         raise QuantizationError(f"expected inputs of at least the kernel {geometry.kernel}, found {padded.shape[2:]}")
-    windows = sliding_window_view(padded, geometry.kernel, axis=(2, 3))
-    windows = windows[:, :, :: geometry.stride[0], :: geometry.stride[1]]  # (N, C, OH, OW, KH, KW)
+    reach = [step * (side - 1) + 1 for step, side in zip(geometry.dilation, geometry.kernel)]
+    windows = sliding_window_view(padded, reach, axis=(2, 3))
+    windows = windows[:, :, :: geometry.stride[0], :: geometry.stride[1]]
+    windows = windows[..., :: geometry.dilation[0], :: geometry.dilation[1]]  # (N, C, OH, OW, KH, KW)
     count, _, height, width = windows.shape[:4]
     grouped = windows.transpose(1, 4, 5, 0, 2, 3)  # (C, KH, KW, N, OH, OW)
     columns = grouped.reshape(geometry.groups, -1, count * height * width)
@@ -76,7 +56,7 @@ class InputMoment:
     Products are taken in the inputs' precision and added up in float64.
     """
 
-    def __init__(self, geometry: Geometry):
+    def __init__(self, geometry: ConvGeometry):
         self.geometry = geometry
         self.total: np.ndarray | None = None
         self.count = 0

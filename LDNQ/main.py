@@ -3,9 +3,12 @@
 from argparse import BooleanOptionalAction, Namespace
 from pathlib import Path
 
-from common.cli import config
+from common.cli import config, saved_config, typed
 from common.cli.entry_point import entry_point
+from common.cli.option_parser import OptionParser
 from common.cli.result import finish
+from common.cli.run_options import data_selection, run_options
+from common.cli.training_options import add_continue
 from common.data import ImageSource, Preprocessing, open_split
 from common.evaluation import Metrics, evaluate_images
 from common.models.registry import model, preprocessing_of
@@ -19,12 +22,12 @@ from LDNQ.plan import Plan
 from LDNQ.quantize import Cascade
 
 
-def make_parser() -> config.OptionParser:
+def make_parser() -> OptionParser:
     """Options of this script; those of the earlier code keep their names."""
     parser = config.build_parser("Quantize with LDNQ.", Path(__file__).parent / "config" / "quantize.yaml")
     add_options(parser)
     parser.add_argument(
-        "--pretrained", type=config.checkpoint, metavar="FILE|NAME", help="float network; digits: the shipped one"
+        "--pretrained", type=typed.checkpoint, metavar="FILE|NAME", help="float network; digits: the shipped one"
     )
     _add_quantization(parser.add_argument_group("quantization"))
     _add_images(parser.add_argument_group("calibration images"))
@@ -35,28 +38,28 @@ def make_parser() -> config.OptionParser:
 def _add_quantization(group) -> None:
     group.add_argument("--kbits", type=int, choices=LEVEL_COUNTS, default=3, help="NUMBER OF LEVELS, as the paper")
     group.add_argument("--granularity", choices=["channel", "layer"], default="channel", help="weights of one scale")
-    own = {"type": config.truth, "nargs": "?", "const": True, "default": True, "metavar": "BOOL"}
+    own = {"type": typed.truth, "nargs": "?", "const": True, "default": True, "metavar": "BOOL"}
     group.add_argument("--quantized_first_and_last", **own, help="all layers; false: those between alone")
-    group.add_argument("--rho", type=config.positive_float, default=0.3, help="of ADMM, by the Hessian's mean diagonal")
+    group.add_argument("--rho", type=typed.positive_float, default=0.3, help="of ADMM, by the Hessian's mean diagonal")
     group.add_argument("--polish", action=BooleanOptionalAction, default=True, help="coordinate descent after ADMM")
 
 
 def _add_images(group) -> None:
-    group.add_argument("--ratio", type=config.fraction, default=0.01, help="share of the training images to learn from")
-    group.add_argument("--num_images", type=config.int_range(2), metavar="N", help="their number, in place of --ratio")
+    group.add_argument("--ratio", type=typed.fraction, default=0.01, help="share of the training images to learn from")
+    group.add_argument("--num_images", type=typed.int_range(2), metavar="N", help="their number, in place of --ratio")
     group.add_argument(
-        "--resample", type=config.truth, nargs="?", const=True, default=False, metavar="BOOL", help="new choice"
+        "--resample", type=typed.truth, nargs="?", const=True, default=False, metavar="BOOL", help="new choice"
     )
-    group.add_argument("--views", type=config.positive_int, default=20, help="augmented views of each image")
+    group.add_argument("--views", type=typed.positive_int, default=20, help="augmented views of each image")
 
 
 def _add_matching(group) -> None:
-    group.add_argument("--match_batch_size", type=config.int_range(2), default=64, help="images of a training step")
-    group.add_argument("--steps", type=config.int_range(0), default=16, help="at most so many steps after each layer")
-    group.add_argument("--lr", type=config.positive_float, default=3e-3, help="learning rate of these steps")
-    group.add_argument("--refine_steps", type=config.int_range(0), default=200, help="0: the paper's cascade alone")
-    group.add_argument("--refine_lr", type=config.positive_float, default=1e-3, help="its first learning rate")
-    group.add_argument("--resume", action=BooleanOptionalAction, default=True, help="go on with a run in output_dir")
+    group.add_argument("--match_batch_size", type=typed.int_range(2), default=64, help="images of a training step")
+    group.add_argument("--steps", type=typed.int_range(0), default=16, help="at most so many steps after each layer")
+    group.add_argument("--lr", type=typed.positive_float, default=3e-3, help="learning rate of these steps")
+    group.add_argument("--refine_steps", type=typed.int_range(0), default=200, help="0: the paper's cascade alone")
+    group.add_argument("--refine_lr", type=typed.positive_float, default=1e-3, help="its first learning rate")
+    add_continue(group, "go on with a run in output_dir; --no-continue starts it anew")
     group.add_argument("--test_layers", action=BooleanOptionalAction, default=True, help="test accuracy per layer")
 
 
@@ -80,21 +83,21 @@ def main(argv: list[str] | None = None) -> None:
     """Load, choose the images, run the cascade, save, test, report."""
     args = config.parse(make_parser(), argv)
     context.setup(args.device_target, args.mode, args.seed, args.threads)
-    model(args.model_name, args.dataset)
+    model(args.arch, args.dataset)
     start = args.pretrained or storage.shipped(args.dataset, "float")
-    stored = storage.load_float(start, args.model_name)
+    stored = storage.load_float(start, args.arch)
     bits = f"{args.kbits} levels = {code_bits(args.kbits)} bits per weight"
-    print(f"{args.model_name}: {bits}, one scale per {args.granularity}")
-    train = open_split(args, "train")
+    print(f"{args.arch}: {bits}, one scale per {args.granularity}")
+    train = open_split(data_selection(args), "train")
     count = calibration_count(len(train), args.ratio, args.num_images)
     images = choose_images(train, count, args.seed, args.output_dir / "images.json", args.resample)
     preprocessing = preprocessing_of(args.dataset, stored.metadata)
-    test = open_split(args, "test") if has_test_images(args) else None
-    config.save(args, args.output_dir)
+    test = open_split(data_selection(args), "test") if has_test_images(args) else None
+    saved_config.save(saved_config.as_dict(args), args.output_dir)
     before = measure(stored, test, preprocessing, args.batch_size) if test else None
     cascade = quantize(args, stored, CalibrationSet(images, preprocessing, args.views, args.seed), test)
-    path = args.output_dir / f"{args.model_name}_{args.kbits}levels.ckpt"
-    layers = cascade.run(args.resume)
+    path = args.output_dir / f"{args.arch}_{args.kbits}levels.ckpt"
+    layers = cascade.run(args.go_on)
     about = {"method": storage.METHOD, "kind": "latent", "kbits": args.kbits, "granularity": args.granularity}
     about |= {"dataset": args.dataset}
     about |= {"images": count, "seed": args.seed, "preprocessing": preprocessing.to_dict()}
@@ -107,7 +110,7 @@ def main(argv: list[str] | None = None) -> None:
         drop = 100 * (before.accuracy - metrics.accuracy)
         print(f"float {100 * before.accuracy:.2f} %, quantized {100 * metrics.accuracy:.2f} %: drop {drop:.2f} points")
         about |= {"stages": dict(cascade.seconds), "layers": cascade.records}
-        finish(args, metrics, path, {**about, "dataset": args.dataset})
+        finish(run_options(args), metrics, path, about)
 
 
 def measure(stored: storage.StoredNetwork, test: ImageSource, preprocessing: Preprocessing, batch_size: int) -> Metrics:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 from mindspore import Tensor, nn
 
+from common.quant.conv_geometry import conv_geometry
 from common.runtime.hooks import Images, batch_norms, batch_statistics, input_hooks, run_over
 from LDNQ.hessian import InputMoment
-from LDNQ.network import geometry
 
 
 def input_hessian(network: nn.Cell, layer: nn.Cell, images: Images) -> np.ndarray:
@@ -25,7 +25,7 @@ def input_hessian(network: nn.Cell, layer: nn.Cell, images: Images) -> np.ndarra
     Raises:
         DataError: there is no image, in any process.
     """
-    moment = InputMoment(geometry(layer))
+    moment = InputMoment(conv_geometry(layer))
     hooks = input_hooks({"": layer}, lambda _, x: moment.add(x))
     with _moving_statistics_kept(network), batch_statistics(network), hooks:
         run_over(network, images)

@@ -31,6 +31,7 @@ from mindspore import Tensor, nn
 from common import checkpoint
 from common.checkpoint import network_state
 from common.errors import CheckpointError
+from common.quant.conv_geometry import conv_geometry
 from common.report.progress import Progress
 from common.runtime.hooks import reestimate_batch_norm
 from LDNQ import admm
@@ -38,7 +39,7 @@ from LDNQ.calibration_set import CalibrationSet
 from LDNQ.hessian import split_matrix, weight_matrix
 from LDNQ.levels import Quantized
 from LDNQ.matching import FIXED, FLOAT, FREE, LevelledParameter, MatchStep
-from LDNQ.network import geometry, quantized_layers
+from LDNQ.network import quantized_layers
 from LDNQ.observation import input_hessian
 from LDNQ.plan import Plan
 from LDNQ.storage import LayerLevels
@@ -137,7 +138,7 @@ class Cascade:
         """Put the layer on its levels; returns how well its output is kept."""
         plan, parameters = self.plan, _parameters(layer)
         arrays = [p.asnumpy() for p in parameters]
-        weight = weight_matrix(arrays[0], arrays[1] if len(arrays) > 1 else None, geometry(layer).groups)
+        weight = weight_matrix(arrays[0], arrays[1] if len(arrays) > 1 else None, conv_geometry(layer).groups)
         found = [
             admm.solve(rows, group, plan.kbits, plan.granularity == "channel", plan.rho, plan.polish)
             for rows, group in zip(weight, hessian)
@@ -224,7 +225,7 @@ class Cascade:
         if found.metadata.get("run") != fingerprint:
             raise CheckpointError(
                 f"{self.file} belongs to another run (plan, images or float network differ): "
-                "choose another --output_dir, or start anew with --no-resume"
+                "choose another --output_dir, or start anew with --no-continue"
             )
         prefix = "network/"
         network = {name[len(prefix) :]: value for name, value in found.tensors.items() if name.startswith(prefix)}

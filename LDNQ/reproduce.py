@@ -1,6 +1,6 @@
 """Quantize and evaluate all settings, and record a row of results.csv each; rows that are there already are kept.
 
-python reproduce.py --pretrained resnet20-12fca82f.th --model_name ResNet20 --dataset_path CIFAR10 \
+python reproduce.py --pretrained resnet20-12fca82f.th --model_name resnet20 --dataset_path CIFAR10 \
     --seeds 1 2 3 4 5 --kbits 3 --also_eval jpeg=CIFAR10-JPEG
 """
 
@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from common import report
-from common.cli import config, reproduction
+from common.cli import config, reproduction, typed
 from common.cli.entry_point import entry_point
+from common.cli.option_parser import OptionParser
 from common.cli.reproduction import add_pretrained, evaluated, test_sets, thread_words
+from common.models.registry import architecture
 from common.report.results import Results, mean
 from LDNQ import eval as evaluation
 from LDNQ import main as quantization
@@ -22,16 +24,16 @@ KEYS = ("network", "kbits", "granularity", "refine_steps", "images", "seed", "da
 RESULTS = Results(Path(__file__).parent / "results.csv", KEYS)
 
 
-def make_parser() -> config.OptionParser:
+def make_parser() -> OptionParser:
     """Options of this script."""
     parser = reproduction.make_parser("Record LDNQ's results.", "lossless", training=False)
     add_pretrained(parser, "float network")
-    parser.add_argument("--model_name", default="ResNet20", help="of the float network")
+    parser.add_argument("--model_name", type=architecture, default="resnet20", help="of the float network")
     parser.add_argument("--kbits", type=int, nargs="+", choices=LEVEL_COUNTS, default=list(LEVEL_COUNTS))
     parser.add_argument("--granularity", nargs="+", choices=["channel", "layer"], default=["channel"])
-    parser.add_argument("--refine_steps", type=config.int_range(0), nargs="+", help="as configured if not given")
-    parser.add_argument("--seeds", type=config.int_range(0), nargs="+", default=[1], help="of images and augmentation")
-    parser.add_argument("--num_images", type=config.int_range(2), default=500, help="unlabelled training images")
+    parser.add_argument("--refine_steps", type=typed.int_range(0), nargs="+", help="as configured if not given")
+    parser.add_argument("--seeds", type=typed.int_range(0), nargs="+", default=[1], help="of images and augmentation")
+    parser.add_argument("--num_images", type=typed.int_range(2), default=500, help="unlabelled training images")
     return parser
 
 

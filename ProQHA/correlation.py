@@ -16,15 +16,18 @@ from mindspore import Tensor, nn
 from scipy.stats import spearmanr
 
 from common import report
-from common.cli import config
+from common.cli import config, typed
 from common.cli.entry_point import entry_point
+from common.cli.option_parser import OptionParser
+from common.cli.run_options import data_selection
 from common.data import ImageSource, Preprocessing, open_split
 from common.errors import ConfigError
 from common.evaluation import score
 from common.models.registry import model, preprocessing_of
+from common.quant.calibration import image_batches
 from ProQHA.dataset import add_options, chosen_model
 from ProQHA.fisher import FisherScorer
-from ProQHA.options import BITS, add_common, augmented, clip_norm, set_up
+from ProQHA.options import BITS, add_common, clip_norm, set_up
 from ProQHA.quant import get_bits
 from ProQHA.scores import AdamScorer, OneByOne
 from ProQHA.start import start_quantized
@@ -33,23 +36,23 @@ Batches = list[tuple[np.ndarray, np.ndarray]]
 _RANDOM_ORDERS = 1000
 
 
-def make_parser() -> config.OptionParser:
+def make_parser() -> OptionParser:
     """Options of this script."""
     parser = config.build_parser("Rank correlation of scores.", Path(__file__).parent / "config" / "search.yaml")
     add_options(parser)
     add_common(parser)
-    parser.add_argument("--resume", type=config.checkpoint, metavar="FILE|NAME", help="network, float or quantized")
+    parser.add_argument("--resume", type=typed.checkpoint, metavar="FILE|NAME", help="network, float or quantized")
     parser.add_argument("--k_bits", type=BITS, default=8, help="of all quantizers, from a float network")
-    parser.add_argument("--interval", type=config.int_range(1, 6), default=1, help="bits that a quantizer loses")
-    parser.add_argument("--score_images", type=config.positive_int, default=512, help="of the scoring batch")
-    parser.add_argument("--loss_images", type=config.int_range(2), default=2000, help="of the true loss")
+    parser.add_argument("--interval", type=typed.int_range(1, 6), default=1, help="bits that a quantizer loses")
+    parser.add_argument("--score_images", type=typed.positive_int, default=512, help="of the scoring batch")
+    parser.add_argument("--loss_images", type=typed.int_range(2), default=2000, help="of the true loss")
     return parser
 
 
 def batches(source: ImageSource, preprocessing: Preprocessing, seed: int) -> Batches:
     """Augmented training images and their labels."""
     labels = np.array_split(source.labels, range(128, len(source), 128))
-    return list(zip(augmented(source, preprocessing, seed), labels))
+    return list(zip(image_batches(source, preprocessing, seed), labels))
 
 
 def loss(network: nn.Cell, parts: Batches) -> float:
@@ -124,7 +127,7 @@ def main(argv: list[str] | None = None) -> None:
     """Measure and print."""
     args = config.parse(make_parser(), argv)
     set_up(args)
-    source = open_split(args, "train")
+    source = open_split(data_selection(args), "train")
     found = measure(args, source, preprocessing_of(args.dataset, {}))
     true = found["true"]
     print(

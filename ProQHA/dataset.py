@@ -2,20 +2,21 @@
 
 from argparse import Namespace
 
-from common.cli import config
+from common.cli import typed
+from common.cli.option_parser import OptionParser
 from common.errors import ConfigError
 from ProQHA.network import IMAGENET, SMALL_IMAGES, model_name
 
 _ALIASES = {"--data_dir": "--dataset_path", "--job_dir": "--output_dir"}
 
 
-def add_options(parser: config.OptionParser) -> None:
+def add_options(parser: OptionParser) -> None:
     """The options that all scripts of this method share."""
     known = ", ".join(dict.fromkeys([*SMALL_IMAGES, *IMAGENET]))
     group = parser.add_argument_group("network and data of ProQHA")
     group.add_argument("--arch", default="resnet20", help=f"network: {known}; or resnet, vgg, densenet with num_layers")
-    group.add_argument("--num_layers", type=config.positive_int, metavar="N", help="of --arch, where it is not named")
-    group.add_argument("--wnids", type=config.path, metavar="FILE", help="imagenet: class folders in label order")
+    group.add_argument("--num_layers", type=typed.positive_int, metavar="N", help="of --arch, where it is not named")
+    group.add_argument("--wnids", type=typed.path, metavar="FILE", help="imagenet: class folders in label order")
     for alias, option in _ALIASES.items():
         parser.add_alias(alias, option)
 

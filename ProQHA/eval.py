@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-from common.cli import config
+from common.cli import config, typed
 from common.cli.entry_point import entry_point
+from common.cli.option_parser import OptionParser
 from common.cli.result import finish
+from common.cli.run_options import data_selection, run_options
 from common.data import open_split
 from common.evaluation import cost, evaluate_images
 from common.models.registry import model, preprocessing_of
@@ -17,11 +19,11 @@ from ProQHA.measure import cost_model
 from ProQHA.quant import get_bits
 
 
-def make_parser() -> config.OptionParser:
+def make_parser() -> OptionParser:
     """Options of this script."""
     parser = config.build_parser("Evaluate ProQHA.", Path(__file__).parent / "config" / "eval.yaml")
     add_options(parser)
-    parser.add_argument("--num_classes", type=config.positive_int, help="the file's own if not given")
+    parser.add_argument("--num_classes", type=typed.positive_int, help="the file's own if not given")
     return parser
 
 
@@ -51,8 +53,10 @@ def main(argv: list[str] | None = None) -> None:
     record = summary(stored, path, preprocessing.image_size)
     quantized = "" if stored.kind == "float" else ", first and last layer and shortcuts float"
     print(f"{record['network']}, {record['label']}{quantized}")
-    metrics = evaluate_images(stored.network, open_split(args, "test"), preprocessing, args.batch_size, record["label"])
-    finish(args, metrics, path, {**record, "dataset": args.dataset})
+    metrics = evaluate_images(
+        stored.network, open_split(data_selection(args), "test"), preprocessing, args.batch_size, record["label"]
+    )
+    finish(run_options(args), metrics, path, {**record, "dataset": args.dataset})
 
 
 if __name__ == "__main__":

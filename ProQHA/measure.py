@@ -15,8 +15,9 @@ import numpy as np
 from mindspore import nn
 
 from common import report
-from common.cli import config
+from common.cli import config, typed
 from common.cli.entry_point import entry_point
+from common.cli.option_parser import OptionParser
 from common.errors import ConfigError
 from common.evaluation import cost
 from common.models.registry import model
@@ -113,16 +114,16 @@ def table(sizes: CostModel, bits: np.ndarray) -> str:
     return report.text_table(rows, list(columns))
 
 
-def make_parser() -> config.OptionParser:
+def make_parser() -> OptionParser:
     """Options of this script."""
     parser = config.build_parser("Measure the cost of bits.", Path(__file__).parent / "config" / "measure.yaml")
     add_options(parser)
-    bits = config.int_range(MIN_BITS, MAX_BITS)
+    bits = typed.int_range(MIN_BITS, MAX_BITS)
     group = parser.add_argument_group("bits")
     group.add_argument("--bits", type=bits, nargs="+", metavar="B", help="of weights and input of each layer in turn")
     group.add_argument("--k_bits", type=bits, default=8, help="of the first --ratio of the quantizers")
     group.add_argument("--pre_k_bits", type=bits, default=8, help="of the others")
-    group.add_argument("--ratio", type=config.fraction, default=1.0, help="of the quantizers that have k_bits")
+    group.add_argument("--ratio", type=typed.fraction, default=1.0, help="of the quantizers that have k_bits")
     return parser
 
 

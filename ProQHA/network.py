@@ -6,22 +6,22 @@ from common.errors import ConfigError
 
 # Pre-activation ResNets for small images, as the method's earlier code has them; ImageNet's are post-activation.
 SMALL_IMAGES = {
-    "resnet20": "PreActResNet20",
-    "resnet32": "PreActResNet32",
-    "resnet56": "PreActResNet56",
-    "resnet110": "PreActResNet110",
-    "postresnet20": "ResNet20",  # post-activation, as the other methods have it
-    "vgg16": "VGG-16",
-    "vgg19": "VGG-19",
-    "mobilenetv2": "MobileNetV2",
-    "densenet40": "DenseNet40",
-    "densenet100": "DenseNet100",
+    "resnet20": "preact_resnet20",
+    "resnet32": "preact_resnet32",
+    "resnet56": "preact_resnet56",
+    "resnet110": "preact_resnet110",
+    "postresnet20": "resnet20",  # post-activation, as the other methods have it
+    "vgg16": "vgg16",
+    "vgg19": "vgg19",
+    "mobilenetv2": "mobilenet_v2_cifar",
+    "densenet40": "densenet40",
+    "densenet100": "densenet100",
 }
 IMAGENET = {
-    "resnet18": "ResNet18-ImageNet",
-    "resnet34": "ResNet34-ImageNet",
-    "resnet50": "ResNet50-ImageNet",
-    "mobilenetv2": "MobileNetV2-ImageNet",
+    "resnet18": "resnet18",
+    "resnet34": "resnet34",
+    "resnet50": "resnet50",
+    "mobilenetv2": "mobilenet_v2",
 }
 
 

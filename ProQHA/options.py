@@ -2,31 +2,29 @@
 
 from argparse import Namespace
 
-import mindspore as ms
-
-from common.cli import config
-from common.data import ImageSource, Preprocessing
+from common.cli import typed
+from common.cli.option_parser import OptionParser
 from common.quant.dorefa import MAX_BITS, MIN_BITS
 from common.runtime import context
 
 _CALIBRATION_BATCH = 128
-BITS = config.int_range(MIN_BITS, MAX_BITS)
+BITS = typed.int_range(MIN_BITS, MAX_BITS)
 
 
-def add_common(parser: config.OptionParser) -> None:
+def add_common(parser: OptionParser) -> None:
     """The options of ``train.py`` and ``search.py`` alike."""
     parser.add_alias("--train_batch_size", "--batch_size")
     parser.add_argument(
         "--mission",
-        type=config.run_name,
+        type=typed.run_name,
         default="proqha",
         metavar="NAME",
         help="name of the run's folder in output_dir",
     )
-    parser.add_argument("--gpus", type=config.int_range(0), default=0, metavar="N", help="number of the GPU or NPU")
+    parser.add_alias("--gpus", "--device_id")
     group = parser.add_argument_group("training")
-    group.add_argument("--lr", type=config.positive_float, default=1e-3, help="first learning rate")
-    group.add_argument("--weight_decay", type=config.nonnegative_float, default=1e-4, help="L2 penalty")
+    group.add_argument("--lr", type=typed.positive_float, default=1e-3, help="first learning rate")
+    group.add_argument("--weight_decay", type=typed.nonnegative_float, default=1e-4, help="L2 penalty")
     group.add_argument("--clip", action="store_true", help="limit the gradient's norm to 5")
     group = parser.add_argument_group("quantization")
     group.add_argument("--alpha", type=clip_value, default=None, metavar="A|calibrate", help=_ALPHA_HELP)
@@ -37,24 +35,15 @@ _ALPHA_HELP = "first clip of PACT: a number (the paper's is 10), or of least squ
 
 def clip_value(text: str) -> float | None:
     """Type of ``--alpha``: a number over 0, or None for ``calibrate``."""
-    found = config.positive_float_or("calibrate")(text)
+    found = typed.positive_float_or("calibrate")(text)
     return None if isinstance(found, str) else found
 
 
 def set_up(args: Namespace) -> None:
     """Choose device, mode, seed and threads."""
-    context.setup(args.device_target, args.mode, args.seed, args.threads)
-    if args.device_target != "CPU":
-        ms.set_device(args.device_target, args.gpus)
+    context.setup(args.device_target, args.mode, args.seed, args.threads, args.device_id)
 
 
 def clip_norm(args: Namespace) -> float | None:
     """Limit of the gradient's norm."""
     return 5.0 if args.clip else None
-
-
-def augmented(source: ImageSource, preprocessing: Preprocessing, seed: int):
-    """All images as training sees them, in batches (N, 3, H, W)."""
-    for first in range(0, len(source), _CALIBRATION_BATCH):
-        numbers = range(first, min(first + _CALIBRATION_BATCH, len(source)))
-        yield source.train_batch(list(numbers), preprocessing, seed, 0)

@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from common import checkpoint, report
-from common.cli import config, reproduction
+from common.cli import reproduction, typed
 from common.cli.entry_point import entry_point
+from common.cli.option_parser import OptionParser
 from common.cli.reproduction import add_pretrained, evaluated, test_sets, thread_words
 from common.report.results import Results, mean
 from ProQHA import eval as evaluation
@@ -25,25 +26,25 @@ KEYS = ("network", "stage", "bits", "epochs", "search_epochs", "interval", "lr",
 RESULTS = Results(Path(__file__).parent / "results.csv", KEYS)
 COLUMNS = (*KEYS, "samples", "top1", "weight_bits", "activation_bits", "cost", "bit_operations", "file_bytes")
 COLUMNS += ("mindspore",)
-NETWORK = "PreActResNet20"
+NETWORK = "preact_resnet20"
 FLOAT_BITS = 32
 TEST_EVERY = 4  # epochs; the last one is what counts
 
 
-def make_parser() -> config.OptionParser:
+def make_parser() -> OptionParser:
     """Options of this script."""
     parser = reproduction.make_parser("Record ProQHA's results.", "jpeg")
     add_pretrained(parser, "float network, else trained", required=False)
-    parser.add_argument("--float_epochs", type=config.positive_int, default=16, help="of the float network")
-    parser.add_argument("--epochs", type=config.positive_int, default=1, help="of each quantized network in all")
-    parser.add_argument("--search_epochs", type=config.int_range(0), default=0, help="of them after each step")
-    parser.add_argument("--interval", type=config.int_range(1, 6), default=1, help="bits that a step of a search takes")
+    parser.add_argument("--float_epochs", type=typed.positive_int, default=16, help="of the float network")
+    parser.add_argument("--epochs", type=typed.positive_int, default=1, help="of each quantized network in all")
+    parser.add_argument("--search_epochs", type=typed.int_range(0), default=0, help="of them after each step")
+    parser.add_argument("--interval", type=typed.int_range(1, 6), default=1, help="bits that a step of a search takes")
     parser.add_argument(
-        "--train_samples", type=config.positive_int, metavar="N", help="of quantized networks; else all images"
+        "--train_samples", type=typed.positive_int, metavar="N", help="of quantized networks; else all images"
     )
-    parser.add_argument("--bits", type=config.int_range(2, 7), nargs="+", default=[4, 3], help="uniform bits to beat")
-    parser.add_argument("--seeds", type=config.int_range(0), nargs="+", default=[0, 1, 2], help="of quantized networks")
-    parser.add_argument("--lr", type=config.positive_float, default=1e-3, help="of Adam, for quantized networks")
+    parser.add_argument("--bits", type=typed.int_range(2, 7), nargs="+", default=[4, 3], help="uniform bits to beat")
+    parser.add_argument("--seeds", type=typed.int_range(0), nargs="+", default=[0, 1, 2], help="of quantized networks")
+    parser.add_argument("--lr", type=typed.positive_float, default=1e-3, help="of Adam, for quantized networks")
     return parser
 
 

@@ -21,9 +21,9 @@ from mindspore import ParameterTuple, Tensor, nn, ops
 from common import distributed
 from common.data import ImageSource, Preprocessing
 from common.evaluation import score
-from common.quant.calibration import best_clip
+from common.quant.calibration import best_clip, sample_inputs
 from common.quant.layers import quant_layers
-from ProQHA.quant import ACTIVATIONS, assign_clip, each, get_bits, sample_inputs, set_bits
+from ProQHA.quant import ACTIVATIONS, assign_clip, each, get_bits, set_bits
 
 SCORES = ("fisher", "adam", "acc")
 _LOOK_BATCH = 128  # images at a time

@@ -11,8 +11,10 @@ import numpy as np
 from mindspore import nn
 
 from common.checkpoint import network_state
-from common.cli import config
+from common.cli import config, saved_config, typed
 from common.cli.entry_point import entry_point
+from common.cli.option_parser import OptionParser
+from common.cli.run_options import data_selection
 from common.data import ImageSource, Preprocessing, open_split
 from common.errors import ConfigError
 from common.evaluation import evaluator
@@ -20,9 +22,7 @@ from common.files.atomic_file import remove_folders
 from common.models.registry import model, preprocessing_of
 from common.quant.layers import quant_layers
 from common.stored.network import StoredNetwork
-from common.training import Trainer
-from common.training.schedules import Schedule
-from common.training.step import Recipe
+from common.training import Run, Schedule, TrainConfig, TrainData, Trainer
 from ProQHA import storage
 from ProQHA.candidates import Moves, Targets
 from ProQHA.dataset import add_options, chosen_model
@@ -38,29 +38,29 @@ from ProQHA.start import start_quantized
 _DECISIVE = ("score", "score_images", "held_out", "search_epochs", "batch_size", "lr", "weight_decay", "clip")
 
 
-def make_parser() -> config.OptionParser:
+def make_parser() -> OptionParser:
     """Options of this script; those of the earlier code keep their names."""
     parser = config.build_parser("Search bits with ProQHA.", Path(__file__).parent / "config" / "search.yaml", False)
     add_options(parser)
     add_common(parser)
     parser.add_argument(
-        "--resume", type=config.checkpoint, metavar="FILE|NAME", help="network to start from, float or quantized"
+        "--resume", type=typed.checkpoint, metavar="FILE|NAME", help="network to start from, float or quantized"
     )
     again = "go on with a search of this name that was stopped; --no-continue starts it anew"
     parser.add_argument("--continue", dest="go_on", action=BooleanOptionalAction, default=True, help=again)
     group = parser.add_argument_group("search")
-    group.add_argument("--step", type=config.positive_int, default=25, help="steps at most")
-    group.add_argument("--lam", type=config.int_range(0), default=500, help="candidates of a step; 0: the best of all")
-    group.add_argument("--ratio", type=config.fraction, default=0.5, help="of the quantizers that a candidate lowers")
-    group.add_argument("--interval", type=config.int_range(1, 6), default=1, help="bits that they lose")
+    group.add_argument("--step", type=typed.positive_int, default=25, help="steps at most")
+    group.add_argument("--lam", type=typed.int_range(0), default=500, help="candidates of a step; 0: the best of all")
+    group.add_argument("--ratio", type=typed.fraction, default=0.5, help="of the quantizers that a candidate lowers")
+    group.add_argument("--interval", type=typed.int_range(1, 6), default=1, help="bits that they lose")
     group.add_argument("--floor", type=BITS, default=2, help="least bits of a quantizer")
     group.add_argument("--k_bits", type=BITS, default=8, help="of all quantizers to begin with, from a float network")
     group.add_argument("--score", choices=SCORES, default="fisher", help="what a candidate is chosen by")
-    group.add_argument("--score_images", type=config.positive_int, default=512, help="of a step's scoring batch")
-    group.add_argument("--held_out", type=config.positive_int, default=1000, help="training images for --score acc")
-    group.add_argument("--search_epochs", type=config.int_range(0), default=30, help="epochs of training after a step")
-    group.add_argument("--cost", type=config.positive_float, help="weight storage to stop at; 4 bits are 0.125")
-    group.add_argument("--compute_cost", type=config.positive_float, help="bit operations; 4 x 4 bits are 0.015625")
+    group.add_argument("--score_images", type=typed.positive_int, default=512, help="of a step's scoring batch")
+    group.add_argument("--held_out", type=typed.positive_int, default=1000, help="training images for --score acc")
+    group.add_argument("--search_epochs", type=typed.int_range(0), default=30, help="epochs of training after a step")
+    group.add_argument("--cost", type=typed.positive_float, help="weight storage to stop at; 4 bits are 0.125")
+    group.add_argument("--compute_cost", type=typed.positive_float, help="bit operations; 4 x 4 bits are 0.015625")
     return parser
 
 
@@ -88,16 +88,16 @@ class FineTuner:
         self.network, self.measure = network, evaluator(test, preprocessing, args.batch_size)
         self.folder, self.metadata, self.trainer = args.output_dir / args.mission, metadata, None
         if args.search_epochs:
-            rest = {"clip_norm": clip_norm(args), "seed": args.seed}
-            schedule = Schedule("cosine", args.lr)
-            recipe = Recipe(args.search_epochs, args.batch_size, schedule, "adam", 0.9, args.weight_decay, **rest)
-            self.trainer = Trainer(network, source, preprocessing, recipe, self.folder, metadata)
+            rest = {"weight_decay": args.weight_decay, "grad_clip_norm": clip_norm(args), "seed": args.seed}
+            training = TrainConfig(args.search_epochs, args.batch_size, Schedule("cosine", args.lr), "adam", **rest)
+            data, run = TrainData(source, preprocessing), Run(self.folder, metadata)
+            self.trainer = Trainer(network=network, data=data, config=training, run=run)
 
     def __call__(self, step: int) -> dict:
         found = {}
         if self.trainer and step:
             folder = self.folder / f"{STEP_FOLDER}{step:02d}"
-            self.trainer.again(folder, {**self.metadata, "step": step, "bits": get_bits(self.network).tolist()})
+            self.trainer.reset(folder, {**self.metadata, "step": step, "bits": get_bits(self.network).tolist()})
             found["acc"] = self.trainer.run()[-1]["acc"]
             remove_folders([folder])
         return {**found, "test_acc": self.measure(self.network).result()["acc"]}
@@ -144,8 +144,8 @@ def main(argv: list[str] | None = None) -> None:
     model(name, args.dataset)
     targets, moves = Targets(args.cost, args.compute_cost, args.floor), Moves(args.ratio, args.interval)
     plan = Plan(args.step, args.lam, targets, moves, args.seed)
-    train, held_out = split(args, open_split(args, "train"))
-    test, preprocessing = open_split(args, "test"), preprocessing_of(args.dataset, {})
+    train, held_out = split(args, open_split(data_selection(args), "train"))
+    test, preprocessing = open_split(data_selection(args), "test"), preprocessing_of(args.dataset, {})
     network, settings = start_quantized(args, train, preprocessing, (args.k_bits, args.k_bits, 1.0))
     metadata = {"method": storage.METHOD, "kind": "latent", "network": name, "num_classes": train.num_classes}
     metadata |= {"dataset": args.dataset, "settings": asdict(settings)}
@@ -158,7 +158,7 @@ def main(argv: list[str] | None = None) -> None:
     folder = args.output_dir / args.mission
     search = Progressive(network, sizes, plan, scorer, tuner, folder, metadata)
     records = search.run(args.go_on)
-    config.save(args, folder)
+    saved_config.save(saved_config.as_dict(args), folder)
     finish(search, records, len(test))
 
 

@@ -8,12 +8,12 @@ from mindspore import nn
 from common.data import ImageSource, Preprocessing
 from common.errors import ConfigError
 from common.models.registry import model
+from common.quant.calibration import calibration_batches
 from common.quant.layers import quant_layers
 from common.stored.float_network import load_float, of_classes
 from ProQHA import storage
 from ProQHA.dataset import chosen_model
 from ProQHA.measure import mixed_bits
-from ProQHA.options import augmented
 from ProQHA.quant import Settings, calibrate, quantize_network, set_bits
 
 _PAPERS_CLIP = 10.0
@@ -57,13 +57,12 @@ def start_quantized(
     settings = quantize_network(network, Settings(clip=args.alpha or _PAPERS_CLIP), preprocessing.image_size)
     set_bits(network, mixed_bits(len(quant_layers(network)), *bits))
     if args.alpha is None:
-        images = source.sample(min(_CALIBRATION_IMAGES, len(source)), args.seed)
-        calibrate(network, augmented(images, preprocessing, args.seed))
+        calibrate(network, calibration_batches(source, preprocessing, _CALIBRATION_IMAGES, args.seed))
     return network, settings
 
 
 def _shipped_float(args: Namespace, name: str) -> Path:
-    if (args.dataset, name) != ("digits", "PreActResNet20"):
+    if (args.dataset, name) != ("digits", "preact_resnet20"):
         raise ConfigError(
             f"resume: no float {name} is shipped for {args.dataset}; give --resume FILE, a float or quantized network"
         )

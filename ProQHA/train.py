@@ -9,17 +9,19 @@ from pathlib import Path
 
 from common import checkpoint
 from common.checkpoint import network_state
-from common.cli import config
+from common.cli import config, saved_config, typed
 from common.cli.entry_point import entry_point
+from common.cli.option_parser import OptionParser
+from common.cli.run_options import data_selection
+from common.cli.training import run_or_advise
 from common.cli.training_options import add_test_every
 from common.data import open_split
 from common.evaluation import evaluator
 from common.models.registry import model, preprocessing_of
 from common.quant.layers import quant_layers
 from common.stored.network import StoredNetwork
-from common.training import Trainer
-from common.training.schedules import KINDS, Schedule
-from common.training.step import Recipe
+from common.training import Run, Schedule, TrainConfig, TrainData, Trainer
+from common.training.schedules import KINDS
 from ProQHA import storage
 from ProQHA.dataset import add_options, chosen_model
 from ProQHA.measure import cost_model
@@ -28,37 +30,37 @@ from ProQHA.quant import get_bits
 from ProQHA.start import start_float, start_quantized
 
 
-def make_parser() -> config.OptionParser:
+def make_parser() -> OptionParser:
     """Options of this script; those of the earlier code keep their names."""
     parser = config.build_parser("Train for ProQHA.", Path(__file__).parent / "config" / "train.yaml", False)
     add_options(parser)
     add_common(parser)
     parser.add_argument("--archtype", choices=["origin", "quant"], default="origin", help="float or quantized")
     parser.add_argument(
-        "--resume", type=config.checkpoint, metavar="FILE|NAME", help="network to start from, float or quantized"
+        "--resume", type=typed.checkpoint, metavar="FILE|NAME", help="network to start from, float or quantized"
     )
     again = "go on with a run of this name that was stopped; --no-continue starts it anew"
     parser.add_argument("--continue", dest="go_on", action=BooleanOptionalAction, default=True, help=again)
     group = parser.add_argument_group("schedule")
-    group.add_argument("--train_epochs", type=config.positive_int, default=300, help="passes over the training images")
+    group.add_argument("--train_epochs", type=typed.positive_int, default=300, help="passes over the training images")
     add_test_every(group)
     group.add_argument("--optimizer", choices=["sgd", "adam"], default="sgd", help="sgd with momentum 0.9, or adam")
     group.add_argument("--schedule", choices=list(KINDS), default="multistep", help="multistep: / 10 at 50 and 75 %%")
-    group.add_argument("--warmup_epochs", type=config.nonnegative_float, default=0, help="epochs of linear warm-up")
+    group.add_argument("--warmup_epochs", type=typed.nonnegative_float, default=0, help="epochs of linear warm-up")
     group = parser.add_argument_group("bits of a quantized network that starts from a float one")
     group.add_argument("--k_bits", type=BITS, default=8, help="of the first --ratio of the quantizers")
     group.add_argument("--pre_k_bits", type=BITS, default=8, help="of the others")
-    group.add_argument("--ratio", type=config.fraction, default=1.0, help="of the quantizers that have k_bits")
+    group.add_argument("--ratio", type=typed.fraction, default=1.0, help="of the quantizers that have k_bits")
     return parser
 
 
-def recipe_of(args: Namespace) -> Recipe:
+def train_config(args: Namespace) -> TrainConfig:
     """How the options say to train."""
     epochs = args.train_epochs
     milestones = (max(1, epochs // 2), max(2, 3 * epochs // 4))
     schedule = Schedule(args.schedule, args.lr, milestones=milestones, warmup_epochs=args.warmup_epochs)
-    decay, limit = args.weight_decay, clip_norm(args)
-    return Recipe(epochs, args.batch_size, schedule, args.optimizer, 0.9, decay, clip_norm=limit, seed=args.seed)
+    rest = {"weight_decay": args.weight_decay, "grad_clip_norm": clip_norm(args), "seed": args.seed}
+    return TrainConfig(epochs, args.batch_size, schedule, args.optimizer, **rest)
 
 
 def finish(trainer: Trainer, folder: Path, name: str, image_size: int, images: int) -> None:
@@ -83,9 +85,9 @@ def main(argv: list[str] | None = None) -> None:
     """Train to the last epoch, then write the network to use beside the run's own files."""
     args = config.parse(make_parser(), argv)
     set_up(args)
-    name, recipe = chosen_model(args), recipe_of(args)
+    name, training = chosen_model(args), train_config(args)
     model(name, args.dataset)
-    train, test = open_split(args, "train"), open_split(args, "test")
+    train, test = open_split(data_selection(args), "train"), open_split(data_selection(args), "test")
     preprocessing = preprocessing_of(args.dataset, {})
     if args.archtype == "quant":
         network, settings = start_quantized(args, train, preprocessing, (args.k_bits, args.pre_k_bits, args.ratio))
@@ -98,10 +100,16 @@ def main(argv: list[str] | None = None) -> None:
     if settings:
         metadata["settings"] = asdict(settings)
     folder, measure = args.output_dir / args.mission, evaluator(test, preprocessing, args.batch_size)
-    settled = (network, train, preprocessing, recipe, folder, metadata, measure)
-    trainer = Trainer(*settled, restart_option="--no-continue", test_every=args.test_every)
-    trainer.run(args.go_on)
-    config.save(args, folder)
+    trainer = Trainer(
+        network=network,
+        data=TrainData(train, preprocessing),
+        config=training,
+        run=Run(folder, metadata),
+        test=measure,
+        test_every=args.test_every,
+    )
+    run_or_advise(trainer, args.go_on)
+    saved_config.save(saved_config.as_dict(args), folder)
     finish(trainer, folder, args.mission, preprocessing.image_size, len(test))
 
 

@@ -21,6 +21,10 @@ class CheckpointError(UserError):
     """A checkpoint that is missing, damaged, or does not belong to the network it is loaded into."""
 
 
+class PickleError(UserError):
+    """A pickle that asks for more than plain data; who reads it says in which file."""
+
+
 class ExportError(UserError):
     """A network that a file format cannot express, or a file that does not compute what the network computes."""
 

@@ -1,6 +1,22 @@
 """Commands over the registered checkpoints: ``python -m lowbitzoo COMMAND [NAME...]``."""
 
-from common.cli.zoo import main
+import sys
+
+from lowbitzoo.neighbour import require_common
+
+
+def main() -> None:
+    """Run the command of this process."""
+    try:
+        require_common()
+    except ImportError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)  # what ends programs is in the package that is not there
+    from common.cli import program
+    from lowbitzoo.methods import evaluation_of
+
+    program.main(None, evaluation_of)
+
 
 if __name__ == "__main__":
     main()

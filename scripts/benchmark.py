@@ -14,22 +14,23 @@ from pathlib import Path
 from benchmarks.harness import machine
 
 from common import report
-from common.cli import config
+from common.cli import typed
 from common.cli.entry_point import entry_point
+from common.cli.option_parser import OptionParser
 
 BENCHMARKS = sorted(path.stem for path in (Path(__file__).parent / "benchmarks").glob("*.py"))
 BENCHMARKS = [name for name in BENCHMARKS if name not in ("__init__", "harness", "torch_models")]
 
 
-def make_parser() -> config.OptionParser:
+def make_parser() -> OptionParser:
     """Options of this script."""
-    parser = config.OptionParser("Time networks side by side.")
+    parser = OptionParser("Time networks side by side.")
     parser.add_argument("benchmark", choices=BENCHMARKS, help="what to time")
     parser.add_argument(
-        "--batch_size", type=config.positive_int, help="images per step; 128, ldnq 500, dynamic 128 and 16"
+        "--batch_size", type=typed.positive_int, help="images per step; 128, ldnq 500, dynamic 128 and 16"
     )
-    parser.add_argument("--rounds", type=config.positive_int, default=7, help="turns of each candidate")
-    parser.add_argument("--json", type=config.path, metavar="FILE", help="write rows and machine as one JSON object")
+    parser.add_argument("--rounds", type=typed.positive_int, default=7, help="turns of each candidate")
+    parser.add_argument("--json", type=typed.path, metavar="FILE", help="write rows and machine as one JSON object")
     return parser
 
 

@@ -22,8 +22,9 @@ from comparison.table import table
 
 from common import report, zoo
 from common.checkpoint.reading import read_bytes
-from common.cli import config
+from common.cli import config, typed
 from common.cli.entry_point import entry_point
+from common.cli.option_parser import OptionParser
 from common.errors import ConfigError
 from common.files.atomic_file import write_text
 from common.report.results import Results
@@ -36,17 +37,17 @@ SCALES = {
 }
 
 
-def make_parser() -> config.OptionParser:
+def make_parser() -> OptionParser:
     """Options of this script."""
     parser = config.build_parser("Compare all methods.", evaluates=False)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="which of them")
-    parser.add_argument("--bits", type=config.int_range(2, 4), nargs="+", default=[4, 3], help="budgets")
-    parser.add_argument("--pretrained", type=config.checkpoint, metavar="FILE|NAME", help="float ResNet-20")
-    parser.add_argument("--adder_pretrained", type=config.checkpoint, metavar="FILE|NAME", help="float AdderNet")
-    parser.add_argument("--epochs", type=config.int_range(2), help="of each training; digits 2, CIFAR-10 4")
-    parser.add_argument("--train_batch_size", type=config.positive_int, help="digits 64, CIFAR-10 128")
-    parser.add_argument("--calibration_images", type=config.int_range(2), help="of LDNQ; digits 300, CIFAR-10 500")
-    parser.add_argument("--jobs", type=config.positive_int, help="networks to make at a time; CPU 2, else 1")
+    parser.add_argument("--bits", type=typed.int_range(2, 4), nargs="+", default=[4, 3], help="budgets")
+    parser.add_argument("--pretrained", type=typed.checkpoint, metavar="FILE|NAME", help="float ResNet-20")
+    parser.add_argument("--adder_pretrained", type=typed.checkpoint, metavar="FILE|NAME", help="float AdderNet")
+    parser.add_argument("--epochs", type=typed.int_range(2), help="of each training; digits 2, CIFAR-10 4")
+    parser.add_argument("--train_batch_size", type=typed.positive_int, help="digits 64, CIFAR-10 128")
+    parser.add_argument("--calibration_images", type=typed.int_range(2), help="of LDNQ; digits 300, CIFAR-10 500")
+    parser.add_argument("--jobs", type=typed.positive_int, help="networks to make at a time; CPU 2, else 1")
     parser.settable()["threads"].help = "of each job; else its share of the cores"
     parser.add_argument("--record", action="store_true", help="keep rows and pictures for the README")
     return parser

@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# Makes .venv and installs the requirements into it, but only when they or the Python version have changed.
+# Makes .venv and installs the requirements into it, but only when they or the Python version have changed; with --dev
+# also those of tests and style.
 set -euo pipefail
 
-usage="usage: scripts/setup_env.sh   (PYTHON=/path/to/python3.11 chooses the Python: 3.10, 3.11 or 3.12)"
-case ${1:-} in
+usage="usage: scripts/setup_env.sh [--dev]   (PYTHON=/path/to/python3.11 chooses the Python: 3.10, 3.11 or 3.12)"
+requirements=requirements.txt
+case $* in
 "") ;;
+--dev) requirements=requirements-dev.txt ;;
 -h | --help) echo "$usage" && exit ;;
-*) echo "error: expected no options, found '$1'; $usage" >&2 && exit 2 ;;
+*) echo "error: expected --dev or no option, found '$*'; $usage" >&2 && exit 2 ;;
 esac
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -32,8 +35,8 @@ find_python() {
     exit 2
 }
 
-fingerprint() { # of what is installed: the requirements, the project, the version of Python
-    { cat "$root/requirements.txt" "$root/pyproject.toml" && version_of "$venv/bin/python"; } | sha256sum
+fingerprint() { # FILE: of all that it brings: the requirements, the project, the version of Python
+    { (cd "$root" && cat requirements.txt "$1" pyproject.toml) && version_of "$venv/bin/python"; } | sha256sum
 }
 
 installed=$(version_of "$venv/bin/python")
@@ -44,22 +47,22 @@ if [[ -n ${PYTHON:-} ]]; then
 fi
 usable=false
 if [[ -n $installed && $installed == "$wanted" && ! -e $unfinished ]]; then usable=true; fi
-if $usable && [[ -e $stamp && $(<"$stamp") == "$(fingerprint)" ]]; then exit 0; fi
+if $usable && [[ -e $stamp ]] && grep -qxF "$(fingerprint "$requirements")" "$stamp"; then exit 0; fi
 
 if ! $usable || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
     python=${python:-$(find_python)}
     echo "making $venv with $python" >&2
     "$python" -m venv --clear "$venv"
 fi
-echo "installing requirements.txt into $venv (once; it takes some minutes)" >&2
+echo "installing $requirements into $venv (once; it takes some minutes)" >&2
 rm -f "$stamp"
 touch "$unfinished"
 trap 'exit 130' INT TERM
 status=0
-(cd "$root" && "$venv/bin/python" -m pip install --disable-pip-version-check -r requirements.txt) >&2 || status=$?
+(cd "$root" && "$venv/bin/python" -m pip install --disable-pip-version-check -r "$requirements") >&2 || status=$?
 rm -f "$unfinished"
 if ((status)); then
-    echo "error: pip could not install requirements.txt, see its message above; mend that and run this again" >&2
+    echo "error: pip could not install $requirements, see its message above; mend that and run this again" >&2
     exit "$status"
 fi
-fingerprint >"$stamp"
+for file in requirements.txt "$requirements"; do fingerprint "$file"; done >"$stamp"

@@ -7,7 +7,7 @@ from pathlib import Path
 from comparison import recorded
 
 from common.cli.entry_point import entry_point
-from common.cli.options import OptionParser
+from common.cli.option_parser import OptionParser
 from common.errors import ConfigError
 from common.files.atomic_file import write_text
 from common.report import read_rows

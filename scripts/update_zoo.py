@@ -15,7 +15,8 @@ from pathlib import Path
 
 from common import checkpoint
 from common.cli.entry_point import entry_point
-from common.cli.options import OptionParser, path
+from common.cli.option_parser import OptionParser
+from common.cli.typed import path
 from common.errors import ConfigError
 from common.zoo import registry
 from common.zoo.store import path_of, sha256

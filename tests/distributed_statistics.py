@@ -14,11 +14,10 @@ sys.path.append(str(Path(__file__).parent / "ProQHA"))
 import proqha_tiny
 
 from AdderQuant import calibration
-from AdderQuant.adder import Adder2d
 from AdderQuant.calibration import CalibrationData, Quantization, calibrate, input_ranges, observe_inputs
-from AdderQuant.network import adder_resnet
 from common import distributed
 from common.data import CIFAR10, ImageArrays
+from common.models.adder import Adder2d, adder_resnet
 from common.runtime import context
 from common.runtime.hooks import reestimate_batch_norm
 from LDNQ.calibration_set import CalibrationSet
@@ -74,7 +73,7 @@ def ranges() -> Found:
 
 def calibrated() -> Found:
     """AdderQuant: whole calibrations, to 4 bits after that of BatchNorm, without which no layer has input."""
-    network, data = proqha_tiny.seeded(adder_resnet()), adder_data()
+    network, data = proqha_tiny.seeded(adder_resnet(20)), adder_data()
     calibrate(network, SHAPE, Quantization(32, reestimate=True), data)
     return network_state.state(calibrate(network, SHAPE, Quantization(4, "paper", reestimate=True), data))
 

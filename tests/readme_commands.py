@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from lowbitzoo.methods import method_of
+
 ROOT = Path(__file__).resolve().parents[1]
 READMES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("*/README.md"))]
 
@@ -67,14 +69,16 @@ class Command:
         while _ASSIGNMENT.match(words[0]):
             words = words[1:]
         match words:
-            case ["python", "-m", module, *options]:
-                return f"{module.replace('.', '/')}/__main__.py", options
+            case ["python", "-m", "lowbitzoo", "eval", name, *options]:
+                return f"{method_of(name)}/eval.py", ["--checkpoint_path", name, *options]
+            case ["python", "-m", "lowbitzoo", command, *options]:
+                return f"common/cli/commands/{command}.py", options
             case ["python", file, *options]:
                 return self._python_file(file), options
             case ["bash", file, method, *options] if found := _METHOD_SCRIPT.fullmatch(file):
                 return f"{method}/{found[2]}.py", options[1 if found[1] else 0 :]  # behind the number of processes
             case ["bash", "scripts/download_checkpoint.sh", *names]:
-                return "common/cli/zoo.py", ["download", *names]
+                return "common/cli/commands/download.py", names
         raise ValueError(f"{self.where}: expected python or a script that starts it, found {self.text}")
 
     def _python_file(self, file: str) -> str:

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from readme_commands import ROOT, Command
+from repository_copy import tracked_copy
 
 from common import checkpoint
 from common.checkpoint import network_state
-from common.cli.options import OptionParser
+from common.cli.option_parser import OptionParser
 from common.files.cache import user_cache
 from common.models.registry import model
 
@@ -60,26 +61,24 @@ OWN = {"scripts/compare.py": {"epochs": 2, "train_batch_size": 8, "bits": 4, "me
 _MY_NETWORK = """
 from common.models.registry import model
 def MyNetwork():
-    return model("ResNet20").build(10)
+    return model("resnet20").build(10)
 """
 PREAMBLES = {
     "AdderQuant/README.md": "",
     "DAMBQ/README.md": f"""{_MY_NETWORK}
 from pathlib import Path
 from common.data import DIGITS as preprocessing, open_dataset
-from common.training.schedules import Schedule
-from common.training.step import Recipe
-from common.training import Trainer
+from common.training import Run, Schedule, TrainConfig, TrainData, Trainer
 images = open_dataset("digits", None, "train").head(16)
-recipe = Recipe(1, 8, Schedule("constant", 0.01))
-folder, metadata, test = Path("run"), {{}}, None
+config = TrainConfig(1, 8, Schedule("constant", 0.01))
+data, run = TrainData(images, preprocessing), Run(Path("run"))
 """,
     "DynamicQuant/README.md": """
 import numpy as np
 from unittest.mock import Mock
 from mindspore import Tensor
 from common.models.registry import model
-float_resnet, images = model("ResNet20").build(10), Tensor(np.zeros((2, 3, 32, 32), np.float32))
+float_resnet, images = model("resnet20").build(10), Tensor(np.zeros((2, 3, 32, 32), np.float32))
 Trainer = Mock()  # its other arguments are left out
 """,
     "ProQHA/README.md": f"""{_MY_NETWORK}
@@ -149,19 +148,14 @@ def tiny_imagenet(root: Path) -> Path:
 
 def tiny_resnet18(path: Path) -> Path:
     """A float ResNet-18 of two classes with random weights."""
-    about = {"method": "LDNQ", "kind": "float", "network": "ResNet18-ImageNet", "num_classes": 2}
+    about = {"method": "LDNQ", "kind": "float", "network": "resnet18", "num_classes": 2}
     checkpoint.save(path, network_state.state(model(about["network"]).build(2)), about)
     return path
 
 
 def copy_of_repository(root: Path, stands: StandIns) -> Path:
-    """What git tracks or would, as it is now, so that no command writes into the repository."""
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
-    for name in filter(None, names):
-        if (ROOT / name).is_file():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, root / name)
+    """A copy with the data sets in it, so that no command writes into the repository."""
+    tracked_copy(root)
     for folder in (root, *(path.parent for path in root.glob("*/README.md"))):
         for name, target in stands.folders.items():
             (folder / name).symlink_to(target)

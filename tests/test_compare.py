@@ -80,7 +80,7 @@ def pretend(monkeypatch):
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(bytes(1000))
-        network = "resnet20" if "Adder" in command.script else "ResNet20"
+        network = "adder_resnet20" if "Adder" in command.script else "resnet20"
         cost = {"average_weight_bits": 4.5, "average_activation_bits": 32, "bit_operations": 2e9}
         cost["bits_of_layers"] = {"first": [32, 32], "a": [4, 4], "b": [3, 4], "last": [32, 32]}
         record = {"acc": 0.9 if file.stem.startswith("resnet20") else 0.875, "samples": 360, "images_per_second": 123.4}

@@ -11,7 +11,7 @@ from test_distribute_scripts import run
 
 from common import checkpoint
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.training
 # Four steps, so short that each begins where the other process's does.
 SHORT = ("--train_samples", 128, "--num_samples", 64, "--batch_size", 32, "--output_dir", "outputs", "--lr", 0.001)
 # Options of train.py, folder of the run, and the least cosine between the momenta, all parameters as one vector.

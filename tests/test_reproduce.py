@@ -31,7 +31,7 @@ def shorten(monkeypatch, script) -> None:
     monkeypatch.setattr(script, "main", lambda argv: main([*argv, *words, "--mode", "pynative"]))
 
 
-@pytest.mark.slow
+@pytest.mark.training
 @pytest.mark.parametrize("method", CASES)
 def test_results_are_recorded(method, tmp_path, monkeypatch, small_cifar):
     options, scripts, count = CASES[method]
@@ -50,7 +50,7 @@ def test_results_are_recorded(method, tmp_path, monkeypatch, small_cifar):
     assert script.table(rows).startswith(("|", "CIFAR-10", "lossless"))
 
 
-@pytest.mark.slow
+@pytest.mark.training
 @pytest.mark.parametrize("name", ["adder", "dambq", "dynamic", "ldnq", "proqha"])
 def test_benchmarks_run(name):
     line = [sys.executable, "scripts/benchmark.py", name, "--rounds", "1", "--batch_size", "8"]

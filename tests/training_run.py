@@ -1,29 +1,30 @@
 """A small training that is always the same, for test_training.py; as a program it kills itself at a given point."""
 
+import json
 import os
 import signal
 import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from mindspore import Tensor, nn
 
+from common import checkpoint
 from common.data import ImageArrays, Preprocessing, batches, eval_dataset
 from common.distributed.collective import batch_norm
 from common.evaluation import evaluate
 from common.files import atomic_file
-from common.training import Trainer
-from common.training.schedules import Schedule
-from common.training.step import Recipe
+from common.training import Run, Schedule, TrainConfig, TrainData, Trainer
 
 PREPROCESSING = Preprocessing(image_size=8, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), crop_padding=1, flip=True)
 STEPS, BATCH = 3, 6
-RECIPE = Recipe(
+CONFIG = TrainConfig(
     epochs=3,
     batch_size=BATCH,
     schedule=Schedule("cosine", 0.05, warmup_epochs=1),
     weight_decay=1e-3,
-    clip_norm=1.0,
+    grad_clip_norm=1.0,
     label_smoothing=0.1,
     seed=5,
 )
@@ -62,10 +63,15 @@ def test_accuracy(network):
 test_accuracy.__test__ = False
 
 
-def trainer(folder, recipe=RECIPE, source=None, network=None, test=test_accuracy, metadata=None, **rest):
-    network = network or Small()
-    data = source or images(), PREPROCESSING
-    return Trainer(network, *data, recipe, folder, metadata or {"network": "small"}, test, **rest)
+def trainer(folder, config=CONFIG, source=None, network=None, test=test_accuracy, metadata=None, **rest):
+    return Trainer(
+        network=network or Small(),
+        data=TrainData(source or images(), PREPROCESSING),
+        config=config,
+        run=Run(folder, metadata or {"network": "small"}),
+        test=test,
+        **rest,
+    )
 
 
 def die():
@@ -84,7 +90,7 @@ class DeadlyImages(ImageArrays):
 def deadly_images(epoch, step):
     plain = images()
     source = DeadlyImages(plain.images, plain.labels, plain.num_classes)
-    order = np.random.default_rng((RECIPE.seed, epoch)).permutation(len(plain))
+    order = np.random.default_rng((CONFIG.seed, epoch)).permutation(len(plain))
     object.__setattr__(source, "epoch", epoch)
     object.__setattr__(source, "fatal", order[step * BATCH : (step + 1) * BATCH])
     return source
@@ -109,6 +115,37 @@ def kill_around_rename(name, count, after, kill=die):
 def trained(network):
     """Trainable parameters by their place in the network (their own names change in a training step)."""
     return {name: p.asnumpy() for name, p in network.parameters_and_names() if p.requires_grad}
+
+
+def final_state(folder):
+    """All that decides how a run goes on, and what it reported; wall time left out."""
+    found = checkpoint.load(folder / "last.ckpt")
+    history = [{k: v for k, v in record.items() if k != "seconds"} for record in found.metadata["history"]]
+    return found.tensors, history
+
+
+def check_equal(folder, straight):
+    """Bit for bit, and reports that agree with the checkpoint."""
+    (tensors, history), (expected, expected_history) = final_state(folder), final_state(straight)
+    assert sorted(tensors) == sorted(expected)
+    for name, value in expected.items():
+        assert value.dtype == tensors[name].dtype and np.array_equal(value, tensors[name]), name
+    for record, wanted in zip(history, expected_history, strict=True):
+        # MindSpore's loss value (not its gradient) may differ in the last bit with the alignment of its buffers.
+        assert record.pop("loss") == pytest.approx(wanted.pop("loss"), rel=1e-6)
+    assert history == expected_history
+    best, expected_best = (checkpoint.load(f / "best.ckpt").tensors for f in (folder, straight))
+    assert all(np.array_equal(best[name], value) for name, value in expected_best.items())
+    check_reports(folder)
+    assert sorted(path.name for path in folder.iterdir() if not path.name.endswith(".tmp")) == sorted(
+        path.name for path in straight.iterdir()
+    )
+
+
+def check_reports(folder):
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert lines == checkpoint.load(folder / "last.ckpt").metadata["history"]
+    assert [line["epoch"] for line in lines] == list(range(1, len(lines) + 1))
 
 
 if __name__ == "__main__":

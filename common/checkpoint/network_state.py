@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +33,7 @@ def digest(network: nn.Cell) -> str:
     return found.hexdigest()[:16]
 
 
-def restore(network: nn.Cell, tensors: Mapping[str, np.ndarray], path: str = "") -> None:
+def restore(network: nn.Cell, tensors: Mapping[str, np.ndarray], path: str | Path = "") -> None:
     """Assign every parameter of a network, strictly: one tensor per parameter and nothing left over.
 
     A float may change its width, an integer too where its values allow it.

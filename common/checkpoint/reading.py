@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from common.errors import CheckpointError
-from common.zoo import near_path
 
 _LONGEST_CAUSE = 200
 
@@ -19,7 +18,7 @@ def read_bytes(path: Path) -> bytes:
     if path.is_dir():
         raise CheckpointError(f"{path}: expected a checkpoint file, found a folder")
     if not path.is_file():
-        raise CheckpointError(f"{path}: expected a checkpoint file, found none{near_path(path)}; check the path")
+        raise CheckpointError(f"{path}: expected a checkpoint file, found none; check the path")
     try:
         content = path.read_bytes()
     except OSError as error:

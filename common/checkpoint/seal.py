@@ -58,5 +58,5 @@ def digest(tensors: Mapping[str, np.ndarray], text: str) -> str:
     for name in sorted(tensors):
         array = tensors[name]
         sha256.update((json.dumps([name, array.dtype.name, array.shape]) + "\n").encode())
-        sha256.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        sha256.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return sha256.hexdigest()

@@ -30,7 +30,7 @@ __all__ = ["Checkpoint", "load", "require_metadata", "restore", "save", "state"]
 
 FORMAT_VERSION = 1
 _FORMATS = {".ckpt": mindspore_format, ".safetensors": safetensors_format}
-_TORCH_SUFFIXES = (".pth", ".th")
+_TORCH_SUFFIXES = (".pth", ".th", ".pth.tar")
 _INTEGERS = {f"{sign}int{width}" for sign in ("", "u") for width in (8, 16, 32, 64)}
 _DTYPES = {"bool", "float16", "float32", "float64", *_INTEGERS}
 
@@ -89,7 +89,7 @@ def save(
 
 
 def load(path: str | Path) -> Checkpoint:
-    """Read a checkpoint: ``.ckpt``, ``.safetensors``, or a PyTorch state file (``.pth``, ``.th``).
+    """Read a checkpoint: ``.ckpt``, ``.safetensors``, or a PyTorch state file (``.pth``, ``.th``, ``.pth.tar``).
 
     Files of :func:`save` are verified against their sha256. Others are read as far as their format allows to check
     them: the texts in a foreign file are left out, the names of a PyTorch file are converted to MindSpore's.
@@ -98,7 +98,7 @@ def load(path: str | Path) -> Checkpoint:
         CheckpointError: The file is missing, damaged, or of another kind.
     """
     path = Path(path)
-    if path.suffix in _TORCH_SUFFIXES:
+    if path.name.endswith(_TORCH_SUFFIXES):
         return Checkpoint(path, to_mindspore_names(read_state_file(path)), {})
     content = read_bytes(path)
     if path.suffix not in _FORMATS:

@@ -1,6 +1,7 @@
 """How a script ends on an error that a user can mend: one line on stderr and exit status 2."""
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 
@@ -20,5 +21,8 @@ def entry_point(main: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             sys.exit(130)
+        except BrokenPipeError:  # who read our output has seen enough, as head does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes once more when it ends
+            sys.exit(141)
 
     return run

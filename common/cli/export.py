@@ -1,18 +1,22 @@
-"""What the methods' ``export.py`` share: options, the file, its check, what is printed."""
+"""The sequence that every ``export.py`` shares: options, the file, its check, what is printed."""
 
 import importlib.util
 import json
 from argparse import Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mindspore import nn
 
 from common import report
 from common.checkpoint import network_state
-from common.cli import config
+from common.cli.evaluation import Stored
+from common.cli.option_parser import OptionParser
+from common.cli.run_options import RunOptions, run_options
+from common.cli.typed import path as path_type
 from common.data import Preprocessing, open_split
 from common.errors import ConfigError, ExportError
 from common.export import mindir
@@ -20,7 +24,6 @@ from common.export.parity import compare
 from common.files.atomic_file import write_atomically
 from common.kernels.custom import without_native
 from common.models.registry import model, preprocessing_of
-from common.runtime import context
 
 if TYPE_CHECKING:
     from common.export.onnx_graph import IntegerLayer
@@ -28,52 +31,73 @@ if TYPE_CHECKING:
 FORMATS = ("mindir", "onnx")
 
 
-class Stored(Protocol):
-    """A network from a file, and what that records: ``network``, ``num_classes`` and more."""
+@dataclass(frozen=True)
+class ExportOptions:
+    """What the user wants of an export.
 
-    network: nn.Cell
-    metadata: Mapping[str, Any]
+    Attributes:
+        run: the options that all scripts share.
+        format: one of ``FORMATS``.
+        output: the file; None: ``output_dir/NAME.FORMAT``, NAME that of the checkpoint.
+    """
+
+    run: RunOptions
+    format: str
+    output: Path | None
 
 
-def add_options(parser: config.OptionParser, method: str) -> config.OptionParser:
-    """The options of ``export.py``, to those of ``eval.py``; returns the parser."""
+def add_options(parser: OptionParser, method: str) -> OptionParser:
+    """Add the options of ``export.py`` to those of ``eval.py``; returns the parser."""
     parser.description = f"Export a network of {method} and check the file on test images."
     group = parser.add_argument_group("export")
     group.add_argument("--format", choices=FORMATS, default="mindir", help="of the file")
-    group.add_argument("--output", type=config.path, metavar="FILE", help="output_dir/NAME.FORMAT if not given")
+    group.add_argument("--output", type=path_type, metavar="FILE", help="output_dir/NAME.FORMAT if not given")
     return parser
 
 
-def prepare(args: Namespace, path: str | Path, no_onnx: str | None = None) -> None:
-    """Make sure, before anything slow, that the file can be made; settles ``args.output``.
+def export_options(args: Namespace) -> ExportOptions:
+    """What :func:`common.cli.config.parse` resolved."""
+    return ExportOptions(run_options(args), args.format, args.output)
+
+
+def output_file(options: ExportOptions, checkpoint: Path, no_onnx: str | None = None) -> Path:
+    """Where the file is to be; makes sure, before anything slow, that it can be made there.
 
     Args:
-        args: the resolved configuration.
-        path: of the checkpoint, which names the file if nothing else does.
+        options: what the user wants.
+        checkpoint: names the file if nothing else does.
         no_onnx: why the method's networks have no ONNX form; None if they have one.
 
     Raises:
         ExportError: ONNX is asked for and there is no ONNX form.
         ConfigError: the packages for ONNX are missing, or the file cannot be where it should.
     """
-    if args.format == "onnx":
-        if no_onnx:
-            raise ExportError(f"cannot be expressed exactly in ONNX: {no_onnx}; take --format mindir")
-        if missing := [name for name in ("onnx", "onnxruntime") if importlib.util.find_spec(name) is None]:
-            raise ConfigError(
-                f"format: onnx needs the packages onnx and onnxruntime, found no {' and no '.join(missing)}; "
-                "install them with pip install -e '.[onnx]' in the folder of this project"
-            )
-    if args.output is None:
-        args.output = args.output_dir / f"{Path(path).stem}.{args.format}"
-    elif not args.output.parent.is_dir():
-        raise ConfigError(f"output: expected a file in a folder that exists, found no {args.output.parent}; make it")
-    if args.output.suffix != f".{args.format}" or args.output.is_dir():
-        raise ConfigError(f"output: expected the name of a file that ends in .{args.format}, found {args.output}")
+    if options.format == "onnx":
+        _check_onnx(no_onnx)
+    if options.output is None:
+        return options.run.output_dir / f"{checkpoint.stem}.{options.format}"
+    if not options.output.parent.is_dir():
+        folder = options.output.parent
+        raise ConfigError(f"output: expected a file in a folder that exists, found no {folder}; make it")
+    if options.output.suffix != f".{options.format}" or options.output.is_dir():
+        ending = f"expected the name of a file that ends in .{options.format}"
+        raise ConfigError(f"output: {ending}, found {options.output}")
+    return options.output
+
+
+def _check_onnx(no_onnx: str | None) -> None:
+    if no_onnx:
+        raise ExportError(f"cannot be expressed exactly in ONNX: {no_onnx}; take --format mindir")
+    if missing := [name for name in ("onnx", "onnxruntime") if importlib.util.find_spec(name) is None]:
+        raise ConfigError(
+            f"format: onnx needs the packages onnx and onnxruntime, found no {' and no '.join(missing)}; "
+            "install them with pip install -e '.[onnx]' in the folder of this project"
+        )
 
 
 def export(
-    args: Namespace,
+    options: ExportOptions,
+    output: Path,
     stored: Stored,
     again: Callable[[], Stored],
     preprocessing: Preprocessing,
@@ -82,7 +106,8 @@ def export(
     """Make the file, run it on the test images beside the network, and keep it if the logits agree.
 
     Args:
-        args: the resolved configuration, settled by :func:`prepare`.
+        options: what the user wants.
+        output: of :func:`output_file`.
         stored: the network as it is evaluated.
         again: makes one of the same parameters; called where cells take MindSpore's own operators, for files hold no
             others.
@@ -93,57 +118,68 @@ def export(
         ExportError: the logits do not agree, or the network has no ONNX form.
         ConfigError: the file cannot be written.
     """
-    images = open_split(args, "test")
+    images, size = open_split(options.run.data, "test"), options.run.batch_size
     with without_native():
         portable = again().network
     network_state.restore(portable, network_state.state(stored.network))
-    content, run = _made(args, portable, stored.metadata, preprocessing, integers)
-    parity = compare(stored.network, run, images, preprocessing, args.batch_size)
+    content, compute = _made(options, portable, stored.metadata, preprocessing, integers)
+    parity = compare(stored.network, compute, images, preprocessing, size)
     print(parity)
     parity.check()
-    _write(args.output, content)
-    if args.json:
-        found = {"network": stored.metadata["network"], "format": args.format, "file": args.output}
-        found |= {"bytes": len(content), **parity.record(), "versions": report.versions()}
-        report.write_json(args.json, {**found, "config": config.as_dict(args)})
-    batch = f"batches of {args.batch_size} images" if args.format == "mindir" else "any number of images"
-    print(f"written: {args.output}, {len(content):,} bytes, for {batch}")
-
-
-def setup(parser: config.OptionParser, argv: Sequence[str] | None, embedded: Callable[[str], Path]) -> Namespace:
-    """The resolved configuration, with the shipped checkpoint of the data set if none is named; sets the device up."""
-    args = config.parse(parser, argv)
-    context.setup(args.device_target, args.mode, args.seed, args.threads)
-    args.checkpoint_path = args.checkpoint_path or embedded(args.dataset)
-    return args
+    _write(output, content)
+    if options.run.json:
+        record = {"network": stored.metadata["network"], "format": options.format, "file": output}
+        record |= {"bytes": len(content), **parity.record(), "versions": report.versions()}
+        report.write_json(options.run.json, {**record, "config": options.run.values})
+    batch = f"batches of {size} images" if options.format == "mindir" else "any number of images"
+    print(f"written: {output}, {len(content):,} bytes, for {batch}")
 
 
 def run(
-    args: Namespace,
-    load: Callable[[Namespace], Stored],
+    options: ExportOptions,
+    *,
+    shipped: Callable[[str], Path],
+    load: Callable[[Path], Stored],
+    ready: Callable[[Stored], Stored] = lambda stored: stored,
+    again: Callable[[Stored], Stored] | None = None,
+    preprocess: Callable[[str, dict[str, Any]], Preprocessing] = preprocessing_of,
+    check: Callable[[str, str], object] = model,
     no_onnx: Callable[[Stored], str | None] = lambda stored: None,
     integers: Callable[[Stored], Mapping[str, "IntegerLayer"] | None] = lambda stored: None,
 ) -> None:
-    """Read a network of the registry, make sure that it can be exported, and :func:`export` it.
+    """Read a network, make sure that it can be exported, and :func:`export` it.
 
     Args:
-        args: of :func:`setup`.
-        load: reads the network of ``checkpoint_path``, anew at each call.
-        no_onnx: of the network, see :func:`prepare`.
+        options: of :func:`export_options`.
+        shipped: file of the network that ships for a data set, taken where no file is given.
+        load: the network of a file; the device is set up when it is called.
+        ready: turns what the file holds into the network to export, where that takes long.
+        again: makes a network like the one it is given, to be filled; None: the file is read again.
+        preprocess: of a data set's name and the file's metadata.
+        check: refuses a network's name that does not take a data set's images, with a ConfigError.
+        no_onnx: of the network, see :func:`output_file`.
         integers: of the network, see :func:`export`.
 
     Raises:
-        ConfigError: the network does not fit the data set, and as :func:`prepare` and :func:`export`.
+        ConfigError: the network does not fit the data set, and as :func:`output_file` and :func:`export`.
         ExportError: as these.
     """
-    stored = load(args)
-    model(stored.metadata["network"], args.dataset)
-    prepare(args, args.checkpoint_path, no_onnx(stored))
-    export(args, stored, lambda: load(args), preprocessing_of(args.dataset, stored.metadata), integers(stored))
+    options.run.device.set_up()
+    dataset = options.run.data.dataset
+    path = options.run.checkpoint_path or shipped(dataset)
+    stored = load(path)
+    check(stored.metadata["network"], dataset)
+    output = output_file(options, path, no_onnx(stored))
+    stored = ready(stored)
+
+    def portable() -> Stored:
+        return again(stored) if again else load(path)
+
+    export(options, output, stored, portable, preprocess(dataset, stored.metadata), integers(stored))
 
 
 def _made(
-    args: Namespace,
+    options: ExportOptions,
     network: nn.Cell,
     metadata: Mapping[str, Any],
     preprocessing: Preprocessing,
@@ -151,14 +187,14 @@ def _made(
 ) -> tuple[bytes, Callable[[np.ndarray], np.ndarray]]:
     """The content of the file, and what it computes."""
     size = preprocessing.image_size
-    if args.format == "mindir":
-        content = mindir.encode(network, (args.batch_size, 3, size, size))
+    if options.format == "mindir":
+        content = mindir.encode(network, (options.run.batch_size, 3, size, size))
         return content, mindir.decode(content)
     from common.export import onnx_model  # needs packages that are not always there
 
     about = {"network": str(metadata["network"]), "preprocessing": json.dumps(preprocessing.to_dict())}
     content = onnx_model.encode(network, size, metadata["num_classes"], about, integers)
-    return content, onnx_model.decode(content, args.threads)
+    return content, onnx_model.decode(content, options.run.device.threads)
 
 
 def _write(path: Path, content: bytes) -> None:

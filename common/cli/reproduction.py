@@ -7,31 +7,33 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from common import zoo
-from common.cli import config
+from common.cli.checkpoint_names import resolved
+from common.cli.option_parser import OptionParser
+from common.cli.typed import checkpoint as checkpoint_type
+from common.cli.typed import path, positive_int
 from common.errors import ConfigError
 
 BATCH_SIZE = 125  # divides the numbers of test images, so that speeds are those of full batches
 
 
-def make_parser(description: str, name: str, training: bool = True) -> config.OptionParser:
+def make_parser(description: str, name: str, training: bool = True) -> OptionParser:
     """The options that all of them have; ``name`` is that of the images in results.csv."""
-    parser = config.OptionParser(description)
+    parser = OptionParser(description)
     what = "CIFAR-10 to train and test on" if training else "CIFAR-10, both parts"
     parser.add_argument("--dataset_path", required=True, metavar="DIR", help=what)
     parser.add_argument("--name", default=name, help="of these images in results.csv")
     parser.add_argument("--also_eval", nargs="*", default=[], metavar="NAME=DIR", help="further test images")
-    parser.add_argument("--threads", type=config.positive_int, metavar="N", help="CPU threads")
-    parser.add_argument("--output_dir", type=config.path, default=Path("outputs/reproduce"), metavar="DIR")
+    parser.add_argument("--threads", type=positive_int, metavar="N", help="CPU threads")
+    parser.add_argument("--output_dir", type=path, default=Path("outputs/reproduce"), metavar="DIR")
     return parser
 
 
-def add_pretrained(parser: config.OptionParser, text: str = "published float network", required: bool = True) -> None:
+def add_pretrained(parser: OptionParser, text: str = "published float network", required: bool = True) -> None:
     """The float network that all begins with: a file or a registered name."""
-    parser.add_argument("--pretrained", type=config.checkpoint, required=required, metavar="FILE|NAME", help=text)
+    parser.add_argument("--pretrained", type=checkpoint_type, required=required, metavar="FILE|NAME", help=text)
 
 
-def parse(parser: config.OptionParser, argv: Sequence[str] | None) -> Namespace:
+def parse(parser: OptionParser, argv: Sequence[str] | None) -> Namespace:
     """The options, with a registered name's file in its place; makes the output folder.
 
     Raises:
@@ -39,7 +41,7 @@ def parse(parser: config.OptionParser, argv: Sequence[str] | None) -> Namespace:
     """
     args = parser.parse_args(argv)
     if args.pretrained:
-        args.pretrained = zoo.named(args.pretrained)
+        args.pretrained = resolved(args.pretrained)
     args.output_dir.mkdir(parents=True, exist_ok=True)
     return args
 

@@ -11,6 +11,7 @@ from common.data.imagenet import ImageFolder
 from common.data.pipeline import batches, eval_dataset, train_dataset
 from common.data.preprocessing import CIFAR10, CIFAR10_IMAGENET_STATS, DIGITS, IMAGENET, Preprocessing
 from common.data.registry import DATASETS, open_dataset, open_split
+from common.data.selection import DataSelection
 from common.data.source import ImageSource
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "DATASETS",
     "DIGITS",
     "IMAGENET",
+    "DataSelection",
     "ImageArrays",
     "ImageFolder",
     "ImageSource",

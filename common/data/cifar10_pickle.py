@@ -1,76 +1,75 @@
 """One batch of the Python release of CIFAR-10, read without calling anything that the file names.
 
-Those files are pickles, and unpickling one runs what it asks for. Here a name stays a piece of text, a call stays a
-record of its arguments, and the pixel array is built only after its type, shape and length are checked.
+Those files are pickles, and unpickling one runs what it asks for. :mod:`common.files.restricted_pickle` follows them
+as far as plain data go; NumPy's calls become records here, and the pixel array is built only after its type, shape and
+length are checked.
 """
 
-import io
-import pickle
-from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from common.errors import DataError
+from common.errors import DataError, PickleError
+from common.files import restricted_pickle
+from common.files.restricted_pickle import Record, StandIn
 
-_ENCODE = "_codecs.encode"
-_RECONSTRUCT = ("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct")
-_FROM_BUFFER = ("numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer")
-_NAMES = (_ENCODE, "numpy.ndarray", "numpy.dtype", *_RECONSTRUCT, *_FROM_BUFFER)
-
-# Containers, integers, strings, the memo and one array: what NumPy 1 and 2 write under protocols 2 to 5.
-_OPCODES = (
-    pickle.PROTO, pickle.FRAME, pickle.MARK, pickle.STOP, pickle.NONE, pickle.NEWTRUE, pickle.NEWFALSE,
-    pickle.BININT, pickle.BININT1, pickle.BININT2, pickle.BINSTRING, pickle.SHORT_BINSTRING, pickle.BINUNICODE,
-    pickle.SHORT_BINUNICODE, pickle.BINBYTES, pickle.SHORT_BINBYTES, pickle.BINBYTES8, pickle.EMPTY_TUPLE,
-    pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3, pickle.EMPTY_LIST, pickle.APPEND, pickle.APPENDS,
-    pickle.EMPTY_DICT, pickle.BINPUT, pickle.LONG_BINPUT, pickle.MEMOIZE,
-    pickle.BINGET, pickle.LONG_BINGET, pickle.GLOBAL, pickle.STACK_GLOBAL,
-)  # fmt: skip
+_LONGEST_CAUSE = 200
 
 
-class _Call:
-    """A call that the file asks for, and the state it wants set on the result: recorded, never made."""
+class _Dtype(Record):
+    """A NumPy type by its name, such as ``u1``."""
 
-    def __init__(self, name: str, arguments: tuple) -> None:
-        self.name, self.arguments, self.state = name, arguments, None
+    def __init__(self, name: str, *_: Any) -> None:
+        self.name = name
 
 
-# The class written in Python: a damaged memo index makes the C one reserve memory without bound.
-class _Reader(pickle._Unpickler):
-    """Follows a pickle as far as plain data go."""
+class _Reconstructed(Record):
+    """An array whose content is set as a state, as all NumPy versions write it under protocols 2 to 4."""
 
-    dispatch = {code[0]: pickle._Unpickler.dispatch[code[0]] for code in _OPCODES}  # noqa: RUF012
+    def __init__(self, *_: Any) -> None:
+        pass
 
-    def find_class(self, module: str, name: str) -> str:
-        full = f"{module}.{name}"
-        if full not in _NAMES:
-            raise pickle.UnpicklingError(f"it names {full[:80]!r}, which no CIFAR-10 file needs; nothing was run")
-        return full
+    def content(self) -> tuple[Any, Any, Any, bool]:
+        """Elements, shape, type, whether column-major."""
+        _, shape, dtype, fortran, raw = self.state
+        return raw, shape, dtype, fortran
 
-    def load_reduce(self) -> None:
-        arguments = self.stack.pop()
-        name = self.stack.pop()
-        # Python 3 spells bytes as a call of encode when the protocol is 2.
-        self.append(arguments[0].encode("latin-1") if name == _ENCODE else _Call(name, arguments))
 
-    def load_build(self) -> None:
-        state = self.stack.pop()
-        self.stack[-1].state = state
+class _FromBuffer(Record):
+    """An array whose content is an argument, as NumPy writes it under protocol 5."""
 
-    def load_setitems(self) -> None:
-        items = self.pop_mark()
-        keys = [key.encode() if isinstance(key, str) else key for key in items[::2]]
-        # Tuples nested deep enough overflow the stack when they are hashed.
-        if not all(isinstance(key, bytes) for key in keys):
-            raise pickle.UnpicklingError("a key of its dictionary is no string")
-        self.stack[-1].update(zip(keys, items[1::2]))
+    def __init__(self, raw: Any, dtype: Any, shape: Any, order: Any) -> None:
+        self.arguments = raw, shape, dtype, order != "C"
 
-    dispatch[pickle.SETITEMS[0]] = load_setitems
-    dispatch[pickle.REDUCE[0]] = load_reduce
-    dispatch[pickle.BUILD[0]] = load_build
-    dispatch[pickle.BYTEARRAY8[0]] = pickle._Unpickler.load_binbytes8  # reads what is there instead of reserving first
+    def content(self) -> tuple[Any, Any, Any, bool]:
+        """Elements, shape, type, whether column-major."""
+        return self.arguments
+
+
+class _Encode:
+    """Stands for ``_codecs.encode``, as which Python 3 spells bytes under protocol 2.
+
+    A file spells every text out, so that together they are no longer than the file: what goes beyond repeats one.
+    """
+
+    def __init__(self, available: int) -> None:
+        self.available = available
+
+    def __call__(self, text: str, encoding: str) -> bytes:
+        self.available -= len(text)
+        if encoding != "latin1" or self.available < 0:
+            raise ValueError(f"expected texts of the file in latin1, found one in {encoding!r:.20}, or repeats")
+        return text.encode("latin-1")
+
+
+_ALLOWED = {
+    "numpy.ndarray": "numpy.ndarray",  # an argument, never called
+    "numpy.dtype": StandIn(_Dtype),
+    **{f"numpy.{core}.multiarray._reconstruct": StandIn(_Reconstructed) for core in ("core", "_core")},
+    **{f"numpy.{core}.numeric._frombuffer": StandIn(_FromBuffer) for core in ("core", "_core")},
+}
 
 
 def parse(raw: bytes, file: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -87,32 +86,31 @@ def parse(raw: bytes, file: Path) -> tuple[np.ndarray, np.ndarray]:
         DataError: the content is damaged, or names anything but what an array of bytes needs.
     """
     try:
-        return _batch(_Reader(io.BytesIO(raw), encoding="bytes").load())
-    except (
-        Exception
-    ) as error:  # damaged pickles end in many types: EOFError, KeyError, AttributeError, OverflowError...
-        reason = f"{type(error).__name__}: {error}"
-        raise DataError(f"{file}: not a CIFAR-10 file of the Python release ({reason}); download it again") from error
+        return _batch(restricted_pickle.load(BytesIO(raw), {**_ALLOWED, "_codecs.encode": StandIn(_Encode(len(raw)))}))
+    except Exception as error:  # damaged pickles end in many types: EOFError, KeyError, AttributeError, OverflowError
+        kind = "" if isinstance(error, PickleError) else f"{type(error).__name__}: "
+        cause = " ".join(f"{kind}{error}".split())[:_LONGEST_CAUSE]
+        raise DataError(f"{file}: not a CIFAR-10 file of the Python release ({cause}); download it again") from error
 
 
-def _batch(values: dict[bytes, Any]) -> tuple[np.ndarray, np.ndarray]:
-    raw, shape = _buffer(values[b"data"])
-    labels = values[b"labels"]
+def _batch(values: Any) -> tuple[np.ndarray, np.ndarray]:
+    if not isinstance(values, dict):
+        raise ValueError(f"expected a dictionary, found {type(values).__name__}")
+    by_name = {key.decode("latin-1") if isinstance(key, bytes) else key: value for key, value in values.items()}
+    labels, (raw, shape) = by_name["labels"], _pixels(by_name["data"])
+    if not isinstance(labels, list) or not all(type(label) is int for label in labels):
+        raise ValueError("its labels are no list of integers")
     count = len(labels)
     if shape != (count, 3072) or len(raw) != count * 3072:
         raise ValueError(f"{count} labels need data of ({count}, 3072) bytes, found {len(raw)} bytes")
-    if not isinstance(labels, list) or not all(type(label) is int for label in labels):
-        raise ValueError("its labels are no list of integers")
     return np.frombuffer(raw, np.uint8).reshape(count, 3, 32, 32), np.array(labels, np.int64)
 
 
-def _buffer(array: _Call) -> tuple[bytes, Sequence[int]]:
+def _pixels(array: Any) -> tuple[bytes, Any]:
     """Content and shape of a recorded array."""
-    if array.name in _RECONSTRUCT:
-        _, shape, dtype, fortran, raw = array.state
-    else:
-        raw, dtype, shape, order = array.arguments
-        fortran = order != "C"
-    if dtype.arguments[0] not in ("u1", b"u1") or fortran or not isinstance(raw, bytes):
+    if not isinstance(array, _Reconstructed | _FromBuffer):
+        raise ValueError(f"expected its data to be an array, found {type(array).__name__}")
+    raw, shape, dtype, fortran = array.content()
+    if not isinstance(dtype, _Dtype) or dtype.name != "u1" or fortran or not isinstance(raw, str | bytes | bytearray):
         raise ValueError("its data are no row-major array of bytes")
-    return raw, shape
+    return raw.encode("latin-1") if isinstance(raw, str) else bytes(raw), shape  # Python 2 knows no bytes

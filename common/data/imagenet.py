@@ -107,7 +107,7 @@ class ImageFolder(ImageSource):
         """Shorter side resized, centre cropped, normalised: float32 (B, 3, S, S)."""
 
         def view(image: Image.Image, _: np.ndarray) -> Image.Image:
-            resized = transforms.resize_shorter_side(image, preprocessing.resize)
+            resized = transforms.resize_shorter_side(image, preprocessing.resize or preprocessing.image_size)
             return transforms.center_crop(resized, preprocessing.image_size)
 
         return preprocessing.normalize(self._decode(indices, view, np.empty((len(indices), 0))))

@@ -1,10 +1,10 @@
 """The data sets that a user selects by name."""
 
-from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
 from common.data import cifar10, digits, imagenet
+from common.data.selection import DataSelection
 from common.data.source import ImageSource
 from common.errors import ConfigError
 
@@ -53,17 +53,19 @@ def open_dataset(name: str, path: PathLike | None, split: str, wnids: PathLike |
     return DATASETS[name](path, split, wnids)
 
 
-def open_split(args: Namespace, split: str) -> ImageSource:
-    """The ``train`` or ``test`` images that a script's options name.
+def open_split(data: DataSelection, split: str) -> ImageSource:
+    """The ``train`` or ``test`` images of a selection.
 
     ``train_samples`` of the former are the first of an order that is always the same, so that runs of all seeds and
     methods learn from the same images; ``num_samples`` of the latter are the first there are.
+
+    Raises:
+        ConfigError, DataError: as :func:`open_dataset`; DataError also if there are fewer images than asked for.
     """
-    own = args.train_dataset_path if split == "train" else args.eval_dataset_path
-    source = open_dataset(args.dataset, own or args.dataset_path, split, getattr(args, "wnids", None))
+    source = open_dataset(data.dataset, data.folder(split), split, data.wnids)
     if split == "train":
-        return source.sample(args.train_samples, _SUBSET_SEED) if args.train_samples else source
-    return source.head(args.num_samples) if args.num_samples else source
+        return source.sample(data.train_samples, _SUBSET_SEED) if data.train_samples else source
+    return source.head(data.num_samples) if data.num_samples else source
 
 
 def _given(name: str, path: PathLike | None) -> PathLike:

@@ -1,6 +1,7 @@
 """Crops, flips and resizing, with the rounding rules of torchvision so that its checkpoints see the same pixels."""
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -9,6 +10,7 @@ from PIL import Image
 CROP_AND_FLIP_DRAWS = 3
 _ATTEMPTS = 10
 RESIZED_CROP_DRAWS = 4 * _ATTEMPTS
+_AXES: Any = (1, 2, 3)  # NumPy declares a single axis alone
 
 Box = tuple[int, int, int, int]
 
@@ -26,7 +28,7 @@ def crop_and_flip(images: np.ndarray, draws: np.ndarray, padding: int, flip: boo
         uint8 (B, H, W, 3), a copy.
     """
     padded = np.pad(images, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
-    windows = sliding_window_view(padded, images.shape[1:], axis=(1, 2, 3))  # (B, 2p+1, 2p+1, 1, H, W, 3)
+    windows = sliding_window_view(padded, images.shape[1:], _AXES)  # (B, 2p+1, 2p+1, 1, H, W, 3)
     top, left = (draws[:, :2] * (2 * padding + 1)).astype(np.intp).T
     result = windows[np.arange(len(images)), top, left, 0]
     if flip:

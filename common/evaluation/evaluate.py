@@ -13,6 +13,10 @@ from common.data import ImageSource, Preprocessing, batches, eval_dataset
 from common.errors import QuantizationError
 from common.report.progress import Progress
 
+# Told of each batch as the data gave it, and of the network's outputs (B, ...), logits first, as NumPy arrays. Rows
+# that batch["valid"] says no to fill the batch up and are not counted.
+OnBatch = Callable[[Mapping[str, np.ndarray], tuple[np.ndarray, ...]], None]
+
 
 @dataclass(frozen=True)
 class Metrics:
@@ -60,11 +64,11 @@ def score(logits: np.ndarray, labels: np.ndarray) -> tuple[int, int, float]:
     The rank of a label is the number of larger logits plus the equal ones before it, so ties count as argmax does.
     """
     logits = logits.astype(np.float64)
-    own = logits[np.arange(len(labels)), labels][:, None]
+    target = logits[np.arange(len(labels)), labels][:, None]
     before = np.arange(logits.shape[1]) < labels[:, None]
-    rank = (logits > own).sum(1) + ((logits == own) & before).sum(1)
+    rank = (logits > target).sum(1) + ((logits == target) & before).sum(1)
     top = logits.max(1)
-    loss = np.log(np.exp(logits - top[:, None]).sum(1)) + top - own[:, 0]
+    loss = np.log(np.exp(logits - top[:, None]).sum(1)) + top - target[:, 0]
     return int((rank == 0).sum()), int((rank < 5).sum()), float(loss.sum())
 
 
@@ -74,17 +78,19 @@ def evaluate(
     samples: int,
     label: str = "",
     stream: TextIO | None = None,
+    on_batch: OnBatch | None = None,
 ) -> Metrics:
     """Evaluate ``network`` on batches of ``image`` (B, 3, H, W), ``label`` (B,) and ``valid`` (B,).
 
     All batches have the same size, so that the network compiles once; only the images marked valid are counted.
 
     Args:
-        network: from images to logits (B, K).
+        network: from images to logits (B, K), or to a tuple that begins with them.
         data: batches as above.
         samples: number of images to come, for the progress line.
         label: text in front of the progress line.
         stream: where that line goes; stderr for None.
+        on_batch: told of each batch what the network gave, see :data:`OnBatch`.
 
     Raises:
         QuantizationError: a logit that is not finite, or a label that the network has no logit for.
@@ -95,9 +101,11 @@ def evaluate(
     progress = Progress(samples, stream=stream, label=label)
     for index, batch in enumerate(data):
         valid = batch["valid"]
-        logits = network(Tensor(batch["image"])).asnumpy()[valid]
-        labels = batch["label"][valid]
+        outputs = _outputs(network, batch)
+        logits, labels = outputs[0][valid], batch["label"][valid]
         _check(logits, labels)
+        if on_batch is not None:
+            on_batch(batch, outputs)
         counts = score(logits, labels)
         correct, top5, loss = correct + counts[0], top5 + counts[1], loss + counts[2]
         seen += len(labels)
@@ -110,24 +118,37 @@ def evaluate(
     return Metrics(correct, top5, loss, seen, time.perf_counter() - start, timed)
 
 
+def _outputs(network: nn.Cell, batch: Mapping[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+    given = network(Tensor(batch["image"]))
+    return tuple(part.asnumpy() for part in (given if isinstance(given, tuple) else (given,)))
+
+
 def evaluate_images(
-    network: nn.Cell, source: ImageSource, preprocessing: Preprocessing, batch_size: int, label: str = ""
+    network: nn.Cell,
+    source: ImageSource,
+    preprocessing: Preprocessing,
+    batch_size: int,
+    label: str = "",
+    on_batch: OnBatch | None = None,
 ) -> Metrics:
-    """:func:`evaluate` on every image of a source, once, by all processes together; ``batch_size`` of each of them."""
+    """:func:`evaluate` on every image of a source, once, by all processes together; ``batch_size`` of each of them.
+
+    Each process tells its own ``on_batch`` of its own batches.
+    """
     count, number = distributed.size(), distributed.rank()
     if count > 1:
         batch_size = min(batch_size, -(-len(source) // count))  # a part for each of them
     data = eval_dataset(source, preprocessing, batch_size, count, number)
     part = batch_size * data.get_dataset_size()
     samples = min(part, max(0, len(source) - number * part))
-    return _together(evaluate(network, batches(data), samples, label=label))
+    return _together(evaluate(network, batches(data), samples, label=label, on_batch=on_batch))
 
 
-def _together(own: Metrics) -> Metrics:
+def _together(part: Metrics) -> Metrics:
     """The metrics of all processes; they took as long as the slowest."""
-    names = [field.name for field in fields(own)]
-    found = distributed.gathered([getattr(own, name) for name in names])
-    sums, seconds = dict(zip(names, found.sum(0).tolist())), found[:, names.index("seconds")].max()
+    names = [field.name for field in fields(part)]
+    values = distributed.gathered([getattr(part, name) for name in names])
+    sums, seconds = dict(zip(names, values.sum(0).tolist())), values[:, names.index("seconds")].max()
     counts = {name: round(sums[name]) for name in ("correct", "correct_top5", "samples", "timed_samples")}
     return Metrics(**counts, loss_sum=sums["loss_sum"], seconds=float(seconds))
 

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 from mindspore import nn
 
-from common.errors import ExportError
+from common.errors import ConfigError, ExportError
 from common.export.onnx_graph import GraphBuilder, Symbol
 from common.kernels.conv import PlainConv2d
 from common.models.densenet import DenseLayer
 from common.models.resnet_cifar import PadShortcut
+from common.quant.conv_geometry import conv_geometry
 
 _END = np.iinfo(np.int64).max
 
@@ -39,11 +40,13 @@ def _(cell: nn.SequentialCell, graph: GraphBuilder, x: Symbol) -> Symbol:
 
 @express.register
 def _(cell: nn.Conv2d, graph: GraphBuilder, x: Symbol) -> Symbol:
-    if cell.pad_mode not in ("pad", "valid"):
-        raise ExportError(f"ONNX: expected pad_mode pad or valid in {graph.place}, found {cell.pad_mode}; take MINDIR")
-    top, bottom, left, right = _sides(cell.padding if cell.pad_mode == "pad" else 0)
-    geometry = {"strides": _pair(cell.stride), "dilations": _pair(cell.dilation), "pads": [top, left, bottom, right]}
-    return graph.add("Conv", x, *_weights(cell), group=cell.group, **geometry)
+    try:
+        geometry = conv_geometry(cell)
+    except ConfigError as error:
+        raise ExportError(f"ONNX: {graph.place}: {error}; or take MINDIR") from error
+    top, bottom, left, right = geometry.padding
+    steps = {"strides": list(geometry.stride), "dilations": list(geometry.dilation), "pads": [top, left, bottom, right]}
+    return graph.add("Conv", x, *_weights(cell), group=geometry.groups, **steps)
 
 
 @express.register
@@ -109,7 +112,3 @@ def _weights(cell: nn.Conv2d | nn.Dense) -> list[Any]:
 
 def _pair(value: int | tuple[int, ...]) -> list[int]:
     return [value, value] if isinstance(value, int) else list(value[-2:])
-
-
-def _sides(padding: int | tuple[int, ...]) -> tuple[int, ...]:
-    return (padding,) * 4 if isinstance(padding, int) else tuple(padding)

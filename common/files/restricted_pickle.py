@@ -2,8 +2,8 @@
 
 The standard unpickler imports whatever a file names, and even with ``find_class`` restricted it calls ``__setstate__``
 and allocates what a file declares (one damaged LONG_BINPUT index costs gigabytes). This interpreter knows the opcodes
-that state files consist of and refuses every other one; a global is only looked up in an allow-list, never imported.
-Memory and time are linear in the size of the pickle.
+that plain data consist of and refuses every other one; a global is only looked up in an allow-list, never imported.
+Memory and time are linear in the size of the pickle, as long as no stand-in copies what it is given.
 """
 
 import pickletools
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-from common.errors import CheckpointError
+from common.errors import PickleError
 
 # The opcodes whose argument is the value itself.
 _VALUES = {
     *("BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT"),
     *("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINSTRING", "SHORT_BINSTRING"),
-    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
+    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
 }
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _CONTAINERS = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
@@ -34,17 +34,24 @@ class StandIn:
     call: Callable[..., Any]
 
 
+class Record:
+    """What a stand-in may make of a call whose result the pickle gives a state; the state is kept as it is."""
+
+    state: Any = None
+
+
 def load(stream: BytesIO, allowed: Mapping[str, Any], persistent_load: Callable[[Any], Any] | None = None) -> Any:
     """Read one pickle and leave the stream right behind it.
 
     Args:
         stream: Positioned at the pickle's first opcode.
         allowed: Full name of a global, such as ``torch.Size``, to the object that stands for it. Only a
-            :class:`StandIn` can be called. ``collections.OrderedDict`` is always known and builds a dict.
+            :class:`StandIn` can be called, and only a :class:`Record` that it returns keeps a state.
+            ``collections.OrderedDict`` is always known and builds a dict.
         persistent_load: Called with each persistent id.
 
     Raises:
-        CheckpointError: The pickle uses another global or opcode.
+        PickleError: The pickle uses another global or opcode.
         Exception: Of whatever type, on damaged data; the caller wraps it.
     """
     machine = _Machine({"collections.OrderedDict": StandIn(_ordered_dict), **allowed}, persistent_load)
@@ -67,13 +74,13 @@ def _ordered_dict(items: list | None = None) -> dict:
 def _set_item(target: Any, key: Any, value: Any) -> None:
     _expect(target, dict)
     if not isinstance(key, _KEY_TYPES):
-        raise CheckpointError(f"expected plain dictionary keys in the pickle, found {type(key).__name__}")
+        raise PickleError(f"expected plain dictionary keys in the pickle, found {type(key).__name__}")
     target[key] = value
 
 
 def _expect(value: Any, kind: type) -> None:
     if not isinstance(value, kind):
-        raise CheckpointError(f"expected a {kind.__name__} in the pickle, found {type(value).__name__}")
+        raise PickleError(f"expected a {kind.__name__} in the pickle, found {type(value).__name__}")
 
 
 class _Machine:
@@ -99,7 +106,7 @@ class _Machine:
     def _operation(self, name: str) -> Callable[[Any], None]:
         operation = getattr(self, f"op_{name.lower()}", None)
         if operation is None:
-            raise CheckpointError(f"the file uses the pickle opcode {name}, which state files do not; nothing was run")
+            raise PickleError(f"the file uses the pickle opcode {name}, which plain data do not; nothing was run")
         return operation
 
     def pop(self) -> Any:
@@ -162,7 +169,7 @@ class _Machine:
 
     def op_binpersid(self, _: None) -> None:
         if self.persistent_load is None:
-            raise CheckpointError("the pickle refers to a storage where none can be")
+            raise PickleError("the pickle refers to a storage where none can be")
         self.stack.append(self.persistent_load(self.pop()))
 
     def op_global(self, names: str) -> None:
@@ -178,9 +185,8 @@ class _Machine:
     def _push_global(self, module: str, name: str) -> None:
         full_name = f"{module}.{name}"
         if full_name not in self.allowed:
-            raise CheckpointError(
-                f"the file asks for the global {full_name!r}, which no plain state file needs; nothing was run."
-                " If you trust its author, save model.state_dict() alone and use that file"
+            raise PickleError(
+                f"the file asks for the global {full_name[:80]!r}, which such data do not need; nothing was run"
             )
         self.stack.append(self.allowed[full_name])
 
@@ -191,6 +197,9 @@ class _Machine:
         self.stack.append(target.call(*arguments))
 
     def op_build(self, _: None) -> None:
-        """Drop the attributes of an OrderedDict (``_metadata`` of a state dict); nothing else may carry a state."""
-        self.pop()
-        _expect(self.stack[-1], dict)
+        """Keep the state of a record, drop the attributes of an OrderedDict (``_metadata`` of a state dict)."""
+        state, target = self.pop(), self.stack[-1]
+        if isinstance(target, Record):
+            target.state = state
+        else:
+            _expect(target, dict)

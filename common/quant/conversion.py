@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from mindspore import Tensor, nn
 
+from common.quant.calibration import evaluating
 from common.runtime.hooks import input_hooks
 
 
@@ -50,9 +51,6 @@ def signed_inputs(network: nn.Cell, names: Collection[str], image_size: int) -> 
         found[name] |= bool(x.min() < 0)
 
     noise = np.random.default_rng(0).normal(0, 1, (2, 3, image_size, image_size)).astype(np.float32)
-    training = network.training
-    network.set_train(False)
-    with input_hooks({name: cells[name] for name in names}, take):
+    with evaluating(network), input_hooks({name: cells[name] for name in names}, take):
         network(Tensor(noise))
-    network.set_train(training)
     return [name for name, signed in found.items() if signed]

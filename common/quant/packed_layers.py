@@ -133,13 +133,15 @@ class _Reader:
         self.scales, self.clips = (_Stream(tensors, name, np.float32) for name in ("scales", "clips"))
 
     def layer(self, shape: LayerShape) -> IntegerLayer:
-        weights, grids, biased = self.layout.take(3).tolist()
+        weights, grids = self.layout.take(2).tolist()
+        (biased,) = self._flags(1)
         made = tuple(self._weight(shape.weight) for _ in range(weights))
         bias = self._weight(shape.weight[:1]) if biased else None
         return IntegerLayer(made, tuple(self._grid(shape.channels) for _ in range(grids)), bias)
 
     def _weight(self, shape: tuple[int, ...]) -> IntegerWeight:
-        table, own_bits, own_scales = self.layout.take(3).tolist()
+        (table,) = self.layout.take(1).tolist()
+        own_bits, own_scales = self._flags(2)
         if table >= len(self.tables):
             raise QuantizationError(f"level table {table} of {len(self.tables)}")
         bits = self.bits.take(shape[0] if own_bits else 1)
@@ -150,7 +152,7 @@ class _Reader:
         for width in np.unique(of_rows[of_rows > 0]).tolist():
             chosen = of_rows == width
             codes[chosen] = self.codes[width].take(int(chosen.sum()) * size).reshape(-1, *shape[1:])
-        return IntegerWeight(codes, bits, self._scale(of_rows, bool(own_scales)), self.tables[table])
+        return IntegerWeight(codes, bits, self._scale(of_rows, own_scales), self.tables[table])
 
     def _scale(self, bits: np.ndarray, of_rows: bool) -> np.ndarray:
         if not of_rows:
@@ -160,11 +162,17 @@ class _Reader:
         return scale
 
     def _grid(self, channels: int) -> ActivationGrid:
-        own_bits, signed = self.layout.take(2).tolist()
+        own_bits, signed = self._flags(2)
         bits = self.bits.take(channels if own_bits else 1)
         if bits.max() > _MOST_BITS:
             raise QuantizationError(f"{bits.max()} bits of an activation")
-        return ActivationGrid(bits, self.clips.take(1), bool(signed))
+        return ActivationGrid(bits, self.clips.take(1), signed)
+
+    def _flags(self, count: int) -> list[bool]:
+        values = self.layout.take(count)
+        if values.max() > 1:
+            raise QuantizationError(f"{values.max()} in the layout where 0 or 1 belongs")
+        return values.astype(bool).tolist()
 
     def finish(self) -> None:
         for stream in (*self.codes.values(), self.bits, self.layout, self.scales, self.clips):

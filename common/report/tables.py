@@ -1,11 +1,15 @@
-"""Tables to read, in Markdown and for a terminal."""
+"""Tables to read, in Markdown and for a terminal, laid out by tabulate."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from tabulate import SEPARATING_LINE, DataRow, Line, TableFormat, tabulate
 
 _NUMBERS = int | float | np.integer | np.floating
+_BARE = TableFormat(None, None, None, None, None, DataRow("", "  ", ""), padding=0, with_header_hide=None)
+_TEXT = _BARE._replace(linebelowheader=Line("", "-", "  ", ""))
+_MARKDOWN = _BARE._replace(datarow=DataRow("| ", " | ", " |"))
 
 
 def markdown_table(
@@ -20,9 +24,9 @@ def markdown_table(
         columns: Keys to show, in order; a mapping gives each its title.
         formats: Format specifications by key, such as ``{"acc": ".2%"}``.
     """
-    grid = _grid(rows, columns, formats, lambda text: " ".join(text.split()).replace("|", "\\|"))
+    titles, *body = [[text.replace("|", "\\|") for text in line] for line in _grid(rows, columns, formats)]
     rule = ["---:" if right else "---" for right in _numeric(rows, columns)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in [grid[0], rule, *grid[1:]])
+    return tabulate([titles, rule, *body], tablefmt=_MARKDOWN, disable_numparse=True, stralign=None)  # not padded
 
 
 def text_table(
@@ -31,23 +35,21 @@ def text_table(
     formats: Mapping[str, str] | None = None,
 ) -> str:
     """The table of :func:`markdown_table`, aligned with spaces for a terminal."""
-    grid = _grid(rows, columns, formats, lambda text: " ".join(text.split()))
-    widths = [max(map(len, column)) for column in zip(*grid)]
-    pads = [str.rjust if right else str.ljust for right in _numeric(rows, columns)]
-    lines = [grid[0], ["-" * width for width in widths], *grid[1:]]
-    return "\n".join("  ".join(pad(*cell) for pad, *cell in zip(pads, line, widths)).rstrip() for line in lines)
+    titles, *body = _grid(rows, columns, formats)
+    sides = ["right" if right else "left" for right in _numeric(rows, columns)]
+    # Titles as a row: as headers, tabulate would make each column two characters wider than its title.
+    return tabulate([titles, SEPARATING_LINE, *body], tablefmt=_TEXT, disable_numparse=True, colalign=sides)
 
 
 def _grid(
     rows: Sequence[Mapping[str, Any]],
     columns: Sequence[str] | Mapping[str, str],
     formats: Mapping[str, str] | None,
-    clean: Callable[[str], str],
 ) -> list[list[str]]:
     titles = list(columns.values() if isinstance(columns, Mapping) else columns)
     specs = [(key, (formats or {}).get(key, "")) for key in columns]
     body = [["-" if row.get(key) is None else format(row[key], spec) for key, spec in specs] for row in rows]
-    return [[clean(text) for text in line] for line in [titles, *body]]
+    return [[" ".join(text.split()) for text in line] for line in [titles, *body]]
 
 
 def _numeric(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | Mapping[str, str]) -> list[bool]:

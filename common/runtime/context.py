@@ -46,7 +46,13 @@ def run_synchronously() -> None:
     ms.runtime.launch_blocking()
 
 
-def setup(device_target: str = "CPU", mode: str = "graph", seed: int = 0, threads: int | None = None) -> None:
+def setup(
+    device_target: str = "CPU",
+    mode: str = "graph",
+    seed: int = 0,
+    threads: int | None = None,
+    device_id: int | None = None,
+) -> None:
     """Choose where and how everything runs, and join the other processes; call once, before the first operator.
 
     Args:
@@ -54,6 +60,7 @@ def setup(device_target: str = "CPU", mode: str = "graph", seed: int = 0, thread
         mode: ``graph`` (compiled, the default) or ``pynative`` (eager).
         seed: seed of MindSpore's generators (parameter initialisation).
         threads: limit for the custom CPU operators; None or 0 uses all processors.
+        device_id: number of the GPU or NPU; None leaves it to MindSpore.
 
     Raises:
         ConfigError: unknown mode, or a device that this installation of MindSpore does not have.
@@ -62,7 +69,9 @@ def setup(device_target: str = "CPU", mode: str = "graph", seed: int = 0, thread
         raise ConfigError(f"mode: expected one of {', '.join(MODES)}, found {mode!r}")
     prepare_onednn()
     try:
-        if device_target != ms.get_context("device_target"):  # MindSpore refuses even the same one once it runs
+        if device_id is not None and device_target != "CPU":
+            ms.set_device(device_target, device_id)
+        elif device_target != ms.get_context("device_target"):  # MindSpore refuses even the same one once it runs
             ms.set_device(device_target)
     except (ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]

@@ -9,10 +9,10 @@ from mindspore import nn
 from common import checkpoint
 from common.checkpoint import network_state
 from common.errors import CheckpointError
-from common.models.registry import model
+from common.models.registry import model, recorded_architecture
 from common.stored.network import StoredNetwork
 
-_LAST_BIASES = ("head.fc.bias", "fc.bias", "classifier.1.bias")
+_LAST_BIASES = ("head.fc.bias", "fc.bias", "classifier.1.bias", "head.bn2.beta")
 _DEFAULT_CLASSES = 10
 
 
@@ -24,7 +24,7 @@ def class_count(tensors: dict[str, np.ndarray]) -> int:
 
 def from_published(content: checkpoint.Checkpoint, architecture: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Tensors by our names, and metadata, of a file without metadata: a published state file of an architecture."""
-    tensors = {model(architecture).published_name(name): value for name, value in content.tensors.items()}
+    tensors = model(architecture).from_published(content.tensors)
     return tensors, {"kind": "float", "network": architecture, "num_classes": class_count(tensors)}
 
 
@@ -54,10 +54,9 @@ def load_float(path: str | Path, architecture: str) -> StoredNetwork:
     if metadata.get("kind") != "float":
         kind = "the state of a training run" if "run" in metadata else f"a {metadata.get('kind', 'different')} one"
         raise CheckpointError(f"{path}: expected a float network, found {kind}; give the float original")
-    if metadata.get("network") != architecture:
-        raise CheckpointError(
-            f"{path}: expected {architecture}, found {metadata.get('network')}; change the architecture's name"
-        )
+    metadata["network"] = recorded_architecture(metadata)
+    if metadata["network"] != architecture:
+        raise CheckpointError(f"{path}: expected {architecture}, found {metadata['network']}; change --arch")
     classes = metadata.get("num_classes")
     if not isinstance(classes, int) or classes < 1:
         raise CheckpointError(f"{path}: expected num_classes of at least 1 in the metadata, found {classes!r}")

@@ -10,7 +10,7 @@ from mindspore import nn
 from common import checkpoint
 from common.checkpoint import network_state
 from common.errors import CheckpointError, ConfigError, QuantizationError
-from common.models.registry import MODELS, model
+from common.models.registry import MODELS, model, recorded_architecture
 from common.quant.integer_weight import IntegerLayer
 from common.quant.packed_layers import LayerShape
 from common.runtime import context
@@ -134,6 +134,8 @@ class Format:
     def _checked(self, content: checkpoint.Checkpoint, num_classes: int | None, own_network: bool) -> dict[str, Any]:
         """The metadata of a file that fit."""
         path, metadata = content.path, dict(content.metadata)
+        if not own_network:
+            metadata["network"] = recorded_architecture(metadata)
         if metadata.get("kind") == "quantized" or (metadata.get("kind") == "packed" and "packing" not in metadata):
             raise CheckpointError(
                 f"{path}: expected a file of this version, found a quantized one of version 0.1; make it again with "

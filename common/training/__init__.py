@@ -1,6 +1,8 @@
 """One training: epochs, checkpoints, callbacks, learning rates; knows no method and no flag."""
 
-from common.training.step import Observer, Recipe
-from common.training.trainer import Trainer
+from common.training.callback import Callback
+from common.training.config import Run, TrainConfig, TrainData
+from common.training.schedules import Schedule
+from common.training.trainer import OtherRunError, Trainer
 
-__all__ = ["Observer", "Recipe", "Trainer"]
+__all__ = ["Callback", "OtherRunError", "Run", "Schedule", "TrainConfig", "TrainData", "Trainer"]

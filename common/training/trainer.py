@@ -1,4 +1,4 @@
-"""The training engine of all methods: epochs, checkpoints after each, and a resume that continues bit for bit.
+"""The training engine of all methods: epochs, checkpoints after each, and a run that continues bit for bit.
 
 A run lives in a folder: ``last.ckpt`` (network, optimizer, history), ``best.ckpt`` (network with the best test
 accuracy), ``metrics.jsonl`` (one line per epoch) and ``curves.png``. Order and augmentation of the images depend only
@@ -8,7 +8,7 @@ an uninterrupted one.
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,19 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from common import checkpoint, distributed
 from common.checkpoint import network_state
-from common.data import ImageSource, Preprocessing, batches, train_dataset
+from common.data import batches, train_dataset
 from common.errors import CheckpointError, ConfigError, DataError
 from common.evaluation import Metrics
 from common.files.atomic_file import write_text
 from common.report import curves
 from common.report.progress import Progress
-from common.training.step import Observer, Recipe, TrainStep, make_optimizer, trained_parameters
+from common.training.callback import Callback, combined
+from common.training.config import Run, TrainConfig, TrainData
+from common.training.step import TrainStep, make_optimizer, trained_parameters
+
+
+class OtherRunError(CheckpointError):
+    """The folder holds a run of another network, configuration or data."""
 
 
 class Trainer:
@@ -32,15 +38,12 @@ class Trainer:
 
     Args:
         network: images to logits.
-        source: training images.
-        preprocessing: what the network expects.
-        recipe: how to train.
-        folder: of the run; made if absent.
-        metadata: what identifies the network, stored in its checkpoints.
-        test: returns the test metrics of the network; None skips the test.
-        observer: of gradients and epochs.
-        restart_option: of the script, that starts a run anew; for messages.
+        data: training images, and what the network expects of them.
+        config: how to train.
+        run: folder and metadata of the run.
+        callbacks: what else happens in each step and after each epoch.
         objective: cell from images and labels to loss and logits of the network; None is cross-entropy.
+        test: returns the test metrics of the network; None skips the test.
         test_every: epochs between tests; the last epoch is always tested.
 
     Raises:
@@ -50,70 +53,66 @@ class Trainer:
 
     def __init__(
         self,
+        *,
         network: nn.Cell,
-        source: ImageSource,
-        preprocessing: Preprocessing,
-        recipe: Recipe,
-        folder: Path,
-        metadata: dict[str, Any],
-        test: Callable[[nn.Cell], Metrics] | None = None,
-        observer: Observer | None = None,
-        restart_option: str = "--no-resume",
+        data: TrainData,
+        config: TrainConfig,
+        run: Run,
+        callbacks: Sequence[Callback] = (),
         objective: nn.Cell | None = None,
+        test: Callable[[nn.Cell], Metrics] | None = None,
         test_every: int = 1,
     ):
-        self.restart_option, self.test_every = restart_option, test_every
-        if recipe.batch_size % distributed.size():
+        if config.batch_size % distributed.size():
             raise ConfigError(
-                f"batch_size: expected a multiple of the {distributed.size()} processes, found {recipe.batch_size}"
+                f"batch_size: expected a multiple of the {distributed.size()} processes, found {config.batch_size}"
             )
-        self.steps = len(source) // recipe.batch_size
+        self.steps = len(data.source) // config.batch_size
         if not self.steps:
-            raise DataError(f"{len(source)} training images do not fill a batch of {recipe.batch_size}: lower it")
-        self.network, self.source, self.preprocessing = network, source, preprocessing
-        self.recipe, self.folder, self.test, self.observer = recipe, Path(folder), test, observer
-        self.metadata = {**metadata, "preprocessing": preprocessing.to_dict()}
-        self.history: list[dict[str, Any]] = []
-        optimizer = make_optimizer(trained_parameters(network, observer), recipe, self.steps)
-        self.step = TrainStep(network, optimizer, recipe.label_smoothing, recipe.clip_norm, observer, objective)
+            raise DataError(f"{len(data.source)} training images do not fill a batch of {config.batch_size}: lower it")
+        self.network, self.data, self.config, self.callbacks = network, data, config, tuple(callbacks)
+        self.test, self.test_every = test, test_every
+        self.callback = combined(self.callbacks)
+        optimizer = make_optimizer(trained_parameters(network, self.callback), config, self.steps)
+        self.step = TrainStep(network, optimizer, config, self.callback, objective)
         self._fresh = [parameter.asnumpy().copy() for parameter in self._optimizer_state()]
+        self._begin(run)
 
-    def again(self, folder: Path, metadata: dict[str, Any]) -> None:
-        """Become a new run of the same network and recipe, optimizer as at first, without compiling anything anew.
+    def _begin(self, run: Run) -> None:
+        self.folder, self.history = Path(run.folder), []
+        self.metadata = {**run.metadata, "preprocessing": self.data.preprocessing.to_dict()}
 
-        Args:
-            folder: of the new run.
-            metadata: as at construction.
-        """
+    def reset(self, folder: Path, metadata: dict[str, Any]) -> None:
+        """Become a new run of the same network and configuration, optimizer as at first, compiling nothing anew."""
         for parameter, value in zip(self._optimizer_state(), self._fresh):
             ops.assign(parameter, Tensor(value))  # in PYNATIVE mode the compiled optimizer would not see set_data
-        self.folder, self.history = Path(folder), []
-        self.metadata = {**metadata, "preprocessing": self.preprocessing.to_dict()}
+        self._begin(Run(folder, metadata))
 
-    def run(self, resume: bool = True) -> list[dict[str, Any]]:
+    def run(self, go_on: bool = True) -> list[dict[str, Any]]:
         """Train to the last epoch and return one record of metrics per epoch.
 
         Args:
-            resume: continue what the folder holds; otherwise remove it and start anew.
+            go_on: continue what the folder holds; otherwise remove it and start anew.
 
         Raises:
-            CheckpointError: the folder holds a run of another network or recipe, or a damaged one.
+            OtherRunError: the folder holds a run of another network, configuration or data.
+            CheckpointError: the folder holds a damaged one.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        if not resume:
+        if not go_on:
             self.last.unlink(missing_ok=True)
             self.best.unlink(missing_ok=True)
         elif self.last.exists():
             self._load()
             self._report()  # the run may have ended between checkpoint and report
-        while len(self.history) < self.recipe.epochs:
+        while len(self.history) < self.config.epochs:
             self._epoch(len(self.history))
             self._save()
         return self.history
 
     @property
     def last(self) -> Path:
-        """Checkpoint from which a run resumes."""
+        """Checkpoint from which a run goes on."""
         return self.folder / "last.ckpt"
 
     @property
@@ -122,21 +121,21 @@ class Trainer:
         return self.folder / "best.ckpt"
 
     def _epoch(self, epoch: int) -> None:
-        recipe, start = self.recipe, time.perf_counter()
+        config, start = self.config, time.perf_counter()
         data = train_dataset(
-            self.source,
-            self.preprocessing,
-            recipe.batch_size // distributed.size(),
-            recipe.seed,
+            self.data.source,
+            self.data.preprocessing,
+            config.batch_size // distributed.size(),
+            config.seed,
             epoch,
-            augment=recipe.augment,
+            augment=config.augment,
             num_shards=distributed.size(),
             shard_id=distributed.rank(),
         )
         self.step.set_train(True)
         loss_sum = correct = seen = 0
-        images = self.steps * recipe.batch_size // distributed.size()
-        with Progress(images, label=f"epoch {epoch + 1}/{recipe.epochs}") as progress:
+        images = self.steps * config.batch_size // distributed.size()
+        with Progress(images, label=f"epoch {epoch + 1}/{config.epochs}") as progress:
             for batch in batches(data):
                 loss, logits = self.step(Tensor(batch["image"]), Tensor(batch["label"]))
                 count = len(batch["label"])
@@ -148,9 +147,9 @@ class Trainer:
         loss_sum, correct, seen = distributed.total([loss_sum, correct, seen]).tolist()
         record = {"epoch": epoch + 1, "loss": loss_sum / seen, "acc": correct / seen}
         record["seconds"] = round(time.perf_counter() - start, 2)
-        if self.observer is not None:
-            record |= {**self.observer.after_epoch(epoch), "finished": self.observer.finished()}
-        if self.test is not None and ((epoch + 1) % self.test_every == 0 or epoch + 1 == recipe.epochs):
+        if self.callback is not None:
+            record |= {**self.callback.after_epoch(epoch), "finished": self.callback.finished()}
+        if self.test is not None and ((epoch + 1) % self.test_every == 0 or epoch + 1 == config.epochs):
             record |= {f"test_{key}": value for key, value in self.test(self.network).result().items()}
         self.history.append(record)
 
@@ -169,11 +168,12 @@ class Trainer:
 
     def _fingerprint(self) -> dict[str, Any]:
         """What must be equal for a run to be continued."""
-        images = {"images": len(self.source), "classes": self.source.num_classes, "labels": self.source.labels_digest()}
-        return json.loads(json.dumps({"recipe": asdict(self.recipe), "data": images, **self.metadata}))
+        source = self.data.source
+        images = {"images": len(source), "classes": source.num_classes, "labels": source.labels_digest()}
+        return json.loads(json.dumps({"config": asdict(self.config), "data": images, **self.metadata}))
 
     def _save(self) -> None:
-        """Write ``last.ckpt`` last but for reports: it alone decides where a run resumes."""
+        """Write ``last.ckpt`` last but for reports: it alone decides where a run goes on."""
         network = network_state.state(self.network)
         compared = "acc" if self.test is None else "test_acc"
         rivals = [record for record in self.history if record.get("finished", True) and compared in record]
@@ -191,22 +191,19 @@ class Trainer:
             curves.plot(self.history, self.folder / "curves.png")
 
     def _load(self) -> None:
-        found = checkpoint.load(self.last)
-        if found.metadata.get("run") != self._fingerprint():
-            raise CheckpointError(
-                f"{self.last} belongs to another run (network, recipe or data differ): "
-                f"choose another --output_dir, or start anew with {self.restart_option}"
-            )
+        saved = checkpoint.load(self.last)
+        if saved.metadata.get("run") != self._fingerprint():
+            raise OtherRunError(f"{self.last} belongs to another run: network, configuration or data differ")
         parts = {"network/": {}, "optimizer/": {}}
-        for name, value in found.tensors.items():
+        for name, value in saved.tensors.items():
             prefix = name[: name.index("/") + 1]
             parts[prefix][name.removeprefix(prefix)] = value
         network_state.restore(self.network, parts["network/"], self.last)
         for parameter in self._optimizer_state():
             parameter.set_data(Tensor(parts["optimizer/"][parameter.name]))
-        self.history = found.metadata["history"]
+        self.history = saved.metadata["history"]
 
     def _optimizer_state(self) -> list[Parameter]:
         """Everything the optimizer keeps beside the network: moments, step counter, learning rates."""
-        own = {id(parameter) for parameter in self.network.get_parameters()}
-        return [p for p in self.step.optimizer.get_parameters() if id(p) not in own]
+        of_network = {id(parameter) for parameter in self.network.get_parameters()}
+        return [p for p in self.step.optimizer.get_parameters() if id(p) not in of_network]

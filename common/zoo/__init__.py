@@ -2,7 +2,7 @@
 
 >>> from common import zoo
 >>> zoo.find("resnet20-digits").network
-'ResNet20'
+'resnet20'
 >>> zoo.locate("resnet20-digits").name
 'resnet20_digits.ckpt'
 """

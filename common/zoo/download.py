@@ -1,6 +1,7 @@
 """Fetching a registered checkpoint into the cache: from mirrors in order, verified, whole or not at all."""
 
 import os
+import shutil
 import sys
 import urllib.parse
 import urllib.request
@@ -9,12 +10,10 @@ from pathlib import Path
 
 from common.errors import CheckpointError
 from common.files.atomic_file import put_in_place, write_text
-from common.zoo import transfer
 from common.zoo.registry import Entry
 from common.zoo.store import expected_sha256, fault_of, found_sha256_file, locked, path_of, sha256
 
 VARIABLE = "LOWBITZOO_MIRRORS"
-_ATTEMPTS = 3  # of one address, as long as bytes arrive
 
 
 def addresses(entry: Entry, mirrors: Sequence[str] | None = None) -> list[str]:
@@ -105,20 +104,14 @@ def _transfer(place: str, part: Path, entry: Entry) -> bool:
     """Fetch all of the file; whether bytes of an earlier transfer are part of it."""
     local = _local(place)
     if local is not None:
-        transfer.copy_file(local, part)
-        return False
-    continued = False
-    for attempt in range(_ATTEMPTS):
-        before = part.stat().st_size if part.exists() else 0
-        continued = continued or before > 0
         try:
-            transfer.fetch(place, part, entry.size, entry.name)
-            break
-        except transfer.BrokenTransferError:
-            grown = part.exists() and part.stat().st_size > before
-            if not grown or attempt == _ATTEMPTS - 1:
-                raise
-    return continued
+            shutil.copyfile(local, part)
+        except OSError as error:
+            raise CheckpointError(f"cannot be copied ({error.strerror})") from None
+        return False
+    from common.zoo import transfer  # brings requests, which most runs do not need
+
+    return transfer.fetch(place, part, entry.size, entry.name)
 
 
 def _local(place: str) -> Path | None:

@@ -26,7 +26,7 @@ class Entry:
     Attributes:
         name: lower case, without a file's suffix.
         method: folder of the method whose ``eval.py`` evaluates it.
-        network: as the file or ``eval.py`` names it.
+        network: its name in :mod:`common.models.registry`.
         dataset: ``digits``, ``cifar10`` or ``imagenet``.
         bits: of weights and activations, in words.
         source: ``embedded`` (in the repository) or ``external`` (published elsewhere).

@@ -1,125 +1,84 @@
-"""Bringing the content of one address into one file: continued where it broke off, limited in size and in waiting."""
+"""Bringing the content of a web address into a file: continued where it broke off, limited in bytes and in time."""
 
-import http.client
-import shutil
-import urllib.error
-import urllib.request
+import time
 from pathlib import Path
+
+import requests
 
 from common.errors import CheckpointError
 from common.report.progress import Progress
+from common.zoo.web import BrokenTransferError, chunks, opened
 
-TIMEOUT = 30.0  # seconds without a byte
-_CHUNK = 1 << 16
-_HEADERS = {"User-Agent": "lowbitzoo", "Accept-Encoding": "identity"}
-
-
-class BrokenTransferError(CheckpointError):
-    """The connection broke or stalled; what arrived is kept."""
+TOTAL_SECONDS = 3600.0  # for one file from one address
+_ATTEMPTS = 3  # as long as bytes arrive
 
 
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirections within the web, but none that gives up encryption."""
-
-    def redirect_request(self, req, fp, code, msg, headers, newurl):
-        if not newurl.startswith("https:" if req.type == "https" else ("http:", "https:")):
-            raise urllib.error.URLError(f"redirected from {req.type} to {newurl}")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def copy_file(source: Path, part: Path) -> None:
-    """Copy a file of a local mirror into ``part``.
-
-    Raises:
-        CheckpointError: it is missing or cannot be copied.
-    """
-    try:
-        shutil.copyfile(source, part)
-    except OSError as error:
-        raise CheckpointError(f"cannot be copied ({error.strerror})") from None
-
-
-def fetch(url: str, part: Path, size: int | None, label: str) -> None:
+def fetch(url: str, part: Path, size: int | None, label: str) -> bool:
     """Bring ``part`` to the whole content of ``url``, going on from what it holds.
 
     Args:
         url: ``http`` or ``https``.
-        part: of the same content, or absent; written anew where the server does not continue.
-        size: bytes that are expected, if known.
-        label: of the progress line.
+        part: Of the same content, or absent; written anew where the server does not continue.
+        size: Bytes that are expected, if known.
+        label: Of the progress line.
+
+    Returns:
+        Whether bytes of an earlier connection may be part of it.
 
     Raises:
-        BrokenTransferError: the connection broke or stalled; call again to go on.
-        CheckpointError: the server refuses or sends something else.
+        CheckpointError: the server refuses, sends something else, breaks off or takes too long; what arrived is kept.
     """
-    start = part.stat().st_size if part.exists() else 0
+    deadline, continued = time.monotonic() + TOTAL_SECONDS, False
+    for attempt in range(_ATTEMPTS):
+        before = _bytes_in(part)
+        continued = continued or before > 0
+        try:
+            _fetch_rest(url, part, size, label, deadline)
+            break
+        except BrokenTransferError:
+            if time.monotonic() >= deadline:
+                raise CheckpointError(f"not complete after {TOTAL_SECONDS:g} s; what arrived is kept") from None
+            if _bytes_in(part) <= before or attempt == _ATTEMPTS - 1:
+                raise
+    return continued
+
+
+def _bytes_in(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
+
+
+def _fetch_rest(url: str, part: Path, size: int | None, label: str, deadline: float) -> None:
+    start = _bytes_in(part)
     if start and start == size:
         return
-    response = _open(url, start)
-    if response is None or (response.status == 206 and _first_byte(response) != start):
-        start, response = 0, _open(url, 0)
-    with response:
-        start = start if response.status == 206 else 0
-        length = response.headers.get("Content-Length", "")
-        total = start + int(length) if length.isdigit() else None
-        if None not in (size, total) and size != total:
-            raise CheckpointError(f"expected {size:,} bytes, found {total:,}")
-        done = _receive(response, part, start, size or total, label)
-    if done < (total or size or 0):
-        raise BrokenTransferError(f"the connection broke after {done:,} of {total or size:,} bytes")
+    with opened(url, start, deadline) as response:
+        if response.status_code == 200 or _first_byte(response) == start:
+            return _receive(response, part, start if response.status_code == 206 else 0, size, label)
+    with opened(url, 0, deadline) as response:  # the server does not continue from there
+        _receive(response, part, 0, size, label)
 
 
-def _open(url: str, start: int) -> http.client.HTTPResponse | None:
-    """The server's answer from byte ``start`` on; None if it has none from there."""
-    request_range = {"Range": f"bytes={start}-"} if start else {}
-    opener = urllib.request.build_opener(_Redirects)
-    try:
-        return opener.open(urllib.request.Request(url, headers=_HEADERS | request_range), timeout=TIMEOUT)
-    except urllib.error.HTTPError as error:
-        with error:
-            if start and error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
-                return None
-            raise CheckpointError(f"the server answers {error.code} {error.reason}") from None
-    except TimeoutError:
-        raise BrokenTransferError(f"no answer within {TIMEOUT:g} s") from None
-    except urllib.error.URLError as error:
-        raise CheckpointError(f"no connection ({error.reason})") from None
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise CheckpointError(f"no connection ({error or type(error).__name__})") from None
-
-
-def _first_byte(response: http.client.HTTPResponse) -> int | None:
+def _first_byte(response: requests.Response) -> int | None:
     first = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
-    return int(first) if first.isdigit() else None
+    return int(first) if first.isdecimal() else None
 
 
-def _receive(response: http.client.HTTPResponse, part: Path, start: int, most: int | None, label: str) -> int:
-    """Write what arrives behind the first ``start`` bytes; the size of ``part`` after that."""
-    done, rest = start, None if most is None else most - start
-    with _opened(part, start) as file, Progress(rest, "bytes", label=label) as progress:
-        while chunk := _read(response):
-            done += len(chunk)
-            if most is not None and done > most:
-                raise CheckpointError(f"expected {most:,} bytes, found more")
-            try:
-                file.write(chunk)
-            except OSError as error:
-                raise CheckpointError(f"{part}: cannot be written ({error.strerror})") from None
-            progress.update(len(chunk))
-    return done
-
-
-def _opened(part: Path, start: int):
+def _receive(response: requests.Response, part: Path, start: int, size: int | None, label: str) -> None:
+    """Write what arrives behind the first ``start`` bytes of ``part``."""
+    length = response.headers.get("Content-Length", "")
+    total = start + int(length) if length.isdecimal() else size
+    if None not in (size, total) and size != total:
+        raise CheckpointError(f"expected {size:,} bytes, found {total:,}")
+    done, rest = start, None if total is None else total - start
     try:
-        return part.open("ab" if start else "wb", buffering=0)
+        with part.open("ab" if start else "wb", buffering=0) as file, Progress(rest, "bytes", label=label) as progress:
+            for chunk in chunks(response):
+                done += len(chunk)
+                if total is not None and done > total:
+                    raise CheckpointError(f"expected {total:,} bytes, found more")
+                file.write(chunk)
+                progress.update(len(chunk))
     except OSError as error:
         raise CheckpointError(f"{part}: cannot be written ({error.strerror})") from None
-
-
-def _read(response: http.client.HTTPResponse) -> bytes:
-    try:
-        return response.read1(_CHUNK)
-    except TimeoutError:
-        raise BrokenTransferError(f"nothing received for {TIMEOUT:g} s") from None
-    except (OSError, http.client.HTTPException) as error:
-        raise BrokenTransferError(f"the connection broke ({error or type(error).__name__})") from None
+    if total is not None and done < total:
+        raise BrokenTransferError(f"the connection broke after {done:,} of {total:,} bytes")

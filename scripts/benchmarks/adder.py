@@ -24,11 +24,12 @@ def evaluation_step(kind: str, batch_size: int, native: bool = True):
 
     context.setup("CPU", "graph")
     from AdderQuant.calibration import Quantization, fill_quantized
-    from AdderQuant.network import adder_layers, adder_resnet, quant_adder_resnet
+    from AdderQuant.network import adder_layers, quant_adder_resnet
     from common.evaluation import evaluate
+    from common.models.adder import adder_resnet
     from common.models.resnet_cifar import ResNetCifar
 
-    network = ResNetCifar(20) if kind == "conv" else adder_resnet()
+    network = ResNetCifar(20) if kind == "conv" else adder_resnet(20)
     if kind == "int8":
         floating, network = network, quant_adder_resnet(groups=1)
         fill_quantized(floating, network, dict.fromkeys(adder_layers(floating), 2.0), Quantization(8))

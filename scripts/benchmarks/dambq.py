@@ -26,8 +26,9 @@ def step(network: str, training: bool, batch_size: int):
     context.setup("CPU", "graph")
     from common.models.layers import Layers
     from common.models.resnet_cifar import ResNetCifar
+    from common.training import TrainConfig
     from common.training.schedules import Schedule
-    from common.training.step import Recipe, TrainStep, make_optimizer, trained_parameters
+    from common.training.step import TrainStep, make_optimizer, trained_parameters
     from DAMBQ.allocation import Allocator, Budget
     from DAMBQ.network import Settings, quantize_network
 
@@ -35,18 +36,19 @@ def step(network: str, training: bool, batch_size: int):
         return nn.Conv2d(channels, filters, kernel, stride, pad_mode="pad", padding=padding, has_bias=False)
 
     layers = Layers(conv=own_conv, stem=own_conv) if network == MINDSPORE else Layers()
-    cell, observer = ResNetCifar(20, layers=layers), None
+    cell, callback = ResNetCifar(20, layers=layers), None
     if network == QUANTIZED:
         quantize_network(cell, Settings(bits=2))
-        observer = Allocator(cell, Budget(2, 2), 32)
+        callback = Allocator(cell, Budget(2, 2), 32)
     rng = np.random.default_rng(0)
     images = Tensor(rng.normal(size=(batch_size, 3, 32, 32)).astype(np.float32))
     labels = Tensor(rng.integers(0, 10, batch_size).astype(np.int32))
     cell.set_train(training)
     if not training:
         return lambda: cell(images).asnumpy()
-    recipe = Recipe(1, batch_size, Schedule("constant", 0.01), weight_decay=1e-4)
-    train = TrainStep(cell, make_optimizer(trained_parameters(cell, observer), recipe, 1000), 0.0, None, observer)
+    train_config = TrainConfig(1, batch_size, Schedule("constant", 0.01), weight_decay=1e-4)
+    optimizer = make_optimizer(trained_parameters(cell, callback), train_config, 1000)
+    train = TrainStep(cell, optimizer, train_config, callback)
     train.set_train()
     return lambda: train(images, labels)[0].asnumpy()
 

@@ -12,7 +12,7 @@ from benchmarks.harness import Candidate, take_turns
 
 STATIC, CHOSEN, ALL = "static 4 bits", "dynamic, chosen branches", "dynamic, all branches"
 # Network, side of the images, images in a batch.
-CASES = (("ResNet20", 32, 128), ("ResNet18-ImageNet", 224, 16))
+CASES = (("resnet20", 32, 128), ("resnet18", 224, 16))
 
 
 def all_branches(conv):

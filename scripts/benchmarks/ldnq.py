@@ -56,11 +56,12 @@ def direct_admm(weight: np.ndarray, hessian: np.ndarray) -> np.ndarray:
 
 def step(images: int, direct: bool, part: str):
     """One pass over the layers: ``part`` hessian, admm, both, or whole (with coordinate descent)."""
+    from common.quant.conv_geometry import ConvGeometry
     from LDNQ.admm import admm, solve
-    from LDNQ.hessian import Geometry, InputMoment
+    from LDNQ.hessian import InputMoment
 
     def fast_hessian(inputs: np.ndarray) -> np.ndarray:
-        moment = InputMoment(Geometry((3, 3), (1, 1), (1, 1, 1, 1)))
+        moment = InputMoment(ConvGeometry((3, 3), (1, 1), (1, 1, 1, 1)))
         moment.add(inputs)
         return moment.hessian[0]
 

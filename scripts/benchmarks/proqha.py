@@ -24,8 +24,9 @@ def step(name: str, batch_size: int):
     from mindspore import Tensor
 
     from common.models.registry import model
+    from common.training import TrainConfig
     from common.training.schedules import Schedule
-    from common.training.step import Recipe, TrainStep, make_optimizer
+    from common.training.step import TrainStep, make_optimizer
     from ProQHA import candidates
     from ProQHA.fisher import FisherScorer
     from ProQHA.measure import cost_model
@@ -35,17 +36,17 @@ def step(name: str, batch_size: int):
     rng = np.random.default_rng(0)
     images = rng.normal(size=(batch_size, 3, 32, 32)).astype(np.float32)
     labels = rng.integers(0, 10, batch_size).astype(np.int32)
-    network = model("PreActResNet20").build(10)
+    network = model("preact_resnet20").build(10)
     settings = quantize_network(network)
     if name == STEP:
-        recipe = Recipe(1, batch_size, Schedule("constant", 1e-3), "adam", clip_norm=5.0)
-        train = TrainStep(network, make_optimizer(network.trainable_params(), recipe, 10_000), 0.0, 5.0)
+        train_config = TrainConfig(1, batch_size, Schedule("constant", 1e-3), "adam", grad_clip_norm=5.0)
+        train = TrainStep(network, make_optimizer(network.trainable_params(), train_config, 10_000), train_config)
         train.set_train()
         inputs = Tensor(images), Tensor(labels)
         return lambda: train(*inputs)[0].asnumpy()
     sizes, targets, moves = cost_model(network, 32), candidates.Targets(), candidates.Moves()
     if name == FISHER:
-        scorer, count = FisherScorer(model("PreActResNet20").build(10), settings, images, labels), COUNT
+        scorer, count = FisherScorer(model("preact_resnet20").build(10), settings, images, labels), COUNT
     else:
         scorer, count = AdamScorer(network, images, labels, 1e-3, 5.0), TIMED
     bits = get_bits(network)

@@ -126,11 +126,11 @@ def _dambq(args: Namespace, bits: int) -> Entry:
     file, first = args.output_dir / name / f"{name}.ckpt", args.epochs // 2 if bits < 4 <= args.epochs else 0
     start, commands = {"pretrained": args.pretrained}, []
     if first:
-        before = _training(args, expr_name=f"{name}_start", epochs=first, **start)
+        before = _training(args, run_name=f"{name}_start", epochs=first, **start)
         commands.append(Command("DAMBQ/train.py", own | before, ("--quantize",)))
-        start = {"resume": args.output_dir / f"{name}_start" / "best.ckpt"}
+        start = {"init_from": args.output_dir / f"{name}_start" / "best.ckpt"}
     epochs = args.epochs - first
-    own |= _training(args, expr_name=name, epochs=epochs, wgt_target=bits, act_target=bits, **start)
+    own |= _training(args, run_name=name, epochs=epochs, wgt_target=bits, act_target=bits, **start)
     own |= {"shares": [0.4, 0.8], "duration": [0, max(1, epochs // 3)]} if bits < 4 else {}
     commands.append(Command("DAMBQ/train.py", own, ("--quantize",)))
     return Entry("DAMBQ", bits, tuple(commands), _measured("DAMBQ", file), file, args.epochs)
@@ -139,7 +139,7 @@ def _dambq(args: Namespace, bits: int) -> Entry:
 def _dynamic(args: Namespace, bits: int) -> Entry:
     name = f"dynamic{bits}"
     file = args.output_dir / name / f"{name}.ckpt"
-    own = _training(args, expr_name=name, arch="resnet20", pretrained=args.pretrained, bits=bits, epochs=args.epochs)
+    own = _training(args, run_name=name, arch="resnet20", pretrained=args.pretrained, bits=bits, epochs=args.epochs)
     own |= {"quantizer": "pact", "lr": 0.02, "schedule": "cosine", "warmup_epochs": 0}
     make = (Command("DynamicQuant/train.py", own),)
     return Entry("DynamicQuant", bits, make, _measured("DynamicQuant", file), file, args.epochs)
@@ -148,7 +148,7 @@ def _dynamic(args: Namespace, bits: int) -> Entry:
 def _ldnq(args: Namespace, bits: int) -> Entry:
     """Weights alone, from ``--calibration_images`` unlabelled images."""
     levels, folder = _LEVELS[bits], args.output_dir / f"ldnq{bits}"
-    file = folder / f"ResNet20_{levels}levels.ckpt"
+    file = folder / f"resnet20_{levels}levels.ckpt"
     own = {"seed": args.seed, "pretrained": args.pretrained, "kbits": levels, "output_dir": folder}
     own["num_images"] = args.calibration_images
     own |= _shortened(args, "LDNQ")

@@ -138,7 +138,7 @@ def test_augmented_batches_depend_on_the_seed_alone(lossless):
 def test_calibration_is_reproducible_and_keeps_the_float_network(float_network, lossless):
     data = CalibrationData(open_dataset("cifar10", lossless, "train").head(128), CIFAR10, 1)
     before = {p.name: p.asnumpy().copy() for p in float_network.get_parameters()}
-    shape = {"network": "resnet20", "num_classes": 10}
+    shape = {"network": "adder_resnet20", "num_classes": 10}
     runs = [calibrate(float_network, shape, Quantization(4, reestimate=True), data) for _ in range(2)]
     states = [{p.name: p.asnumpy() for p in run.get_parameters()} for run in runs]
     assert all(np.array_equal(states[0][name], states[1][name]) for name in states[0])

@@ -5,9 +5,11 @@ import pytest
 from mindspore import Tensor
 
 from AdderQuant import storage
-from AdderQuant.network import adder_layers, adder_published_name, adder_resnet
+from AdderQuant.network import adder_layers
 from common.checkpoint import network_state
 from common.checkpoint.pytorch.state_dict import read_state_file, to_mindspore_names
+from common.models.adder import adder_published_name, adder_resnet
+from common.models.registry import model
 from common.runtime.context import execution_mode
 
 
@@ -18,7 +20,7 @@ from common.runtime.context import execution_mode
 def test_logits_are_the_published_networks(published, shared, mode, native, images):
     golden = np.load(shared / "golden" / "addernet_resnet20_logits.npz")
     x = ((golden["images"] / 255 - golden["mean"]) / golden["std"]).astype(np.float32).transpose(0, 3, 1, 2)
-    network = adder_resnet(native=native)
+    network = adder_resnet(20, native=native)
     state = to_mindspore_names(read_state_file(published))
     network_state.restore(network, {adder_published_name(name): value for name, value in state.items()}, published)
     network.set_train(False)
@@ -34,9 +36,9 @@ def test_every_convolution_but_the_first_and_last_is_an_adder(float_network):
     assert sum(layer.weight.size for layer in layers.values()) == 269_824
 
 
-@pytest.mark.parametrize("network", ["resnet20", "resnet32"])
+@pytest.mark.parametrize("network", ["adder_resnet20", "adder_resnet32"])
 def test_saved_float_networks_come_back_equal(tmp_path, network):
-    built = adder_resnet(network, 7)
+    built = model(network).build(7)
     metadata = {"kind": "float", "network": network, "num_classes": 7}
     storage.save(tmp_path / "net.safetensors", built, metadata)
     loaded = storage.load(tmp_path / "net.safetensors")

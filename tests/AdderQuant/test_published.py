@@ -5,15 +5,16 @@ import numpy as np
 import pytest
 
 from AdderQuant import storage
-from AdderQuant.network import adder_layers, adder_resnet
+from AdderQuant.network import adder_layers
 from common.checkpoint import network_state
 from common.errors import CheckpointError
+from common.models.adder import adder_resnet
 
 
 @pytest.fixture(scope="module")
 def network():
     """A float network of random weights."""
-    found, rng = adder_resnet(), np.random.default_rng(0)
+    found, rng = adder_resnet(20), np.random.default_rng(0)
     values = {name: rng.uniform(0.1, 1, value.shape) for name, value in network_state.state(found).items()}
     network_state.restore(found, {name: value.astype(np.float32) for name, value in values.items()})
     return found

@@ -38,7 +38,7 @@ def start(data: Path, output: Path) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.slow
+@pytest.mark.training
 def test_a_killed_training_ends_with_the_same_parameters(tiny_cifar, tmp_path):
     whole = start(tiny_cifar, tmp_path / "whole")
     killed = start(tiny_cifar, tmp_path / "killed")
@@ -59,7 +59,7 @@ def test_a_killed_training_ends_with_the_same_parameters(tiny_cifar, tmp_path):
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3]
 
 
-@pytest.mark.slow
+@pytest.mark.training
 def test_the_digits_are_learned_from_scratch(tmp_path):
     command = [sys.executable, str(ROOT / "AdderQuant" / "train.py"), "--output_dir", str(tmp_path)]
     subprocess.run(command, check=True)

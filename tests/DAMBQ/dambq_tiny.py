@@ -12,9 +12,7 @@ from common.evaluation import evaluate
 from common.models.registry import model
 from common.quant.layers import quant_layers
 from common.stored.network import StoredNetwork
-from common.training import Trainer
-from common.training.schedules import Schedule
-from common.training.step import Recipe
+from common.training import Run, Schedule, TrainConfig, TrainData, Trainer
 from DAMBQ.allocation import Allocator, Budget
 from DAMBQ.network import Settings, calibrate_last, multi_bit_layers, quantize_network
 
@@ -107,13 +105,19 @@ def test_accuracy(network: nn.Cell):
 test_accuracy.__test__ = False
 
 
-def trainer(folder: Path, budget: Budget, widths=(6, 8, 5), rate=0.05, epochs=3, observer=Allocator, **options):
+def trainer(folder: Path, budget: Budget, widths=(6, 8, 5), rate=0.05, epochs=3, callback=Allocator, **options):
     """A training of a quantized network with 4 steps of 6 images in each epoch."""
     network = quantize_network(seeded(Plain(widths)), Settings(clip=1.5))
-    recipe = Recipe(epochs, 6, Schedule("constant", rate), seed=5, **options)
+    config = TrainConfig(epochs, 6, Schedule("constant", rate), seed=5, **options)
     metadata = {"network": "plain", "budget": repr(budget)}
-    watch = observer(network, budget, 8)
-    return Trainer(network, images(), PREPROCESSING, recipe, folder, metadata, test_accuracy, watch)
+    return Trainer(
+        network=network,
+        data=TrainData(images(), PREPROCESSING),
+        config=config,
+        run=Run(folder, metadata),
+        callbacks=[callback(network, budget, 8)],
+        test=test_accuracy,
+    )
 
 
 def quantized(name: str = "User", table: str = "v2", zero_layer: str | None = None) -> StoredNetwork:
@@ -145,17 +149,18 @@ def gathered(network, kind: str, part: str) -> np.ndarray:
 
 def watched(run: Trainer) -> list[dict]:
     """What the quantizers hold before and after each allocation of a run, which it makes."""
-    observer, after_epoch, found = run.observer, run.observer.after_epoch, []
+    allocator = run.callbacks[0]
+    after_epoch, records = allocator.after_epoch, []
 
     def record(epoch: int) -> dict:
         before = state_of(run.network)
         result = after_epoch(epoch)
-        found.append({"before": before, "after": state_of(run.network), "best": run.best.exists(), **result})
+        records.append({"before": before, "after": state_of(run.network), "best": run.best.exists(), **result})
         return result
 
-    observer.after_epoch = record
+    allocator.after_epoch = record
     run.run()
-    return found
+    return records
 
 
 def state_of(network) -> dict:

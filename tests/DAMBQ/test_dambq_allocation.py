@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from common.errors import ConfigError
-from DAMBQ import allocation
+from DAMBQ import plots
 from DAMBQ.allocation import Allocator, Budget, average, average_bits, input_values, lower
 from DAMBQ.network import multi_bit_layers, quantize_network
 
@@ -159,10 +159,10 @@ def test_the_picture_of_the_bits_is_a_png(tmp_path):
     ]
     for record in history:
         record |= {f"{kind}_bits_of_layers": {"a": 2.5, "b": 1.0} for kind in ("weights", "activations")}
-    allocation.plot(history, ["a", "b"], tmp_path / "bits.png")
+    plots.plot_bits(history, ["a", "b"], tmp_path / "bits.png")
     picture = Image.open(tmp_path / "bits.png")
     assert picture.format == "PNG" and min(picture.size) > 100
     assert len(np.unique(np.asarray(picture.convert("L")))) > 20  # not a blank page
     history[-1]["weights_bits_of_layers"]["b"] = 3.0
-    allocation.plot(history, ["a", "b"], tmp_path / "other.png")
+    plots.plot_bits(history, ["a", "b"], tmp_path / "other.png")
     assert (tmp_path / "other.png").read_bytes() != (tmp_path / "bits.png").read_bytes()

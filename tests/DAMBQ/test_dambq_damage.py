@@ -82,7 +82,7 @@ def test_tensors_that_make_no_sense_are_refused(tmp_path, tensors, packed):
 @pytest.mark.parametrize(
     ("metadata", "expected"),
     [
-        ({"network": "ResNet20"}, "packed tensors"),
+        ({"network": "resnet20"}, "packed tensors"),
         ({"network": "ResNet99"}, "expected a float, quantized, packed network"),
         ({"network": None}, "expected a float, quantized, packed network"),
         ({"kind": "odd"}, "expected a float, quantized, packed network"),

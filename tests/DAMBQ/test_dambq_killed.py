@@ -16,7 +16,13 @@ SECONDS = 600
 
 
 def command(folder, data) -> list[str]:
-    words = ["train.py", "--quantize", "--pretrained", ROOT / "common" / "checkpoints" / "resnet20_digits.ckpt", *data]
+    words = [
+        "train.py",
+        "--quantize",
+        "--pretrained",
+        ROOT / "common" / "zoo" / "files" / "resnet20_digits.ckpt",
+        *data,
+    ]
     words += ["--wgt-target", 2, "--act-target", 2, "--shares", 0.3, 0.3, "--duration", 0, 0, "--lr", 0.01]
     return [sys.executable, *map(str, words), "--epochs", "12", "--threads", "1", "--output_dir", str(folder)]
 
@@ -26,7 +32,7 @@ def epochs(folder) -> int:
     return len(report.read_text(encoding="utf-8").splitlines()) if report.exists() else 0
 
 
-@pytest.mark.slow
+@pytest.mark.training
 def test_a_killed_and_restarted_run_ends_as_one_that_was_not(tmp_path, data):
     places = {"cwd": ROOT / "DAMBQ", "stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
     subprocess.run(command(tmp_path / "straight", data), check=True, timeout=SECONDS, **places)

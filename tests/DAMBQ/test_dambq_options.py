@@ -3,17 +3,19 @@
 import pytest
 from script_runs import refused
 
-from common.cli import config
+from common.cli import config, saved_config
 from DAMBQ import eval as evaluation
 from DAMBQ import train
 
 
-def test_options_are_taken_with_both_marks_and_keep_their_names():
+def test_options_are_taken_with_both_marks_and_have_aliases():
     old = "-a resnet32 --expr-name x --lr 5e-2 --wgt-target 2.5 --act-target 1.5 --quantize --pretrained f --epochs 7"
     old += " --batch-size 9 --layerwise True --duration 1 8 --resume g --weight-decay 1e-3 --label-smoothing 0.1"
-    new = "--arch=resnet32 --expr_name=x --lr 0.05 --wgt_target 2.5 --act_target 1.5 --quantize --pretrained f"
-    new += " --epochs 7 --batch_size 9 --layerwise --duration 1 8 --resume g --weight_decay 0.001 --label_smoothing 0.1"
-    found = [config.as_dict(config.parse(train.make_parser(), words.split())) for words in (old, new)]
+    new = "--arch=resnet32 --run_name=x --lr 0.05 --wgt_target 2.5 --act_target 1.5 --quantize --pretrained f"
+    new += (
+        " --epochs 7 --batch_size 9 --layerwise --duration 1 8 --init_from g --weight_decay 0.001 --label_smoothing 0.1"
+    )
+    found = [saved_config.as_dict(config.parse(train.make_parser(), words.split())) for words in (old, new)]
     assert found[0] == found[1] and found[0]["wgt_target"] == 2.5 and found[0]["duration"] == [1, 8]
     assert (found[0]["layerwise"], found[0]["go_on"], found[0]["weight_decay"]) == (True, True, 0.001)
     again = config.parse(train.make_parser(), ["--no-continue", "--layerwise", "false"])
@@ -34,12 +36,13 @@ def test_options_are_taken_with_both_marks_and_keep_their_names():
         (["--layerwise", "maybe"], "true or false"),
         (["--quantize", "--layerwise", "--granularity", "network"], "without --granularity network, found both"),
         (["--table", "v3"], "table"),
-        (["--clip", "0"], "clip"),
-        (["--arch", "resnet20"], "expected ResNet20, found Tiny"),
+        (["--activation_clip", "0"], "activation_clip"),
+        (["--clip", "2"], "unknown option --clip"),
+        (["--arch", "resnet20"], "expected resnet20, found Tiny"),
         (["--arch", "resnet18"], "takes imagenet"),
         (["--arch", "alexnet"], "arch"),
         (["--pretrained", "absent.ckpt"], "absent.ckpt"),
-        (["--resume", "absent.ckpt"], "both --pretrained and --resume"),
+        (["--init_from", "absent.ckpt"], "both --pretrained and --init_from"),
         (["--batch-size", "33"], "do not fill a batch"),
         (["--dataset_path", "nowhere"], "nowhere"),
         (["--wgt-targe", "2"], "wgt_target"),
@@ -60,11 +63,11 @@ def test_files_of_the_wrong_kind_are_refused_in_one_line(capsys, documented, dat
         (["--quantize", "--resume", folders["w4a4"] / "last.ckpt"], "the state of a training run"),
         (["--quantize", "--resume", best, "-a", "resnet32"], "change --arch"),
         (["--resume", best], "add --quantize"),
-        (["--quantize", "--resume", best, "--table", "v1-cifar"], "the network of --resume has v2, found v1-cifar"),
-        (["--quantize", "--resume", best, "--clip", 2], "clips that it learned, found 2; leave it out"),
+        (["--quantize", "--resume", best, "--table", "v1-cifar"], "the network of --init_from has v2, found v1-cifar"),
+        (["--quantize", "--resume", best, "--activation_clip", 2], "clips that it learned, found 2; leave it out"),
         (["--quantize", "--pretrained", best], "expected a float network"),
         (["--quantize", "--pretrained", folders["float"] / "last.ckpt"], "the state of a training run"),
-        (["--quantize", "--pretrained", folders["float"] / "best.ckpt", "-a", "resnet32"], "expected ResNet32"),
+        (["--quantize", "--pretrained", folders["float"] / "best.ckpt", "-a", "resnet32"], "expected resnet32"),
     ):
         assert expected in refused(capsys, train, *words, *own)
     for own, expected in (

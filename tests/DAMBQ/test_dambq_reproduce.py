@@ -22,11 +22,11 @@ def told(monkeypatch, tmp_path, stage):
 def test_two_bits_are_allocated_by_what_the_stage_is_called(monkeypatch, tmp_path, stage):
     args = told(monkeypatch, tmp_path, stage)
     assert args.quantize and args.granularity == stage and (args.wgt_target, args.act_target) == (2, 2)
-    assert args.resume.parent.name == "resnet20_w4a4_10epochs_seed0" and args.epochs == 10
+    assert args.init_from.parent.name == "resnet20_w4a4_10epochs_seed0" and args.epochs == 10
 
 
 def test_four_bits_start_from_float_and_float_from_the_published_network(monkeypatch, tmp_path):
     args = told(monkeypatch, tmp_path, "w4a4")
-    assert args.quantize and args.pretrained.parent.name == "resnet20_float_5epochs_seed0" and args.resume is None
+    assert args.quantize and args.pretrained.parent.name == "resnet20_float_5epochs_seed0" and args.init_from is None
     args = told(monkeypatch, tmp_path, "float")
     assert not args.quantize and str(args.pretrained) == "float.th" and args.epochs == 5

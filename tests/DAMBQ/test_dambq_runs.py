@@ -63,7 +63,7 @@ def test_a_run_that_starts_anew_leaves_no_best_network_of_the_one_before(tmp_pat
     trainer(tmp_path, Budget(4, 4), epochs=1).run()
     run = trainer(tmp_path, Budget(0, 0, shares=(0.01, 0.01), duration=(0, 0)), epochs=1)
     assert run.best.exists()
-    run.run(resume=False)
+    run.run(go_on=False)
     assert not run.best.exists()
 
 

@@ -24,11 +24,12 @@ def test_the_documented_steps_go_from_float_over_four_to_two_bits(documented):
             assert set(layer.quantize_weight.bits.asnumpy()) == set(layer.quantize_input.bits.asnumpy()) == {bits}
         assert stored.metadata["epochs"] == len(history(folder)) and stored.metadata["dataset"] == "cifar10"
         assert Image.open(folder / "bits.png").format == "PNG"
-        assert storage.load_quantized(folder / "best.ckpt", "ResNet20").kind == "quantized"
+        assert storage.load_quantized(folder / "best.ckpt", "resnet20").kind == "quantized"
     assert [record["weights_bits"] for record in history(documented["w2a2"][0])] == [3, 2]
     folder, lines = documented["float"]
     accuracy = history(folder)[-1]["test_acc"]
-    assert lines[-1] == f"{folder / 'float.ckpt'}: float, test accuracy {accuracy:.4f} on 16 images"
+    size = (folder / "float.ckpt").stat().st_size
+    assert lines[-1] == f"{folder / 'float.ckpt'}: float, test accuracy {accuracy:.4f} on 16 images, {size} bytes"
     sizes = [(documented[name][0] / f"{name}.ckpt").stat().st_size for name in ("float", "w4a4", "w2a2")]
     assert sizes[0] > 6 * sizes[1] > 10 * sizes[2]
 
@@ -38,12 +39,12 @@ def test_the_file_to_use_has_the_accuracy_of_the_end_of_training(documented, dat
     words = [*data, "--checkpoint_path", folder / "w2a2.ckpt", "--json", tmp_path / "out.json"]
     lines = run(evaluation, *words)
     last, record = history(folder)[-1], json.loads((tmp_path / "out.json").read_text())
-    assert lines[0] == "ResNet20, W2.000 A2.000, first and last layer 8 bits"
+    assert lines[0] == "resnet20, W2.000 A2.000, first and last layer 8 bits"
     expected = {name: last[f"test_{name}"] for name in ("acc", "top_5_acc", "samples")}
     assert {name: record[name] for name in expected} == expected
     assert record["loss"] == pytest.approx(last["test_loss"], rel=1e-3)  # trained in the other execution mode
     assert lines[-1].startswith(f"result: {{'acc': {last['test_acc']:.4f}, ") and lines[-1].endswith("w2a2.ckpt")
-    assert (record["method"], record["network"], record["kind"]) == ("DAMBQ", "ResNet20", "packed")
+    assert (record["method"], record["network"], record["kind"]) == ("DAMBQ", "resnet20", "packed")
     assert (record["label"], record["dataset"]) == ("W2.000 A2.000", "cifar10")
     assert record["average_bits"] == {"weights": 2, "activations": 2}
     bits = record["cost"]["bits_of_layers"]
@@ -96,7 +97,7 @@ def test_another_run_in_the_folder_is_kept_unless_it_is_started_anew(capsys, qua
     assert (tmp_path / "run" / "last.ckpt").read_bytes() == before
     run(train, *quantizing, "--lr", 0.02, "--no-continue")
     found = checkpoint.load(tmp_path / "run" / "last.ckpt")
-    assert found.metadata["run"]["recipe"]["schedule"]["base"] == 0.02 and len(found.metadata["history"]) == 2
+    assert found.metadata["run"]["config"]["schedule"]["base"] == 0.02 and len(found.metadata["history"]) == 2
 
 
 def test_the_advice_of_a_refused_run_names_an_option_of_this_script(capsys, quantizing):
@@ -126,7 +127,7 @@ def test_bits_by_layer(quantizing, tmp_path, words):
 
 def test_the_digits_are_trained_and_some_of_them_evaluated(tiny_model, tmp_path):
     words = ["-a", "tiny", "--output_dir", tmp_path, "--epochs", 1, "--num_samples", 50, "--lr", 0.01]
-    assert run(train, *words, "--expr-name", "float")[-1].endswith("on 50 images")
+    assert " on 50 images, " in run(train, *words, "--run_name", "float")[-1]
     quantize = ["--quantize", "--pretrained", tmp_path / "float" / "float.ckpt", "--expr-name", "w4"]
     assert "W4.000 A4.000" in run(train, *words, *quantize)[-1]
     lines = run(evaluation, "--checkpoint-path", tmp_path / "w4" / "w4.ckpt", "--num-samples", 50)

@@ -44,7 +44,7 @@ def test_a_packed_network_gives_the_same_logits_bit_for_bit(tmp_path, mode, suff
 
 def test_resnet20_gives_the_same_logits_bit_for_bit(tmp_path, pynative):
     x = np.random.default_rng(0).normal(0, 1, (4, 3, 32, 32)).astype(np.float32)
-    stored = quantized("ResNet20", zero_layer="layer2.1.conv2")
+    stored = quantized("resnet20", zero_layer="layer2.1.conv2")
     storage.save_packed(tmp_path / "net.ckpt", stored)
     loaded = storage.load(tmp_path / "net.ckpt", num_classes=5)
     wanted = logits(stored.network, x)
@@ -104,8 +104,8 @@ def test_packing_leaves_the_network_as_it_was():
 
 def test_float_networks_of_other_methods_are_loaded(shared):
     stored = storage.load(storage.embedded("digits", "float"))
-    assert stored.kind == "float" and stored.metadata["network"] == "ResNet20" and not quant_layers(stored.network)
-    published = storage.load(shared / "checkpoints" / "resnet20-12fca82f.th", "ResNet20", 10)
+    assert stored.kind == "float" and stored.metadata["network"] == "resnet20" and not quant_layers(stored.network)
+    published = storage.load(shared / "checkpoints" / "resnet20-12fca82f.th", "resnet20", 10)
     assert (published.kind, published.metadata["num_classes"]) == ("float", 10)
     weights = [one.network.conv1.weight.asnumpy() for one in (stored, published)]
     assert weights[0].shape == weights[1].shape == (16, 3, 3, 3) and not np.array_equal(*weights)

@@ -9,15 +9,15 @@ from script_runs import run
 
 from common.models.registry import MODELS, Model
 from DynamicQuant import train
-from DynamicQuant.network import ARCHITECTURES
+from DynamicQuant.options import ARCHITECTURES
 
 
 @contextlib.contextmanager
 def registered():
-    """The small network under a name of the zoo and of ``-a``, and no picture after each epoch."""
+    """The small network under a name of the registry and of ``--arch``, and no picture after each epoch."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(MODELS, "TinyDynamic", Model(TinyResNet, str, ("digits", "cifar10")))
-        patch.setitem(ARCHITECTURES, "tiny", "TinyDynamic")
+        patch.setattr("DynamicQuant.options.ARCHITECTURES", (*ARCHITECTURES, "TinyDynamic"))
         patch.setattr("common.training.trainer.curves.plot", lambda *_: None)
         yield
 
@@ -32,7 +32,7 @@ def tiny_model():
 @pytest.fixture(scope="session")
 def data(small_cifar) -> list:
     """Options that name the images."""
-    return ["--dataset_path", small_cifar, "--batch-size", 16, "-a", "tiny", "--mode", "pynative"]
+    return ["--dataset_path", small_cifar, "--batch-size", 16, "--arch", "TinyDynamic", "--mode", "pynative"]
 
 
 SHORT = ["--epochs", 1, "--lr", 0.01, "--schedule", "constant", "--warmup_epochs", 0]
@@ -47,7 +47,7 @@ def runs(tmp_path_factory, data) -> dict[str, tuple[Path, list[str]]]:
         ("static3", ["--static", "--bits", 3, "--pretrained", root / "float" / "best.ckpt"]),
         ("dynamic3", ["--bits", 3, "--quantizer", "pact", "--pretrained", root / "float" / "best.ckpt"]),
     ):
-        words = [*data, *SHORT, "--output_dir", root, "--expr_name", name, *own]
+        words = [*data, *SHORT, "--output_dir", root, "--run_name", name, *own]
         with registered():
             found[name] = root / name, run(train, *words)
     return found
@@ -56,5 +56,5 @@ def runs(tmp_path_factory, data) -> dict[str, tuple[Path, list[str]]]:
 @pytest.fixture
 def training(data, runs, tmp_path) -> list:
     """A command that trains the small network to choose among 2, 3 and 4 bits."""
-    words = [*data, *SHORT, "--output_dir", tmp_path, "--expr_name", "run", "--bits", 3]
+    words = [*data, *SHORT, "--output_dir", tmp_path, "--run_name", "run", "--bits", 3]
     return [*words, "--pretrained", runs["float"][0] / "best.ckpt"]

@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 from mindspore import Tensor, nn
 
+from common.cli.training import Images
 from common.data import ImageArrays, Preprocessing
 from common.models.layers import Layers
 from common.models.resnet_cifar import BasicBlock, DenseHead
 from common.runtime.context import execution_mode
 from common.stored.network import StoredNetwork
-from common.training import Trainer
-from common.training.schedules import Schedule
-from common.training.step import Recipe
+from common.training import Run, Schedule, TrainConfig, TrainData, Trainer
 from DynamicQuant.budget import BudgetLoss, NoiseDecay
 from DynamicQuant.convert import quantize_network
 from DynamicQuant.network import Decisions, Scores
@@ -115,12 +114,22 @@ def images(count: int = 24, seed: int = 0) -> ImageArrays:
     return ImageArrays(pixels.astype(np.uint8), labels, 4)
 
 
+def tester(network: StoredNetwork, train: ImageArrays, test: ImageArrays) -> DynamicTester:
+    """A test of a network in training."""
+    return DynamicTester(network, Images(train, test, PREPROCESSING), 6, "bitflops", seed=0)
+
+
 def trainer(folder: Path, epochs: int = 3, penalty: float = 1.0) -> Trainer:
     """A training of a dynamic network with 4 steps of 6 images in each epoch."""
     one = stored(dynamic_network())
-    test = DynamicTester(one, images(), images(12, seed=1), PREPROCESSING, 6, "bitflops", seed=0)
+    test = tester(one, images(), images(12, seed=1))
     objective = BudgetLoss(one.network, test.costs, test.limit, penalty, 0.1)
-    recipe = Recipe(epochs, 6, Schedule("constant", 0.05), weight_decay=1e-3, seed=5)
-    observer = NoiseDecay(one.network, 2)
-    settled = (one.network, images(), PREPROCESSING, recipe, folder, one.metadata, test, observer)
-    return Trainer(*settled, objective=objective)
+    return Trainer(
+        network=one.network,
+        data=TrainData(images(), PREPROCESSING),
+        config=TrainConfig(epochs, 6, Schedule("constant", 0.05), weight_decay=1e-3, seed=5),
+        run=Run(folder, one.metadata),
+        callbacks=[NoiseDecay(one.network, 2)],
+        objective=objective,
+        test=test,
+    )

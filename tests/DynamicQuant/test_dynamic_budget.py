@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
-from dynamic_tiny import DYNAMIC, PREPROCESSING, dynamic_network, images, random_input, spread_choices, static_network
+from dynamic_tiny import DYNAMIC, dynamic_network, images, random_input, spread_choices, static_network
 from mindspore import Tensor, nn, ops
 
 from common.errors import DataError
 from DynamicQuant.budget import BudgetLoss, candidate_costs, fit_budget, image_costs, least_shift, shifted
 from DynamicQuant.network import Decisions
 from DynamicQuant.quant_config import QuantConfig
-from DynamicQuant.tester import DynamicTester
 
 pytestmark = pytest.mark.usefixtures("pynative")
 
@@ -92,14 +91,14 @@ def test_a_budget_without_images_is_refused():
 
 
 def test_the_tester_measures_the_frozen_network_at_its_budget():
-    from dynamic_tiny import stored
+    from dynamic_tiny import stored, tester
 
     network = dynamic_network(spread=1.0)
     state = {name: value.asnumpy().copy() for name, value in network.parameters_and_names()}
-    evaluator = DynamicTester(stored(network), images(48), images(20, seed=1), PREPROCESSING, 6, "bitflops", seed=0)
-    first, second = evaluator(network).result(), evaluator(network).result()
+    measure = tester(stored(network), images(48), images(20, seed=1))
+    first, second = measure(network).result(), measure(network).result()
     assert first == second and first["samples"] == 20 and abs(first["of_static"] - 1) < 0.1
-    choices = evaluator.choices()
+    choices = measure.choices
     assert choices.index.shape == (20, 4) and first["bits"] == pytest.approx(choices.bits.mean())
     for name, value in network.parameters_and_names():
         np.testing.assert_array_equal(value.asnumpy(), state[name])  # training goes on untouched

@@ -27,7 +27,7 @@ def torchvision_file(path, classes: int, seed: int = 0):
     torch = pytest.importorskip("torch")
     rng, tensors = np.random.default_rng(seed), {}
     theirs = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
-    for name, parameter in model("ResNet18-ImageNet").build(classes).parameters_and_names():
+    for name, parameter in model("resnet18").build(classes).parameters_and_names():
         layer, _, leaf = name.rpartition(".")
         deviation = 0.02 if leaf == "weight" else 0.1
         value = rng.normal(0, deviation, parameter.shape) + (leaf in ("gamma", "moving_variance"))
@@ -39,7 +39,7 @@ def torchvision_file(path, classes: int, seed: int = 0):
 
 def test_a_torchvision_file_loads_as_float_start(tmp_path, pynative):
     tensors = torchvision_file(tmp_path / "resnet18.pth", 12)
-    stored = storage.load(tmp_path / "resnet18.pth", "ResNet18-ImageNet", 12)
+    stored = storage.load(tmp_path / "resnet18.pth", "resnet18", 12)
     assert stored.kind == "float"
     found = {name: value.asnumpy() for name, value in stored.network.parameters_and_names()}
     np.testing.assert_array_equal(
@@ -48,12 +48,12 @@ def test_a_torchvision_file_loads_as_float_start(tmp_path, pynative):
     np.testing.assert_array_equal(found["layer4.1.bn2.moving_mean"], np.float32(tensors["layer4.1.bn2.running_mean"]))
 
 
-@pytest.mark.slow
+@pytest.mark.training
 def test_resnet18_trains_and_counts_every_image(tmp_path, folder, classes):
     """About two minutes; last verified with MindSpore 2.10.0."""
     torchvision_file(tmp_path / "resnet18.pth", classes)
     words = ["--dataset", "imagenet", "--dataset_path", folder, "--batch_size", 8, "--mode", "pynative"]
-    options = ["--pretrained", tmp_path / "resnet18.pth", "--output_dir", tmp_path, "--expr_name", "run", "--epochs", 1]
+    options = ["--pretrained", tmp_path / "resnet18.pth", "--output_dir", tmp_path, "--run_name", "run", "--epochs", 1]
     lines = run(train, *words, *options, "--bits", 4, "--lr", 0.001)
     record = history(tmp_path / "run")[-1]
     images = sum(1 for path in folder.rglob("*") if path.is_file() and re.search(r"jpe?g$", path.name, re.I))

@@ -46,7 +46,7 @@ def test_bit_operations_of_networks_for_small_images_are_those_quoted(pynative, 
 
 def test_bit_operations_of_resnet18_are_those_quoted(pynative):
     """27.13 G counts the three 1 x 1 shortcuts; the first and last layer are left out."""
-    macs = layer_macs(model("ResNet18-ImageNet").build(1000), 224)
+    macs = layer_macs(model("resnet18").build(1000), 224)
     assert 16 * sum(macs.values()) == pytest.approx(27.13e9, rel=1e-4) and len(macs) == 19
 
 
@@ -67,7 +67,7 @@ def test_layers_after_the_first_stage_choose_and_the_rest_is_static_or_float():
 
 @pytest.mark.parametrize(
     ("name", "size", "dynamic", "static"),
-    [("ResNet20", 32, 12, 6), ("ResNet18-ImageNet", 64, 12, 7), ("ResNet50-ImageNet", 64, 39, 13)],
+    [("resnet20", 32, 12, 6), ("resnet18", 64, 12, 7), ("resnet50", 64, 39, 13)],
 )
 def test_counts_of_the_named_networks(pynative, name, size, dynamic, static):
     network = quantize_network(model(name).build(10), QuantConfig(4, image_size=size), frozen=True)
@@ -183,7 +183,7 @@ def test_bits_out_of_range_are_refused(bits, static, expected):
 
 def test_networks_of_another_kind_are_refused():
     with pytest.raises(ConfigError, match="ResNet with stages"):
-        quantize_network(model("VGG-small").build(10), QuantConfig(4))
+        quantize_network(model("vgg_small").build(10), QuantConfig(4))
 
 
 def test_the_noise_of_training_changes_choices():

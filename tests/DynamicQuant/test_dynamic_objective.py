@@ -7,12 +7,10 @@ from mindspore import Tensor, nn
 
 from common import checkpoint
 from common.checkpoint import network_state
-from common.training import Trainer
-from common.training.schedules import Schedule
-from common.training.step import Recipe
+from common.training import Run, Schedule, TrainConfig, TrainData, Trainer
 
 pytestmark = pytest.mark.usefixtures("pynative")
-RECIPE = Recipe(2, 6, Schedule("constant", 0.05), label_smoothing=0.1, seed=5)
+CONFIG = TrainConfig(2, 6, Schedule("constant", 0.05), label_smoothing=0.1, seed=5)
 
 
 class Scaled(nn.Cell):
@@ -32,7 +30,13 @@ def trained(folder, make=None):
     """History, and the network's parameters."""
     network = TinyResNet()
     objective = make and make(network)
-    trainer = Trainer(network, images(), PREPROCESSING, RECIPE, folder, {}, objective=objective)
+    trainer = Trainer(
+        network=network,
+        data=TrainData(images(), PREPROCESSING),
+        config=CONFIG,
+        run=Run(folder),
+        objective=objective,
+    )
     history = [{k: v for k, v in record.items() if k != "seconds"} for record in trainer.run()]
     return history, network_state.state(network), checkpoint.load(trainer.last)
 

@@ -6,7 +6,7 @@ from script_runs import refused
 from common.cli import config
 from DynamicQuant import eval as evaluation
 from DynamicQuant import train
-from DynamicQuant.options import model_name
+from DynamicQuant.options import architecture, train_options
 
 
 def test_the_documented_options_of_the_original_release_are_taken():
@@ -21,19 +21,18 @@ def test_the_recipe_of_the_paper_is_the_default():
     assert (args.lr, args.momentum, args.weight_decay, args.batch_size, args.epochs) == (0.1, 0.9, 1e-4, 256, 110)
     assert (args.schedule, args.milestones, args.warmup_epochs) == ("multistep", [30, 60, 85, 95], 5)
     assert (args.bits, args.quantizer, args.budget, args.temperature) == (4, "dorefa", "bitflops", 1)
-    assert (train.penalty_weight(args), args.clip) == (1.0, "calibrate")
-    args = config.parse(train.make_parser(), ["--budget", "mean-bits"])
-    assert train.penalty_weight(args) == 0.05
-    assert train.penalty_weight(config.parse(train.make_parser(), ["--alpha", "0.2"])) == 0.2
+    assert args.activation_clip == "calibrate"
+    for words, penalty in (([], 1.0), (["--budget", "mean-bits"], 0.05), (["--penalty", "0.2"], 0.2)):
+        assert train_options(config.parse(train.make_parser(), words)).penalty == penalty
 
 
 def test_the_network_follows_from_the_images():
     for words, name in (
-        ([], "ResNet20"),
-        (["--dataset", "imagenet"], "ResNet18-ImageNet"),
-        (["-a", "resnet56"], "ResNet56"),
+        ([], "resnet20"),
+        (["--dataset", "imagenet"], "resnet18"),
+        (["-a", "resnet56"], "resnet56"),
     ):
-        assert model_name(config.parse(train.make_parser(), words)) == name
+        assert architecture(config.parse(train.make_parser(), words)) == name
 
 
 @pytest.mark.parametrize(
@@ -46,17 +45,17 @@ def test_the_network_follows_from_the_images():
         (["--bits", "four"], "bits"),
         (["--quantizer", "lsq"], "quantizer"),
         (["--budget", "macs"], "budget"),
-        (["--alpha", 0], "alpha"),
+        (["--penalty", 0], "penalty"),
         (["--temperature", 0], "temperature"),
         (["--noise_decay", 1.5], "noise_decay"),
         (["--preference", -1], "preference"),
-        (["--clip", "0"], "clip"),
-        (["--clip", "max"], "expected calibrate or a number over 0"),
+        (["--activation_clip", "0"], "clip"),
+        (["--activation_clip", "max"], "expected calibrate or a number over 0"),
         (["--arch", "resnet18"], "takes imagenet"),
         (["--arch", "vgg"], "arch"),
-        (["--arch", "resnet20"], "expected ResNet20, found TinyDynamic"),
+        (["--arch", "resnet20"], "expected resnet20, found TinyDynamic"),
         (["--pretrained", "absent.ckpt"], "absent.ckpt"),
-        (["--resume", "absent.ckpt"], "both --pretrained and --resume"),
+        (["--init_from", "absent.ckpt"], "both --pretrained and --init_from"),
         (["--train_samples", 33], "33 images were asked for"),
         (["--batch-size", 33], "do not fill a batch"),
         (["--bit", 3], "bits"),
@@ -72,12 +71,12 @@ def test_files_of_the_wrong_kind_are_refused_in_one_line(capsys, training, runs)
     for words, expected in (
         (["--pretrained", runs["static3"][0] / "best.ckpt"], "expected a float network, found a latent one"),
         (["--pretrained", runs["dynamic3"][0] / "dynamic3.ckpt"], "expected a float network, found a packed one"),
-        (["--resume", runs["float"][0] / "best.ckpt"], "found a float one; give it as --pretrained"),
-        (["--resume", runs["static3"][0] / "static3.ckpt"], "found a packed one; give best.ckpt"),
-        (["--resume", runs["static3"][0] / "last.ckpt"], "the state of a training run"),
-        (["--resume", runs["dynamic3"][0] / "best.ckpt"], "found a dynamic one of 3 bits and pact"),
-        (["--resume", runs["dynamic3"][0] / "best.ckpt", "--static"], "expected a static network"),
-        (["--resume", runs["static3"][0] / "best.ckpt", "--float"], "leave out --float"),
+        (["--init_from", runs["float"][0] / "best.ckpt"], "found a float one; give it as --pretrained"),
+        (["--init_from", runs["static3"][0] / "static3.ckpt"], "found a packed one; give best.ckpt"),
+        (["--init_from", runs["static3"][0] / "last.ckpt"], "the state of a training run"),
+        (["--init_from", runs["dynamic3"][0] / "best.ckpt"], "found a dynamic one of 3 bits and pact"),
+        (["--init_from", runs["dynamic3"][0] / "best.ckpt", "--static"], "expected a static network"),
+        (["--init_from", runs["static3"][0] / "best.ckpt", "--float"], "leave out --float"),
     ):
         assert expected in refused(capsys, train, *training[:place], *words)
 
@@ -86,7 +85,7 @@ def test_another_run_in_the_folder_is_refused(capsys, training, tmp_path):
     from script_runs import run
 
     run(train, *training)
-    for words in (["--lr", 0.02], ["--static"], ["--alpha", 7], ["--quantizer", "pact"]):
+    for words in (["--lr", 0.02], ["--static"], ["--penalty", 7], ["--quantizer", "pact"]):
         line = refused(capsys, train, *training, *words)
         assert "belongs to another run" in line and "--no-continue" in line
 

@@ -18,7 +18,7 @@ from DynamicQuant.published import published_network
 def tensors() -> dict[str, np.ndarray]:
     """Small random weights under the published names."""
     rng, found = np.random.default_rng(0), {}
-    for name, value in network_state.state(model("ResNet18-ImageNet").build(1000)).items():
+    for name, value in network_state.state(model("resnet18").build(1000)).items():
         spread = rng.uniform(0.5, 1.5, value.shape) if name.endswith(("gamma", "variance")) else None
         found[name] = rng.normal(0, 0.05, value.shape) if spread is None else spread
         layer = name.removesuffix(".weight")
@@ -36,7 +36,7 @@ def latent(tensors, tmp_path_factory):
     """The file as a network to train further."""
     path = tmp_path_factory.mktemp("published") / "resnet18_dq.ckpt"
     ms.save_checkpoint([{"name": name, "data": ms.Tensor(value)} for name, value in tensors.items()], str(path))
-    return storage.load(path, "ResNet18-ImageNet", 1000)
+    return storage.load(path, "resnet18", 1000)
 
 
 @pytest.fixture(scope="module")
@@ -104,13 +104,13 @@ def test_images_are_classified_with_one_choice_each(stored, pynative):
 def test_another_controller_is_refused(tensors, tmp_path):
     found = checkpoint.Checkpoint(tmp_path / "a.ckpt", {**tensors, "fc2.bias": np.zeros(36, np.float32)}, {})
     with pytest.raises(CheckpointError, match=r"a\.ckpt: expected fc1 and fc2 of"):
-        published_network(found, "ResNet18-ImageNet")
+        published_network(found, "resnet18")
 
 
 def test_other_files_are_float_networks(tmp_path):
     found = checkpoint.Checkpoint(tmp_path / "a.pth", {"fc.bias": np.zeros(7, np.float32)}, {})
-    assert published_network(found, "ResNet18-ImageNet")[1] == {
+    assert published_network(found, "resnet18")[1] == {
         "kind": "float",
-        "network": "ResNet18-ImageNet",
+        "network": "resnet18",
         "num_classes": 7,
     }

@@ -13,7 +13,7 @@ from DynamicQuant import reproduce
 def short(monkeypatch, tmp_path, data):
     """A command whose runs are of the small network and take an epoch of 32 images."""
     monkeypatch.setattr(reproduce, "RESULTS", Results(tmp_path / "results.csv", reproduce.KEYS))
-    options = {"batch_size": 16, "schedule": "cosine", "warmup_epochs": 0, "arch": "tiny", "dataset": "cifar10"}
+    options = {"batch_size": 16, "schedule": "cosine", "warmup_epochs": 0, "arch": "TinyDynamic", "dataset": "cifar10"}
     monkeypatch.setattr(reproduce, "COMMON", {**options, "mode": "pynative"})
     monkeypatch.setattr(reproduce, "record_start", lambda args: None)  # there is no published small network
     folder = data[data.index("--dataset_path") + 1]
@@ -49,7 +49,7 @@ def test_all_runs_are_recorded_and_made_only_once(short, start, tmp_path, monkey
 
 def test_a_table_shows_means_and_deviations_over_seeds():
     base = dict.fromkeys(reproduce.COLUMNS, "")
-    same = {"network": "ResNet20", "bits": "3", "epochs": "10", "images": "all", "data": "jpeg", "samples": "10"}
+    same = {"network": "resnet20", "bits": "3", "epochs": "10", "images": "all", "data": "jpeg", "samples": "10"}
     scores = [("static", 90.0, ""), ("static", 91.0, ""), ("dynamic", 90.6, "0.99"), ("dynamic", 91.0, "0.98")]
     found = reproduce.table(
         [

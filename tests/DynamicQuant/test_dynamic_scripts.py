@@ -103,7 +103,7 @@ def test_the_saved_configuration_repeats_a_run(training, tmp_path):
 @pytest.mark.parametrize("start", ["static3", "dynamic3"])
 def test_runs_start_from_quantized_networks(runs, training, start):
     place = training.index("--pretrained")
-    words = [*training[:place], "--resume", runs[start][0] / "best.ckpt", "--quantizer", "pact"]
+    words = [*training[:place], "--init_from", runs[start][0] / "best.ckpt", "--quantizer", "pact"]
     assert "dynamic, " in run(train, *words)[-1]
 
 
@@ -115,9 +115,9 @@ def test_a_subset_is_the_same_for_all_seeds(training, tmp_path):
     assert found[0] == found[1] and found[0]["images"] == 16
 
 
-@pytest.mark.parametrize("words", [["--budget", "mean-bits"], ["--clip", "2.5"], ["--quantizer", "pact"]])
+@pytest.mark.parametrize("words", [["--budget", "mean-bits"], ["--activation_clip", "2.5"], ["--quantizer", "pact"]])
 def test_other_budgets_clips_and_quantizers(training, tmp_path, words):
     assert "dynamic, " in run(train, *training, *words)[-1]
     loaded = storage.load(tmp_path / "run" / "run.ckpt", "").network
-    if "--clip" in words:
+    if "--activation_clip" in words:
         np.testing.assert_array_equal(loaded.layer2[0].conv1.clip.asnumpy(), np.float32(2.5))

@@ -112,9 +112,9 @@ def test_settings_that_do_not_fit_are_refused(tmp_path, settings):
 
 
 def test_float_networks_of_other_methods_are_loaded(shared):
-    shipped = storage.load(storage.shipped("digits", "float"), "ResNet20")
-    assert shipped.kind == "float" and shipped.metadata["network"] == "ResNet20"
-    published = storage.load(shared / "checkpoints" / "resnet20-12fca82f.th", "ResNet20", 10)
+    shipped = storage.load(storage.shipped("digits", "float"), "resnet20")
+    assert shipped.kind == "float" and shipped.metadata["network"] == "resnet20"
+    published = storage.load(shared / "checkpoints" / "resnet20-12fca82f.th", "resnet20", 10)
     assert (published.kind, published.metadata["num_classes"]) == ("float", 10)
 
 

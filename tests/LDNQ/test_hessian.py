@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from common.errors import DataError, QuantizationError
-from LDNQ.hessian import Geometry, InputMoment, patches, split_matrix, weight_matrix
+from common.quant.conv_geometry import ConvGeometry
+from LDNQ.hessian import InputMoment, patches, split_matrix, weight_matrix
 
 CASES = {
     "3x3": ({"kernel": (3, 3), "padding": (1, 1, 1, 1)}, {"padding": 1}),
@@ -10,6 +11,10 @@ CASES = {
     "stem": ({"kernel": (7, 7), "stride": (2, 2), "padding": (3, 3, 3, 3)}, {"padding": 3, "stride": 2}),
     "1x1": ({"stride": (2, 1)}, {"stride": (2, 1)}),
     "oblong": ({"kernel": (1, 3), "padding": (0, 0, 1, 1), "stride": (1, 2)}, {"padding": (0, 1), "stride": (1, 2)}),
+    "dilated": (
+        {"kernel": (3, 2), "dilation": (2, 3), "padding": (2, 2, 1, 1)},
+        {"padding": (2, 1), "dilation": (2, 3)},
+    ),
     "groups": ({"kernel": (3, 3), "groups": 2}, {"groups": 2}),
     "depthwise": ({"kernel": (3, 3), "groups": 4, "padding": (1, 1, 1, 1)}, {"groups": 4, "padding": 1}),
     "bias": ({"kernel": (3, 3), "padding": (1, 1, 1, 1), "bias": True}, {"padding": 1}),
@@ -21,7 +26,7 @@ CASES = {
 def test_patches_times_weights_are_the_convolution(case):
     torch = pytest.importorskip("torch")
     own, theirs = CASES[case]
-    geometry = Geometry(**own)
+    geometry = ConvGeometry(**own)
     generator = np.random.default_rng(0)
     inputs = generator.normal(size=(3, 4, 9, 8))
     weight = generator.normal(size=(8, 4 // geometry.groups, *geometry.kernel))
@@ -39,7 +44,7 @@ def test_patches_times_weights_are_the_convolution(case):
 def test_the_hessian_measures_the_change_of_the_output(case):
     torch = pytest.importorskip("torch")
     own, theirs = CASES[case]
-    geometry = Geometry(**own)
+    geometry = ConvGeometry(**own)
     generator = np.random.default_rng(1)
     inputs = generator.normal(size=(5, 4, 9, 8))
     change = generator.normal(size=(8, 4 // geometry.groups, *geometry.kernel))
@@ -56,7 +61,7 @@ def test_the_hessian_measures_the_change_of_the_output(case):
 
 def test_batches_add_up_to_the_direct_sum_of_outer_products():
     inputs = np.random.default_rng(2).normal(size=(7, 5))
-    moment = InputMoment(Geometry(bias=True))
+    moment = InputMoment(ConvGeometry(bias=True))
     for start in (0, 3, 6):
         moment.add(inputs[start : start + 3].astype(np.float32))
     expected = sum(np.outer(p, p) for p in np.hstack([inputs, np.ones((7, 1))])) / 7
@@ -75,12 +80,12 @@ def test_matrices_split_into_what_they_were_made_of(shape, groups, bias):
 
 def test_what_does_not_fit_is_refused():
     with pytest.raises(DataError, match="at least one image"):
-        InputMoment(Geometry()).hessian  # noqa: B018
+        InputMoment(ConvGeometry()).hessian  # noqa: B018
     with pytest.raises(QuantizationError, match="groups"):
-        patches(np.zeros((1, 3, 8, 8)), Geometry(groups=2))
+        patches(np.zeros((1, 3, 8, 8)), ConvGeometry(groups=2))
     with pytest.raises(QuantizationError, match="kernel"):
-        patches(np.zeros((1, 3, 2, 2)), Geometry(kernel=(3, 3)))
-    moment = InputMoment(Geometry())
+        patches(np.zeros((1, 3, 2, 2)), ConvGeometry(kernel=(3, 3)))
+    moment = InputMoment(ConvGeometry())
     moment.add(np.zeros((1, 3, 2, 2)))
     with pytest.raises(QuantizationError, match="patches"):
         moment.add(np.zeros((1, 4, 2, 2)))

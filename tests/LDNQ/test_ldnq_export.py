@@ -46,7 +46,7 @@ def test_the_shipped_network_as_onnx_holds_its_levels(tmp_path):
         assert np.array_equal(levels.astype(np.float64), layer.weight)
     assert not any(tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) > 1 for tensor in constants.values())
     properties = {entry.key: entry.value for entry in model.metadata_props}
-    assert properties["network"] == "ResNet20" and json.loads(properties["preprocessing"])["image_size"] == 32
+    assert properties["network"] == "resnet20" and json.loads(properties["preprocessing"])["image_size"] == 32
 
 
 def test_a_float_network_as_onnx(tmp_path):

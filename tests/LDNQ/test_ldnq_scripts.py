@@ -45,15 +45,15 @@ def tiny_cifar(tmp_path_factory, lossless) -> Path:
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.training
 def test_the_documented_command_quantizes_and_the_file_gives_the_same_result(capsys, tmp_path, published, tiny_cifar):
-    words = ["--model_name=ResNet20", "--dataset_name=CIFAR10", "--dataset_path", tiny_cifar, "--pretrained", published]
+    words = ["--model_name=resnet20", "--dataset_name=CIFAR10", "--dataset_path", tiny_cifar, "--pretrained", published]
     words += ["--kbits", 3, "--quantized_first_and_last", "True", "--ratio", 0.4, "--views", 2, "--steps", 1]
     words += ["--refine_steps", 1, "--match_batch_size", 8, "--batch_size", 20, "--no-test_layers"]
     words += ["--output_dir", tmp_path, "--json", tmp_path / "out.json"]
     lines = run(capsys, quantization, *words)
-    assert lines[0].startswith("ResNet20: 3 levels = 2 bits per weight")
-    path = tmp_path / "ResNet20_3levels.ckpt"
+    assert lines[0].startswith("resnet20: 3 levels = 2 bits per weight")
+    path = tmp_path / "resnet20_3levels.ckpt"
     assert lines[-1].startswith("result: {'acc': ") and lines[-1].endswith(f"ckpt= {path}")
     record = json.loads((tmp_path / "out.json").read_text())
     assert (record["kbits"], record["images"], record["samples"], record["bits"]) == (3, 16, 20, 2)
@@ -98,8 +98,8 @@ def test_without_options_the_shipped_ternary_network_is_evaluated(capsys, tmp_pa
         (["--ratio", 0.001], "raise --ratio"),
         (["--num_images", 41], "holds 40"),
         (["--num_images", 1], "num_images"),
-        (["--model_name", "ResNet32"], "missing"),
-        (["--model_name", "ResNet99"], "model_name"),
+        (["--model_name", "resnet32"], "missing"),
+        (["--arch", "ResNet99"], "arch"),
         (["--model_name", "ResNet18-ImageNet"], "takes imagenet"),
         (["--dataset_name", "ImageNet"], "takes digits or cifar10"),
         (["--dataset_name", "MNIST"], "dataset"),
@@ -144,37 +144,37 @@ def test_ratio_is_of_the_training_images():
     assert calibration_count(50_000, 0.01, 7) == 7
 
 
-@pytest.mark.slow
+@pytest.mark.training
 def test_a_float_network_is_trained_and_trained_further_as_documented(capsys, tmp_path, tiny_cifar):
     words = ["--dataset", "cifar10", "--dataset_path", tiny_cifar, "--epochs", 1, "--batch_size", 20]
     lines = run(capsys, train, *words, "--output_dir", tmp_path)
-    assert (tmp_path / "ResNet20_cifar10.ckpt").exists() and "test accuracy" in lines[-1]
+    assert (tmp_path / "resnet20_cifar10.ckpt").exists() and "test accuracy" in lines[-1]
     lines = run(capsys, train, *words, "--output_dir", tmp_path, "--resume", "--lr=0.01")
-    assert (tmp_path / "lr_0.01" / "ResNet20_cifar10.ckpt").exists()
+    assert (tmp_path / "lr_0.01" / "resnet20_cifar10.ckpt").exists()
     assert "best.ckpt" in lines[0]
 
 
-@pytest.mark.slow
+@pytest.mark.training
 def test_the_whole_method_on_imagenet_images(capsys, tmp_path, shared):
     from mindspore import set_seed
 
     from common.models.registry import model
 
     set_seed(0)
-    network = model("ResNet18-ImageNet").build(1000)
-    about = {"kind": "float", "network": "ResNet18-ImageNet", "num_classes": 1000}
+    network = model("resnet18").build(1000)
+    about = {"kind": "float", "network": "resnet18", "num_classes": 1000}
     storage.save(tmp_path / "float.ckpt", storage.StoredNetwork(network, about, {}))
     data = shared / "data" / "imagenet_sample"
-    words = ["--model_name=ResNet18-ImageNet", "--dataset_name=ImageNet", "--dataset_path", data]
+    words = ["--model_name=resnet18", "--dataset_name=ImageNet", "--dataset_path", data]
     words += ["--wnids", data / "wnids.txt", "--pretrained", tmp_path / "float.ckpt", "--num_images", 8, "--views", 1]
     words += ["--steps", 1, "--refine_steps", 1, "--match_batch_size", 4, "--batch_size", 14, "--no-test_layers"]
     lines = run(capsys, quantization, *words, "--output_dir", tmp_path / "run")
     assert "'samples': 42" in lines[-1]
-    assert len(storage.load(tmp_path / "run" / "ResNet18-ImageNet_3levels.ckpt").layers) == 21
+    assert len(storage.load(tmp_path / "run" / "resnet18_3levels.ckpt").layers) == 21
 
 
 def test_the_results_table_groups_seeds():
-    base = {"network": "ResNet20", "data": "lossless", "granularity": "", "refine_steps": "", "images": "", "seed": ""}
+    base = {"network": "resnet20", "data": "lossless", "granularity": "", "refine_steps": "", "images": "", "seed": ""}
     rows = [{**base, "kbits": "float", "top1": "91.00"}]
     for seed, top1 in ((1, "89.00"), (2, "90.00")):
         own = {"kbits": "3", "granularity": "channel", "refine_steps": "4", "images": "500", "seed": str(seed)}

@@ -5,13 +5,13 @@ from ldnq_tiny import tiny_network
 from common.checkpoint import network_state
 from common.data import CIFAR10
 from common.errors import CheckpointError, DataError
+from common.quant.conv_geometry import conv_geometry
 from common.report import read_rows
 from common.runtime.hooks import reestimate_batch_norm
 from LDNQ import layer_report
 from LDNQ.calibration_set import CalibrationSet, choose_images
 from LDNQ.hessian import InputMoment, patches
 from LDNQ.levels import signed_levels
-from LDNQ.network import geometry
 from LDNQ.observation import input_hessian
 from LDNQ.plan import Plan
 from LDNQ.quantize import Cascade
@@ -144,12 +144,12 @@ def test_input_hessian_is_that_of_the_layers_own_inputs(images):
     data = CalibrationSet(images, CIFAR10, 1, 0)
     batches = list(data.passes(1, 6))
     found = input_hessian(network, network.conv1, batches)
-    columns = patches(np.concatenate(batches), geometry(network.conv1))[0].astype(np.float64)
+    columns = patches(np.concatenate(batches), conv_geometry(network.conv1))[0].astype(np.float64)
     np.testing.assert_allclose(found[0], columns @ columns.T / columns.shape[1], rtol=1e-4, atol=1e-4)
     assert input_hessian(network, network.conv2, batches).shape == (2, 37, 37)
     assert input_hessian(network, network.fc, batches)[0, -1, -1] == pytest.approx(1)
     assert not network.bn1.moving_mean.asnumpy().any()  # left alone
-    assert isinstance(InputMoment(geometry(network.fc)), InputMoment)
+    assert isinstance(InputMoment(conv_geometry(network.fc)), InputMoment)
 
 
 def test_batch_norm_statistics_are_exact(images):
@@ -157,7 +157,7 @@ def test_batch_norm_statistics_are_exact(images):
     data = CalibrationSet(images, CIFAR10, 2, 0)
     reestimate_batch_norm(network, data.passes(2, 5))
     inputs = np.concatenate(list(data.passes(2, 5)))
-    columns = patches(inputs, geometry(network.conv1))[0]
+    columns = patches(inputs, conv_geometry(network.conv1))[0]
     output = network.conv1.weight.asnumpy().reshape(8, -1) @ columns
     np.testing.assert_allclose(network.bn1.moving_mean.asnumpy(), output.mean(1), rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(network.bn1.moving_variance.asnumpy(), output.var(1), rtol=1e-3)

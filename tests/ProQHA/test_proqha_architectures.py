@@ -89,17 +89,17 @@ def test_weights_and_inputs_of_a_layer_are_paired(dataset, arch):
 @pytest.mark.parametrize(
     ("arch", "layers", "dataset", "expected"),
     [
-        ("resnet20", None, "cifar10", "PreActResNet20"),
-        ("resnet", 110, "digits", "PreActResNet110"),
-        ("resnet56", 56, "cifar10", "PreActResNet56"),
-        ("ResNet-20", None, "cifar10", "PreActResNet20"),
-        ("vgg", 16, "cifar10", "VGG-16"),
-        ("VGG_19", None, "cifar10", "VGG-19"),
-        ("densenet", 100, "cifar10", "DenseNet100"),
-        ("mobilenetv2", None, "cifar10", "MobileNetV2"),
-        ("mobilenet_v2", 53, "imagenet", "MobileNetV2-ImageNet"),
-        ("resnet", 18, "imagenet", "ResNet18-ImageNet"),
-        ("resnet50", None, "imagenet", "ResNet50-ImageNet"),
+        ("resnet20", None, "cifar10", "preact_resnet20"),
+        ("resnet", 110, "digits", "preact_resnet110"),
+        ("resnet56", 56, "cifar10", "preact_resnet56"),
+        ("ResNet-20", None, "cifar10", "preact_resnet20"),
+        ("vgg", 16, "cifar10", "vgg16"),
+        ("VGG_19", None, "cifar10", "vgg19"),
+        ("densenet", 100, "cifar10", "densenet100"),
+        ("mobilenetv2", None, "cifar10", "mobilenet_v2_cifar"),
+        ("mobilenet_v2", 53, "imagenet", "mobilenet_v2"),
+        ("resnet", 18, "imagenet", "resnet18"),
+        ("resnet50", None, "imagenet", "resnet50"),
     ],
 )
 def test_names_of_networks(arch, layers, dataset, expected):
@@ -136,10 +136,10 @@ def chosen(*words):
 
 
 def test_a_network_that_only_imagenet_has_chooses_that_data_set_if_none_is_named():
-    assert chosen("--arch", "resnet18") == ("ResNet18-ImageNet", "imagenet")
-    assert chosen("--arch", "resnet", "--num_layers", "50") == ("ResNet50-ImageNet", "imagenet")
-    assert chosen("--arch", "mobilenetv2") == ("MobileNetV2", "digits")
-    assert chosen("--arch", "mobilenetv2", "--dataset", "imagenet") == ("MobileNetV2-ImageNet", "imagenet")
+    assert chosen("--arch", "resnet18") == ("resnet18", "imagenet")
+    assert chosen("--arch", "resnet", "--num_layers", "50") == ("resnet50", "imagenet")
+    assert chosen("--arch", "mobilenetv2") == ("mobilenet_v2_cifar", "digits")
+    assert chosen("--arch", "mobilenetv2", "--dataset", "imagenet") == ("mobilenet_v2", "imagenet")
     with pytest.raises(ConfigError, match="for cifar10, found resnet18"):
         chosen("--arch", "resnet18", "--data_dir", "somewhere")
     with pytest.raises(ConfigError, match="for digits, found alexnet"):

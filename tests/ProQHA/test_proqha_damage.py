@@ -82,7 +82,7 @@ def test_tensors_that_make_no_sense_are_refused(tmp_path, tensors, packed):
 @pytest.mark.parametrize(
     ("metadata", "expected"),
     [
-        ({"network": "PreActResNet20"}, "signed: expected names of quantized layers"),
+        ({"network": "preact_resnet20"}, "signed: expected names of quantized layers"),
         ({"network": "ResNet99"}, "expected a float, quantized, packed network"),
         ({"network": None}, "expected a float, quantized, packed network"),
         ({"network": ["Tiny"]}, "expected a float, quantized, packed network"),

@@ -52,7 +52,7 @@ def test_the_shipped_network_as_onnx_holds_its_codes(tmp_path):
 def test_a_network_with_latent_weights_and_signed_inputs_as_onnx(tmp_path):
     onnx_model = pytest.importorskip("common.export.onnx_model")
     with without_native():
-        network = model("PreActResNet20").build(10)
+        network = model("preact_resnet20").build(10)
         quantize_network(network, Settings(bits=5, clip=2.0, signed=("layer1.0.conv2",)))
         batch = np.random.default_rng(0).normal(0, 1, (2, 3, 32, 32)).astype(np.float32)
         expected = network.set_train(False)(Tensor(batch)).asnumpy()

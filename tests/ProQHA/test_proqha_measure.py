@@ -84,8 +84,8 @@ def test_totals_of_the_table_are_the_sums_of_its_lines():
 def test_resnet18_costs_what_is_published_for_uniform_bits(tmp_path, bits, cost):
     lines = run(measure, "--arch", "resnet18", "--k_bits", bits, "--json", tmp_path / "out.json")
     record = json.loads((tmp_path / "out.json").read_text())
-    assert (record["network"], record["cost"], len(record["layers"])) == ("ResNet18-ImageNet", cost, 16)
-    assert lines[-1].startswith(f"ResNet18-ImageNet: cost {cost:.6g}, compute_cost {(bits / 32) ** 2:.6g}, average_")
+    assert (record["network"], record["cost"], len(record["layers"])) == ("resnet18", cost, 16)
+    assert lines[-1].startswith(f"resnet18: cost {cost:.6g}, compute_cost {(bits / 32) ** 2:.6g}, average_")
     layers, totals = read(lines[:-1])
     assert len(layers) == 16 and totals[3] == sum(line[3] for line in layers) == 10_985_472
     assert totals[1:3] == [bits, bits] and totals[5] == sum(line[5] for line in layers) == 1_676_279_808
@@ -94,7 +94,7 @@ def test_resnet18_costs_what_is_published_for_uniform_bits(tmp_path, bits, cost)
 def test_the_documented_command_measures_resnet50():
     words = ["--arch", "resnet", "--num_layers", 50, "--k_bits", 2, "--pre_k_bits", 8, "--ratio", 1.0]
     lines = run(measure, *words)
-    assert lines[-1].startswith("ResNet50-ImageNet: cost 0.0625, compute_cost 0.00390625")
+    assert lines[-1].startswith("resnet50: cost 0.0625, compute_cost 0.00390625")
 
 
 def test_mixed_bits_of_the_script(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from script_runs import refused, run
 
 from common import checkpoint
-from common.cli import config
+from common.cli import config, saved_config
 from ProQHA import eval as evaluation
 from ProQHA import measure, search, train
 from ProQHA.dataset import chosen_model
@@ -23,13 +23,13 @@ SEARCH = (
 
 
 def parsed(script, text: str) -> dict:
-    return config.as_dict(config.parse(script.make_parser(), text.split()))
+    return saved_config.as_dict(config.parse(script.make_parser(), text.split()))
 
 
 def test_the_documented_options_of_training_keep_their_names():
     found = parsed(train, TRAIN)
     expected = {"arch": "resnet", "num_layers": 56, "archtype": "quant", "lr": 0.001, "weight_decay": 1e-4}
-    expected |= {"batch_size": 250, "k_bits": 7, "pre_k_bits": 6, "ratio": 0.9, "mission": "M", "gpus": 2}
+    expected |= {"batch_size": 250, "k_bits": 7, "pre_k_bits": 6, "ratio": 0.9, "mission": "M", "device_id": 2}
     expected |= {"train_epochs": 301, "dataset": "cifar10", "dataset_path": "DIR", "output_dir": "../outputs"}
     expected |= {"clip": True, "resume": "R", "go_on": True, "alpha": None}
     assert {key: found[key] for key in expected} == expected
@@ -40,7 +40,7 @@ def test_the_documented_options_of_training_keep_their_names():
 def test_the_documented_options_of_the_search_keep_their_names():
     found = parsed(search, SEARCH)
     expected = {"step": 24, "lam": 499, "interval": 2, "ratio": 0.4, "search_epochs": 29, "arch": "vgg16", "lr": 0.01}
-    expected |= {"num_layers": 16, "k_bits": 7, "gpus": 0, "dataset_path": "DIR", "clip": True, "resume": "R"}
+    expected |= {"num_layers": 16, "k_bits": 7, "device_id": 0, "dataset_path": "DIR", "clip": True, "resume": "R"}
     assert {key: found[key] for key in expected} == expected
 
 
@@ -58,11 +58,11 @@ def test_the_defaults_are_those_documented():
 @pytest.mark.parametrize("script", [train, search, evaluation, measure])
 def test_the_number_of_layers_is_inferred(script):
     for words, expected in (
-        ("--arch resnet32", "PreActResNet32"),
-        ("--arch resnet --num_layers 32", "PreActResNet32"),
-        ("--arch mobilenetv2", "MobileNetV2"),
-        ("--arch densenet --num_layers 40", "DenseNet40"),
-        ("", "PreActResNet20"),
+        ("--arch resnet32", "preact_resnet32"),
+        ("--arch resnet --num_layers 32", "preact_resnet32"),
+        ("--arch mobilenetv2", "mobilenet_v2_cifar"),
+        ("--arch densenet --num_layers 40", "densenet40"),
+        ("", "preact_resnet20"),
     ):
         assert chosen_model(config.parse(script.make_parser(), words.split())) == expected
 
@@ -117,7 +117,10 @@ def test_files_of_the_wrong_kind_are_refused_in_one_line(capsys, data, tiny_floa
         ([*quantize, folder / "w8.ckpt"], "found a packed one; give best.ckpt or search.ckpt"),
         ([*quantize, folder / "last.ckpt"], "the state of a training run"),
         ([*quantize, tiny_float / "last.ckpt"], "the state of a training run"),
-        ([*quantize, folder / "best.ckpt", "--arch", "resnet20"], "expected PreActResNet20, found Tiny; change --arch"),
+        (
+            [*quantize, folder / "best.ckpt", "--arch", "resnet20"],
+            "expected preact_resnet20, found Tiny; change",
+        ),
         ([*quantize, other], "expected a network of the data's 10 classes, found one of 4"),
         (["--resume", other], "expected a network of the data's 10 classes, found one of 4"),
         (["--resume", folder / "best.ckpt"], "expected a float network, found a quantized one"),

@@ -9,8 +9,9 @@ from script_runs import same
 from common.checkpoint import network_state
 from common.quant.calibration import best_clip
 from common.quant.layers import quant_layers
+from common.training import TrainConfig
 from common.training.schedules import Schedule
-from common.training.step import Recipe, TrainStep, make_optimizer
+from common.training.step import TrainStep, make_optimizer
 from ProQHA import taps
 from ProQHA.fisher import FisherScorer, _shrunk, _sums
 from ProQHA.quant import ACTIVATIONS, Settings, each, get_bits, sample_inputs
@@ -263,8 +264,8 @@ def test_training_goes_on_from_the_clips_of_a_candidate(mode):
     network = quantized(BITS)
     for name, parameter in network.parameters_and_names():
         parameter.name = name
-    recipe = Recipe(1, 16, Schedule("constant", 0.01), "adam")
-    step = TrainStep(network, make_optimizer(network.trainable_params(), recipe, 10), 0.0, None)
+    config = TrainConfig(1, 16, Schedule("constant", 0.01), "adam")
+    step = TrainStep(network, make_optimizer(network.trainable_params(), config, 10), config)
     step.set_train(True)
     step(Tensor(batch()), Tensor(labels()))
     AdamScorer(network, batch(), labels(), 1e-3, None)(network, Lowering(LOWERED, CLIPS), candidates(2))

@@ -108,13 +108,14 @@ def test_the_saved_configuration_repeats_a_run(quantizing, tmp_path, quickly):
 
 
 def test_a_part_of_the_images_is_the_same_for_all_seeds(data, quantizing, tmp_path, quickly):
+    from common.cli.run_options import data_selection
     from common.data import open_split
 
     found = []
     for seed in (1, 2):
         args = train.make_parser().parse_args([*map(str, data), "--dataset", "cifar10", "--train_samples", "20"])
         args.seed = seed
-        found.append(open_split(args, "train"))
+        found.append(open_split(data_selection(args), "train"))
     assert len(found[0]) == 20 and np.array_equal(found[0].images, found[1].images)
     run(train, *quantizing, "--train_samples", 20, "--train_epochs", 1)
     assert state(tmp_path / "w4" / "last.ckpt")[1]["run"]["data"]["images"] == 20
@@ -129,6 +130,6 @@ def test_a_network_of_the_zoo_is_quantized(data, tmp_path, quickly):
     words += ["--arch", "resnet20", "--archtype", "quant", "--resume", start, "--mission", "w3"]
     lines = run(train, *words, "--k_bits", 3, "--pre_k_bits", 3)
     assert "W3.000 A3.000 cost 0.0938" in lines[-1]
-    stored = storage.load(tmp_path / "w3" / "w3.ckpt", "PreActResNet20")
+    stored = storage.load(tmp_path / "w3" / "w3.ckpt", "preact_resnet20")
     assert get_bits(stored.network).tolist() == [[3, 3]] * 18 and stored.metadata["settings"]["signed"] == []
     assert (tmp_path / "w3" / "w3.ckpt").stat().st_size < (tmp_path / "float" / "float.ckpt").stat().st_size / 6

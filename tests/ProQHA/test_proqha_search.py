@@ -56,7 +56,7 @@ def test_a_search_leaves_its_log_its_pictures_and_a_network(searching, tmp_path)
     [
         ["--lam", "0"],
         ["--lam", "5"],
-        pytest.param(["--score", "adam"], marks=pytest.mark.slow),
+        pytest.param(["--score", "adam"], marks=pytest.mark.training),
         ["--score", "acc", "--held_out", "12"],
         ["--lam", "0", "--floor", "3", "--interval", "2", "--ratio", "0.3"],
         ["--lam", "0", "--compute_cost", "0.015625"],
@@ -151,7 +151,7 @@ def test_targets_that_are_met_from_the_start_end_the_search_at_once(searching, t
         (["--score", "acc", "--held_out", 32], "held_out: expected less than the 32 training images, found 32"),
         (["--score", "hession"], "score"),
         (["--arch", "alexnet"], "arch: expected one of"),
-        (["--arch", "resnet20"], "expected PreActResNet20, found Tiny"),
+        (["--arch", "resnet20"], "expected preact_resnet20, found Tiny"),
         (["--num_layers", 20, "--arch", "resnet32"], "resnet32 has 32 layers, found --num_layers 20"),
         (["--resume", "absent.ckpt"], "absent.ckpt"),
         (["--train_batch_size", 33], "do not fill a batch"),

@@ -7,7 +7,7 @@
 
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from common.checkpoint.pytorch.tensors import ALLOWED, Storage, StorageTable, StridedTensor
 from common.checkpoint.tensor_bytes import decode, item_size
-from common.errors import CheckpointError
+from common.errors import CheckpointError, PickleError
 from common.files import restricted_pickle
 
 _ZIP_MAGIC = b"PK\x03\x04"
@@ -49,6 +49,14 @@ def parse(content: bytes) -> TorchFile:
     return _parse_zip(content) if content.startswith(_ZIP_MAGIC) else _parse_legacy(content)
 
 
+def _unpickled(stream: BytesIO, allowed: Mapping[str, Any], storage: Callable[[Any], Storage] | None = None) -> Any:
+    try:
+        return restricted_pickle.load(stream, allowed, storage)
+    except PickleError as error:
+        hint = "if you trust its author, save model.state_dict() alone and use that file"
+        raise CheckpointError(f"not a plain state file: {error}; {hint}") from error
+
+
 def _parse_zip(content: bytes) -> TorchFile:
     archive = zipfile.ZipFile(BytesIO(content))
     entries = _checked_entries(archive, len(content))
@@ -59,7 +67,7 @@ def _parse_zip(content: bytes) -> TorchFile:
     if f"{folder}byteorder" in entries and archive.read(f"{folder}byteorder") != b"little":
         raise CheckpointError("expected little-endian tensors, found another byte order")
     table = StorageTable()
-    root = restricted_pickle.load(BytesIO(archive.read(pickles[0])), ALLOWED, table.declare)
+    root = _unpickled(BytesIO(archive.read(pickles[0])), ALLOWED, table.declare)
     return TorchFile(root, lambda storage: archive.read(f"{folder}data/{storage.key}"))
 
 
@@ -80,8 +88,8 @@ def _parse_legacy(content: bytes) -> TorchFile:
     stream = BytesIO(content)
     _check_legacy_header(stream)
     table = StorageTable()
-    root = restricted_pickle.load(stream, ALLOWED, table.declare)
-    keys = restricted_pickle.load(stream, {})
+    root = _unpickled(stream, ALLOWED, table.declare)
+    keys = _unpickled(stream, {})
     if not isinstance(keys, list) or len(keys) != len(set(keys)) or set(keys) != set(table.storages):
         raise CheckpointError("the file's list of storages is not the list of those its tensors use")
     starts = _storage_starts(content, stream.tell(), [table.storages[key] for key in keys])
@@ -94,11 +102,11 @@ def _parse_legacy(content: bytes) -> TorchFile:
 
 
 def _check_legacy_header(stream: BytesIO) -> None:
-    if restricted_pickle.load(stream, {}) != _LEGACY_MAGIC:
+    if _unpickled(stream, {}) != _LEGACY_MAGIC:
         raise CheckpointError("expected a file of torch.save, found neither of its two formats")
-    if restricted_pickle.load(stream, {}) != _LEGACY_PROTOCOL:
+    if _unpickled(stream, {}) != _LEGACY_PROTOCOL:
         raise CheckpointError(f"expected protocol {_LEGACY_PROTOCOL} of torch.save, found another")
-    system = restricted_pickle.load(stream, {})
+    system = _unpickled(stream, {})
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise CheckpointError("expected little-endian tensors, found another byte order")
 

@@ -9,24 +9,24 @@ from config_options import make_parser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.cli import config
+from common.cli import config, saved_config
 from common.errors import ConfigError
 
 
 def test_infinite_numbers_restore_themselves(tmp_path):
     first = config.parse(make_parser(), ["--pair", "inf", "-3"])
-    file = config.save(first, tmp_path)
+    file = saved_config.save(saved_config.as_dict(first), tmp_path)
     assert config.parse(make_parser(), ["--config", str(file)]).pair == [float("inf"), -3.0]
 
 
 def test_a_saved_file_is_sorted_lines_that_yaml_reads(tmp_path):
     note = "a: [b], 'c' # d" + " word" * 50
     args = config.parse(make_parser(), ["--note", note, "--clip", "--steps", "1", "2", "--lr", "1e-5"])
-    saved = config.save(args, tmp_path).read_text(encoding="utf-8")
+    saved = saved_config.save(saved_config.as_dict(args), tmp_path).read_text(encoding="utf-8")
     lines = [line for line in saved.splitlines() if not line.startswith("#")]
     assert lines == sorted(lines) and all(": " in line for line in lines)
     assert "steps: [1, 2]" in lines and "clip: true" in lines
-    assert yaml.safe_load(saved)["note"] == note and config.as_dict(args)["output_dir"] == "outputs"
+    assert yaml.safe_load(saved)["note"] == note and saved_config.as_dict(args)["output_dir"] == "outputs"
 
 
 text = st.text(st.characters(blacklist_categories=["Cs"]), max_size=12)
@@ -57,7 +57,7 @@ def test_the_saved_configuration_restores_itself(given_words, clip):
         kind = int if name == "steps" else float
         setattr(first, name, [kind(item) for item in given_words[name]])
     with tempfile.TemporaryDirectory() as folder:
-        file = config.save(first, Path(folder) / "new")
+        file = saved_config.save(saved_config.as_dict(first), Path(folder) / "new")
         second = config.parse(parser, ["--config", str(file)])
         assert [found.name for found in file.parent.iterdir()] == ["config.yaml"]
     assert second.config == file
@@ -88,6 +88,6 @@ def test_no_damaged_file_raises_anything_else(data):
 def test_saving_where_it_cannot_be_done(tmp_path):
     (tmp_path / "file").write_text("kept")
     with pytest.raises(ConfigError) as caught:
-        config.save(config.parse(make_parser(), []), tmp_path / "file")
+        saved_config.save(saved_config.as_dict(config.parse(make_parser(), [])), tmp_path / "file")
     assert str(tmp_path / "file") in str(caught.value) and "\n" not in str(caught.value)
     assert (tmp_path / "file").read_text() == "kept"

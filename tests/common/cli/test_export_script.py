@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,16 +24,22 @@ pytestmark = pytest.mark.usefixtures("pynative")
 
 def parsed(*words):
     parser = script.add_options(config.build_parser(""), "Tiny")
-    return config.parse(parser, [*map(str, words), "--num_samples", "6", "--batch_size", "4", "--mode", "pynative"])
+    few = ["--num_samples", "6", "--batch_size", "4", "--mode", "pynative"]
+    return script.export_options(config.parse(parser, [*map(str, words), *few]))
 
 
 @entry_point
 def main(*words):
     """An ``export.py`` of the tiny network."""
-    args = parsed(*words)
-    script.prepare(args, "checkpoints/tiny.ckpt")
-    stored, again = (SimpleNamespace(network=seeded(Tiny(), own), metadata=METADATA) for own in (0, 1))
-    script.export(args, stored, lambda: again, DIGITS)
+    stored, again = (SimpleNamespace(network=seeded(Tiny(), seed), metadata=METADATA) for seed in (0, 1))
+    script.run(
+        parsed(*words),
+        shipped=lambda dataset: Path("checkpoints/tiny.ckpt"),
+        load=lambda path: stored,
+        again=lambda stored: again,
+        preprocess=lambda dataset, metadata: DIGITS,
+        check=lambda name, dataset: None,
+    )
 
 
 METADATA = {"network": "Tiny", "num_classes": 10}

@@ -104,7 +104,7 @@ def test_foreign_global_does_not_run(tmp_path, random_images, protocol, place):
 def test_foreign_global_is_named(tmp_path, name):
     module, attribute = name.split()
     (tmp_path / "test_batch").write_bytes(f"\x80\x02c{module}\n{attribute}\n.".encode("latin-1"))
-    with pytest.raises(DataError, match=f"it names '{module}.{attribute}'"):
+    with pytest.raises(DataError, match=f"asks for the global '{module}.{attribute}'"):
         cifar10.load(tmp_path, "test")
 
 
@@ -134,6 +134,19 @@ def test_declared_sizes_are_not_believed(tmp_path, raw):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100 * 2**20
+
+
+def test_one_text_encoded_again_and_again(tmp_path):
+    text = b"X" + (2**20).to_bytes(4, "little") + b"a" * 2**20 + b"q\x00"
+    encode = b"c_codecs\nencode\nq\x01X\x06\x00\x00\x00latin1q\x02"
+    raw = b"\x80\x02" + text + encode + b"](" + b"h\x01h\x00h\x02\x86R" * 500 + b"e."
+    (tmp_path / "test_batch").write_bytes(raw)
+    tracemalloc.start()
+    with pytest.raises(DataError, match="or repeats"):
+        cifar10.load(tmp_path, "test")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 * 2**20
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG"])

@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from common.data import DATASETS, ImageArrays, ImageFolder, open_dataset
+from common.data import DATASETS, DataSelection, ImageArrays, ImageFolder, open_dataset, open_split
 from common.errors import ConfigError, DataError
 
 
@@ -48,3 +50,25 @@ def test_argument_that_would_be_ignored(name, path, wnids):
 def test_unknown_split(name, tmp_path):
     with pytest.raises(ConfigError, match="split must be train or test"):
         open_dataset(name, None if name == "digits" else tmp_path, "validation")
+
+
+def test_each_part_of_a_selection_may_have_its_folder():
+    both = DataSelection("cifar10", Path("both"), train_path=Path("train"))
+    assert (both.folder("train"), both.folder("test")) == (Path("train"), Path("both"))
+    assert DataSelection("cifar10", eval_path=Path("test")).folder("test") == Path("test")
+
+
+def test_a_selection_opens_its_images(tmp_path, random_images, write_binary):
+    images, labels = random_images(6)
+    write_binary(tmp_path / "test_batch.bin", images, labels)
+    selection = DataSelection("cifar10", tmp_path / "gone", eval_path=tmp_path, num_samples=4)
+    assert np.array_equal(open_split(selection, "test").images, images[:4])
+    with pytest.raises(DataError, match="gone: expected a data set folder"):
+        open_split(selection, "train")
+
+
+def test_few_training_images_are_the_same_ones_for_all():
+    few = [open_split(DataSelection("digits", train_samples=n, num_samples=1), "train") for n in (5, 9)]
+    assert [len(source) for source in few] == [5, 9]
+    assert np.array_equal(few[0].images, few[1].images[:5])
+    assert not np.array_equal(few[0].images, open_split(DataSelection("digits"), "train").images[:5])

@@ -82,7 +82,7 @@ def test_sums_are_those_of_float64(records):
     assert records[0]["exact"] == values and records[1]["exact"] == [2 * value for value in values]
 
 
-@pytest.mark.slow
+@pytest.mark.training
 def test_the_launcher_fails_when_a_process_dies_and_the_run_goes_on(folders, tmp_path):
     killed = launch(tmp_path / "run", 2, "dies")
     assert killed.returncode != 0 and not (tmp_path / "run" / "found.json").exists()

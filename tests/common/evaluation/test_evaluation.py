@@ -137,7 +137,7 @@ def test_rates_follow_from_the_counts():
 def test_progress_goes_to_the_given_stream(capsys):
     stream = io.StringIO()
     evaluate(Pixels(), batches(eval_dataset(source(), PLAIN, 7)), N, label="test", stream=stream)
-    assert stream.getvalue().startswith("test 23/23 images")
+    assert stream.getvalue().startswith("test: 23/23 images")
     assert capsys.readouterr() == ("", "")
 
 
@@ -147,3 +147,41 @@ def test_all_images_of_a_source(batch_size):
     expected = evaluate(Pixels(), batches(eval_dataset(images, PLAIN, 7)), N, stream=stream).result()
     assert evaluate_images(Pixels(), images, PLAIN, batch_size, "test").result() == pytest.approx(expected)
     assert evaluator(images, PLAIN, batch_size)(Pixels()).result() == pytest.approx(expected)
+
+
+class Pair(Pixels):
+    """Gives the mean of an image beside its logits."""
+
+    def construct(self, x):
+        return super().construct(x), x.mean((1, 2, 3))
+
+
+class Recorder:
+    """Keeps what it is told of the images that count."""
+
+    def __init__(self):
+        self.labels, self.means, self.filling = [], [], 0
+
+    def __call__(self, batch, outputs):
+        logits, means = outputs
+        assert isinstance(logits, np.ndarray) and len(logits) == len(means) == len(batch["label"])
+        self.labels += batch["label"][batch["valid"]].tolist()
+        self.means += means[batch["valid"]].tolist()
+        self.filling += int((~batch["valid"]).sum())
+
+
+@pytest.mark.parametrize("batch_size", [5, N])
+def test_what_a_network_gives_beside_its_logits_reaches_the_callback(batch_size, mode):
+    images, recorder = source(), Recorder()
+    metrics = evaluate_images(Pair(), images, PLAIN, batch_size, "test", recorder)
+    assert metrics.result() == evaluate_images(Pixels(), images, PLAIN, batch_size).result()
+    assert recorder.labels == images.labels.tolist() and recorder.filling == -N % batch_size
+    assert recorder.means == pytest.approx((images.images.reshape(N, -1).mean(1) / 255).tolist(), rel=1e-5)
+
+
+def test_only_checked_outputs_reach_the_callback():
+    batch = {"image": np.full((2, 3, 4, 4), np.nan, np.float32), "label": np.zeros(2, int), "valid": np.ones(2, bool)}
+    told = []
+    with pytest.raises(QuantizationError, match="not finite"):
+        evaluate(Pixels(), [batch], 2, stream=io.StringIO(), on_batch=lambda *outputs: told.append(outputs))
+    assert not told

@@ -14,8 +14,8 @@ pytest.importorskip("onnxruntime")
 onnx_model = pytest.importorskip("common.export.onnx_model")
 
 # One of each description; deeper ones repeat the same blocks.
-SMALL = ["ResNet20", "PreActResNet20", "VGG-small", "VGG-16", "MobileNetV2", "DenseNet40", "DenseNet100"]
-IMAGENET = ["ResNet18-ImageNet", "ResNet50-ImageNet", "MobileNetV2-ImageNet"]
+SMALL = ["resnet20", "preact_resnet20", "vgg_small", "vgg16", "mobilenet_v2_cifar", "densenet40", "densenet100"]
+IMAGENET = ["resnet18", "resnet50", "mobilenet_v2"]
 
 
 pytestmark = pytest.mark.usefixtures("pynative")
@@ -64,7 +64,10 @@ class Unknown(nn.Cell):
     [
         (nn.SequentialCell(nn.Softmax()), "no nodes are known for Softmax in 0; take MINDIR"),
         (nn.SequentialCell(Unknown()), "Unknown 0 computes with what has no nodes here"),
-        (Unknown(nn.Conv2d(3, 4, 3)), "expected pad_mode pad or valid in cell, found same"),
+        (
+            Unknown(nn.Conv2d(3, 4, 3, 2)),
+            "cell: Conv2d: expected pad_mode pad, valid, or same with stride 1, found same",
+        ),
     ],
 )
 def test_what_has_no_nodes_is_refused_in_one_line(network, expected):

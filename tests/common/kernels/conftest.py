@@ -1,5 +1,7 @@
 """What the tests of the kernels share."""
 
+import importlib.util
+
 import pytest
 
 from common.kernels import build
@@ -19,3 +21,35 @@ def threads():
     """Sets the number of threads of the kernels for one test."""
     yield build.set_threads
     build.set_threads(0)
+
+
+@pytest.fixture
+def fresh():
+    """The module of the compilation as a new process would have it: nothing remembered."""
+    spec = importlib.util.spec_from_file_location("fresh_build", build.__file__)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOWBITZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("LOWBITZOO_KERNELS", raising=False)
+    return tmp_path / "cache" / "kernels"
+
+
+@pytest.fixture
+def use_compiler(tmp_path, monkeypatch):
+    """Makes a shell script the compiler; returns the calls that it has noted."""
+
+    def use(script: str):
+        program = tmp_path / "compiler"
+        program.write_text(script)
+        program.chmod(0o755)
+        log = tmp_path / "log"
+        monkeypatch.setenv("CXX", str(program))
+        monkeypatch.setenv("LOG", str(log))
+        return lambda: log.read_text().splitlines() if log.exists() else []
+
+    return use

@@ -34,11 +34,11 @@ def expected_size(count, bottleneck):
 
 
 # The paper's table 2, in millions.
-@pytest.mark.parametrize(("name", "count", "millions"), [("DenseNet40", 12, 1.0), ("DenseNet100", 16, 0.8)])
+@pytest.mark.parametrize(("name", "count", "millions"), [("densenet40", 12, 1.0), ("densenet100", 16, 0.8)])
 def test_parameter_counts(name, count, millions):
     found = size(model(name).build(10))
-    assert found == expected_size(count, name == "DenseNet100")
-    assert found == {"DenseNet40": 1_019_722, "DenseNet100": 769_162}[name]
+    assert found == expected_size(count, name == "densenet100")
+    assert found == {"densenet40": 1_019_722, "densenet100": 769_162}[name]
     assert found == pytest.approx(1e6 * millions, abs=0.05e6)
 
 

@@ -24,8 +24,8 @@ TABLE = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 
 
 
 def test_parameter_counts():
-    assert size(model("MobileNetV2-ImageNet").build(1000)) == 3_504_872  # torchvision's
-    assert size(model("MobileNetV2").build(10)) == 3_504_872 - 990 * 1281
+    assert size(model("mobilenet_v2").build(1000)) == 3_504_872  # torchvision's
+    assert size(model("mobilenet_v2_cifar").build(10)) == 3_504_872 - 990 * 1281
 
 
 def torch_mobilenet(torch, classes, small=False):
@@ -68,8 +68,8 @@ def test_state_file_of_torchvisions_names_gives_its_logits(tmp_path):
     torch = pytest.importorskip("torch")
     reference = torch_mobilenet(torch, 20)
     torch.save(reference.state_dict(), tmp_path / "mobilenet_v2.pth")
-    found = load_float(tmp_path / "mobilenet_v2.pth", "MobileNetV2-ImageNet")
-    assert found.metadata == {"kind": "float", "network": "MobileNetV2-ImageNet", "num_classes": 20}
+    found = load_float(tmp_path / "mobilenet_v2.pth", "mobilenet_v2")
+    assert found.metadata == {"kind": "float", "network": "mobilenet_v2", "num_classes": 20}
     check_logits(torch, found.network, reference, images(2, 3, 64, 96))
 
 

@@ -30,9 +30,9 @@ def test_every_model_is_built_with_its_number_of_classes(name):
     assert class_count(network_state.state(model(name).build(7))) == 7
 
 
-@pytest.mark.parametrize("name", ["resnet20", "VGG", "", "ResNet18"])
+@pytest.mark.parametrize("name", ["ResNet20", "VGG", "", "resnet44"])
 def test_unknown_name(name):
-    with pytest.raises(ConfigError, match=f"model_name: expected one of ResNet20, .*found {name!r}") as caught:
+    with pytest.raises(ConfigError, match=f"model_name: expected one of resnet20, .*found {name!r}") as caught:
         model(name)
     assert one_line(caught) and all(known in str(caught.value) for known in MODELS)
 
@@ -40,10 +40,10 @@ def test_unknown_name(name):
 @pytest.mark.parametrize(
     ("name", "dataset", "takes"),
     [
-        ("ResNet20", "imagenet", "digits or cifar10"),
-        ("VGG-small", "imagenet", "digits or cifar10"),
-        ("ResNet18-ImageNet", "cifar10", "imagenet"),
-        ("ResNet50-ImageNet", "svhn", "imagenet"),
+        ("resnet20", "imagenet", "digits or cifar10"),
+        ("vgg_small", "imagenet", "digits or cifar10"),
+        ("resnet18", "cifar10", "imagenet"),
+        ("resnet50", "svhn", "imagenet"),
     ],
 )
 def test_data_set_of_other_images(name, dataset, takes):
@@ -93,8 +93,8 @@ def test_vgg_small_is_that_of_pytorch(tmp_path, mode):
     torch = pytest.importorskip("torch")
     reference = torch_vgg(torch, 7)
     torch.save(reference.state_dict(), tmp_path / "vgg.pth")
-    found = load_float(tmp_path / "vgg.pth", "VGG-small")
-    assert found.metadata == {"kind": "float", "network": "VGG-small", "num_classes": 7}
+    found = load_float(tmp_path / "vgg.pth", "vgg_small")
+    assert found.metadata == {"kind": "float", "network": "vgg_small", "num_classes": 7}
     x = np.random.default_rng(1).normal(0, 1, (3, 3, 32, 32)).astype(np.float32)
     with torch.no_grad():
         expected = reference(torch.from_numpy(x)).numpy()
@@ -134,22 +134,22 @@ def test_vgg_small_is_made_of_the_given_layers():
 
 
 def test_float_network_of_this_project():
-    found, expected = load_float(DIGITS_FILE, "ResNet20"), checkpoint.load(DIGITS_FILE)
-    assert found.metadata == expected.metadata
+    found, expected = load_float(DIGITS_FILE, "resnet20"), checkpoint.load(DIGITS_FILE)
+    assert found.metadata == {**expected.metadata, "network": "resnet20"}  # the file keeps the name of its version
     state = network_state.state(found.network)
     assert all(np.array_equal(state[name], value) for name, value in expected.tensors.items())
 
 
 def test_the_classes_of_a_file_are_those_of_the_data():
-    found = load_float(DIGITS_FILE, "ResNet20")
+    found = load_float(DIGITS_FILE, "resnet20")
     assert of_classes(DIGITS_FILE, found, 10) is found.network
     with pytest.raises(CheckpointError, match="expected a network of the data's 7 classes, found one of 10"):
         of_classes(DIGITS_FILE, found, 7)
 
 
 def test_published_network(shared):
-    found = load_float(shared / "checkpoints" / PUBLISHED, "ResNet20")
-    assert found.metadata == {"kind": "float", "network": "ResNet20", "num_classes": 10}
+    found = load_float(shared / "checkpoints" / PUBLISHED, "resnet20")
+    assert found.metadata == {"kind": "float", "network": "resnet20", "num_classes": 10}
     golden = np.load(shared / "golden" / "cifar_resnet_logits.npz")
     images = ((golden["images"] / np.float32(255) - golden["mean"]) / golden["std"]).transpose(0, 3, 1, 2)
     logits = found.network.set_train(False)(Tensor(np.ascontiguousarray(images, np.float32))).asnumpy()
@@ -163,41 +163,41 @@ def check_refused(path, name, *parts):
     assert all(part in str(caught.value) for part in (path.name, *parts)), caught.value
 
 
-@pytest.mark.parametrize("name", ["ResNet32", "VGG-small"])
+@pytest.mark.parametrize("name", ["resnet32", "vgg_small"])
 def test_another_model_is_refused(shared, name):
-    check_refused(DIGITS_FILE, name, f"expected {name}, found ResNet20")
+    check_refused(DIGITS_FILE, name, f"expected {name}, found resnet20")
     check_refused(shared / "checkpoints" / PUBLISHED, name, "not one of this network", "missing")
 
 
 @pytest.mark.parametrize(
     ("metadata", "found"),
     [
-        ({"kind": "quantized", "network": "ResNet20", "num_classes": 10}, "found a quantized one"),
-        ({"network": "ResNet20", "num_classes": 10}, "found a different one"),
-        ({"run": {"network": "ResNet20"}, "history": []}, "found the state of a training run"),
-        ({"kind": "float", "num_classes": 10}, "expected ResNet20, found None"),
-        ({"kind": "float", "network": "ResNet20", "num_classes": 10}, "missing"),
+        ({"kind": "quantized", "network": "resnet20", "num_classes": 10}, "found a quantized one"),
+        ({"network": "resnet20", "num_classes": 10}, "found a different one"),
+        ({"run": {"network": "resnet20"}, "history": []}, "found the state of a training run"),
+        ({"kind": "float", "num_classes": 10}, "expected resnet20, found None"),
+        ({"kind": "float", "network": "resnet20", "num_classes": 10}, "missing"),
     ],
     ids=["quantized", "no kind", "run", "no network", "no parameters"],
 )
 def test_file_that_is_not_the_float_network_is_refused(tmp_path, metadata, found):
     path = tmp_path / "network.ckpt"
     checkpoint.save(path, {"head.fc.bias": np.zeros(10, np.float32)}, metadata)
-    check_refused(path, "ResNet20", found)
+    check_refused(path, "resnet20", found)
 
 
 @pytest.mark.parametrize("classes", [{}, {"num_classes": "ten"}, {"num_classes": -1}], ids=str)
 def test_file_without_a_number_of_classes_is_refused(tmp_path, classes):
     found = checkpoint.load(DIGITS_FILE)
-    checkpoint.save(tmp_path / "network.ckpt", found.tensors, {"kind": "float", "network": "ResNet20", **classes})
-    check_refused(tmp_path / "network.ckpt", "ResNet20")
+    checkpoint.save(tmp_path / "network.ckpt", found.tensors, {"kind": "float", "network": "resnet20", **classes})
+    check_refused(tmp_path / "network.ckpt", "resnet20")
 
 
 def test_file_that_is_absent_or_damaged_is_refused(tmp_path):
-    check_refused(tmp_path / "absent.ckpt", "ResNet20")
+    check_refused(tmp_path / "absent.ckpt", "resnet20")
     content = DIGITS_FILE.read_bytes()
     (tmp_path / "damaged.ckpt").write_bytes(content[:-300] + bytes([content[-300] ^ 1]) + content[-299:])
-    check_refused(tmp_path / "damaged.ckpt", "ResNet20")
+    check_refused(tmp_path / "damaged.ckpt", "resnet20")
 
 
 @pytest.mark.parametrize("size", [(2, 3, 8, 8), (1, 4, 5, 7), (2, 1, 1, 2)], ids=str)

@@ -25,7 +25,7 @@ def widths(depth):
 @pytest.mark.parametrize(("depth", "millions"), [(16, 14.7), (19, 20.0)])
 def test_parameter_counts(depth, millions):
     expected = sum(9 * c * f + 2 * f for c, f in pairwise(widths(depth))) + 512 * 10 + 10
-    assert size(model(f"VGG-{depth}").build(10)) == expected == pytest.approx(1e6 * millions, abs=0.05e6)
+    assert size(model(f"vgg{depth}").build(10)) == expected == pytest.approx(1e6 * millions, abs=0.05e6)
 
 
 def torch_vgg(torch, depth, classes):

@@ -120,7 +120,7 @@ def inner(network):
     return list(weighted_layers(network))[1:]
 
 
-@pytest.mark.parametrize("name", ["PreActResNet20", "VGG-16", "DenseNet40", "ResNet18-ImageNet"])
+@pytest.mark.parametrize("name", ["preact_resnet20", "vgg16", "densenet40", "resnet18"])
 def test_layers_behind_a_relu_are_not_signed(name):
     network = model(name).build(10)
     names = inner(network)
@@ -129,6 +129,6 @@ def test_layers_behind_a_relu_are_not_signed(name):
 
 def test_the_inputs_of_linear_bottlenecks_are_signed():
     """The first convolution of every block that expands, and the last one of all, behind such a block."""
-    network = model("MobileNetV2").build(10)
+    network = model("mobilenet_v2_cifar").build(10)
     expected = [f"features.{index}.conv.0.0" for index in range(2, 18)] + ["features.18.0"]
     assert signed_inputs(network, inner(network), 32) == expected

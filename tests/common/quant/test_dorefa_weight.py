@@ -1,4 +1,4 @@
-"""DoReFa weights as a cell: the reference's values, gain, bits as a parameter, integer codes."""
+"""DoReFa weights as a cell: the reference's values, scale, bits as a parameter."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,8 @@ from mindspore import ParameterTuple, Tensor, nn, ops
 from common.checkpoint import network_state
 from common.errors import ConfigError
 from common.kernels import native_available
-from common.quant.dorefa import DoReFaWeight, FixedWeight, check_bits, dorefa, from_int
+from common.quant.dorefa import DoReFaWeight, check_bits, dorefa
+from common.quant.frozen_weight import FrozenWeight
 from common.quant.layers import QuantDense
 from common.runtime.context import execution_mode
 
@@ -55,32 +56,22 @@ def test_bits_change_in_a_compiled_cell_without_compiling_it_again():
 
 
 @pytest.mark.parametrize("scale", [0.02, 1, 5])
-def test_the_gain_is_the_least_squares_fit(scale):
+def test_the_scale_is_the_least_squares_fit(scale):
     w, cell = weights(7, 9, seed=3) * np.float32(scale), DoReFaWeight(4)
     cell.fit(w)
     levels = dorefa(w, 8).astype(np.float64)
-    assert cell.gain.asnumpy().dtype == np.float32
-    assert cell.gain.asnumpy()[0] == pytest.approx(np.linalg.lstsq(levels.reshape(-1, 1), w.ravel(), rcond=None)[0][0])
-    np.testing.assert_allclose(cell(Tensor(w)).asnumpy(), cell.gain.asnumpy()[0] * dorefa(w, 4), rtol=1e-6)
+    assert cell.scale.asnumpy().dtype == np.float32
+    assert cell.scale.asnumpy()[0] == pytest.approx(np.linalg.lstsq(levels.reshape(-1, 1), w.ravel(), rcond=None)[0][0])
+    np.testing.assert_allclose(cell(Tensor(w)).asnumpy(), cell.scale.asnumpy()[0] * dorefa(w, 4), rtol=1e-6)
 
 
-def test_the_gain_of_weights_of_nothing_is_one_not_nan():
+def test_the_scale_of_weights_of_nothing_is_one_not_nan():
     cell = DoReFaWeight()
     cell.fit(np.zeros((3, 2), np.float32))
-    assert cell.gain.asnumpy().tolist() == [1.0]
+    assert cell.scale.asnumpy().tolist() == [1.0]
 
 
-def test_codes_make_the_same_weights_bit_for_bit(mode, native):
-    w, cell = weights(6, 5, 3, 3), DoReFaWeight(native=native)
-    cell.fit(w)
-    for bits in range(2, 9):
-        codes, own, gain = set_bits(cell, bits).to_int(w)
-        assert (codes.dtype, codes.shape, own) == (np.uint8, w.shape, bits)
-        assert codes.max() <= 2**bits - 1 and gain == cell.gain.asnumpy()[0]
-        np.testing.assert_array_equal(from_int(codes, bits, gain), cell(Tensor(w)).asnumpy())
-
-
-def test_only_weights_are_trained_and_get_the_gradient_times_the_gain(mode):
+def test_only_weights_are_trained_and_get_the_gradient_times_the_scale(mode):
     w = weights(3, 8)
     cell = DoReFaWeight(3)
     cell.fit(w)
@@ -96,19 +87,18 @@ def test_only_weights_are_trained_and_get_the_gradient_times_the_gain(mode):
     t = np.tanh(w.astype(np.float64))
     m, largest = np.abs(t).max(), np.abs(t) == np.abs(t).max()
     expected = (1 - t**2) / m - largest * np.sign(w) * t.sum() / m**2 * (1 - m**2)
-    np.testing.assert_allclose(found[0].asnumpy(), cell.gain.asnumpy()[0] * expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found[0].asnumpy(), cell.scale.asnumpy()[0] * expected, rtol=1e-4, atol=1e-6)
 
 
-def test_fixed_weights_pass_and_know_their_bits(mode):
-    w = weights(4, 4)
-    cell = FixedWeight(5)
+def test_frozen_weights_pass_and_know_their_bits(mode):
+    w, cell = weights(4, 4), FrozenWeight()
     np.testing.assert_array_equal(cell(Tensor(w)).asnumpy(), w)
-    assert cell.bits.asnumpy().tolist() == [5] and not cell.trainable_params()
-    assert set(network_state.state(cell)) == {"bits"} and set(network_state.state(DoReFaWeight())) == {"bits", "gain"}
+    assert not cell.trainable_params() and set(network_state.state(cell)) == {"bits"}
+    assert set(network_state.state(DoReFaWeight())) == {"bits", "scale"}
 
 
 @pytest.mark.parametrize("bits", [1, 9, 0, -3, 32])
 def test_other_bits_are_refused(bits):
-    for make in (DoReFaWeight, FixedWeight, check_bits):
+    for make in (DoReFaWeight, check_bits):
         with pytest.raises(ConfigError, match=f"expected 2 to 8 bits, found {bits}"):
             make(bits)

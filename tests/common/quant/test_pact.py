@@ -6,7 +6,7 @@ from mindspore import ParameterTuple, Tensor, nn, ops
 
 from common.errors import ConfigError
 from common.kernels import native_available
-from common.quant.pact import PACTInput, pact
+from common.quant.pact import PACTActivation, pact
 from common.runtime.context import execution_mode
 
 CLIP = np.float32(2.7)
@@ -26,7 +26,7 @@ def golden(shared):
 
 
 def make(bits, clip, **options):
-    cell = PACTInput(bits, float(clip), **options)
+    cell = PACTActivation(bits, float(clip), **options)
     for name, parameter in cell.parameters_and_names():
         parameter.name = name
     return cell
@@ -156,10 +156,10 @@ def test_what_is_trained():
     assert [p.name for p in make(4, 1).trainable_params()] == ["clip"]
     assert not make(4, 1, learned=False).trainable_params()
     assert make(4, 1).bits.asnumpy().dtype == np.int32
-    assert nn.SequentialCell(PACTInput()).trainable_params()[0].asnumpy().tolist() == [10]  # the paper's
+    assert nn.SequentialCell(PACTActivation()).trainable_params()[0].asnumpy().tolist() == [10]  # the paper's
 
 
 @pytest.mark.parametrize("bits", [1, 9, 0, 32])
 def test_other_bits_are_refused(bits):
     with pytest.raises(ConfigError, match=f"expected 2 to 8 bits, found {bits}"):
-        PACTInput(bits)
+        PACTActivation(bits)

@@ -203,8 +203,8 @@ def test_training_goes_on_from_quantized_networks_of_the_same_model(tmp_path):
     refused(packed(tmp_path / "packed.ckpt"), advice, FORMAT.load_quantized)
     refused(tmp_path / "packed.ckpt", "give best.ckpt or state.ckpt of the run", own.load_quantized)
     refused(floating(tmp_path / "float.ckpt"), "found a float one; give it as --pretrained", FORMAT.load_quantized)
-    with pytest.raises(CheckpointError, match="expected ResNet20, found Small; change --arch"):
-        FORMAT.load_quantized(quantized(tmp_path / "net.ckpt"), "ResNet20")
+    with pytest.raises(CheckpointError, match="expected resnet20, found Small; change --arch"):
+        FORMAT.load_quantized(quantized(tmp_path / "net.ckpt"), "resnet20")
     state = {f"network/{name}": value for name, value in tensors().items()}
     checkpoint.save(tmp_path / "last.ckpt", state, {"run": {}, "history": []})
     refused(tmp_path / "last.ckpt", "found the state of a training run; give best.ckpt of a run")

@@ -9,8 +9,8 @@ import training_run as run
 from mindspore import Tensor
 
 from common.runtime.context import execution_mode
-from common.training.schedules import Schedule
-from common.training.step import Recipe, TrainStep, make_optimizer
+from common.training import Schedule, TrainConfig
+from common.training.step import TrainStep, make_optimizer
 
 ROOT = Path(__file__).resolve().parents[3]
 CONSTANT = Schedule("constant", 0.05)
@@ -64,18 +64,18 @@ class PaperAdam:
             value -= rate * self.m[i] / (np.sqrt(self.v[i]) + 1e-8)  # in place: the parameter's own memory
 
 
-def torch_optimizer(torch, parameters, recipe):
-    if recipe.optimizer == "adam":
-        return PaperAdam(parameters, recipe.schedule.base, recipe.weight_decay)
-    return torch.optim.SGD(parameters, recipe.schedule.base, recipe.momentum, weight_decay=recipe.weight_decay)
+def torch_optimizer(torch, parameters, config):
+    if config.optimizer == "adam":
+        return PaperAdam(parameters, config.schedule.base, config.weight_decay)
+    return torch.optim.SGD(parameters, config.schedule.base, config.momentum, weight_decay=config.weight_decay)
 
 
-def torch_step(torch, forward, parameters, optimizer, recipe, x, labels):
-    loss = torch.nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)(forward(x), labels)
+def torch_step(torch, forward, parameters, optimizer, config, x, labels):
+    loss = torch.nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)(forward(x), labels)
     optimizer.zero_grad()
     loss.backward()
-    if recipe.clip_norm is not None:
-        torch.nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
+    if config.grad_clip_norm is not None:
+        torch.nn.utils.clip_grad_norm_(parameters, config.grad_clip_norm)
     optimizer.step()
     return loss.item()
 
@@ -84,10 +84,10 @@ SETTINGS = {
     "sgd": {},
     "sgd without momentum": {"momentum": 0.0},
     "weight decay": {"weight_decay": 0.1},
-    "clipped": {"clip_norm": 0.05},
-    "clip norm above the gradient": {"clip_norm": 1e4},
+    "clipped": {"grad_clip_norm": 0.05},
+    "clip norm above the gradient": {"grad_clip_norm": 1e4},
     "label smoothing": {"label_smoothing": 0.3},
-    "all at once": {"weight_decay": 0.1, "clip_norm": 0.05, "label_smoothing": 0.3},
+    "all at once": {"weight_decay": 0.1, "grad_clip_norm": 0.05, "label_smoothing": 0.3},
     "adam": {"optimizer": "adam"},
     "adam with weight decay": {"optimizer": "adam", "weight_decay": 0.1},
 }
@@ -106,22 +106,22 @@ def test_steps_in_graph_mode_are_those_of_pytorch(setting):
 
 def check_steps(setting):
     torch = pytest.importorskip("torch")
-    recipe = Recipe(1, 8, CONSTANT, **SETTINGS[setting])
+    config = TrainConfig(1, 8, CONSTANT, **SETTINGS[setting])
     network = run.Small()
     forward, theirs = torch_copy(torch, network)
-    optimizer = torch_optimizer(torch, theirs.values(), recipe)
-    ours = make_optimizer(network.trainable_params(), recipe, 3)
-    step = TrainStep(network, ours, recipe.label_smoothing, recipe.clip_norm)
+    optimizer = torch_optimizer(torch, theirs.values(), config)
+    ours = make_optimizer(network.trainable_params(), config, 3)
+    step = TrainStep(network, ours, config)
     step.set_train(True)
     rng = np.random.default_rng(0)
     for _ in range(3):
         x, labels = rng.normal(0, 1, (8, 3, 8, 8)).astype(np.float32), rng.integers(0, 4, 8)
         loss, _ = step(Tensor(x), Tensor(labels.astype(np.int32)))
         batch = torch.tensor(x), torch.tensor(labels)
-        expected = torch_step(torch, forward, list(theirs.values()), optimizer, recipe, *batch)
+        expected = torch_step(torch, forward, list(theirs.values()), optimizer, config, *batch)
         assert float(loss.asnumpy()) == pytest.approx(expected, rel=1e-5)
     # Adam divides by the gradient's own size: the rounding of the smallest gradients is amplified.
-    tolerance = 1e-4 if recipe.optimizer == "adam" else 2e-6
+    tolerance = 1e-4 if config.optimizer == "adam" else 2e-6
     for name, value in run.trained(network).items():
         assert np.abs(value - theirs[name].detach().numpy()).max() < tolerance, name
 
@@ -129,13 +129,13 @@ def check_steps(setting):
 def test_a_whole_run_is_that_of_pytorch(tmp_path):
     """Order of the images, learning rate of each step, and the means that are reported."""
     torch = pytest.importorskip("torch")
-    recipe = replace(run.RECIPE, augment=False, schedule=Schedule("multistep", 0.1, (1, 2), 0.5), clip_norm=None)
+    config = replace(run.CONFIG, augment=False, schedule=Schedule("multistep", 0.1, (1, 2), 0.5), grad_clip_norm=None)
     network, source = run.Small(), run.images()
     forward, theirs = torch_copy(torch, network)
-    history = run.trainer(tmp_path, recipe, source, network, test=None).run()
-    optimizer = torch_optimizer(torch, theirs.values(), recipe)
+    history = run.trainer(tmp_path, config, source, network, test=None).run()
+    optimizer = torch_optimizer(torch, theirs.values(), config)
     for epoch, rate in enumerate((0.1, 0.05, 0.025)):
-        order, losses, correct = np.random.default_rng((recipe.seed, epoch)).permutation(20), [], 0
+        order, losses, correct = np.random.default_rng((config.seed, epoch)).permutation(20), [], 0
         optimizer.param_groups[0]["lr"] = rate
         for step in range(run.STEPS):
             chosen = order[step * run.BATCH : (step + 1) * run.BATCH]
@@ -144,7 +144,7 @@ def test_a_whole_run_is_that_of_pytorch(tmp_path):
             x, labels = torch.tensor((pixels - mean) / std).float(), torch.tensor(source.labels[chosen]).long()
             with torch.no_grad():
                 correct += (forward(x).argmax(1) == labels).sum().item()
-            losses.append(torch_step(torch, forward, list(theirs.values()), optimizer, recipe, x, labels))
+            losses.append(torch_step(torch, forward, list(theirs.values()), optimizer, config, x, labels))
         assert history[epoch]["loss"] == pytest.approx(np.mean(losses), rel=1e-4)
         assert history[epoch]["acc"] == correct / 18
     for name, value in run.trained(network).items():

@@ -1,12 +1,18 @@
 """Whatever a server does, nothing wrong takes the place of a checkpoint, and the message names the cause."""
 
+import contextlib
+import io
+import subprocess
+import sys
+import time
 from dataclasses import replace
 
 import pytest
+import requests
 from zoo_server import CONTENT
 
 from common.errors import CheckpointError
-from common.zoo import transfer
+from common.zoo import registry, transfer, web
 from common.zoo.download import addresses, download
 from common.zoo.store import fault_of
 
@@ -78,7 +84,7 @@ def test_a_complete_part_needs_no_transfer(entry, server, cache):
         (["die", "corrupt", "corrupt"], "expected sha256"),
         ([404], "404 Not Found"),
         ([500], "500 Internal Server Error"),
-        (["redirect file:///etc/passwd"], "302 Found - Redirection to url 'file:///etc/passwd' is not allowed"),
+        (["redirect file:///etc/passwd"], "redirected from http to file:///etc/passwd"),
         (["redirect ftp://127.0.0.1/net.ckpt"], "redirected from http to ftp"),
     ],
 )
@@ -90,7 +96,7 @@ def test_a_wrong_answer_is_named_and_nothing_is_kept(entry, server, cache, fault
 
 
 def test_a_stalled_server_is_given_up(entry, server, cache, monkeypatch):
-    monkeypatch.setattr(transfer, "TIMEOUT", 0.3)
+    monkeypatch.setattr(web, "STALL_SECONDS", 0.3)
     server.faults = ["stall", "stall", "stall"]
     assert "nothing received for 0.3 s" in refused(entry, server.address)
     assert names(cache) == [".net.ckpt.lock", ".net.ckpt.part"]
@@ -110,10 +116,42 @@ def test_redirections_are_followed(entry, server):
     assert download(entry, [server.address]).read_bytes() == CONTENT
 
 
-def test_no_redirection_gives_up_encryption():
-    request = transfer.urllib.request.Request("https://a.example/net.ckpt")
-    with pytest.raises(transfer.urllib.error.URLError, match="redirected from https"):
-        transfer._Redirects().redirect_request(request, None, 302, "", {}, "http://a.example/net.ckpt")
+@pytest.mark.parametrize(
+    ("url", "location", "refused_target"),
+    [
+        ("https://a.example/net.ckpt", "http://a.example/net.ckpt", "http://a.example/net.ckpt"),
+        ("https://a.example/net.ckpt", "//b.example/net.ckpt", None),
+        ("https://a.example/net.ckpt", "/elsewhere", None),
+        ("http://a.example/net.ckpt", "HTTPS://b.example/net.ckpt", None),
+        ("http://a.example/net.ckpt", "ftp://b.example/net.ckpt", "ftp://b.example/net.ckpt"),
+    ],
+)
+def test_no_redirection_gives_up_encryption(url, location, refused_target):
+    response = requests.Response()
+    response.url, response.status_code, response.raw = url, 302, io.BytesIO()
+    response.headers["Location"] = location
+    with pytest.raises(CheckpointError, match=refused_target) if refused_target else contextlib.nullcontext():
+        web._keep_encryption(response)
+
+
+def test_the_body_of_a_redirection_is_not_read(entry, server, monkeypatch):
+    monkeypatch.setattr(transfer, "TOTAL_SECONDS", 3.0)
+    server.faults = ["drip redirect"]
+    assert download(entry, [server.address]).read_bytes() == CONTENT
+
+
+def test_a_redirection_to_itself_ends(entry, server):
+    server.faults = [f"redirect {server.address}/elsewhere"] * 100
+    assert "no connection (Exceeded 30 redirects" in refused(entry, server.address)
+
+
+@pytest.mark.parametrize("fault", ["drip", "drip headers", "drip chunks"])
+def test_a_server_that_drips_is_given_up(entry, server, cache, monkeypatch, fault):
+    monkeypatch.setattr(transfer, "TOTAL_SECONDS", 0.5)
+    server.faults = [fault] * 3
+    start = time.monotonic()
+    assert "not complete after 0.5 s" in refused(entry, server.address)
+    assert time.monotonic() - start < 2 and "net.ckpt" not in names(cache)
 
 
 def test_mirrors_are_tried_in_order(entry, server, cache, tmp_path):
@@ -168,3 +206,8 @@ def test_without_a_registered_sha256_the_user_decides(entry, server, cache, caps
 
 def test_a_file_whose_name_is_not_known_is_pointed_at(entry):
     assert f"look for it at {entry.url}" in refused(replace(entry, file=None), "/nowhere")
+
+
+def test_requests_is_imported_only_to_download():
+    code = "import sys, lowbitzoo, common.cli.zoo; sys.exit('requests' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=registry.ROOT, check=False).returncode == 0

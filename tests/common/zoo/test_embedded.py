@@ -73,6 +73,7 @@ def jpeg_images(shared, tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("jpeg")  # the images are prepared once
 @pytest.mark.parametrize("name", ON_CIFAR10)
 def test_the_registered_accuracy_on_cifar10_is_exact(name, jpeg_images, tmp_path):
     assert measured(name, tmp_path, "--dataset_path", str(jpeg_images)) == zoo.find(name).expected

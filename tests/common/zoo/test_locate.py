@@ -16,8 +16,8 @@ PARSERS = {
     "DynamicQuant.eval": ["checkpoint_path"],
     "LDNQ.eval": ["checkpoint_path"],
     "ProQHA.eval": ["checkpoint_path"],
-    "DAMBQ.train": ["pretrained", "resume"],
-    "DynamicQuant.train": ["pretrained", "resume"],
+    "DAMBQ.train": ["pretrained", "init_from"],
+    "DynamicQuant.train": ["pretrained", "init_from"],
     "LDNQ.train": ["pretrained"],
     "LDNQ.main": ["pretrained"],
     "ProQHA.train": ["resume"],
@@ -46,12 +46,16 @@ def test_a_path_that_exists_wins(tmp_path, folder):
     assert config.parse(config.build_parser("Test"), ["--checkpoint_path", NAME]).checkpoint_path == Path(NAME)
 
 
-def test_other_words_are_paths_and_get_near_names_when_they_are_opened():
-    args = config.parse(config.build_parser("Test"), ["--checkpoint_path", "resnet20-digit"])
-    with pytest.raises(CheckpointError, match=r"none \(did you mean resnet20-digits.*\?\); check the path"):
-        checkpoint.load(args.checkpoint_path)
+def test_a_word_that_resembles_a_name_is_answered_with_it():
+    line = r"resnet20-digit: expected a checkpoint file or a registered name, found none \(did you mean resnet20-digits"
+    with pytest.raises(CheckpointError, match=line):
+        config.parse(config.build_parser("Test"), ["--checkpoint_path", "resnet20-digit"])
+
+
+def test_other_words_are_paths_until_they_are_opened():
+    args = config.parse(config.build_parser("Test"), ["--checkpoint_path", "nothing-like-it/at all.pth"])
     with pytest.raises(CheckpointError, match="found none; check the path"):
-        checkpoint.load("nothing-like-it/at all.pth")
+        checkpoint.load(args.checkpoint_path)
 
 
 def test_mirrors_are_an_option(entry, tmp_path, server, cache):

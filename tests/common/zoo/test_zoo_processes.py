@@ -16,13 +16,14 @@ from common.zoo.registry import ROOT
 COMMAND = """
 import sys
 from dataclasses import replace
-from common.cli import zoo as program, registry
+from common.cli import program
+from common.zoo import registry
 digest, size, *words = sys.argv[1:]
 known = registry.find("resnet20-cifar10")
 registry.entries()["published-net"] = replace(
     known, name="published-net", file="net.ckpt", size=int(size), sha256=digest
 )
-program.main(words)
+program.main(words, None)
 """
 
 

@@ -36,6 +36,9 @@ class _Handler(BaseHTTPRequestHandler):
         fault = server.faults.pop(0) if server.faults else ""
         if isinstance(fault, int):
             self.send_error(fault)
+        elif fault.startswith("drip"):
+            with contextlib.suppress(ConnectionError):
+                self._drip(fault.removeprefix("drip").strip())
         elif fault.startswith("redirect"):
             self.send_response(302)
             self.send_header("Location", fault.removeprefix("redirect "))
@@ -69,6 +72,19 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(0.02)
         else:
             self.wfile.write(body)
+
+    def _drip(self, where):
+        """Send an answer whose body, headers, chunk size or redirection never ends: a byte now and then."""
+        begins = {
+            "": "200 OK\r\nContent-Length: 512000\r\n\r\n",
+            "headers": "200 OK\r\nX-Header: ",
+            "chunks": "200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "redirect": f"302 Found\r\nLocation: {self.server.address}\r\n\r\n",
+        }
+        self.wfile.write(b"HTTP/1.1 " + begins[where].encode())
+        for _ in range(200):
+            self.wfile.write(b"0")
+            time.sleep(0.05)
 
     def log_message(self, *_):
         pass

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from torch_samples import (
     CONTAINERS,
+    DATA,
     HEADER,
     integer,
     legacy_file,
@@ -19,8 +20,6 @@ from torch_samples import (
 
 from common.checkpoint.pytorch.state_dict import read_state_file
 from common.errors import CheckpointError
-
-DATA = np.arange(6, dtype=np.float32).tobytes()
 
 
 def rewritten(content, change):

@@ -1,0 +1,136 @@
+"""The options of DAMBQ's scripts, and the values that they make."""
+
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.cli import config, typed
+from common.cli.option_parser import OptionParser
+from common.cli.training_options import add_run, add_training, check_one_start
+from common.errors import ConfigError
+from common.models.registry import model
+from DAMBQ.allocation import GRANULARITIES, Budget
+from DAMBQ.network import ARCHITECTURES
+from DAMBQ.tables import TABLES
+
+_CONFIG = Path(__file__).parent / "config"
+
+
+def add_network(parser: OptionParser) -> None:
+    """The options that all scripts of this method share."""
+    group = parser.add_argument_group("network and data of DAMBQ")
+    group.add_argument("--arch", "-a", choices=list(ARCHITECTURES), default="resnet20", help="network")
+    wnids = "imagenet: class folders in label order"
+    group.add_argument("--wnids", type=typed.path, metavar="FILE", help=wnids)
+
+
+def eval_parser(description: str = "Evaluate DAMBQ.") -> OptionParser:
+    """Options of ``eval.py``."""
+    parser = config.build_parser(description, _CONFIG / "eval.yaml")
+    add_network(parser)
+    parser.add_argument("--num_classes", type=typed.positive_int, help="the file's own if not given")
+    return parser
+
+
+def train_parser() -> OptionParser:
+    """Options of ``train.py``; the aliases are the names in the original release's documentation."""
+    parser = config.build_parser("Train with DAMBQ.", _CONFIG / "train.yaml", evaluates=False)
+    add_network(parser)
+    add_run(parser, "dambq")
+    add_training(parser, epochs=300, schedule="cosine", milestones=(150, 225), warmup_epochs=0)
+    _add_quantization(parser.add_argument_group("quantization"))
+    parser.add_alias("--expr_name", "--run_name")
+    parser.add_alias("--resume", "--init_from")
+    return parser
+
+
+def _add_quantization(group) -> None:
+    truth, fraction = typed.truth, typed.fraction
+    group.add_argument("--quantize", action="store_true", help="train a quantized network")
+    group.add_argument("--wgt_target", type=float, default=4.0, help="average bits of weights, 0 to 4")
+    group.add_argument("--act_target", type=float, default=4.0, help="average bits of activations, 0 to 4")
+    group.add_argument("--granularity", choices=GRANULARITIES, default="channel", help="what has bits of its own")
+    layerwise = "granularity layer"
+    group.add_argument("--layerwise", type=truth, nargs="?", const=True, default=False, metavar="BOOL", help=layerwise)
+    group.add_argument("--shares", type=fraction, nargs=2, default=[0.01, 0.3], help="of groups lowered an epoch")
+    rise = "epochs of their rise"
+    group.add_argument("--duration", type=typed.int_range(0), nargs=2, default=[0, 150], help=rise)
+    group.add_argument("--table", choices=list(TABLES), help="of the weights' levels: v2, or that of --init_from")
+    clip = "first clip of activations, 3 if not given"
+    group.add_argument("--activation_clip", type=typed.positive_float, help=clip)
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """The network of a file.
+
+    Attributes:
+        model_name: name in the registry, for files that do not record it.
+        num_classes: what the file must have; None takes any.
+    """
+
+    model_name: str
+    num_classes: int | None
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What is trained, and from what.
+
+    Attributes:
+        arch: name of ``--arch``.
+        dataset: name of the data set.
+        seed: of the calibration images.
+        pretrained: float network to start from.
+        init_from: quantized network to start from.
+        budget: where the bits shall go; None: the network is float.
+        table: of the weights' levels; None: v2, or what ``init_from`` has.
+        activation_clip: first value of the clips; None: 3, or what ``init_from`` has learned.
+    """
+
+    arch: str
+    dataset: str
+    seed: int
+    pretrained: Path | None
+    init_from: Path | None
+    budget: Budget | None
+    table: str | None
+    activation_clip: float | None
+
+    @property
+    def model_name(self) -> str:
+        """Name of the network in the registry."""
+        return ARCHITECTURES[self.arch]
+
+
+def network_options(args: Namespace) -> NetworkOptions:
+    """What the options say of the network in a file."""
+    return NetworkOptions(ARCHITECTURES[args.arch], args.num_classes)
+
+
+def train_options(args: Namespace) -> TrainOptions:
+    """What the options of ``train.py`` say.
+
+    Raises:
+        ConfigError: they contradict each other, or the network does not take the images.
+    """
+    model(ARCHITECTURES[args.arch], args.dataset)
+    if args.init_from and not args.quantize:
+        raise ConfigError("init_from: it starts from a quantized network; add --quantize, or give --pretrained FILE")
+    check_one_start(args)
+    ends = tuple(args.shares), tuple(args.duration)
+    budget = Budget(args.wgt_target, args.act_target, granularity(args), *ends)
+    starts = args.pretrained, args.init_from
+    rest = budget if args.quantize else None, args.table, args.activation_clip
+    return TrainOptions(args.arch, args.dataset, args.seed, *starts, *rest)
+
+
+def granularity(args: Namespace) -> str:
+    """What has bits of its own; ``--layerwise``, an option of the original release, stands for ``layer``.
+
+    Raises:
+        ConfigError: the two options contradict each other.
+    """
+    if args.layerwise and args.granularity == "network":
+        raise ConfigError("layerwise: expected it without --granularity network, found both; leave one out")
+    return "layer" if args.layerwise else args.granularity

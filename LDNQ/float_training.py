@@ -1,0 +1,52 @@
+"""The two ends of a float training: the network that it begins with, and the file that it leaves."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from common import checkpoint
+from common.cli.training import Images, Start, TrainingOptions
+from common.models.registry import model
+from common.stored.float_network import load_float, of_classes
+from common.training import Trainer
+from LDNQ import storage
+
+
+def further(options: TrainingOptions, pretrained: Path | None) -> tuple[TrainingOptions, Path | None]:
+    """The run to make and the network it starts from, where the folder may hold a run of another configuration.
+
+    As the original release's ``--resume --lr``: the best network of such a run is trained further, in a folder below.
+
+    Args:
+        options: as the user gave them.
+        pretrained: float network that the user gave.
+    """
+    last = options.folder / "last.ckpt"
+    if not options.go_on or not last.exists():
+        return options, pretrained
+    recorded = checkpoint.load(last).metadata.get("run", {}).get("config")
+    if recorded is None or recorded == json.loads(json.dumps(asdict(options.config))):
+        return options, pretrained
+    start, folder = pretrained or options.folder / "best.ckpt", options.folder / f"lr_{options.config.schedule.base:g}"
+    print(f"another configuration: training {start} further, in {folder}")
+    return replace(options, folder=folder), start
+
+
+def start(model_name: str, pretrained: Path | None, images: Images) -> Start:
+    """A network of a file, or a new one.
+
+    Raises:
+        CheckpointError: the file is not a float network of this model and of the data's number of classes.
+    """
+    classes = images.train.num_classes
+    about = {"method": storage.METHOD, "kind": "float", "network": model_name}
+    if pretrained is None:
+        return Start(model(model_name).build(classes), about)
+    return Start(of_classes(pretrained, load_float(pretrained, model_name), classes), about)
+
+
+def save(path: Path, trainer: Trainer) -> str:
+    """Write the trained network; returns what it is."""
+    about = {"training": {"epochs": trainer.config.epochs, "seed": trainer.config.seed}}
+    storage.save(path, storage.StoredNetwork(trainer.network, {**trainer.metadata, **about}, {}))
+    return "float"

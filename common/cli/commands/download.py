@@ -1,0 +1,30 @@
+"""Fetching registered checkpoints into the cache."""
+
+from collections.abc import Sequence
+
+from common.cli.commands.words import command_parser, named_entries
+from common.cli.options import OptionParser
+from common.zoo.download import download
+from common.zoo.locate import locate
+
+SUMMARY = "fetch each NAME into the cache and print its path"
+
+
+def make_parser() -> OptionParser:
+    """Names, and where to fetch from."""
+    parser = command_parser("download", SUMMARY)
+    parser.add_argument("--mirrors", nargs="*", metavar="URL|DIR", help="addresses or folders, tried in order")
+    parser.add_argument(
+        "--allow_unverified",
+        action="store_true",
+        help="take a file without a registered sha256, print its own",
+    )
+    return parser
+
+
+def run(words: Sequence[str]) -> None:
+    """Fetch what is not here; print a path a line."""
+    args = make_parser().parse_args(words)
+    for entry in named_entries(args):
+        unverified = args.allow_unverified and not entry.embedded
+        print(download(entry, args.mirrors, True) if unverified else locate(entry.name, args.mirrors))

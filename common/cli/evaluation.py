@@ -1,0 +1,123 @@
+"""The sequence that every ``eval.py`` shares: device, file, check, images, summary, measurement, report."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from mindspore import nn
+
+from common.cli.result import finish
+from common.cli.run_options import RunOptions
+from common.data import ImageSource, Preprocessing, open_split
+from common.errors import ConfigError
+from common.evaluation import Metrics, OnBatch, evaluate_images
+from common.models.registry import model, preprocessing_of
+
+
+class Stored(Protocol):
+    """A network from a file, and what that records: ``network``, ``num_classes`` and more."""
+
+    network: nn.Cell
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What is said of a network beside its accuracy.
+
+    Attributes:
+        headline: printed before the measurement.
+        label: of the progress line, a word or two.
+        record: what the JSON object says: method, network, bits, cost.
+    """
+
+    headline: str
+    label: str
+    record: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A network and the images that it is to be measured on.
+
+    Attributes:
+        options: what the user chose.
+        path: file of the network.
+        stored: the network.
+        images: test images.
+        preprocessing: of the images.
+        summary: of the network.
+    """
+
+    options: RunOptions
+    path: Path
+    stored: Stored
+    images: ImageSource
+    preprocessing: Preprocessing
+    summary: Summary
+
+    def measure(self, network: nn.Cell | None = None, on_batch: OnBatch | None = None) -> Metrics:
+        """Metrics of the stored network, or of another in its place; ``on_batch`` is told of each batch."""
+        measured = network or self.stored.network
+        size, label = self.options.batch_size, self.summary.label
+        return evaluate_images(measured, self.images, self.preprocessing, size, label, on_batch)
+
+
+Measured = tuple[Metrics, Mapping[str, Any]]
+
+
+def measure_accuracy(evaluation: Evaluation) -> Measured:
+    """Metrics of the network, and nothing to add to the summary's record."""
+    return evaluation.measure(), {}
+
+
+def run(
+    options: RunOptions,
+    *,
+    shipped: Callable[[str], Path],
+    load: Callable[[Path], Stored],
+    summarize: Callable[[Stored, Path, int], Summary],
+    preprocess: Callable[[str, dict[str, Any]], Preprocessing] = preprocessing_of,
+    check: Callable[[str, str], object] = model,
+    measure: Callable[[Evaluation], Measured] = measure_accuracy,
+) -> None:
+    """Evaluate a network from a file and report it.
+
+    Args:
+        options: of :func:`~common.cli.run_options.run_options`.
+        shipped: file of the network that ships for a data set, taken where no file is given.
+        load: the network of a file; the device is set up when it is called.
+        summarize: of the network, its file and the side of its images in pixels.
+        preprocess: of a data set's name and the file's metadata.
+        check: refuses a network's name that does not take a data set's images, with a ConfigError.
+        measure: what the method measures, and what it adds to the record.
+
+    Raises:
+        ConfigError: network, images and options do not fit each other.
+        CheckpointError: the file is missing or damaged.
+    """
+    options.device.set_up()
+    path = options.checkpoint_path or shipped(options.data.dataset)
+    stored = load(path)
+    check(stored.metadata["network"], options.data.dataset)
+    preprocessing = preprocess(options.data.dataset, stored.metadata)
+    summary = summarize(stored, path, preprocessing.image_size)
+    images = open_split(options.data, "test")
+    check_classes(images, stored.metadata["num_classes"])
+    print(summary.headline)
+    metrics, added = measure(Evaluation(options, path, stored, images, preprocessing, summary))
+    finish(options, metrics, path, {**summary.record, **added})
+
+
+def check_classes(images: ImageSource, classes: int) -> None:
+    """Make sure that images and network number the same classes.
+
+    Raises:
+        ConfigError: they do not.
+    """
+    if images.num_classes != classes:
+        raise ConfigError(
+            f"expected images of {classes} classes, as the network has, found {images.num_classes}; give another "
+            "data set or checkpoint, or list imagenet's class folders with --wnids"
+        )

@@ -1,0 +1,144 @@
+"""The sequence that every ``train.py`` shares: device, images, network, run, configuration, file to use, last line."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mindspore import nn
+
+from common import checkpoint
+from common.checkpoint import network_state
+from common.cli import saved_config
+from common.cli.evaluation import check_classes
+from common.cli.run_options import RunOptions
+from common.data import ImageSource, Preprocessing, open_split
+from common.errors import CheckpointError
+from common.evaluation import Metrics, evaluator
+from common.models.registry import preprocessing_of
+from common.training import Callback, OtherRunError, Run, TrainConfig, TrainData, Trainer
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What every training reads from the command line beside :class:`~common.cli.run_options.RunOptions`.
+
+    Attributes:
+        config: how to train.
+        folder: of the run.
+        name: of the network to use, ``NAME.ckpt`` in the folder.
+        go_on: continue a run that was stopped; otherwise start it anew.
+        test_every: epochs between tests.
+    """
+
+    config: TrainConfig
+    folder: Path
+    name: str
+    go_on: bool = True
+    test_every: int = 1
+
+    @property
+    def path(self) -> Path:
+        """File of the network to use."""
+        return self.folder / f"{self.name}.ckpt"
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """What a network learns from and is tested on.
+
+    Attributes:
+        train: training images.
+        test: test images.
+        preprocessing: of both.
+    """
+
+    train: ImageSource
+    test: ImageSource
+    preprocessing: Preprocessing
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """What a method brings to a training.
+
+    Attributes:
+        network: to train.
+        metadata: of its checkpoints: ``method``, ``kind``, ``network``, and whatever makes another run of it; number of
+            classes, data set and preprocessing are added.
+        callbacks: what else happens in each step and after each epoch.
+        objective: cell from images and labels to loss and logits; None is cross-entropy.
+        test: returns test metrics of the network; None: accuracy on the test images.
+    """
+
+    network: nn.Cell
+    metadata: Mapping[str, Any]
+    callbacks: Sequence[Callback] = field(default=())
+    objective: nn.Cell | None = None
+    test: Callable[[nn.Cell], Metrics] | None = None
+
+
+def run(
+    options: RunOptions,
+    training: TrainingOptions,
+    *,
+    start: Callable[[Images], Start],
+    save: Callable[[Path, Trainer], str],
+    preprocess: Callable[[str, dict[str, Any]], Preprocessing] = preprocessing_of,
+) -> Trainer:
+    """Train to the last epoch, then write the network to use beside the run's own files and say what it is.
+
+    Args:
+        options: of :func:`~common.cli.run_options.run_options`.
+        training: of :func:`~common.cli.training_options.training_options`, or made by the method.
+        start: the network to train on these images; the device is set up when it is called.
+        save: writes the network to use to a path, and returns what it is in a few words.
+        preprocess: of a data set's name and the metadata of a file, here none.
+
+    Returns:
+        The trainer, its run ended.
+
+    Raises:
+        ConfigError: training and test images number different classes.
+        CheckpointError: the folder holds another run, or a damaged one.
+    """
+    options.device.set_up()
+    data = options.data
+    images = Images(open_split(data, "train"), open_split(data, "test"), preprocess(data.dataset, {}))
+    check_classes(images.test, images.train.num_classes)
+    begun = start(images)
+    about = {"num_classes": images.train.num_classes, "dataset": data.dataset}
+    trainer = Trainer(
+        network=begun.network,
+        data=TrainData(images.train, images.preprocessing),
+        config=training.config,
+        run=Run(training.folder, {**begun.metadata, **about}),
+        callbacks=begun.callbacks,
+        objective=begun.objective,
+        test=begun.test or evaluator(images.test, images.preprocessing, training.config.batch_size),
+        test_every=training.test_every,
+    )
+    run_or_advise(trainer, training.go_on)
+    saved_config.save(options.values, training.folder)
+    what, accuracy = save(training.path, trainer), trainer.history[-1]["test_acc"]
+    size = training.path.stat().st_size
+    print(f"{training.path}: {what}, test accuracy {accuracy:.4f} on {len(images.test)} images, {size} bytes")
+    return trainer
+
+
+def run_or_advise(trainer: Trainer, go_on: bool) -> None:
+    """Run a trainer; where its folder holds another run, say by which options that is mended.
+
+    Raises:
+        CheckpointError: the folder holds another run, or a damaged one.
+    """
+    try:
+        trainer.run(go_on)
+    except OtherRunError as error:
+        raise CheckpointError(f"{error}; choose another --output_dir or --run_name, or add --no-continue") from None
+
+
+def save_float(path: Path, trainer: Trainer) -> str:
+    """Write a float network with the metadata of its run; returns ``float``."""
+    checkpoint.save(path, network_state.state(trainer.network), {**trainer.metadata, "epochs": len(trainer.history)})
+    return "float"

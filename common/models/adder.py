@@ -1,0 +1,80 @@
+"""The float adder layer and the ResNets for 32 x 32 images built of it (AdderNet, Chen et al., CVPR 2020).
+
+As in the published checkpoint every convolution but the first is an adder layer, the 1 x 1 shortcuts included; the
+first convolution and the last 1 x 1 convolution (with BatchNorm after it) are ordinary ones.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from mindspore import Parameter, nn
+from mindspore.common.initializer import Normal, initializer
+
+from common.kernels import AdderConv2d
+from common.models.layers import Layers
+from common.models.resnet_cifar import BasicBlock, ConvNormHead, ResNetCifar, published_name
+
+_QUANTIZER_STATE = (".adder_new", ".scale_para")
+
+
+class Adder2d(nn.Cell):
+    """Adder convolution y = -sum |x - w|: (N, C, H, W) to (N, F, OH, OW).
+
+    Weights start from N(0, 1) as in AdderNet: unlike an inner product, the distance needs weights of the size of the
+    normalised inputs. Gradients are those of :class:`common.kernels.AdderConv2d`.
+
+    Args:
+        channels: C.
+        filters: F.
+        kernel: side of the square window.
+        stride: step of the window.
+        padding: zeros on each side.
+        native: force or forbid the C++ kernel; None chooses.
+    """
+
+    def __init__(self, channels: int, filters: int, kernel: int, stride: int = 1, padding: int = 0, native=None):
+        super().__init__()
+        shape = (filters, channels, kernel, kernel)
+        self.weight = Parameter(initializer(Normal(1.0), shape), name="weight")
+        self.stride, self.padding = stride, padding
+        self.conv = AdderConv2d(stride, padding, native)
+
+    def construct(self, x):
+        return self.conv(x, self.weight)
+
+    def extend_repr(self) -> str:
+        return f"shape={self.weight.shape}, stride={self.stride}, padding={self.padding}"
+
+
+def adder_resnet(
+    depth: int,
+    num_classes: int = 10,
+    conv: Callable[..., nn.Cell] | None = None,
+    block: type[BasicBlock] = BasicBlock,
+    native: bool | None = None,
+) -> ResNetCifar:
+    """Adder ResNet: (N, 3, 32, 32) to logits (N, num_classes).
+
+    Args:
+        depth: 20, 32, 44, 56 or 110.
+        num_classes: length of the logits.
+        conv: what stands for every convolution but the first and the last; None: :class:`Adder2d`.
+        block: the class of its blocks.
+        native: force or forbid the C++ kernel of :class:`Adder2d`; None chooses.
+
+    Raises:
+        ConfigError: another depth.
+    """
+    layers = Layers(conv=conv or partial(Adder2d, native=native))
+    return ResNetCifar(depth, num_classes, "conv", layers, block, ConvNormHead)
+
+
+def adder_published_name(name: str) -> str | None:
+    """Our name of a tensor of a published AdderNet file, PyTorch's (BatchNorm converted already) or MindSpore's.
+
+    The latter also holds the state of its quantizers, which calibration makes anew: None.
+    """
+    if name.endswith(_QUANTIZER_STATE):
+        return None
+    name = published_name(name)
+    return name.removesuffix(".adder") + ".weight" if name.endswith(".adder") else name

@@ -1,0 +1,63 @@
+"""What a training is made of: its images, how the network is trained, and the run that it becomes."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from common.data import ImageSource, Preprocessing
+from common.training.schedules import Schedule
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a network is trained.
+
+    Attributes:
+        epochs: passes over the training images.
+        batch_size: images per step, over all processes; what does not fill a batch is left out of an epoch.
+        schedule: learning rates.
+        optimizer: ``sgd`` (with momentum, as PyTorch defines it) or ``adam``.
+        momentum: of ``sgd``.
+        weight_decay: L2 penalty on all parameters.
+        grad_clip_norm: upper limit of the gradient's global L2 norm; None for none.
+        label_smoothing: share of the target spread over all classes.
+        augment: whether images are augmented.
+        seed: of order and augmentation.
+    """
+
+    epochs: int
+    batch_size: int
+    schedule: Schedule
+    optimizer: str = "sgd"
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    grad_clip_norm: float | None = None
+    label_smoothing: float = 0.0
+    augment: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class TrainData:
+    """The images of a training.
+
+    Attributes:
+        source: training images.
+        preprocessing: what the network expects.
+    """
+
+    source: ImageSource
+    preprocessing: Preprocessing
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where a training lives, and what identifies it.
+
+    Attributes:
+        folder: of the checkpoints; made if absent.
+        metadata: what identifies the network, stored in its checkpoints.
+    """
+
+    folder: Path
+    metadata: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,159 @@
+"""Loading, evaluating, quantizing and saving networks of every method."""
+
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from common import checkpoint, zoo
+from common.errors import ConfigError
+from common.runtime.installed import require_mindspore
+from lowbitzoo.methods import method_of, part
+
+if TYPE_CHECKING:
+    from mindspore import nn
+
+    from common.data import ImageSource
+    from common.evaluation import Metrics
+    from common.stored.network import StoredNetwork
+
+# Where the methods that quantize without images have ``quantize_network`` and their configuration.
+_CONVERTERS = {
+    "DAMBQ": ("network", "Settings"),
+    "DynamicQuant": ("network", "Settings"),
+    "ProQHA": ("quant", "Settings"),
+}
+
+
+def load(name_or_file: str | Path, network: "nn.Cell | None" = None) -> "StoredNetwork":
+    """A network with the metadata of its file.
+
+        stored = lowbitzoo.load("ldnq-resnet20-digits-ternary")
+        stored = lowbitzoo.load("mine.ckpt", network=MyNetwork())
+        logits = stored.network(images)  # (N, 3, H, W) to (N, K)
+
+    Args:
+        name_or_file: a registered name (a file of that name wins), or the path of a file.
+        network: a float network of the kind that was quantized, where it is none of :func:`lowbitzoo.list_models`; it
+            is changed and used.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or does not fit.
+        ConfigError: MindSpore is not installed.
+    """
+    storage = part(method_of(name_or_file), "storage")
+    entry = None if Path(name_or_file).exists() else zoo.entries().get(str(name_or_file))
+    path = zoo.named(Path(name_or_file))
+    reader = getattr(storage, "FORMAT", storage)
+    options = {} if network is None else {"network": network}
+    stored = reader.load(path, entry.network, **options) if entry else reader.load(path, **options)
+    if entry and entry.preprocessing and "preprocessing" not in stored.metadata:
+        stored = replace(stored, metadata=stored.metadata | {"preprocessing": entry.preprocessing})
+    return stored
+
+
+def evaluate(
+    stored: "StoredNetwork | nn.Cell",
+    dataset: str = "digits",
+    path: str | Path | None = None,
+    *,
+    images: "ImageSource | None" = None,
+    num_samples: int | None = None,
+    batch_size: int = 128,
+) -> "Metrics":
+    """Accuracy and loss of a network over test images, each counted once.
+
+        lowbitzoo.evaluate(stored).accuracy
+        lowbitzoo.evaluate(stored, "cifar10", "CIFAR10", num_samples=1000)
+
+    Args:
+        stored: from :func:`load`, or a network alone, of images (N, 3, H, W) to logits (N, K).
+        dataset: ``digits``, ``cifar10`` or ``imagenet``; says how images are prepared where the file does not.
+        path: folder of the data set; ``digits`` is built in.
+        images: in the place of the data set's test images.
+        num_samples: of the first so many images alone.
+        batch_size: images of a step.
+
+    Raises:
+        ConfigError: an unknown data set, a path that is missing or not wanted, or MindSpore is not installed.
+        DataError: the data set is missing or damaged.
+        QuantizationError: the network does not fit the images.
+    """
+    require_mindspore("evaluate")
+    from common.data import open_dataset
+    from common.evaluation import evaluate_images
+    from common.models.registry import preprocessing_of
+    from common.runtime import context
+
+    context.prepare_onednn()
+    network, metadata = getattr(stored, "network", stored), getattr(stored, "metadata", {})
+    source = open_dataset(dataset, path, "test") if images is None else images
+    source = source.head(num_samples) if num_samples else source
+    with context.execution_mode("graph"):
+        return evaluate_images(network, source, preprocessing_of(dataset, metadata), batch_size)
+
+
+def quantize(network: "StoredNetwork | nn.Cell", method: str, *, name: str | None = None, **options: Any):
+    """A float network quantized by a method, to be trained, evaluated and saved.
+
+        stored = lowbitzoo.quantize(MyNetwork(), "DAMBQ", bits=4)
+        lowbitzoo.save(stored, "mine.ckpt")
+
+    Args:
+        network: float, of images (N, 3, H, W) to logits; it is changed and used.
+        method: ``DAMBQ``, ``DynamicQuant`` or ``ProQHA``. The others take images: their scripts say how.
+        name: of the network in the file; one of :func:`lowbitzoo.list_models` is built when the file is loaded, any
+            other must be given to :func:`load`. By default what a loaded network is called, or the name of its class.
+        options: fields of the method's configuration.
+
+    Returns:
+        A :class:`common.stored.network.StoredNetwork`.
+
+    Raises:
+        ConfigError: a method that takes images, an option or a network that does not fit.
+    """
+    if method not in _CONVERTERS:
+        raise ConfigError(f"method: expected one of {', '.join(_CONVERTERS)}, found {method!r}; see its README")
+    module, config_name = _CONVERTERS[method]
+    converter = part(method, module)
+    from common.models.layers import weighted_layers
+    from common.stored.network import StoredNetwork
+
+    cell, metadata = getattr(network, "network", network), dict(getattr(network, "metadata", {}))
+    *_, last = weighted_layers(cell).values()
+    described = {"network": name or metadata.get("network", type(cell).__name__), "num_classes": last.weight.shape[0]}
+    config = _configuration(getattr(converter, config_name), options)
+    result = converter.quantize_network(cell, config)
+    # A method may complete its settings, or put another cell in the network's place.
+    settings, quantized = (result, cell) if hasattr(result, "__dataclass_fields__") else (config, result or cell)
+    return StoredNetwork(
+        quantized, metadata | described | {"method": method, "kind": "quantized", "settings": asdict(settings)}
+    )
+
+
+def _configuration(kind: type, options: dict[str, Any]) -> Any:
+    try:
+        return kind(**options)
+    except TypeError as error:
+        known = ", ".join(field.name for field in fields(kind))
+        raise ConfigError(f"expected options of {known}, found others ({error})") from None
+
+
+def save(stored: "StoredNetwork", file: str | Path) -> Path:
+    """Write a network to a file: a float one as it is, a quantized one with its codes at their real width.
+
+    Returns:
+        The path.
+
+    Raises:
+        CheckpointError: the file cannot be written.
+        ConfigError: a network that holds nothing to pack, as it was packed before.
+    """
+    from common.checkpoint import network_state
+
+    if stored.metadata["kind"] == "float":
+        checkpoint.save(file, network_state.state(stored.network), stored.metadata)
+    elif stored.metadata["kind"] == "packed":
+        raise ConfigError(f"{file}: expected a network with latent weights, found a packed one; copy its file")
+    else:
+        part(stored.metadata["method"], "storage").FORMAT.save_packed(file, stored)
+    return Path(file)

@@ -1,0 +1,114 @@
+"""Options that the papers' public code documents: each is accepted, with the meaning that it has there.
+
+A row per option: the words as the documentation writes them, where their value is found, and what it is. A method whose
+options are renamed adds its rows here; spellings that no documentation has are not kept.
+"""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from common.cli import config
+from common.errors import ConfigError
+
+DOCUMENTED = {
+    "DAMBQ.train": [
+        ("-a resnet20", "arch", "resnet20"),
+        ("-a vgg-small", "arch", "vgg-small"),
+        ("--expr-name cifar10_resnet20_w4a4_", "run_name", "cifar10_resnet20_w4a4_"),
+        ("--lr 5e-2", "lr", 0.05),
+        ("--wgt-target 2.0", "wgt_target", 2.0),
+        ("--act-target 4.0", "act_target", 4.0),
+        ("--quantize", "quantize", True),
+        ("--pretrained float.pth", "pretrained", Path("float.pth")),
+        ("--resume w4a4.ckpt", "init_from", Path("w4a4.ckpt")),
+    ],
+    "LDNQ.train": [
+        ("--resume", "go_on", True),
+        ("--lr=0.01", "lr", 0.01),
+        ("--model_name=ResNet32", "arch", "resnet32"),
+    ],
+    "LDNQ.main": [
+        ("--model_name=ResNet18-ImageNet", "arch", "resnet18"),
+        ("--dataset_name=ImageNet", "dataset", "imagenet"),
+        ("--dataset_name CIFAR10", "dataset", "cifar10"),
+        ("--kbits 5", "kbits", 5),
+        ("--ratio 0.01", "ratio", 0.01),
+        ("--resample True", "resample", True),
+    ],
+    "AdderQuant.eval": [
+        ("--checkpoint_file_path a.ckpt", "checkpoint_path", Path("a.ckpt")),
+        ("--train_dataset_path cifar-10-batches-bin", "train_dataset_path", Path("cifar-10-batches-bin")),
+        ("--eval_dataset_path cifar-10-verify-bin", "eval_dataset_path", Path("cifar-10-verify-bin")),
+        ("--device_target GPU", "device_target", "GPU"),
+        ("--class_num 10", "num_classes", 10),
+        ("--batch_size 64", "batch_size", 64),
+        ("--device_num 1", "device_num", 1),
+        ("--image_size 32", "image_size", 32),
+    ],
+    "DynamicQuant.eval": [
+        ("--dataset_path IMAGENET", "dataset_path", Path("IMAGENET")),
+        ("--checkpoint_path a.ckpt", "checkpoint_path", Path("a.ckpt")),
+        ("--device_target GPU", "device_target", "GPU"),
+        ("--smoothing 0.1", "smoothing", 0.1),
+        ("--num-classes 1000", "num_classes", 1000),
+    ],
+}
+# Commands as the documentation has them; what stands in brackets there is a name here.
+COMMANDS = {
+    "DAMBQ.train": [
+        "-a resnet20 --expr-name cifar10_resnet20_float",
+        "-a resnet20 --expr-name cifar10_resnet20_w4a4_ --lr 5e-2 --wgt-target 4.0 --act-target 4.0 --quantize "
+        "--pretrained float.ckpt",
+        "-a resnet20 --expr-name cifar10_resnet20_w2.0a2.0 --lr 5e-2 --wgt-target 2.0 --act-target 2.0 --quantize "
+        "--resume w4a4.ckpt",
+    ],
+    "LDNQ.train": ["", "--resume --lr=0.01"],
+    "LDNQ.main": ["", "--model_name=ResNet18-ImageNet --dataset_name=ImageNet"],
+}
+# Spellings of this project that no documentation has.
+GONE = {
+    "DAMBQ.train": ["--clip 2", "--clip_norm 5", "--no-resume"],
+    "LDNQ.train": ["--no-resume"],
+    "AdderQuant.train": ["--resume", "--network resnet20"],
+}
+
+
+def pairs(table):
+    return [(script, words) for script, lines in table.items() for words in lines]
+
+
+def parsed(script: str, words: str):
+    return config.parse(importlib.import_module(script).make_parser(), words.split())
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "name", "value"),
+    [(script, *row) for script, rows in DOCUMENTED.items() for row in rows],
+    ids=lambda part: part if isinstance(part, str) else "",
+)
+def test_a_documented_option_sets_what_it_meant(script, words, name, value):
+    found = getattr(parsed(script, words), name)
+    assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("script", "words"), [(script, words) for script, lines in COMMANDS.items() for words in lines]
+)
+def test_a_documented_command_is_understood(script, words):
+    parsed(script, words)
+
+
+@pytest.mark.parametrize(("script", "words"), pairs(GONE))
+def test_other_spellings_are_gone(script, words):
+    with pytest.raises(ConfigError, match=f"unknown option {words.split()[0]}"):
+        parsed(script, words)
+
+
+def test_a_saved_configuration_has_the_canonical_names_alone(tmp_path):
+    args = parsed("DAMBQ.train", "-a resnet32 --expr-name x --resume g.ckpt")
+    assert not {"a", "expr_name", "resume"} & set(vars(args))
+    (tmp_path / "old.yaml").write_text("expr_name: y\nresume: g.ckpt\ncontinue: false\n")
+    args = parsed("DAMBQ.train", f"--config {tmp_path / 'old.yaml'}")
+    assert (args.run_name, args.init_from, args.go_on) == ("y", Path("g.ckpt"), False)
