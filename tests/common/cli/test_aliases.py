@@ -65,12 +65,14 @@ COMMANDS = {
         "--resume w4a4.ckpt",
     ],
     "LDNQ.train": ["", "--resume --lr=0.01"],
+    "DynamicQuant.eval": ["--dataset_path IMAGENET"],
     "LDNQ.main": ["", "--model_name=ResNet18-ImageNet --dataset_name=ImageNet"],
 }
 # Spellings of this project that no documentation has.
 GONE = {
     "DAMBQ.train": ["--clip 2", "--clip_norm 5", "--no-resume"],
     "LDNQ.train": ["--no-resume"],
+    "DynamicQuant.train": ["--expr_name x", "--resume a.ckpt", "--alpha 2", "--clip 1", "--clip_norm 5"],
     "AdderQuant.train": ["--resume", "--network resnet20"],
 }
 
