@@ -87,34 +87,34 @@ def observe_inputs(network: nn.Cell, images: Images) -> dict[str, MagnitudeHisto
         images: batches of this process; the statistics are those of the images of all processes.
     """
     layers = adder_layers(network)
-    found = {name: MagnitudeHistogram() for name in layers}
+    inputs = {name: MagnitudeHistogram() for name in layers}
     network.set_train(False)
-    with input_hooks(layers, lambda name, x: found[name].add(x)):
+    with input_hooks(layers, lambda name, x: inputs[name].add(x)):
         run_over(network, images)
-    for histogram in found.values():
+    for histogram in inputs.values():
         histogram.add_others()
-    return found
+    return inputs
 
 
-def input_range(inputs: MagnitudeHistogram, config: QuantConfig) -> float:
-    """R_x of a layer with these inputs."""
+def input_range(histogram: MagnitudeHistogram, config: QuantConfig) -> float:
+    """Range R_x of a layer with these inputs."""
     if config.quantile is None and config.scheme == "two-sided":
-        return inputs.least_error_range(config.bits)
-    return inputs.quantile(PAPER_QUANTILE if config.quantile is None else config.quantile)
+        return histogram.least_error_range(config.bits)
+    return histogram.quantile(PAPER_QUANTILE if config.quantile is None else config.quantile)
 
 
-def input_ranges(found: Mapping[str, MagnitudeHistogram], config: QuantConfig) -> dict[str, float]:
-    """R_x of every layer.
+def input_ranges(inputs: Mapping[str, MagnitudeHistogram], config: QuantConfig) -> dict[str, float]:
+    """Range R_x of every layer.
 
     Raises:
         QuantizationError: a negative input under ``two-sided``, whose clamp at 0 would not be lossless there, or a
             layer whose inputs are all zero.
     """
-    ranges = {name: input_range(inputs, config) for name, inputs in found.items()}
-    for name, inputs in found.items():
-        if config.scheme == "two-sided" and inputs.minimum < 0:
+    ranges = {name: input_range(histogram, config) for name, histogram in inputs.items()}
+    for name, histogram in inputs.items():
+        if config.scheme == "two-sided" and histogram.minimum < 0:
             raise QuantizationError(
-                f"layer {name}: scheme two-sided needs inputs >= 0, found {inputs.minimum:.4g}; use --scheme paper"
+                f"layer {name}: scheme two-sided needs inputs >= 0, found {histogram.minimum:.4g}; use --scheme paper"
             )
         if not ranges[name] > 0:
             raise QuantizationError(f"layer {name}: its inputs are 0 on the calibration set, so it has no range")

@@ -30,10 +30,8 @@ def quantize_network(network: nn.Cell, config: QuantConfig, ranges: Mapping[str,
     for name, layer in adder_layers(network).items():
         layers[name] = quantized_layer(layer, config)
         if ranges is not None:
-            codes = quantize_adder(
-                layer.weight.asnumpy(), ranges[name], config.bits, config.groups, config.scheme, config.seed
-            )
-            layers[name].set_codes(codes, config.bits)
+            choice = config.bits, config.groups, config.scheme, config.seed
+            layers[name].set_codes(*quantize_adder(layer.weight.asnumpy(), ranges[name], *choice))
     return replace_cells(network, layers)
 
 

@@ -37,8 +37,8 @@ class MagnitudeHistogram:
         octaves = self.counts.reshape(-1, _OCTAVE)
         used = distributed.total(octaves.any(1)) > 0  # the empty ones need not travel
         octaves[used] = distributed.total(octaves[used])
-        own = np.clip(self.minimum, -_LARGEST, _LARGEST)  # infinite where there was no value
-        self.minimum = float(distributed.gathered(own).min())
+        minimum = np.clip(self.minimum, -_LARGEST, _LARGEST)  # infinite where there was no value
+        self.minimum = float(distributed.gathered(minimum).min())
 
     def quantile(self, ratio: float) -> float:
         """The value that ``ratio`` of all |x| do not exceed, interpolated within its bin."""

@@ -1,37 +1,18 @@
-"""Quantized adder ResNets for 32 x 32 images, to be evaluated; float ones are in :mod:`common.models.adder`."""
+"""What AdderQuant adds to :mod:`common.models.adder`: preprocessing, names of adder layers, fused blocks."""
 
-from functools import partial
+from typing import Any
 
 from mindspore import nn
 
 from AdderQuant.quant import QuantAdder2d
-from common.models.adder import Adder2d, adder_resnet
-from common.models.resnet_cifar import BasicBlock, ResNetCifar
+from common.data import CIFAR10, Preprocessing
+from common.models import registry
+from common.models.adder import Adder2d
+from common.models.resnet_cifar import BasicBlock
 
-# The names of ``--network``, and ours in common.models.registry.
-ARCHITECTURES = {"resnet20": "adder_resnet20", "resnet32": "adder_resnet32"}
-_DEPTHS = {"adder_resnet20": 20, "adder_resnet32": 32}
-
-
-def quant_adder_resnet(
-    network: str = "adder_resnet20",
-    num_classes: int = 10,
-    groups: int = 4,
-    fused: bool = True,
-    native: bool | None = None,
-) -> ResNetCifar:
-    """Quantized adder ResNet, to be filled by calibration or from a calibrated checkpoint.
-
-    Args:
-        network: ``adder_resnet20`` or ``adder_resnet32``.
-        num_classes: length of the logits.
-        groups: scale groups that each layer can have, 1 to 8.
-        fused: compute each layer with its BatchNorm, residual and ReLU in one operator (inference only). The same
-            parameters either way; logits agree to float rounding.
-        native: force or forbid the C++ kernels; None chooses.
-    """
-    conv = partial(QuantAdder2d, groups=groups, native=native)
-    return adder_resnet(_DEPTHS[network], num_classes, conv, FusedBlock if fused else BasicBlock)
+ARCHITECTURES = ("adder_resnet20", "adder_resnet32")
+# cifar10: the mean and std that AdderNet's authors train with.
+PREPROCESSING = registry.PREPROCESSING | {"cifar10": CIFAR10}
 
 
 class FusedBlock(nn.Cell):
@@ -55,3 +36,9 @@ class FusedBlock(nn.Cell):
 def adder_layers(network: nn.Cell) -> dict[str, nn.Cell]:
     """The adder layers of a network by name, float or quantized, in the order of their construction."""
     return {name: cell for name, cell in network.cells_and_names() if isinstance(cell, Adder2d | QuantAdder2d)}
+
+
+def preprocessing_of(dataset: str, metadata: dict[str, Any]) -> Preprocessing:
+    """The preprocessing that a checkpoint's metadata record, else that of AdderNets on the data set."""
+    recorded = metadata.get("preprocessing")
+    return Preprocessing.from_dict(recorded) if recorded else PREPROCESSING[dataset]

@@ -17,8 +17,6 @@ to, for the whole layer: a group's smaller range would clip inputs, which nothin
 clamped without loss where inputs stay at or below R: the constant -(w - R) joins the filter's bias.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore import dtype as mstype
@@ -29,23 +27,6 @@ from common.errors import QuantizationError
 from common.kernels import AdderInt8
 from common.quant.integer_weight import IntegerWeight, one
 from common.quant.level_table import UNSIGNED
-
-
-@dataclass(frozen=True)
-class AdderCodes:
-    """A quantized adder layer: y = -steps[group] * sum |q(x) - codes| + bias.
-
-    Attributes:
-        codes: (F, C, KH, KW) uint8, 0 ... 2^b - 1.
-        group: (F,) uint8, the group of each filter.
-        steps: (G,) float32 > 0, the step of each group.
-        bias: (F,) float32.
-    """
-
-    codes: np.ndarray
-    group: np.ndarray
-    steps: np.ndarray
-    bias: np.ndarray
 
 
 def group_filters(maxima: np.ndarray, groups: int, seed: int) -> np.ndarray:
@@ -61,14 +42,14 @@ def group_filters(maxima: np.ndarray, groups: int, seed: int) -> np.ndarray:
     """
     values = np.asarray(maxima, np.float64).reshape(-1, 1)
     groups = min(groups, len(np.unique(values)))
-    found = KMeans(groups, n_init=10, max_iter=300, tol=1e-4, random_state=seed).fit(values)
-    _, numbered = np.unique(found.cluster_centers_[found.labels_, 0], return_inverse=True)
+    clusters = KMeans(groups, n_init=10, max_iter=300, tol=1e-4, random_state=seed).fit(values)
+    _, numbered = np.unique(clusters.cluster_centers_[clusters.labels_, 0], return_inverse=True)
     return numbered.astype(np.uint8)
 
 
 def quantize_adder(
     weight: np.ndarray, activation_range: float, bits: int, groups: int = 4, scheme: str = "two-sided", seed: int = 0
-) -> AdderCodes:
+) -> tuple[IntegerWeight, np.ndarray]:
     """Quantize the weights of an adder layer whose inputs lie in [0, activation_range].
 
     Args:
@@ -79,6 +60,10 @@ def quantize_adder(
         scheme: ``two-sided`` or ``paper``.
         seed: of the grouping.
 
+    Returns:
+        Codes c and steps s of a layer y_f = -s_f sum |q(x) - c_f| + b_f with q(x) on the grid of s_f, and b, float32
+        (F,).
+
     Raises:
         ConfigError: a value outside its range.
         QuantizationError: weights that are not finite, or a range that is not positive.
@@ -86,22 +71,21 @@ def quantize_adder(
     check_choice(bits, groups, scheme)
     if not (np.isfinite(weight).all() and np.isfinite(activation_range) and activation_range > 0):
         raise QuantizationError(f"finite weights and a positive input range are needed, found {activation_range}")
-    group, ranges = np.zeros(len(weight), np.uint8), np.array([activation_range])
+    ranges = np.array([activation_range])
     if scheme == "paper":
-        group, ranges = paper_ranges(np.abs(weight).max((1, 2, 3)), activation_range, groups, seed)
+        ranges = paper_ranges(np.abs(weight).max((1, 2, 3)), activation_range, groups, seed)
     steps = (ranges / (2**bits - 1)).astype(np.float32)
-    step = steps[group].reshape(-1, 1, 1, 1).astype(np.float64)
     quantize = two_sided_codes if scheme == "two-sided" else paper_codes
-    codes, constant = quantize(weight.astype(np.float64), step, bits)
+    codes, constant = quantize(weight.astype(np.float64), steps.reshape(-1, 1, 1, 1).astype(np.float64), bits)
     bias = -constant.sum((1, 2, 3))
-    return AdderCodes(codes.astype(np.uint8), group, steps, bias.astype(np.float32))
+    return IntegerWeight(codes.astype(np.uint8), one(bits, np.uint8), steps, UNSIGNED), bias.astype(np.float32)
 
 
-def paper_ranges(maxima: np.ndarray, activation_range: float, groups: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The group of each filter and R_g = min(max |W_g|, R_x) of each group; R_x for a group of zeros."""
+def paper_ranges(maxima: np.ndarray, activation_range: float, groups: int, seed: int) -> np.ndarray:
+    """R_g = min(max |W_g|, R_x) of the group of each filter, (F,); R_x for a group of zeros."""
     group = group_filters(maxima, groups, seed)
     ranges = [min(maxima[group == g].max(), activation_range) or activation_range for g in np.unique(group)]
-    return group, np.array(ranges)
+    return np.array(ranges)[group]
 
 
 def two_sided_codes(weight: np.ndarray, step: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
@@ -127,7 +111,7 @@ def paper_codes(weight: np.ndarray, step: np.ndarray, bits: int) -> tuple[np.nda
 class QuantAdder2d(nn.Cell):
     """Adder layer on integer codes: (N, C, H, W) to (N, F, OH, OW).
 
-    All that calibration finds is in parameters, so a checkpoint alone rebuilds the layer and bits change without
+    All results of calibration are parameters, so a checkpoint alone rebuilds the layer and bits change without
     compiling anew: ``codes`` (F, C, KH, KW) uint8, ``group`` (F,) uint8, ``steps`` (G,) float32, ``bias`` (F,)
     float32 and ``qmax`` (1,) float32 = 2^bits - 1.
 
@@ -158,14 +142,10 @@ class QuantAdder2d(nn.Cell):
         """Bits of weights and activations."""
         return int(self.qmax.asnumpy()[0] + 1).bit_length() - 1
 
-    def set_codes(self, found: AdderCodes, bits: int) -> None:
+    def set_codes(self, weight: IntegerWeight, bias: np.ndarray) -> None:
         """Take over the result of :func:`quantize_adder`."""
-        steps = np.ones(self.steps.shape, np.float32)
-        steps[: len(found.steps)] = found.steps
-        for parameter, value in ((self.codes, found.codes), (self.group, found.group), (self.steps, steps)):
-            parameter.set_data(Tensor(value))
-        self.bias.set_data(Tensor(found.bias))
-        self.qmax.set_data(Tensor(np.full(1, 2**bits - 1, np.float32)))
+        for name, value in {**self.parameters_of(weight), "bias": bias}.items():
+            getattr(self, name).set_data(Tensor(value))
 
     def to_int(self) -> IntegerWeight:
         """The integer codes (F, C, KH, KW) and the step of each filter; inputs are on the same grid."""
@@ -189,7 +169,7 @@ class QuantAdder2d(nn.Cell):
         return {"codes": weight.codes, "group": group.astype(np.uint8), "steps": steps, "qmax": qmax}
 
     def _affine(self, scale, shift):
-        """Rows a, b of y = a S + b for a map ``scale (-step S + bias) + shift`` behind the sums."""
+        """Rows a, b of y = a S + b for a map ``scale (-step S + bias) + shift`` after the sums S."""
         return ops.stack((-self.steps[self.group.astype(mstype.int32)] * scale, self.bias * scale + shift))
 
     def construct(self, x):

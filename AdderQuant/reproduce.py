@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from AdderQuant import eval as evaluation
-from AdderQuant.quant import SCHEMES
+from AdderQuant.quant_config import SCHEMES
 from common import report
 from common.cli import reproduction, typed
 from common.cli.entry_point import entry_point
 from common.cli.option_parser import OptionParser
-from common.cli.reproduction import add_pretrained, evaluated, test_sets
+from common.cli.reproduction import add_pretrained, evaluated, folders_by_name
 from common.report.results import Results, mean
 
 RESULTS = Results(Path(__file__).parent / "results.csv", ("data", "samples", "scheme", "bits", "reestimated", "seed"))
@@ -35,12 +35,12 @@ def record(args: Namespace, scheme: str, bits: int, reestimate: bool, seed: int)
     """Evaluate one setting and write a row for each test set."""
     words = ["--train_dataset_path", args.dataset_path, "--scheme", scheme, "--bits", bits, "--seed", seed]
     words.append("--reestimate" if reestimate else "--no-reestimate")
-    for name, folder in test_sets(args).items():
+    for name, folder in folders_by_name(args).items():
         key = {"data": name, "scheme": scheme, "bits": bits, "reestimated": reestimate, "seed": seed}
         if args.again or not RESULTS.has(key):
-            found = evaluated(evaluation, args, args.pretrained, folder, *words)
-            row = {"samples": found["samples"], "top1": f"{100 * found['acc']:.2f}", "loss": f"{found['loss']:.4f}"}
-            row |= {"model_bytes": found["cost"]["model_bytes"], "mindspore": found["versions"]["mindspore"]}
+            told = evaluated(evaluation, args, args.pretrained, folder, *words)
+            row = {"samples": told["samples"], "top1": f"{100 * told['acc']:.2f}", "loss": f"{told['loss']:.4f}"}
+            row |= {"model_bytes": told["cost"]["model_bytes"], "mindspore": told["versions"]["mindspore"]}
             RESULTS.put(key | row)
 
 

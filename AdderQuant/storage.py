@@ -6,6 +6,7 @@ from mindspore import nn
 
 from AdderQuant import packing
 from AdderQuant.convert import fuse, quantize_network
+from AdderQuant.network import ARCHITECTURES
 from AdderQuant.quant_config import QuantConfig
 from common.stored.format import Format
 from common.stored.shipped import Shipped
@@ -24,6 +25,7 @@ FORMAT = Format(
     packing.layer_shapes,
     packing.layer_tensors,
     remake="eval.py --save_checkpoint",
+    architecture=ARCHITECTURES[0],
 )
 load, save_packed = FORMAT.load, FORMAT.save_packed
 shipped = Shipped({"float": "AdderQuant/checkpoints/adder_resnet20_{dataset}.ckpt"})

@@ -21,7 +21,7 @@ from common.errors import ConfigError
 from common.quant.calibration import evaluating
 from common.runtime.hooks import input_hooks
 from common.training import Callback
-from DAMBQ.network import multi_bit_layers
+from DAMBQ.convert import multi_bit_layers
 from DAMBQ.quant import PerChannelQuantizer
 from DAMBQ.tables import MAX_BITS
 

@@ -17,7 +17,7 @@ def main(argv: list[str] | None = None) -> None:
     evaluation.run(
         run_options(args),
         shipped=storage.shipped,
-        load=lambda path: storage.load(path, network.model_name, network.num_classes),
+        load=lambda path: storage.load(path, network.arch, network.num_classes),
         summarize=summarize,
     )
 

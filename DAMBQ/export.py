@@ -21,7 +21,7 @@ def main(argv: list[str] | None = None) -> None:
     export.run(
         export.export_options(args),
         shipped=storage.shipped,
-        load=lambda path: storage.load(path, network.model_name, network.num_classes),
+        load=lambda path: storage.load(path, network.arch, network.num_classes),
         no_onnx=lambda stored: None if stored.kind == "float" else _NO_ONNX,
     )
 

@@ -10,18 +10,23 @@ from common.cli.training_options import add_run, add_training, check_one_start
 from common.errors import ConfigError
 from common.models.registry import model
 from DAMBQ.allocation import GRANULARITIES, Budget
-from DAMBQ.network import ARCHITECTURES
 from DAMBQ.tables import TABLES
 
+# The networks by the registry's names; the original release writes vgg-small.
+ARCHITECTURES = ("resnet20", "resnet32", "resnet56", "vgg_small", "resnet18")
 _CONFIG = Path(__file__).parent / "config"
 
 
 def add_network(parser: OptionParser) -> None:
     """The options that all scripts of this method share."""
     group = parser.add_argument_group("network and data of DAMBQ")
-    group.add_argument("--arch", "-a", choices=list(ARCHITECTURES), default="resnet20", help="network")
+    group.add_argument("--arch", "-a", type=_architecture, choices=ARCHITECTURES, default="resnet20", help="network")
     wnids = "imagenet: class folders in label order"
     group.add_argument("--wnids", type=typed.path, metavar="FILE", help=wnids)
+
+
+def _architecture(name: str) -> str:
+    return name.replace("-", "_")
 
 
 def eval_parser(description: str = "Evaluate DAMBQ.") -> OptionParser:
@@ -65,11 +70,11 @@ class NetworkOptions:
     """The network of a file.
 
     Attributes:
-        model_name: name in the registry, for files that do not record it.
+        arch: name of the architecture, for files that do not record it.
         num_classes: what the file must have; None takes any.
     """
 
-    model_name: str
+    arch: str
     num_classes: int | None
 
 
@@ -78,7 +83,7 @@ class TrainOptions:
     """What is trained, and from what.
 
     Attributes:
-        arch: name of ``--arch``.
+        arch: name of the architecture.
         dataset: name of the data set.
         seed: of the calibration images.
         pretrained: float network to start from.
@@ -97,15 +102,10 @@ class TrainOptions:
     table: str | None
     activation_clip: float | None
 
-    @property
-    def model_name(self) -> str:
-        """Name of the network in the registry."""
-        return ARCHITECTURES[self.arch]
-
 
 def network_options(args: Namespace) -> NetworkOptions:
     """What the options say of the network in a file."""
-    return NetworkOptions(ARCHITECTURES[args.arch], args.num_classes)
+    return NetworkOptions(args.arch, args.num_classes)
 
 
 def train_options(args: Namespace) -> TrainOptions:
@@ -114,7 +114,7 @@ def train_options(args: Namespace) -> TrainOptions:
     Raises:
         ConfigError: they contradict each other, or the network does not take the images.
     """
-    model(ARCHITECTURES[args.arch], args.dataset)
+    model(args.arch, args.dataset)
     if args.init_from and not args.quantize:
         raise ConfigError("init_from: it starts from a quantized network; add --quantize, or give --pretrained FILE")
     check_one_start(args)

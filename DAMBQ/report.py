@@ -10,7 +10,7 @@ from common.quant.layers import quant_layers
 from common.stored.network import StoredNetwork
 from DAMBQ import storage
 from DAMBQ.allocation import average_bits
-from DAMBQ.network import multi_bit_layers
+from DAMBQ.convert import multi_bit_layers
 
 
 def layer_bits(network: nn.Cell) -> dict[str, tuple[float, float]]:

@@ -19,7 +19,7 @@ from common import report
 from common.cli import reproduction, typed
 from common.cli.entry_point import entry_point
 from common.cli.option_parser import OptionParser
-from common.cli.reproduction import add_pretrained, evaluated, test_sets, thread_words
+from common.cli.reproduction import add_pretrained, evaluated, folders_by_name, thread_words
 from common.errors import ConfigError
 from common.report.results import Results
 from DAMBQ import eval as evaluation
@@ -79,14 +79,14 @@ def record(args: Namespace, stage: str) -> None:
     """Train a stage unless its rows are there, evaluate it and write its rows."""
     epochs = STAGES[stage].get("epochs", args.epochs)
     key = {"network": "resnet20", "stage": stage, "epochs": epochs, "seed": args.seed}
-    if all(RESULTS.has({**key, "data": name}) for name in test_sets(args)):
+    if all(RESULTS.has({**key, "data": name}) for name in folders_by_name(args)):
         return
     folder = train(args, stage)
     checkpoint = folder / f"{folder.name}.ckpt"
     history = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     if (folder / "bits.png").exists():
         shutil.copy(folder / "bits.png", RESULTS.path.parent / f"bits_{stage}.png")
-    for name, path in test_sets(args).items():
+    for name, path in folders_by_name(args).items():
         row = {**dict.fromkeys(COLUMNS), **key, "data": name, **measure(args, checkpoint, path)}
         row["hours"] = f"{sum(record['seconds'] for record in history) / 3600:.2f}"
         RESULTS.put(row)
@@ -94,7 +94,7 @@ def record(args: Namespace, stage: str) -> None:
 
 def record_start(args: Namespace) -> None:
     """Rows of the published network as it is."""
-    for name, path in test_sets(args).items():
+    for name, path in folders_by_name(args).items():
         key = {"network": "resnet20", "stage": "published", "epochs": 0, "seed": args.seed, "data": name}
         if not RESULTS.has(key):
             RESULTS.put({**dict.fromkeys(COLUMNS), **key, **measure(args, args.pretrained, path)})

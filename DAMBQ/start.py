@@ -7,7 +7,7 @@ from typing import Any
 from mindspore import nn
 
 from common.checkpoint import network_state
-from common.cli.training import Images, Start, save_float
+from common.cli.training import Images, Start, finished_metadata, save_float
 from common.errors import ConfigError
 from common.models.registry import model
 from common.stored.float_network import load_float, of_classes
@@ -15,8 +15,9 @@ from common.stored.network import StoredNetwork
 from common.training import Trainer
 from DAMBQ import plots, storage
 from DAMBQ.allocation import Allocator
-from DAMBQ.network import Settings, calibrate_last, quantize_network
+from DAMBQ.convert import calibrate_last, quantize_network
 from DAMBQ.options import TrainOptions
+from DAMBQ.quant_config import QuantConfig
 from DAMBQ.tables import MAX_BITS
 
 _CALIBRATION_IMAGES = 512
@@ -34,15 +35,15 @@ def start(options: TrainOptions, images: Images) -> Start:
         return _quantized(options, images, *_further(options, classes))
     pretrained = options.pretrained or (_shipped(options) if options.budget else None)
     if pretrained:
-        network = of_classes(pretrained, load_float(pretrained, options.model_name), classes)
+        network = of_classes(pretrained, load_float(pretrained, options.arch), classes)
     else:
-        network = model(options.model_name).build(classes)
+        network = model(options.arch).build(classes)
     if options.budget is None:
         return Start(network, _metadata(options, network if pretrained else None, "float"))
-    given = {"table": options.table, "clip": options.activation_clip}
-    settings = Settings(bits=MAX_BITS, **{name: value for name, value in given.items() if value is not None})
-    quantize_network(network, settings)
-    begun = _quantized(options, images, network, settings)
+    given = {"table": options.table, "activation_clip": options.activation_clip}
+    quantization = QuantConfig(bits=MAX_BITS, **{name: value for name, value in given.items() if value is not None})
+    quantize_network(network, quantization)
+    begun = _quantized(options, images, network, quantization)
     calibrate_last(network, images.train, images.preprocessing, _CALIBRATION_IMAGES, options.seed)
     return begun
 
@@ -56,31 +57,31 @@ def _shipped(options: TrainOptions) -> Path:
     return storage.shipped("digits", "float")
 
 
-def _further(options: TrainOptions, classes: int) -> tuple[nn.Cell, Settings]:
-    """The network of ``--init_from`` and its settings, which options cannot change."""
-    stored = storage.load_latent(options.init_from, options.model_name)
-    settings = Settings(**stored.metadata["settings"])
-    if options.table not in (None, settings.table):
+def _further(options: TrainOptions, classes: int) -> tuple[nn.Cell, QuantConfig]:
+    """The network of ``--init_from`` and its configuration, which options cannot change."""
+    stored = storage.load_latent(options.init_from, options.arch)
+    quantization = QuantConfig(**stored.metadata["settings"])
+    if options.table not in (None, quantization.table):
         raise ConfigError(
-            f"table: the network of --init_from has {settings.table}, found {options.table}; leave it out"
+            f"table: the network of --init_from has {quantization.table}, found {options.table}; leave it out"
         )
     if options.activation_clip is not None:
         clip = f"{options.activation_clip:g}"
         raise ConfigError(
             f"activation_clip: the network of --init_from has clips that it learned, found {clip}; leave it out"
         )
-    return of_classes(options.init_from, stored, classes), settings
+    return of_classes(options.init_from, stored, classes), quantization
 
 
-def _quantized(options: TrainOptions, images: Images, network: nn.Cell, settings: Settings) -> Start:
+def _quantized(options: TrainOptions, images: Images, network: nn.Cell, quantization: QuantConfig) -> Start:
     allocator = Allocator(network, options.budget, images.preprocessing.image_size)
-    about = {"settings": asdict(settings), "budget": asdict(options.budget)}
-    return Start(network, {**_metadata(options, network, "quantized"), **about}, callbacks=[allocator])
+    about = {"settings": asdict(quantization), "budget": asdict(options.budget)}
+    return Start(network, {**_metadata(options, network, "latent"), **about}, callbacks=[allocator])
 
 
 def _metadata(options: TrainOptions, begun: nn.Cell | None, kind: str) -> dict[str, Any]:
     """Metadata of the run's checkpoints; the digest makes runs from different starts different runs."""
-    about = {"method": storage.METHOD, "kind": kind, "network": options.model_name}
+    about = {"method": storage.METHOD, "kind": kind, "network": options.arch}
     return about if begun is None else {**about, "start": network_state.digest(begun)}
 
 
@@ -88,7 +89,7 @@ def save(path: Path, trainer: Trainer) -> str:
     """Write the network to use, and the picture of its bits; returns what it is."""
     if not trainer.callbacks:
         return save_float(path, trainer)
-    storage.save_packed(path, StoredNetwork(trainer.network, {**trainer.metadata, "epochs": len(trainer.history)}))
+    storage.save_packed(path, StoredNetwork(trainer.network, finished_metadata(trainer)))
     plots.plot_bits(trainer.history, list(_allocator(trainer).layers), path.parent / "bits.png")
     last = trainer.history[-1]
     return f"W{last['weights_bits']:.3f} A{last['activations_bits']:.3f}"

@@ -15,13 +15,14 @@ from mindspore import nn
 
 from common.stored.format import Format
 from common.stored.shipped import FLOAT, Shipped
-from DAMBQ.network import Settings, quantize_network
+from DAMBQ.convert import quantize_network
+from DAMBQ.quant_config import QuantConfig
 
 METHOD = "DAMBQ"
 
 
 def _quantize(network: nn.Cell, settings: dict[str, Any], frozen: bool) -> None:
-    quantize_network(network, Settings(**settings), frozen)
+    quantize_network(network, QuantConfig(**settings), frozen)
 
 
 FORMAT = Format(METHOD, _quantize)

@@ -17,7 +17,7 @@ def main(argv: list[str] | None = None) -> None:
     evaluation.run(
         run_options(args),
         shipped=storage.shipped,
-        load=lambda path: load_frozen(path, network.architecture, network.num_classes),
+        load=lambda path: load_frozen(path, network.arch, network.num_classes),
         summarize=lambda stored, path, _: report.summarize(stored, path, wanted),
         measure=lambda begun: report.measure(begun, wanted),
     )

@@ -23,7 +23,7 @@ def main(argv: list[str] | None = None) -> None:
     export.run(
         export.export_options(args),
         shipped=storage.shipped,
-        load=lambda path: load_frozen(path, network.architecture, network.num_classes),
+        load=lambda path: load_frozen(path, network.arch, network.num_classes),
         no_onnx=lambda stored: _NO_ONNX if isinstance(stored.network, DynamicNetwork) else None,
     )
 

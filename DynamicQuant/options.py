@@ -80,11 +80,11 @@ class NetworkOptions:
     """The network of a file.
 
     Attributes:
-        architecture: name in the registry, for files that do not record it.
+        arch: name in the registry, for files that do not record it.
         num_classes: what the file must have; None takes any.
     """
 
-    architecture: str
+    arch: str
     num_classes: int | None
 
 
@@ -121,7 +121,7 @@ class TrainOptions:
     """What is trained, and from what.
 
     Attributes:
-        architecture: name in the registry.
+        arch: name in the registry.
         dataset: name of the data set.
         seed: of noise and calibration images.
         pretrained: float network to start from.
@@ -133,7 +133,7 @@ class TrainOptions:
         activation_clip: first clip of activations, or ``calibrate``.
     """
 
-    architecture: str
+    arch: str
     dataset: str
     seed: int
     pretrained: Path | None
@@ -145,14 +145,14 @@ class TrainOptions:
     activation_clip: float | str
 
 
-def architecture(args: Namespace) -> str:
+def arch_of(args: Namespace) -> str:
     """The registry's name of the network that the options name."""
     return args.arch or ("resnet18" if args.dataset == "imagenet" else "resnet20")
 
 
 def network_options(args: Namespace) -> NetworkOptions:
     """What the options say of the network in a file."""
-    return NetworkOptions(architecture(args), args.num_classes)
+    return NetworkOptions(arch_of(args), args.num_classes)
 
 
 def potential_options(args: Namespace) -> PotentialOptions:
@@ -166,13 +166,13 @@ def train_options(args: Namespace) -> TrainOptions:
     Raises:
         ConfigError: they contradict each other, or the network does not take the images.
     """
-    name = architecture(args)
+    name = arch_of(args)
     model(name, args.dataset)
     check_one_start(args)
     if args.init_from and args.float:
         raise ConfigError("init_from: it starts from a quantized network; leave out --float, or give --pretrained FILE")
     return TrainOptions(
-        architecture=name,
+        arch=name,
         dataset=args.dataset,
         seed=args.seed,
         pretrained=args.pretrained,

@@ -31,7 +31,7 @@ def run(common: RunOptions, chosen: PotentialOptions) -> None:
     """Measure, print, and write the JSON object."""
     common.device.set_up()
     data, path = common.data, common.checkpoint_path or storage.shipped(common.data.dataset)
-    stored = load_dynamic(path, chosen.network.architecture, chosen.network.num_classes)
+    stored = load_dynamic(path, chosen.network.arch, chosen.network.num_classes)
     model(stored.metadata["network"], data.dataset)
     preprocessing = preprocessing_of(data.dataset, stored.metadata)
 

@@ -22,7 +22,7 @@ from common import report
 from common.cli import reproduction, typed
 from common.cli.entry_point import entry_point
 from common.cli.option_parser import OptionParser
-from common.cli.reproduction import add_pretrained, evaluated, test_sets, thread_words
+from common.cli.reproduction import add_pretrained, evaluated, folders_by_name, thread_words
 from common.errors import ConfigError
 from common.report.results import Results, mean
 from DynamicQuant import eval as evaluation
@@ -132,12 +132,12 @@ def train(args: Namespace, run: Run) -> Path:
 def record(args: Namespace, run: Run) -> None:
     """Train a run unless its rows are there, evaluate it and write them."""
     key = key_of(args, run)
-    if all(RESULTS.has({**key, "data": name}) for name in test_sets(args)):
+    if all(RESULTS.has({**key, "data": name}) for name in folders_by_name(args)):
         return
     checkpoint = train(args, run)
     lines = (checkpoint.parent / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     hours = sum(json.loads(line)["seconds"] for line in lines) / 3600
-    for name, path in test_sets(args).items():
+    for name, path in folders_by_name(args).items():
         figures = measure(args, checkpoint, path, plots=run.stage == "dynamic")
         RESULTS.put({**dict.fromkeys(COLUMNS), **key, "data": name, **figures, "hours": f"{hours:.2f}"})
         if run.stage == "dynamic" and (run.seed, name) == (args.seeds[0], args.name):
@@ -148,7 +148,7 @@ def record(args: Namespace, run: Run) -> None:
 
 def record_start(args: Namespace) -> None:
     """Rows of the published network as it is."""
-    for name, path in test_sets(args).items():
+    for name, path in folders_by_name(args).items():
         key = {"network": "resnet20", "stage": "published", "quantizer": "", "bits": 32, "epochs": 0}
         key |= {"images": "all", "seed": 0, "data": name}
         if not RESULTS.has(key):

@@ -8,7 +8,7 @@ from mindspore import nn
 
 from common.checkpoint import network_state
 from common.cli.evaluation import check_classes
-from common.cli.training import Images, Start, save_float
+from common.cli.training import Images, Start, finished_metadata, save_float
 from common.models.registry import model
 from common.quant.calibration import calibration_batches
 from common.stored.float_network import load_float
@@ -47,13 +47,13 @@ def _network(options: TrainOptions, images: Images) -> tuple[nn.Cell, str]:
     """The network to train, and a digest of the file it starts from; empty without one."""
     classes = images.train.num_classes
     if options.init_from:
-        stored = storage.load_latent(options.init_from, options.architecture)
+        stored = storage.load_latent(options.init_from, options.arch)
         check_classes(images.train, stored.metadata["num_classes"])
         digest = network_state.digest(stored.network)
         return continued(stored, options.config, options.init_from, options.seed), digest
-    network, digest = model(options.architecture).build(classes), ""
+    network, digest = model(options.arch).build(classes), ""
     if pretrained := _pretrained(options):
-        stored = load_float(pretrained, options.architecture)
+        stored = load_float(pretrained, options.arch)
         check_classes(images.train, stored.metadata["num_classes"])
         network, digest = stored.network, network_state.digest(stored.network)
     if options.config is None:
@@ -66,7 +66,7 @@ def _pretrained(options: TrainOptions) -> Path | None:
     """The float network to start from; that of the digits ships with this project."""
     if options.pretrained or options.config is None:
         return options.pretrained
-    shipped = (options.dataset, options.architecture) == ("digits", "resnet20")
+    shipped = (options.dataset, options.arch) == ("digits", "resnet20")
     return storage.shipped("digits", "float") if shipped else None
 
 
@@ -81,7 +81,7 @@ def _first_clips(options: TrainOptions, network: nn.Cell, images: Images) -> dic
 def _metadata(options: TrainOptions, digest: str) -> dict[str, Any]:
     """Metadata of the run's checkpoints; the digest makes runs from different starts different runs."""
     kind = "latent" if options.config else "float"
-    about = {"method": storage.METHOD, "kind": kind, "network": options.architecture, "start": digest}
+    about = {"method": storage.METHOD, "kind": kind, "network": options.arch, "start": digest}
     if options.config is None:
         return about
     about |= {"settings": asdict(options.config)}
@@ -92,7 +92,7 @@ def _metadata(options: TrainOptions, digest: str) -> dict[str, Any]:
 
 def save(path: Path, trainer: Trainer) -> str:
     """Write the network to use; returns what it is."""
-    stored = StoredNetwork(trainer.network, trainer.metadata)
+    stored = StoredNetwork(trainer.network, finished_metadata(trainer))
     if stored.kind == "float":
         return save_float(path, trainer)
     if not isinstance(trainer.test, DynamicTester):

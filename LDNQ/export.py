@@ -1,8 +1,5 @@
 """Export a float network, or one that main.py has quantized, to MINDIR or ONNX."""
 
-from argparse import Namespace
-from pathlib import Path
-
 from common.cli import config, export
 from common.cli.entry_point import entry_point
 from common.cli.option_parser import OptionParser
@@ -15,11 +12,6 @@ def make_parser() -> OptionParser:
     return export.add_options(evaluation.make_parser(), storage.METHOD)
 
 
-def load(args: Namespace, path: Path) -> storage.StoredNetwork:
-    """The network of a file."""
-    return storage.load(path, args.arch, args.num_classes)
-
-
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Load, export, check."""
@@ -27,7 +19,7 @@ def main(argv: list[str] | None = None) -> None:
     export.run(
         export.export_options(args),
         shipped=storage.shipped,
-        load=lambda path: load(args, path),
+        load=lambda path: storage.load(path, args.arch, args.num_classes),
         integers=lambda stored: stored.layers,
     )
 

@@ -13,7 +13,7 @@ from common import report
 from common.cli import config, reproduction, typed
 from common.cli.entry_point import entry_point
 from common.cli.option_parser import OptionParser
-from common.cli.reproduction import add_pretrained, evaluated, test_sets, thread_words
+from common.cli.reproduction import add_pretrained, evaluated, folders_by_name, thread_words
 from common.models.registry import architecture
 from common.report.results import Results, mean
 from LDNQ import eval as evaluation
@@ -39,7 +39,7 @@ def make_parser() -> OptionParser:
 
 def record_float(args) -> None:
     """A row of the float network for each test set."""
-    for name, folder in test_sets(args).items():
+    for name, folder in folders_by_name(args).items():
         row = {"network": args.model_name, "kbits": "float", "data": name}
         if not RESULTS.has(row):
             found = evaluated(evaluation, args, args.pretrained, folder, "--model_name", args.model_name)
@@ -53,7 +53,7 @@ def record(args, kbits: int, granularity: str, refine_steps: int | None, seed: i
     steps = configured if refine_steps is None else refine_steps
     key = {"network": args.model_name, "kbits": kbits, "granularity": granularity, "refine_steps": steps}
     key |= {"images": args.num_images, "seed": seed}
-    if all(RESULTS.has({**key, "data": name}) for name in test_sets(args)):
+    if all(RESULTS.has({**key, "data": name}) for name in folders_by_name(args)):
         return
     folder = args.output_dir / "_".join(map(str, key.values()))
     words = ["--pretrained", args.pretrained, "--model_name", args.model_name, "--dataset", "cifar10"]
@@ -63,7 +63,7 @@ def record(args, kbits: int, granularity: str, refine_steps: int | None, seed: i
     words += ["--no-test_layers", "--json", folder / "result.json"]
     quantization.main([str(word) for word in words + thread_words(args)])
     made = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    for name, path in test_sets(args).items():
+    for name, path in folders_by_name(args).items():
         found = evaluated(evaluation, args, Path(made["checkpoint"]), path)
         row = {**key, "data": name, "samples": found["samples"]}
         row |= {"top1": f"{100 * found['acc']:.2f}", "file_bytes": Path(made["checkpoint"]).stat().st_size}

@@ -1,12 +1,8 @@
 """Export a float network, or one whose bits were searched or set, to MINDIR or ONNX."""
 
-from argparse import Namespace
-from pathlib import Path
-
 from common.cli import config, export
 from common.cli.entry_point import entry_point
 from common.cli.option_parser import OptionParser
-from common.stored.network import StoredNetwork
 from ProQHA import eval as evaluation
 from ProQHA import storage
 from ProQHA.dataset import chosen_model
@@ -17,19 +13,15 @@ def make_parser() -> OptionParser:
     return export.add_options(evaluation.make_parser(), storage.METHOD)
 
 
-def load(args: Namespace, path: Path) -> StoredNetwork:
-    """The network of a file."""
-    return storage.load(path, chosen_model(args), args.num_classes)
-
-
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Load, export, check."""
     args = config.parse(make_parser(), argv)
+    architecture = chosen_model(args)
     export.run(
         export.export_options(args),
         shipped=storage.shipped,
-        load=lambda path: load(args, path),
+        load=lambda path: storage.load(path, architecture, args.num_classes),
     )
 
 

@@ -17,7 +17,7 @@ from common import checkpoint, report
 from common.cli import reproduction, typed
 from common.cli.entry_point import entry_point
 from common.cli.option_parser import OptionParser
-from common.cli.reproduction import add_pretrained, evaluated, test_sets, thread_words
+from common.cli.reproduction import add_pretrained, evaluated, folders_by_name, thread_words
 from common.report.results import Results, mean
 from ProQHA import eval as evaluation
 from ProQHA import search, train
@@ -103,10 +103,10 @@ def key_of(args: Namespace, stage: str, bits: int, seed: int) -> dict[str, objec
 def record(args: Namespace, stage: str, bits: int, seed: int) -> None:
     """Make a network unless its rows are there, evaluate it and write its rows."""
     key = key_of(args, stage, bits, seed)
-    if all(RESULTS.has({**key, "data": name}) for name in test_sets(args)):
+    if all(RESULTS.has({**key, "data": name}) for name in folders_by_name(args)):
         return
     path = float_network(args) if stage == "float" else quantized(args, stage, bits, seed)
-    for name, folder in test_sets(args).items():
+    for name, folder in folders_by_name(args).items():
         RESULTS.put({**dict.fromkeys(COLUMNS), **key, "data": name, **measure(args, path, folder)})
 
 

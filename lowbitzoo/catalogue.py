@@ -5,7 +5,7 @@ from common.zoo.registry import entries
 
 
 def list_models(dataset: str | None = None) -> list[str]:
-    """The names of the networks that the zoo describes; adder networks are AdderQuant's own.
+    """The names of the networks that the zoo describes.
 
     Args:
         dataset: only those for the images of ``digits``, ``cifar10`` or ``imagenet``.

@@ -42,10 +42,8 @@ def load(name_or_file: str | Path, network: "nn.Cell | None" = None) -> "StoredN
     """
     storage = part(method_of(name_or_file), "storage")
     entry = None if Path(name_or_file).exists() else zoo.entries().get(str(name_or_file))
-    path = zoo.named(Path(name_or_file))
-    reader = getattr(storage, "FORMAT", storage)
-    options = {} if network is None else {"network": network}
-    stored = reader.load(path, entry.network, **options) if entry else reader.load(path, **options)
+    published = {"architecture": entry.network} if entry else {}  # published files do not record it
+    stored = storage.FORMAT.load(zoo.named(Path(name_or_file)), **published, network=network)
     if entry and entry.preprocessing and "preprocessing" not in stored.metadata:
         stored = replace(stored, metadata=stored.metadata | {"preprocessing": entry.preprocessing})
     return stored
@@ -126,7 +124,7 @@ def quantize(network: "StoredNetwork | nn.Cell", method: str, *, name: str | Non
     # A method may complete its settings, or put another cell in the network's place.
     settings, quantized = (result, cell) if hasattr(result, "__dataclass_fields__") else (config, result or cell)
     return StoredNetwork(
-        quantized, metadata | described | {"method": method, "kind": "quantized", "settings": asdict(settings)}
+        quantized, metadata | described | {"method": method, "kind": "latent", "settings": asdict(settings)}
     )
 
 
@@ -146,14 +144,11 @@ def save(stored: "StoredNetwork", file: str | Path) -> Path:
 
     Raises:
         CheckpointError: the file cannot be written.
-        ConfigError: a network that holds nothing to pack, as it was packed before.
     """
     from common.checkpoint import network_state
 
     if stored.metadata["kind"] == "float":
         checkpoint.save(file, network_state.state(stored.network), stored.metadata)
-    elif stored.metadata["kind"] == "packed":
-        raise ConfigError(f"{file}: expected a network with latent weights, found a packed one; copy its file")
     else:
         part(stored.metadata["method"], "storage").FORMAT.save_packed(file, stored)
     return Path(file)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the project and evaluates the shipped checkpoints on the embedded data set; ends with one table.
+# Installs the project and evaluates the shipped checkpoints on the built-in data set; ends with one table.
 set -euo pipefail
 
 usage="usage: scripts/quickstart.sh   (no options)"

@@ -1,4 +1,4 @@
-"""Write size, sha256, preprocessing and expected accuracy of the embedded checkpoints into the registry, as they are.
+"""Write size, sha256, preprocessing and expected accuracy of the shipped checkpoints into the registry, as they are.
 
 usage: python scripts/update_zoo.py [NAME...] [--check] [--dataset_path DIR]
 
@@ -55,13 +55,13 @@ def with_accuracy(entry: registry.Entry, dataset_path: Path | None = None) -> re
 
 @entry_point
 def main(argv: list[str] | None = None) -> None:
-    """Update or check the embedded entries, or those named."""
-    parser = OptionParser("Record the embedded checkpoints in the registry.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="of entries; all embedded ones if none is given")
+    """Update or check the shipped entries, or those named."""
+    parser = OptionParser("Record the shipped checkpoints in the registry.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of entries; all shipped ones if none is given")
     parser.add_argument("--check", action="store_true", help="fail if an entry is stale, change nothing")
     parser.add_argument("--dataset_path", type=path, metavar="DIR", help="images of networks that are not of digits")
     args = parser.parse_args(argv)
-    chosen = [registry.find(name) for name in args.names] or [e for e in registry.entries().values() if e.embedded]
+    chosen = [registry.find(name) for name in args.names] or [e for e in registry.entries().values() if e.shipped]
     stale = []
     for entry in chosen:
         new = with_file(entry)

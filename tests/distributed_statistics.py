@@ -14,10 +14,12 @@ sys.path.append(str(Path(__file__).parent / "ProQHA"))
 import proqha_tiny
 
 from AdderQuant import calibration
-from AdderQuant.calibration import CalibrationData, Quantization, calibrate, input_ranges, observe_inputs
+from AdderQuant.calibration import CalibrationData, calibrate, input_ranges, observe_inputs, reestimate
+from AdderQuant.quant_config import QuantConfig
 from common import distributed
 from common.data import CIFAR10, ImageArrays
-from common.models.adder import Adder2d, adder_resnet
+from common.models.adder import Adder2d
+from common.models.registry import model
 from common.runtime import context
 from common.runtime.hooks import reestimate_batch_norm
 from LDNQ.calibration_set import CalibrationSet
@@ -28,7 +30,6 @@ from ProQHA.scores import AccuracyScorer, Lowering
 
 Found = dict[str, np.ndarray]
 BITS, LOWERED = np.array([[5, 4], [3, 6], [8, 3], [4, 2]]), np.array([[4, 3], [2, 4], [6, 2], [2, 2]])
-SHAPE = {"network": "resnet20", "num_classes": 10}
 
 
 def hessians() -> Found:
@@ -66,16 +67,16 @@ class Adders(nn.Cell):
 def ranges() -> Found:
     """AdderQuant: the ranges of least error and the paper's, and the smallest inputs, of every layer."""
     seen = observe_inputs(proqha_tiny.seeded(Adders()), distributed.share(adder_data().plain()))
-    wanted = Quantization(4), Quantization(4, "paper")
-    found = {one.scheme: np.array(list(input_ranges(seen, one).values())) for one in wanted}
-    return {**found, "minimum": np.array([histogram.minimum for histogram in seen.values()])}
+    configs = QuantConfig(4), QuantConfig(4, "paper")
+    reaches = {one.scheme: np.array(list(input_ranges(seen, one).values())) for one in configs}
+    return {**reaches, "minimum": np.array([histogram.minimum for histogram in seen.values()])}
 
 
 def calibrated() -> Found:
     """AdderQuant: whole calibrations, to 4 bits after that of BatchNorm, without which no layer has input."""
-    network, data = proqha_tiny.seeded(adder_resnet(20)), adder_data()
-    calibrate(network, SHAPE, Quantization(32, reestimate=True), data)
-    return network_state.state(calibrate(network, SHAPE, Quantization(4, "paper", reestimate=True), data))
+    network, data = proqha_tiny.seeded(model("adder_resnet20").build(10)), adder_data()
+    reestimate(network, 0, data)
+    return network_state.state(calibrate(network, QuantConfig(4, "paper", reestimate=True), data))
 
 
 def scores() -> Found:

@@ -13,7 +13,7 @@ from lowbitzoo import methods
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheel")]  # installed once
 # One checkpoint of each method that ships, on the digits: the quantized one if there is one.
-DIGITS = [entry for entry in zoo.entries().values() if entry.embedded and entry.dataset == "digits"]
+DIGITS = [entry for entry in zoo.entries().values() if entry.shipped and entry.dataset == "digits"]
 SHIPPED = {entry.method: entry.name for entry in sorted(DIGITS, key=lambda entry: "float" not in entry.bits)}
 # Nothing of the repository is seen by another Python.
 OUTSIDE = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
@@ -49,7 +49,7 @@ def run(python, tmp_path):
 
 def test_every_file_is_installed(run):
     assert [line.split()[0] for line in run("-m", "lowbitzoo", "list")[2:]] == list(zoo.entries())
-    right = [f"{name}: right" for name, entry in zoo.entries().items() if entry.embedded]
+    right = [f"{name}: right" for name, entry in zoo.entries().items() if entry.shipped]
     assert set(right) <= set(run("-m", "lowbitzoo", "verify"))
 
 

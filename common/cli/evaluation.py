@@ -77,6 +77,7 @@ def run(
     *,
     shipped: Callable[[str], Path],
     load: Callable[[Path], Stored],
+    ready: Callable[[Stored], Stored] = lambda stored: stored,
     summarize: Callable[[Stored, Path, int], Summary],
     preprocess: Callable[[str, dict[str, Any]], Preprocessing] = preprocessing_of,
     check: Callable[[str, str], object] = model,
@@ -88,6 +89,7 @@ def run(
         options: of :func:`~common.cli.run_options.run_options`.
         shipped: file of the network that ships for a data set, taken where no file is given.
         load: the network of a file; the device is set up when it is called.
+        ready: turns what the file holds into the network to measure, where that takes long.
         summarize: of the network, its file and the side of its images in pixels.
         preprocess: of a data set's name and the file's metadata.
         check: refuses a network's name that does not take a data set's images, with a ConfigError.
@@ -101,6 +103,7 @@ def run(
     path = options.checkpoint_path or shipped(options.data.dataset)
     stored = load(path)
     check(stored.metadata["network"], options.data.dataset)
+    stored = ready(stored)
     preprocessing = preprocess(options.data.dataset, stored.metadata)
     summary = summarize(stored, path, preprocessing.image_size)
     images = open_split(options.data, "test")

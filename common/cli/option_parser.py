@@ -3,9 +3,9 @@
 import argparse
 import difflib
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from common.cli.typed import shown
 from common.errors import ConfigError
@@ -25,7 +25,7 @@ class OptionParser(argparse.ArgumentParser):
         super().__init__(description=description, add_help=add_help, allow_abbrev=False, formatter_class=_HelpFormatter)
         self.config_file = config_file
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         """Raise, as one line, what argparse would print together with a page of usage.
 
         Raises:
@@ -42,9 +42,7 @@ class OptionParser(argparse.ArgumentParser):
         self._option_string_actions[alias] = action
         action.option_strings = [*action.option_strings, alias]
 
-    def parse_args(
-        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
-    ) -> argparse.Namespace:
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse as argparse does; an unknown option is answered with the names near to it."""
         values, unknown = self.parse_known_args(args, namespace)
         if unknown:
@@ -52,9 +50,7 @@ class OptionParser(argparse.ArgumentParser):
             self.error(f"unknown {'option' if name[:1] == '-' else 'argument'} {shown(name)}" + self.near(name))
         return values
 
-    def parse_known_args(
-        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
-    ) -> tuple[argparse.Namespace, list[str]]:
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse as argparse does, after each long option is rewritten the way it was declared."""
         declared = {canonical(option): option for option in self._option_string_actions if option[:2] == "--"}
         words = list(sys.argv[1:] if args is None else args)
@@ -62,7 +58,7 @@ class OptionParser(argparse.ArgumentParser):
 
     def settable(self) -> dict[str, argparse.Action]:
         """The options that a YAML file may set, by each of their names (with ``_``)."""
-        options = {}
+        options: dict[str, argparse.Action] = {}
         for action in self._actions:  # argparse has no public list of what was added
             if action.dest in ("help", "config"):
                 continue

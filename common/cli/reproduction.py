@@ -46,7 +46,7 @@ def parse(parser: OptionParser, argv: Sequence[str] | None) -> Namespace:
     return args
 
 
-def test_sets(args: Namespace) -> dict[str, str]:
+def folders_by_name(args: Namespace) -> dict[str, str]:
     """Folders of test images by their names.
 
     Raises:
@@ -56,9 +56,6 @@ def test_sets(args: Namespace) -> dict[str, str]:
     if not all(name and folder for name, folder in pairs):
         raise ConfigError(f"also_eval: expected NAME=DIR, found {' '.join(args.also_eval)}")
     return {args.name: args.dataset_path, **dict(pairs)}
-
-
-test_sets.__test__ = False  # no test, though its name begins like one
 
 
 def thread_words(args: Namespace) -> list[str]:

@@ -13,6 +13,7 @@ from common.cli import saved_config
 from common.cli.evaluation import check_classes
 from common.cli.run_options import RunOptions
 from common.data import ImageSource, Preprocessing, open_split
+from common.data.class_names import CLASS_NAMES
 from common.errors import CheckpointError
 from common.evaluation import Metrics, evaluator
 from common.models.registry import preprocessing_of
@@ -142,3 +143,13 @@ def save_float(path: Path, trainer: Trainer) -> str:
     """Write a float network with the metadata of its run; returns ``float``."""
     checkpoint.save(path, network_state.state(trainer.network), {**trainer.metadata, "epochs": len(trainer.history)})
     return "float"
+
+
+def finished_metadata(trainer: Trainer) -> dict[str, Any]:
+    """Metadata of the network to use, at the end of a run: test accuracy and N, epochs, seed, names of the classes."""
+    last, names = trainer.history[-1], CLASS_NAMES.get(trainer.metadata["dataset"], ())
+    about = {"accuracy": last["test_acc"], "samples": last["test_samples"]}
+    about["training"] = {"epochs": len(trainer.history), "seed": trainer.config.seed}
+    if len(names) == trainer.metadata["num_classes"]:
+        about["class_names"] = list(names)
+    return {**trainer.metadata, **about}

@@ -4,15 +4,12 @@ As in the published checkpoint every convolution but the first is an adder layer
 first convolution and the last 1 x 1 convolution (with BatchNorm after it) are ordinary ones.
 """
 
-from collections.abc import Callable
-from functools import partial
-
 from mindspore import Parameter, nn
 from mindspore.common.initializer import Normal, initializer
 
 from common.kernels import AdderConv2d
 from common.models.layers import Layers
-from common.models.resnet_cifar import BasicBlock, ConvNormHead, ResNetCifar, published_name
+from common.models.resnet_cifar import ConvNormHead, ResNetCifar, published_name
 
 _QUANTIZER_STATE = (".adder_new", ".scale_para")
 
@@ -46,27 +43,17 @@ class Adder2d(nn.Cell):
         return f"shape={self.weight.shape}, stride={self.stride}, padding={self.padding}"
 
 
-def adder_resnet(
-    depth: int,
-    num_classes: int = 10,
-    conv: Callable[..., nn.Cell] | None = None,
-    block: type[BasicBlock] = BasicBlock,
-    native: bool | None = None,
-) -> ResNetCifar:
+def adder_resnet(depth: int, num_classes: int = 10) -> ResNetCifar:
     """Adder ResNet: (N, 3, 32, 32) to logits (N, num_classes).
 
     Args:
         depth: 20, 32, 44, 56 or 110.
         num_classes: length of the logits.
-        conv: what stands for every convolution but the first and the last; None: :class:`Adder2d`.
-        block: the class of its blocks.
-        native: force or forbid the C++ kernel of :class:`Adder2d`; None chooses.
 
     Raises:
         ConfigError: another depth.
     """
-    layers = Layers(conv=conv or partial(Adder2d, native=native))
-    return ResNetCifar(depth, num_classes, "conv", layers, block, ConvNormHead)
+    return ResNetCifar(depth, num_classes, "conv", Layers(conv=Adder2d), head=ConvNormHead)
 
 
 def adder_published_name(name: str) -> str | None:

@@ -44,11 +44,10 @@ class Progress:
     def __init__(self, total: int | None, unit: str = "images", stream: TextIO | None = None, label: str = ""):
         stream = sys.stderr if stream is None else stream
         self._terminal = stream.isatty()
-        if self._terminal:
-            kind, options = _Bar, {"mininterval": _REDRAW_SECONDS, "dynamic_ncols": True}
-        else:  # gui: tqdm itself writes nothing
-            kind, options = _Log, {"mininterval": _LOG_SECONDS, "bar_format": _LOG_LINE, "gui": True}
-        self._bar = kind(
+        options: dict[str, Any] = {"mininterval": _REDRAW_SECONDS, "dynamic_ncols": True}
+        if not self._terminal:  # gui: tqdm itself writes nothing
+            options = {"mininterval": _LOG_SECONDS, "bar_format": _LOG_LINE, "gui": True}
+        self._bar = (_Bar if self._terminal else _Log)(
             total=total,
             desc=f"{label}: " if label else "",
             unit=f" {unit}",

@@ -20,8 +20,18 @@ from common.stored.packing import Tensors, pack_network, unpack_network
 from common.stored.quantized_layers import integer_layers, layer_shapes, layer_tensors
 
 # What a packed file records of the run that made it; the rest tells runs apart and is of no use in it.
-_KEPT = ("method", "network", "num_classes", "class_names", "dataset", "settings", "preprocessing", "accuracy")
-_KEPT += ("samples", "training")
+_KEPT: tuple[str, ...] = (
+    "method",
+    "network",
+    "num_classes",
+    "class_names",
+    "dataset",
+    "settings",
+    "preprocessing",
+    "accuracy",
+    "samples",
+    "training",
+)
 
 
 def _nothing(_parameter: str) -> bool:
@@ -43,6 +53,7 @@ class Format:
         training_only: whether a parameter, by its name, is no part of a frozen network.
         trainable: the files of a run that training goes on from, for messages.
         remake: how files of version 0.1 are made again, for messages.
+        architecture: of published state files if none is named.
         published: tensors and metadata, by our names, of a file without metadata and the architecture's name.
     """
 
@@ -54,12 +65,13 @@ class Format:
     training_only: Callable[[str], bool] = _nothing
     trainable: str = "best.ckpt"
     remake: str = "train.py"
+    architecture: str = "resnet20"
     published: Callable[[checkpoint.Checkpoint, str], tuple[Tensors, dict[str, Any]]] = from_published
 
     def load(
         self,
         path: str | Path,
-        architecture: str = "resnet20",
+        architecture: str | None = None,
         num_classes: int | None = None,
         network: nn.Cell | None = None,
     ) -> StoredNetwork:
@@ -67,7 +79,7 @@ class Format:
 
         Args:
             path: of the file.
-            architecture: of a published state file; otherwise the file records it.
+            architecture: of a published state file, None: the method's usual one; otherwise the file records it.
             num_classes: what the file must have; None takes any.
             network: a float network of the same description that takes the file's place of the architecture: one's
                 own, which the registry does not know. It is changed.
@@ -77,11 +89,12 @@ class Format:
         """
         content = checkpoint.load(path)
         if not content.metadata:
-            content = checkpoint.Checkpoint(content.path, *self.published(content, architecture))
+            content = checkpoint.Checkpoint(content.path, *self.published(content, architecture or self.architecture))
         metadata = self._checked(content, num_classes, network is not None)
         if network is None:
             network = model(metadata["network"]).build(metadata["num_classes"])
-        tensors, layers = content.tensors, {}
+        tensors = content.tensors
+        layers: dict[str, IntegerLayer] = {}
         if metadata["kind"] != "float":
             network = self._quantized(network, metadata, path)
         if metadata["kind"] == "packed":
@@ -158,7 +171,7 @@ class Format:
 
     @staticmethod
     def _check_architecture(path: Path, metadata: Mapping[str, Any], own_network: bool) -> None:
-        if not own_network and str(metadata.get("network")) not in MODELS:
+        if not own_network and metadata["network"] not in MODELS:
             raise CheckpointError(
                 f"{path}: expected a registered architecture, found {metadata.get('network')!r}; one's own network is "
                 "loaded by lowbitzoo.load(file, network=...)"

@@ -15,6 +15,8 @@ def integer_layers(network: nn.Cell) -> dict[str, IntegerLayer]:
     """The integers of a network with latent weights, by layer."""
     layers = {}
     for name, layer in quant_layers(network).items():
+        if layer.quantize_weight is None:
+            continue  # float weights
         grids = () if layer.quantize_input is None else (layer.quantize_input.grid(),)
         layers[name] = IntegerLayer((layer.quantize_weight.to_int(layer.weight.asnumpy()),), grids)
     return layers
@@ -34,7 +36,8 @@ def layer_tensors(network: nn.Cell, layers: Mapping[str, IntegerLayer]) -> dict[
     Raises:
         QuantizationError: integers that a layer's quantizers cannot have.
     """
-    state, tensors = network_state.state(network), {}
+    state = network_state.state(network)
+    tensors: dict[str, np.ndarray] = {}
     for name, cell in quant_layers(network).items():
         layer = layers[name]
         tensors |= {place: value for place, value in state.items() if belongs(place, {name: layer})}

@@ -23,7 +23,7 @@ def locate(name: str, mirrors: Sequence[str] | None = None) -> Path:
     path, fault = path_of(entry), fault_of(entry)
     if path is not None and fault is None:
         return path
-    if entry.embedded:
+    if entry.shipped:
         raise CheckpointError(f"{name}: {fault}; restore it with git checkout, or record it with scripts/update_zoo.py")
     from common.zoo.download import download  # most runs need no network, and its imports take time
 

@@ -14,7 +14,7 @@ from common.files.atomic_file import write_text
 
 ROOT = Path(__file__).resolve().parents[2]
 REGISTRY = Path(__file__).with_name("registry.yaml")
-SOURCES = ("embedded", "external")
+SOURCES = ("shipped", "external")
 _HEADER = "# The registered checkpoints; fields: common/zoo/registry.py. Written by scripts/update_zoo.py.\n"
 _WIDTH = 118
 
@@ -29,14 +29,14 @@ class Entry:
         network: its name in :mod:`common.models.registry`.
         dataset: ``digits``, ``cifar10`` or ``imagenet``.
         bits: of weights and activations, in words.
-        source: ``embedded`` (in the repository) or ``external`` (published elsewhere).
-        file: embedded: path in the repository; external: name of the file, also in the cache and in a mirror.
+        source: ``shipped`` (in the repository) or ``external`` (published elsewhere).
+        file: shipped: path in the repository; external: name of the file, also in the cache and in a mirror.
         url: external: where it was published, the file itself if its name is known.
         size: bytes of the file.
         sha256: of the file, 64 hexadecimal digits.
         preprocessing: as :class:`common.data.Preprocessing` has it.
         expected: ``accuracy`` (0 to 1) over ``samples`` test images with the ``options`` of eval.py; measured here if
-            embedded, as published if external.
+            shipped, as published if external.
         recipe: commands that make it, in the method's folder.
         note: what else must be known to use it.
     """
@@ -57,9 +57,9 @@ class Entry:
     note: str
 
     @property
-    def embedded(self) -> bool:
+    def shipped(self) -> bool:
         """Whether the file is in the repository."""
-        return self.source == "embedded"
+        return self.source == "shipped"
 
 
 @functools.cache

@@ -18,7 +18,7 @@ def path_of(entry: Entry) -> Path | None:
     """Where the file is or belongs: in the repository or in the cache; None if its name is not known."""
     if entry.file is None:
         return None
-    return ROOT / entry.file if entry.embedded else user_cache("checkpoints") / entry.file
+    return ROOT / entry.file if entry.shipped else user_cache("checkpoints") / entry.file
 
 
 def sha256(path: Path) -> str:

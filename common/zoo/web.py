@@ -75,9 +75,9 @@ def chunks(response: requests.Response) -> Iterator[bytes]:
         raise BrokenTransferError(f"the connection broke after {response.raw.tell():,} bytes") from None
 
 
-def _asked(url: str, headers: dict[str, str]) -> Future:
+def _asked(url: str, headers: dict[str, str]) -> Future[requests.Response]:
     """The answer to come, in a thread that may be left behind: a server can take forever to end its headers."""
-    future = Future()
+    future: Future[requests.Response] = Future()
 
     def ask() -> None:
         try:

@@ -23,16 +23,16 @@ def evaluation_step(kind: str, batch_size: int, native: bool = True):
     from common.runtime import context  # in the candidate's process: the choice above is read at import
 
     context.setup("CPU", "graph")
-    from AdderQuant.calibration import Quantization, fill_quantized
-    from AdderQuant.network import adder_layers, quant_adder_resnet
+    from AdderQuant.convert import fuse, quantize_network
+    from AdderQuant.network import adder_layers
+    from AdderQuant.quant_config import QuantConfig
     from common.evaluation import evaluate
-    from common.models.adder import adder_resnet
+    from common.models.registry import model
     from common.models.resnet_cifar import ResNetCifar
 
-    network = ResNetCifar(20) if kind == "conv" else adder_resnet(20)
+    network = ResNetCifar(20) if kind == "conv" else model("adder_resnet20").build(10)
     if kind == "int8":
-        floating, network = network, quant_adder_resnet(groups=1)
-        fill_quantized(floating, network, dict.fromkeys(adder_layers(floating), 2.0), Quantization(8))
+        fuse(quantize_network(network, QuantConfig(8), dict.fromkeys(adder_layers(network), 2.0)))
     rng = np.random.default_rng(0)
     batch = {
         "image": rng.normal(size=(batch_size, 3, 32, 32)).astype(np.float32),

@@ -30,7 +30,8 @@ def step(network: str, training: bool, batch_size: int):
     from common.training.schedules import Schedule
     from common.training.step import TrainStep, make_optimizer, trained_parameters
     from DAMBQ.allocation import Allocator, Budget
-    from DAMBQ.network import Settings, quantize_network
+    from DAMBQ.convert import quantize_network
+    from DAMBQ.quant_config import QuantConfig
 
     def own_conv(channels, filters, kernel, stride=1, padding=0):
         return nn.Conv2d(channels, filters, kernel, stride, pad_mode="pad", padding=padding, has_bias=False)
@@ -38,7 +39,7 @@ def step(network: str, training: bool, batch_size: int):
     layers = Layers(conv=own_conv, stem=own_conv) if network == MINDSPORE else Layers()
     cell, callback = ResNetCifar(20, layers=layers), None
     if network == QUANTIZED:
-        quantize_network(cell, Settings(bits=2))
+        quantize_network(cell, QuantConfig(bits=2))
         callback = Allocator(cell, Budget(2, 2), 32)
     rng = np.random.default_rng(0)
     images = Tensor(rng.normal(size=(batch_size, 3, 32, 32)).astype(np.float32))

@@ -21,14 +21,14 @@ def test_the_shipped_network_at_4_bits_as_mindir(tmp_path):
     file, record, kept = (tmp_path / name for name in ("four.mindir", "out.json", "four.ckpt"))
     words = ["--bits", "4", "--output", str(file), "--json", str(record), "--save_checkpoint", str(kept)]
     export.main([*words, *FEW])
-    found = json.loads(record.read_text())
-    assert (found["samples"], found["same_top_1"], found["bytes"]) == (4, 4, file.stat().st_size)
-    assert found["median_difference"] < 0.005 * found["largest_logit"]
+    parity = json.loads(record.read_text())
+    assert (parity["samples"], parity["same_top_1"], parity["bytes"]) == (4, 4, file.stat().st_size)
+    assert parity["median_difference"] < 0.005 * parity["largest_logit"]
     assert kept.stat().st_size < file.stat().st_size
 
 
 def test_onnx_is_refused_with_the_reason_before_calibration(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr("AdderQuant.eval.calibrate", None)
+    monkeypatch.setattr("AdderQuant.prepare.calibrate", None)
     with pytest.raises(SystemExit) as caught:
         export.main(["--output", str(tmp_path / "adder.onnx"), "--format", "onnx", *FEW])
     line = capsys.readouterr().err.splitlines()[-1]
@@ -38,7 +38,7 @@ def test_onnx_is_refused_with_the_reason_before_calibration(monkeypatch, capsys,
 
 
 def test_the_integers_of_a_layer_are_exact():
-    """With steps that are powers of two nothing is rounded behind the sums: the kernel's values, bit for bit."""
+    """With steps that are powers of two nothing is rounded after the sums: the kernel's values, bit for bit."""
     if not native_available():
         pytest.skip("needs the C++ kernels")
     rng = np.random.default_rng(0)
@@ -50,5 +50,4 @@ def test_the_integers_of_a_layer_are_exact():
         layer.steps.set_data(Tensor(np.array([2**-6, 2**-7], np.float32)))
     x = rng.uniform(-1, 5, (2, 6, 9, 9)).astype(np.float32)
     expected = layers[1].set_train(False)(Tensor(x)).asnumpy()
-    found = mindir.decode(mindir.encode(layers[0], x.shape))(x)
-    assert np.array_equal(found, expected)
+    assert np.array_equal(mindir.decode(mindir.encode(layers[0], x.shape))(x), expected)

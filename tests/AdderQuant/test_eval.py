@@ -12,6 +12,7 @@ import pytest
 
 from AdderQuant import eval as script
 from AdderQuant import storage
+from AdderQuant.network import adder_layers
 from common.checkpoint import network_state
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,7 +62,7 @@ def test_without_options_the_shipped_checkpoint_is_evaluated(capsys, tmp_path):
     assert "'samples': 360" in line and record["acc"] > 0.95
     assert (record["method"], record["bits"], record["dataset"]) == ("AdderQuant", 8, "digits")
     assert record["cost"]["quantized_weight_bits"] == 8 and record["cost"]["macs"] == 432 * 1024 + 640
-    assert record["cost"]["additions"] == 2 * 40_370_176  # 40.37 million taps of ResNet-20 behind its first layer
+    assert record["cost"]["additions"] == 2 * 40_370_176  # 40.37 million pairs of ResNet-20 after its first layer
     assert record["cost"]["model_bytes"] < 300_000
     assert record["config"]["scheme"] == "two-sided" and record["versions"]["mindspore"]
 
@@ -74,12 +75,23 @@ def test_a_calibrated_checkpoint_needs_no_training_images_and_gives_the_same_log
     again = run(capsys, "--checkpoint_path", path, "--num_samples", 100)
     assert first.split(" ckpt=")[0] == again.split(" ckpt=")[0]
     stored = storage.load(path)
-    direct = storage.load(storage.embedded("digits"))
-    assert stored.quantized and stored.metadata["bits"] == bits
-    assert {layer.bits for layer in script.adder_layers(stored.network).values()} == {bits}
+    assert stored.kind == "packed" and stored.metadata["settings"]["bits"] == bits
+    assert stored.metadata["training"] == {"epochs": 40, "seed": 1, "images": 128}
+    assert {layer.bits for layer in adder_layers(stored.network).values()} == {bits}
     if bits == 4:
-        storage.save(tmp_path / "float.ckpt", direct.network, direct.metadata)
-        assert path.stat().st_size * 6 <= (tmp_path / "float.ckpt").stat().st_size
+        assert path.stat().st_size * 6.5 <= storage.shipped("digits").stat().st_size
+
+
+def test_a_float_network_with_new_statistics_is_saved_as_float(capsys, tmp_path):
+    path, shipped = tmp_path / "float.ckpt", storage.load(storage.shipped("digits"))
+    words = ["--bits", 32, "--reestimate", "--reestimation_batches", 1, "--num_samples", 10, "--save_checkpoint", path]
+    run(capsys, *words, "--json", tmp_path / "out.json")
+    record, stored = json.loads((tmp_path / "out.json").read_text()), storage.load(path)
+    assert (record["kind"], record["bits"], record["reestimated"]) == ("float", 32, True)
+    before, after = network_state.state(shipped.network), network_state.state(stored.network)
+    assert {name for name in before if not np.array_equal(before[name], after[name])} == {
+        name for name in before if "moving" in name
+    }
 
 
 def test_saved_and_reloaded_parameters_are_equal(capsys, tmp_path):
@@ -125,10 +137,10 @@ def test_damaged_or_wrong_input_is_refused_in_one_line(capsys, tmp_path, publish
     for words, expected in (
         (["--bits", "8"], "bits: the checkpoint was calibrated with 4, found 8; start from the float checkpoint"),
         (["--scheme", "paper"], "scheme: the checkpoint was calibrated with two-sided, found paper"),
-        (["--reestimate"], "reestimated: the checkpoint was calibrated with False, found True"),
+        (["--reestimate"], "reestimate: the checkpoint was calibrated with False, found True"),
     ):
         assert expected in refused(capsys, "--checkpoint_path", "good.ckpt", *words)
-    assert "head" in refused(capsys, *data, "--checkpoint_path", published, "--class_num", "100")
+    assert "num_classes 100, found 10" in refused(capsys, *data, "--checkpoint_path", published, "--class_num", "100")
     assert "num_classes" in refused(capsys, "--class_num", "100")
     assert "nowhere" in refused(capsys, "--checkpoint_path", published, "--dataset_path", "nowhere")
     test_file = tiny_cifar / "cifar-10-verify-bin" / "test_batch.bin"

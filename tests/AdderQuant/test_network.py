@@ -1,16 +1,18 @@
 """The adder ResNets against the published network's logits."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from mindspore import Tensor
 
 from AdderQuant import storage
-from AdderQuant.network import adder_layers
-from common.checkpoint import network_state
-from common.checkpoint.pytorch.state_dict import read_state_file, to_mindspore_names
-from common.models.adder import adder_published_name, adder_resnet
+from AdderQuant.network import ARCHITECTURES, adder_layers
+from AdderQuant.prepare import save
+from common.kernels.custom import without_native
 from common.models.registry import model
 from common.runtime.context import execution_mode
+from common.stored.network import StoredNetwork
 
 
 @pytest.mark.parametrize(
@@ -20,9 +22,8 @@ from common.runtime.context import execution_mode
 def test_logits_are_the_published_networks(published, shared, mode, native, images):
     golden = np.load(shared / "golden" / "addernet_resnet20_logits.npz")
     x = ((golden["images"] / 255 - golden["mean"]) / golden["std"]).astype(np.float32).transpose(0, 3, 1, 2)
-    network = adder_resnet(20, native=native)
-    state = to_mindspore_names(read_state_file(published))
-    network_state.restore(network, {adder_published_name(name): value for name, value in state.items()}, published)
+    with nullcontext() if native else without_native():
+        network = storage.load(published).network
     network.set_train(False)
     with execution_mode(mode):
         logits = network(Tensor(np.ascontiguousarray(x[:images]))).asnumpy()
@@ -36,12 +37,12 @@ def test_every_convolution_but_the_first_and_last_is_an_adder(float_network):
     assert sum(layer.weight.size for layer in layers.values()) == 269_824
 
 
-@pytest.mark.parametrize("network", ["adder_resnet20", "adder_resnet32"])
+@pytest.mark.parametrize("network", ARCHITECTURES)
 def test_saved_float_networks_come_back_equal(tmp_path, network):
     built = model(network).build(7)
     metadata = {"kind": "float", "network": network, "num_classes": 7}
-    storage.save(tmp_path / "net.safetensors", built, metadata)
+    save(tmp_path / "net.safetensors", StoredNetwork(built, metadata))
     loaded = storage.load(tmp_path / "net.safetensors")
-    assert loaded.metadata["num_classes"] == 7 and not loaded.quantized
+    assert loaded.metadata == {"method": "AdderQuant", **metadata}
     for ours, theirs in zip(built.get_parameters(), loaded.network.get_parameters(), strict=True):
         assert ours.name == theirs.name and np.array_equal(ours.asnumpy(), theirs.asnumpy())

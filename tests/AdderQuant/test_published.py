@@ -8,16 +8,16 @@ from AdderQuant import storage
 from AdderQuant.network import adder_layers
 from common.checkpoint import network_state
 from common.errors import CheckpointError
-from common.models.adder import adder_resnet
+from common.models.registry import model
 
 
 @pytest.fixture(scope="module")
 def network():
-    """A float network of random weights."""
-    found, rng = adder_resnet(20), np.random.default_rng(0)
-    values = {name: rng.uniform(0.1, 1, value.shape) for name, value in network_state.state(found).items()}
-    network_state.restore(found, {name: value.astype(np.float32) for name, value in values.items()})
-    return found
+    """A float network of random weights, for 7 classes."""
+    built, rng = model("adder_resnet20").build(7), np.random.default_rng(0)
+    values = {name: rng.uniform(0.1, 1, value.shape) for name, value in network_state.state(built).items()}
+    network_state.restore(built, {name: value.astype(np.float32) for name, value in values.items()})
+    return built
 
 
 def published(network) -> dict[str, np.ndarray]:
@@ -45,9 +45,9 @@ def test_every_tensor_finds_its_place(network, tmp_path, quantizers):
         tensors = {name: value for name, value in tensors.items() if not name.endswith(("adder_new", "scale_para"))}
     save(tmp_path / "published.ckpt", tensors)
     stored = storage.load(tmp_path / "published.ckpt")
-    expected, found = network_state.state(network), network_state.state(stored.network)
-    assert stored.metadata["kind"] == "float" and expected.keys() == found.keys()
-    assert all(np.array_equal(expected[name], found[name]) for name in expected)
+    expected, loaded = network_state.state(network), network_state.state(stored.network)
+    assert stored.metadata == {"kind": "float", "network": "adder_resnet20", "num_classes": 7}
+    assert expected.keys() == loaded.keys() and all(np.array_equal(expected[name], loaded[name]) for name in expected)
 
 
 def test_a_missing_weight_is_still_an_error(network, tmp_path):

@@ -10,7 +10,7 @@ from script_runs import run
 from common.models.registry import MODELS, Model
 from common.runtime.context import execution_mode
 from DAMBQ import train
-from DAMBQ.network import ARCHITECTURES
+from DAMBQ.options import ARCHITECTURES
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,8 @@ from common.quant.layers import quant_layers
 from common.stored.network import StoredNetwork
 from common.training import Run, Schedule, TrainConfig, TrainData, Trainer
 from DAMBQ.allocation import Allocator, Budget
-from DAMBQ.network import Settings, calibrate_last, multi_bit_layers, quantize_network
+from DAMBQ.convert import calibrate_last, multi_bit_layers, quantize_network
+from DAMBQ.quant_config import QuantConfig
 
 PREPROCESSING = Preprocessing(image_size=8, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), crop_padding=1, flip=True)
 
@@ -107,7 +108,7 @@ test_accuracy.__test__ = False
 
 def trainer(folder: Path, budget: Budget, widths=(6, 8, 5), rate=0.05, epochs=3, callback=Allocator, **options):
     """A training of a quantized network with 4 steps of 6 images in each epoch."""
-    network = quantize_network(seeded(Plain(widths)), Settings(clip=1.5))
+    network = quantize_network(seeded(Plain(widths)), QuantConfig(activation_clip=1.5))
     config = TrainConfig(epochs, 6, Schedule("constant", rate), seed=5, **options)
     metadata = {"network": "plain", "budget": repr(budget)}
     return Trainer(
@@ -122,13 +123,13 @@ def trainer(folder: Path, budget: Budget, widths=(6, 8, 5), rate=0.05, epochs=3,
 
 def quantized(name: str = "User", table: str = "v2", zero_layer: str | None = None) -> StoredNetwork:
     """A network in evaluation mode with random bits."""
-    network = quantize_network(seeded(model(name).build(5)), Settings(table))
+    network = quantize_network(seeded(model(name).build(5)), QuantConfig(table))
     set_bits(network, seed=1, zero_layer=zero_layer)
     if name == "User":
         calibrate_last(network, images(), PREPROCESSING, 24, seed=0)
-    settings = asdict(Settings(table))
-    about = {"method": "DAMBQ", "kind": "quantized", "network": name, "num_classes": 5, "settings": settings}
-    return StoredNetwork(network.set_train(False), {**about, "note": [1, "a"]})
+    settings = asdict(QuantConfig(table))
+    about = {"method": "DAMBQ", "kind": "latent", "network": name, "num_classes": 5, "settings": settings}
+    return StoredNetwork(network.set_train(False), {**about, "dataset": "digits"})
 
 
 KINDS = ("weights", "activations")

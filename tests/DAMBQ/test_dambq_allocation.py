@@ -12,7 +12,7 @@ from PIL import Image
 from common.errors import ConfigError
 from DAMBQ import plots
 from DAMBQ.allocation import Allocator, Budget, average, average_bits, input_values, lower
-from DAMBQ.network import multi_bit_layers, quantize_network
+from DAMBQ.convert import multi_bit_layers, quantize_network
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from mindspore import Tensor
 
 from common.errors import ConfigError
 from DAMBQ.allocation import Allocator, Budget, lower
-from DAMBQ.network import quantize_network
+from DAMBQ.convert import quantize_network
 from DAMBQ.quant import EightBitWeight
 from DAMBQ.tables import TABLES
 
@@ -30,8 +30,7 @@ def torch_changes(torch, network, x: np.ndarray, labels: np.ndarray) -> dict[str
     """sum (v - v_q) dL/dv_q of the channels of each inner layer of a Plain with 4 bits, for one batch."""
 
     def eight_bits(layer):
-        codes, scale = EightBitWeight.to_int(layer.weight.asnumpy())
-        return torch.tensor(codes * scale.reshape(-1, *[1] * (codes.ndim - 1)))
+        return torch.tensor(EightBitWeight.to_int(layer.weight.asnumpy()).dequantize())
 
     def quantized(h, steps):
         inside = h.clamp(0, 1.5)
@@ -110,10 +109,10 @@ def test_each_allocation_lowers_the_least_sensitive_and_sets_their_scales_anew(t
 def test_groups_are_ranked_by_the_change_of_the_loss_for_each_of_their_values(granularity, weights, activations):
     """Of groups with equal sums those with the most values lose bits."""
     network = quantize_network(seeded(UserNet()))
-    observer = Allocator(network, Budget(3, 3, granularity, (0.01, 0.01), (0, 0)), 8)
-    for sums in observer.sums:
+    allocator = Allocator(network, Budget(3, 3, granularity, (0.01, 0.01), (0, 0)), 8)
+    for sums in allocator.sums:
         sums.set_data(Tensor(np.ones(sums.shape, np.float32)))
-    report = observer.after_epoch(0)
+    report = allocator.after_epoch(0)
     for kind, name in (("weights", weights), ("activations", activations)):
         lowered = [layer for layer, bits in report[f"{kind}_bits_of_layers"].items() if bits < 4]
         assert lowered == [name]

@@ -9,11 +9,14 @@ from common.checkpoint import network_state
 from common.errors import ConfigError
 from common.models.layers import weighted_layers
 from common.models.registry import model
+from common.quant.frozen_weight import FrozenWeight
 from common.quant.layers import QuantConv2d, QuantDense, quant_layers
 from common.runtime.context import execution_mode
 from common.runtime.hooks import input_hooks
-from DAMBQ.network import ARCHITECTURES, Settings, calibrate_last, multi_bit_layers, quantize_network
-from DAMBQ.quant import EightBitWeight, MultiBitWeight, OnLevels
+from DAMBQ.convert import calibrate_last, multi_bit_layers, quantize_network
+from DAMBQ.options import ARCHITECTURES
+from DAMBQ.quant import EightBitWeight, MultiBitWeight
+from DAMBQ.quant_config import QuantConfig
 
 
 def run(network: nn.Cell, x: np.ndarray) -> np.ndarray:
@@ -36,7 +39,7 @@ def test_every_layer_is_replaced_and_keeps_its_weights_and_biases():
 
 
 def test_first_and_last_layer_have_eight_bits_and_the_first_input_is_float():
-    layers = list(quant_layers(quantize_network(UserNet(), Settings("v1-cifar", 3, 2.5))).values())
+    layers = list(quant_layers(quantize_network(UserNet(), QuantConfig("v1-cifar", 3, 2.5))).values())
     assert isinstance(layers[0].quantize_weight, EightBitWeight) and layers[0].quantize_input is None
     assert isinstance(layers[-1].quantize_weight, EightBitWeight)
     assert set(layers[-1].quantize_input.bits.asnumpy()) == {8}
@@ -64,7 +67,7 @@ def test_the_quantized_network_is_near_the_float_one(mode, bits):
     x, network = random_input(16), seeded(UserNet())
     network.stem.bias.set_data(Tensor(np.full(8, 0.5, np.float32)))
     wanted = run(network, x)
-    quantize_network(network, Settings(clip=4.0))
+    quantize_network(network, QuantConfig(activation_clip=4.0))
     if bits == 8:  # what remains is the error of the weights
         for layer in list(quant_layers(network).values())[1:]:
             layer.quantize_input.bits.set_data(Tensor(np.full(layer.quantize_input.bits.shape, 8, np.int32)))
@@ -96,8 +99,8 @@ def test_a_network_that_has_run_before_does_not_go_on_as_it_was():
     with execution_mode("graph"):
         used, fresh, x = seeded(UserNet()), seeded(UserNet()), random_input()
         wanted = run(used, x)
-        found = run(quantize_network(used, Settings(bits=2)), x)
-        np.testing.assert_array_equal(found, run(quantize_network(fresh, Settings(bits=2)), x))
+        found = run(quantize_network(used, QuantConfig(bits=2)), x)
+        np.testing.assert_array_equal(found, run(quantize_network(fresh, QuantConfig(bits=2)), x))
         assert not np.allclose(found, wanted, atol=1e-3)
 
 
@@ -117,7 +120,7 @@ def test_bits_change_without_compiling_anew():
 
 
 def test_every_parameter_that_is_trained_gets_a_gradient(mode):
-    network = quantize_network(seeded(UserNet()), Settings(bits=2)).set_train(True)
+    network = quantize_network(seeded(UserNet()), QuantConfig(bits=2)).set_train(True)
 
     def loss(x):
         return (network(x) * ops.arange(5)).sum()
@@ -133,11 +136,11 @@ def test_every_parameter_that_is_trained_gets_a_gradient(mode):
 
 
 def test_a_frozen_network_runs_on_the_levels_of_the_other(mode):
-    network = quantize_network(seeded(UserNet()), Settings(bits=3)).set_train(False)
-    frozen = quantize_network(UserNet(), Settings(bits=3), frozen=True)
+    network = quantize_network(seeded(UserNet()), QuantConfig(bits=3)).set_train(False)
+    frozen = quantize_network(UserNet(), QuantConfig(bits=3), frozen=True)
     layers = quant_layers(frozen)
     assert [layer.quantize_weight is None for layer in layers.values()] == [True, *[False] * 4, True]
-    assert all(isinstance(layer.quantize_weight, OnLevels) for layer in multi_bit_layers(frozen).values())
+    assert all(isinstance(layer.quantize_weight, FrozenWeight) for layer in multi_bit_layers(frozen).values())
     state = network_state.state(network)
     for name, layer in quant_layers(network).items():
         state[f"{name}.weight"] = layer.quantize_weight(layer.weight.value()).asnumpy()
@@ -169,15 +172,17 @@ def test_fewer_than_two_layers_are_refused(cells):
         quantize_network(nn.SequentialCell(*cells))
 
 
-@pytest.mark.parametrize("values", [{"table": "v3"}, {"bits": 5}, {"bits": -1}, {"clip": 0}, {"clip": -1.0}])
+@pytest.mark.parametrize(
+    "values", [{"table": "v3"}, {"bits": 5}, {"bits": -1}, {"activation_clip": 0}, {"activation_clip": -1.0}]
+)
 def test_bad_settings_are_refused(values):
-    with pytest.raises(ConfigError, match="found Settings"):
-        Settings(**values)
+    with pytest.raises(ConfigError, match="found QuantConfig"):
+        QuantConfig(**values)
 
 
-@pytest.mark.parametrize(("name", "size", "layers"), [("resnet20", 32, 20), ("vgg-small", 32, 7), ("resnet18", 64, 21)])
+@pytest.mark.parametrize(("name", "size", "layers"), [("resnet20", 32, 20), ("vgg_small", 32, 7), ("resnet18", 64, 21)])
 def test_networks_of_the_zoo_are_converted_and_run(name, size, layers):
-    network = quantize_network(model(ARCHITECTURES[name]).build(10))
+    network = quantize_network(model(name).build(10))
     assert len(quant_layers(network)) == layers and not weighted_layers(network)
     with execution_mode("pynative"):
         found = run(network, np.random.default_rng(0).normal(0, 1, (1, 3, size, size)).astype(np.float32))
@@ -185,7 +190,7 @@ def test_networks_of_the_zoo_are_converted_and_run(name, size, layers):
 
 
 def test_all_names_of_architectures_are_in_the_zoo():
-    assert all(model(name) for name in ARCHITECTURES.values())
+    assert all(model(name) for name in ARCHITECTURES)
 
 
 @pytest.mark.parametrize("count", [5, 24, 1000])

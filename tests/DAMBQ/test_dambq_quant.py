@@ -7,7 +7,7 @@ from mindspore import ParameterTuple, Tensor, nn, ops
 
 from common.errors import ConfigError
 from common.quant.layers import QuantConv2d, QuantDense
-from DAMBQ.quant import EightBitWeight, MultiBitWeight, OnLevels, UniformInput
+from DAMBQ.quant import EightBitWeight, MultiBitWeight, UniformActivation
 from DAMBQ.tables import TABLES
 
 
@@ -35,14 +35,14 @@ def test_weights_are_those_of_the_authors(golden, mode, native):
 
 
 def test_activations_are_those_of_the_authors(golden, mode, native):
-    cell = with_bits(UniformInput(6, 4, float(golden["x_clip"]), native=native), golden["x_bits"])
+    cell = with_bits(UniformActivation(6, 4, float(golden["x_clip"]), native=native), golden["x_bits"])
     np.testing.assert_allclose(cell(Tensor(golden["x"])).asnumpy(), golden["x_q"], rtol=2e-6)
 
 
 def golden_layer(golden, native) -> QuantConv2d:
     conv = nn.Conv2d(6, 10, 3, pad_mode="pad", padding=1, weight_init=Tensor(golden["w"]))
     weight = multi_bit(golden["w"], golden["w_bits"], native=native)
-    inputs = with_bits(UniformInput(6, 4, 3.0, native=native), golden["conv_x_bits"])
+    inputs = with_bits(UniformActivation(6, 4, 3.0, native=native), golden["conv_x_bits"])
     layer = QuantConv2d(conv, weight, inputs, native).set_train(False)
     for name, parameter in layer.parameters_and_names():
         parameter.name = name
@@ -116,14 +116,14 @@ def test_the_stored_numbers_of_weights_stand_for_the_simulated_values(table, mod
     cell = multi_bit(weight, bits, table=table, native=native)
     simulated = cell(Tensor(weight)).asnumpy()
     cell.set_train(True)
-    numbers, own, scale = cell.to_int(weight)
-    assert numbers.dtype == np.uint8 and numbers.shape == weight.shape and cell.training
-    np.testing.assert_array_equal(own, bits)
-    np.testing.assert_allclose(scale, TABLES[table].clips[bits] * np.abs(weight).mean((1, 2, 3)), rtol=1e-6)
+    integers = cell.to_int(weight)
+    numbers, scale = integers.codes, integers.scale
+    assert cell.training and integers.levels.name == table
+    np.testing.assert_array_equal(integers.bits, bits)
+    clips = TABLES[table].clips[bits] * (bits > 0)
+    np.testing.assert_allclose(scale, clips * np.abs(weight).mean((1, 2, 3)), rtol=1e-6)
+    np.testing.assert_array_equal(integers.dequantize(), simulated)
     for row, count in enumerate(bits):
-        assert numbers[row].max() < 2**count
-        levels = TABLES[table].as_array()[count]
-        np.testing.assert_array_equal(levels[numbers[row]] * scale[row], simulated[row])
         codes = TABLES[table].codes(TABLES[table].levels(count)[numbers[row].reshape(-1)], count)
         sums = scale[row] * (codes @ TABLES[table].coefficients[count, :count])
         np.testing.assert_allclose(sums, simulated[row].reshape(-1), rtol=1e-6, atol=1e-9)
@@ -134,10 +134,9 @@ def test_weights_of_zeros_stay_zeros():
     weight = laplace(3, 4)
     weight[1] = 0
     cell = multi_bit(weight, [0, 3, 2])
-    numbers, _, scale = cell.to_int(weight)
-    found = cell(Tensor(weight)).asnumpy()
-    assert not found[:2].any() and found[2].all() and scale[1] == 0
-    np.testing.assert_array_equal(TABLES["v2"].as_array()[3][numbers[1]] * scale[1], found[1])
+    integers, quantized = cell.to_int(weight), cell(Tensor(weight)).asnumpy()
+    assert not quantized[:2].any() and quantized[2].all() and integers.scale[1] == 0
+    np.testing.assert_array_equal(integers.dequantize(), quantized)
 
 
 def test_eight_bit_weights_are_those_of_numpy(mode):
@@ -148,14 +147,11 @@ def test_eight_bit_weights_are_those_of_numpy(mode):
     largest = np.abs(weight).max((1, 2, 3), keepdims=True).astype(np.float64)
     expected = np.rint(weight * 127 / np.maximum(largest, 1e-9)) * largest / 127
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
-    codes, scale = cell.to_int(weight)
-    assert (
-        codes.dtype == np.int8
-        and scale.dtype == np.float32
-        and np.abs(codes[[0, 1, 2, 4, 5]]).max((1, 2, 3)).min() == 127
-    )
-    np.testing.assert_array_equal(codes * scale[:, None, None, None], found)
-    assert not found[3].any() and not codes[3].any() and np.isfinite(scale).all()
+    integers = cell.to_int(weight)
+    levels = integers.levels.levels(8)[integers.codes]
+    assert np.abs(levels[[0, 1, 2, 4, 5]]).max((1, 2, 3)).min() == 127
+    np.testing.assert_array_equal(integers.dequantize(), found)
+    assert not found[3].any() and not levels[3].any() and np.isfinite(integers.scale).all()
 
 
 def test_the_gradient_passes_eight_bit_weights_unchanged(mode):
@@ -180,7 +176,7 @@ def uniform(x: np.ndarray, bits: np.ndarray, clip: float) -> np.ndarray:
 def test_activations_of_linear_layers_and_groups_of_features(features, mode, native):
     x = np.random.default_rng(0).normal(0.6, 1, (7, features)).astype(np.float32)
     bits = np.array([0, 1, 2, 4, 8])
-    cell = with_bits(UniformInput(5, 4, 1.7, native=native), bits)
+    cell = with_bits(UniformActivation(5, 4, 1.7, native=native), bits)
     found = cell(Tensor(x)).asnumpy()
     expected = uniform(x.reshape(7, 5, -1).astype(float), bits, 1.7).reshape(7, features)
     assert found.shape == x.shape
@@ -188,20 +184,14 @@ def test_activations_of_linear_layers_and_groups_of_features(features, mode, nat
 
 
 def test_a_clip_below_zero_does_not_turn_the_levels_round(mode):
-    cell = UniformInput(2, 3)
+    cell = UniformActivation(2, 3)
     cell.clip.set_data(Tensor(np.array([-0.5], np.float32)))
     found = cell(Tensor(np.array([[0.2, -1.0]], np.float32))).asnumpy()
     assert 0 < found[0, 0] <= 1e-4 and found[0, 1] == 0
 
 
-def test_weights_that_are_on_their_levels_pass():
-    cell, weight = OnLevels(3), laplace(3, 4)
-    np.testing.assert_array_equal(cell(Tensor(weight)).asnumpy(), weight)
-    assert not cell.trainable_params() and cell.bits.shape == (3,)
-
-
 def test_only_the_state_of_allocated_quantizers_is_trained():
-    trained = [[p.name for p in UniformInput(2, 4, allocated=own).trainable_params()] for own in (True, False)]
+    trained = [[p.name for p in UniformActivation(2, 4, allocated=own).trainable_params()] for own in (True, False)]
     assert [len(names) for names in trained] == [2, 1]
     cell = MultiBitWeight(laplace(3, 4), 4)
     assert cell.trainable_params() == [cell.probe] and not cell.probe.asnumpy().any()
@@ -214,11 +204,11 @@ def test_only_the_state_of_allocated_quantizers_is_trained():
         lambda: MultiBitWeight(laplace(2, 3), 5),
         lambda: MultiBitWeight(laplace(2, 3), -1),
         lambda: MultiBitWeight(laplace(2, 3), 4, "v3"),
-        lambda: UniformInput(3, 9),
-        lambda: UniformInput(3, -1),
-        lambda: UniformInput(3, 4, 0.0),
-        lambda: UniformInput(3, 4, -1.0),
-        lambda: QuantDense(nn.Dense(6, 2), None, UniformInput(4, 4)),
+        lambda: UniformActivation(3, 9),
+        lambda: UniformActivation(3, -1),
+        lambda: UniformActivation(3, 4, 0.0),
+        lambda: UniformActivation(3, 4, -1.0),
+        lambda: QuantDense(nn.Dense(6, 2), None, UniformActivation(4, 4)),
         lambda: QuantDense(nn.Dense(6, 2, activation="relu"), None, None),
     ],
 )

@@ -10,7 +10,7 @@ from script_runs import KilledError, final, kill_in_step
 from common import checkpoint
 from common.checkpoint import network_state
 from DAMBQ.allocation import Budget
-from DAMBQ.network import quantize_network
+from DAMBQ.convert import quantize_network
 
 
 @pytest.mark.parametrize("granularity", ["channel", "layer"])

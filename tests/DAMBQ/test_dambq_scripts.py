@@ -10,7 +10,7 @@ from script_runs import history, refused, run
 from common import checkpoint
 from DAMBQ import eval as evaluation
 from DAMBQ import storage, train
-from DAMBQ.network import multi_bit_layers
+from DAMBQ.convert import multi_bit_layers
 
 
 def test_the_documented_steps_go_from_float_over_four_to_two_bits(documented):
@@ -24,7 +24,7 @@ def test_the_documented_steps_go_from_float_over_four_to_two_bits(documented):
             assert set(layer.quantize_weight.bits.asnumpy()) == set(layer.quantize_input.bits.asnumpy()) == {bits}
         assert stored.metadata["epochs"] == len(history(folder)) and stored.metadata["dataset"] == "cifar10"
         assert Image.open(folder / "bits.png").format == "PNG"
-        assert storage.load_quantized(folder / "best.ckpt", "resnet20").kind == "quantized"
+        assert storage.load_latent(folder / "best.ckpt", "resnet20").kind == "quantized"
     assert [record["weights_bits"] for record in history(documented["w2a2"][0])] == [3, 2]
     folder, lines = documented["float"]
     accuracy = history(folder)[-1]["test_acc"]

@@ -8,10 +8,11 @@ from mindspore import Tensor
 from common import checkpoint
 from common.checkpoint import mindspore_format, network_state
 from common.errors import ConfigError
+from common.models.registry import model
 from common.quant.layers import quant_layers
 from common.quant.packing import packed_size
-from DAMBQ import packing, storage
-from DAMBQ.network import multi_bit_layers
+from DAMBQ import storage
+from DAMBQ.convert import multi_bit_layers
 
 pytestmark = pytest.mark.usefixtures("user_model")
 
@@ -29,7 +30,7 @@ def test_a_packed_network_gives_the_same_logits_bit_for_bit(tmp_path, mode, suff
     storage.save_packed(path, stored)
     loaded = storage.load(path)
     np.testing.assert_array_equal(logits(loaded.network, random_input(16)), wanted)
-    assert loaded.kind == "packed" and loaded.metadata == {**stored.metadata, "kind": "packed"}
+    assert loaded.kind == "packed" and loaded.metadata["settings"] == stored.metadata["settings"]
     for name, layer in quant_layers(loaded.network).items():
         own = quant_layers(stored.network)[name]
         assert layer.weight.asnumpy().any() == (name != zero_layer)
@@ -72,38 +73,38 @@ def test_codes_take_the_bits_of_their_channels_and_training_state_is_left_out(tm
         assert count and raw[f"codes_{bits}"].nbytes == packed_size(int(count), bits)
     channels = sum(len(layer.weight) for layer in layers)
     pruned = sum(int((layer.quantize_weight.bits.asnumpy() == 0).sum()) for layer in layers)
-    assert raw["weight_bits"].nbytes == packed_size(channels, 3) and raw["scales"].size == channels - pruned
-    assert raw["input_bits"].nbytes == packed_size(8 + 8 + 12 + 48, 3)
-    assert raw["ends"].nbytes == 8 * 27 + 5 * 10 and raw["end_scales"].size == 8 + 5 and raw["clips"].size == 5
-    rest = {name for name in raw if "." in name}
-    assert {"stem.bias", "body.2.0.gamma", "body.2.0.moving_mean", "last.bias"} <= rest
-    assert not any(name.endswith(("weight", "probe", "sensitivity", "scale", "clip")) for name in rest)
+    ends = 8 + 5  # channels of the first and the last layer, whose weights have one width each
+    assert raw["codes_8"].nbytes == 8 * 27 + 5 * 10 and raw["scales"].size == channels - pruned + ends
+    inputs = sum(len(layer.quantize_input.bits) for layer in list(quant_layers(stored.network).values())[1:])
+    assert raw["bits"].nbytes == packed_size(channels + 2 + inputs, 4) and raw["clips"].size == 5
+    floats = [
+        value.size for name, value in network_state.state(model("User").build(5)).items() if not name.endswith("weight")
+    ]
+    assert raw["floats"].size == sum(floats) and not [name for name in raw if "." in name and "lowbitzoo" not in name]
 
 
 def test_a_quantized_network_goes_on_from_its_file(tmp_path):
     stored = quantized()
     checkpoint.save(tmp_path / "best.ckpt", network_state.state(stored.network), stored.metadata)
-    loaded = storage.load_quantized(tmp_path / "best.ckpt", "User")
+    loaded = storage.load_latent(tmp_path / "best.ckpt", "User")
     states = [network_state.state(one.network) for one in (stored, loaded)]
     assert states[0].keys() == states[1].keys()
     assert all(np.array_equal(states[0][name], states[1][name]) for name in states[0])
-    assert (
-        len(loaded.network.trainable_params()) == len(stored.network.trainable_params()) and loaded.kind == "quantized"
-    )
+    assert len(loaded.network.trainable_params()) == len(stored.network.trainable_params()) and loaded.kind == "latent"
 
 
 def test_packing_leaves_the_network_as_it_was():
     stored = quantized()
     before = network_state.state(stored.network)
     stored.network.set_train(True)
-    packing.pack(stored.network)
+    storage.FORMAT.integers(stored)
     after = network_state.state(stored.network)
     assert all(np.array_equal(before[name], after[name]) for name in before)
     assert all(cell.training for _, cell in stored.network.cells_and_names())
 
 
 def test_float_networks_of_other_methods_are_loaded(shared):
-    stored = storage.load(storage.embedded("digits", "float"))
+    stored = storage.load(storage.shipped("digits", "float"))
     assert stored.kind == "float" and stored.metadata["network"] == "resnet20" and not quant_layers(stored.network)
     published = storage.load(shared / "checkpoints" / "resnet20-12fca82f.th", "resnet20", 10)
     assert (published.kind, published.metadata["num_classes"]) == ("float", 10)
@@ -114,4 +115,4 @@ def test_float_networks_of_other_methods_are_loaded(shared):
 def test_no_checkpoint_is_shipped_for_other_data():
     for kind in ("packed", "float"):
         with pytest.raises(ConfigError, match=f"no {kind} checkpoint is shipped for imagenet"):
-            storage.embedded("imagenet", kind)
+            storage.shipped("imagenet", kind)

@@ -6,7 +6,7 @@ from script_runs import refused
 from common.cli import config
 from DynamicQuant import eval as evaluation
 from DynamicQuant import train
-from DynamicQuant.options import architecture, train_options
+from DynamicQuant.options import arch_of, train_options
 
 
 def test_the_documented_options_of_the_original_release_are_taken():
@@ -32,7 +32,7 @@ def test_the_network_follows_from_the_images():
         (["--dataset", "imagenet"], "resnet18"),
         (["-a", "resnet56"], "resnet56"),
     ):
-        assert architecture(config.parse(train.make_parser(), words)) == name
+        assert arch_of(config.parse(train.make_parser(), words)) == name
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def _levels(count: int) -> WeightCase:
 def _adder(scheme: str, bits: int) -> WeightCase:
     def layer(weight: np.ndarray) -> QuantAdder2d:
         made = QuantAdder2d(weight.shape[1], len(weight), weight.shape[2])
-        made.set_codes(quantize_adder(weight, 2.0, bits, 2, scheme), bits)
+        made.set_codes(*quantize_adder(weight, 2.0, bits, 2, scheme))
         return made
 
     def values(weight: np.ndarray) -> np.ndarray:

@@ -41,6 +41,11 @@ def test_commands_over_files_need_no_mindspore(words, tmp_path):
     assert done.returncode == 0 and done.stdout, done.stderr
 
 
+def test_rooms_of_files_and_numbers_need_no_mindspore():
+    code = "import common.checkpoint, common.files.atomic_file, common.report, common.stored, lowbitzoo.networks"
+    assert python("-c", WITHOUT_MINDSPORE + code).stderr == ""
+
+
 def test_evaluation_without_mindspore_is_one_line(tmp_path):
     code = (
         "from lowbitzoo.methods import evaluation_of; from common.cli import program; program.main(None, evaluation_of)"
@@ -69,7 +74,7 @@ def test_checkpoints_and_models_are_listed():
 def test_the_method_of_a_checkpoint_is_the_one_that_it_records():
     for entry in zoo.entries().values():
         assert methods.method_of(entry.name) == entry.method
-        if entry.embedded:
+        if entry.shipped:
             assert methods.method_of(zoo.locate(entry.name)) == entry.method
 
 

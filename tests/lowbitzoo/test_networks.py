@@ -48,8 +48,16 @@ def test_a_quantized_network_is_saved_packed_and_loaded(method, tmp_path):
     again = lowbitzoo.load(file)
     assert again.metadata["method"] == method and again.metadata["kind"] == "packed"
     assert file.stat().st_size < zoo.find("resnet20-digits").size
-    with pytest.raises(ConfigError, match="packed"):
-        lowbitzoo.save(again, tmp_path / "again.ckpt")
+    assert lowbitzoo.save(again, tmp_path / "again.ckpt").read_bytes() == file.read_bytes()
+
+
+def test_ones_own_network_is_saved_packed_and_loaded_into_another(tmp_path):
+    stored = lowbitzoo.quantize(MyNetwork(), "DAMBQ", bits=3)
+    file = lowbitzoo.save(stored, tmp_path / "mine.ckpt")
+    again = lowbitzoo.load(file, network=MyNetwork())
+    np.testing.assert_allclose(again.network(IMAGES).asnumpy(), stored.network(IMAGES).asnumpy(), rtol=1e-4, atol=1e-5)
+    with pytest.raises(CheckpointError, match="network="):
+        lowbitzoo.load(file)
 
 
 def test_a_float_network_is_saved_as_it_is(tmp_path):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from common.cli.commands.words import command_parser, named_entries
-from common.cli.options import OptionParser
+from common.cli.option_parser import OptionParser
 from common.zoo.download import download
 from common.zoo.locate import locate
 
@@ -26,5 +26,5 @@ def run(words: Sequence[str]) -> None:
     """Fetch what is not here; print a path a line."""
     args = make_parser().parse_args(words)
     for entry in named_entries(args):
-        unverified = args.allow_unverified and not entry.embedded
+        unverified = args.allow_unverified and not entry.shipped
         print(download(entry, args.mirrors, True) if unverified else locate(entry.name, args.mirrors))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from common.cli.commands.words import command_parser
-from common.cli.options import OptionParser
+from common.cli.option_parser import OptionParser
 from common.report import text_table
 from common.zoo.registry import Entry, entries
 

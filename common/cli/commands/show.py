@@ -6,7 +6,7 @@ from dataclasses import asdict
 import yaml
 
 from common.cli.commands.words import command_parser, named_entries
-from common.cli.options import OptionParser
+from common.cli.option_parser import OptionParser
 from common.zoo.store import path_of
 
 SUMMARY = "print all that is known of each NAME, and where its file is or belongs"

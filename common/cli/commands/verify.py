@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from common.cli.commands.words import command_parser, named_entries
-from common.cli.options import OptionParser
+from common.cli.option_parser import OptionParser
 from common.errors import CheckpointError
 from common.zoo.registry import Entry, entries
 from common.zoo.store import fault_of, path_of
@@ -38,7 +38,7 @@ def run(words: Sequence[str]) -> None:
 def _verdict(entry: Entry, named: bool) -> tuple[str, bool]:
     """What is said of a file, and whether it is a fault; one that is only not fetched is none unless it is named."""
     path = path_of(entry)
-    if not named and not entry.embedded and (path is None or not path.is_file()):
+    if not named and not entry.shipped and (path is None or not path.is_file()):
         return "not here", False
     fault = fault_of(entry)
     return fault or "right", fault is not None

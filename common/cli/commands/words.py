@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from common.cli.options import OptionParser
+from common.cli.option_parser import OptionParser
 from common.errors import ConfigError
 from common.zoo.registry import Entry, find
 

@@ -64,6 +64,10 @@ COMMANDS = {
         "-a resnet20 --expr-name cifar10_resnet20_w2.0a2.0 --lr 5e-2 --wgt-target 2.0 --act-target 2.0 --quantize "
         "--resume w4a4.ckpt",
     ],
+    "AdderQuant.eval": [
+        "--checkpoint_file_path a.ckpt --train_dataset_path cifar-10-batches-bin "
+        "--eval_dataset_path cifar-10-verify-bin"
+    ],
     "LDNQ.train": ["", "--resume --lr=0.01"],
     "DynamicQuant.eval": ["--dataset_path IMAGENET"],
     "LDNQ.main": ["", "--model_name=ResNet18-ImageNet --dataset_name=ImageNet"],
@@ -73,6 +77,7 @@ GONE = {
     "DAMBQ.train": ["--clip 2", "--clip_norm 5", "--no-resume"],
     "LDNQ.train": ["--no-resume"],
     "DynamicQuant.train": ["--expr_name x", "--resume a.ckpt", "--alpha 2", "--clip 1", "--clip_norm 5"],
+    "AdderQuant.eval": ["--network resnet20"],
     "AdderQuant.train": ["--resume", "--network resnet20"],
 }
 

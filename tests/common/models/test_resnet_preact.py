@@ -32,7 +32,7 @@ def expected_size(blocks, classes=10):
 
 @pytest.mark.parametrize(("depth", "count"), [(20, 272_282), (110, 1_730_522)])
 def test_parameter_counts(depth, count):
-    assert size(model(f"PreActResNet{depth}").build(10)) == expected_size((depth - 2) // 6) == count
+    assert size(model(f"preact_resnet{depth}").build(10)) == expected_size((depth - 2) // 6) == count
     if depth == 20:
         assert size(PreActResNetCifar(20, 100)) == expected_size(3, 100)
 

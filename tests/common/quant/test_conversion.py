@@ -10,7 +10,7 @@ from common.models.registry import model
 from common.quant.conversion import replace_cells, signed_inputs
 from common.quant.dorefa import DoReFaWeight
 from common.quant.layers import QuantConv2d, QuantDense
-from common.quant.pact import PACTInput
+from common.quant.pact import PACTActivation
 from common.runtime.context import execution_mode
 
 
@@ -42,7 +42,7 @@ def quantized(network, names, bits=8):
     layers, made = weighted_layers(network), {}
     for name in names:
         kind = QuantDense if isinstance(layers[name], nn.Dense) else QuantConv2d
-        made[name] = kind(layers[name], None, PACTInput(bits, 4.0, signed=True))
+        made[name] = kind(layers[name], None, PACTActivation(bits, 4.0, signed=True))
     return replace_cells(network, made)
 
 

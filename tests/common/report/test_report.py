@@ -10,6 +10,7 @@ import pytest
 
 from common import report
 from common.errors import ConfigError, DataError, UserError
+from common.files.atomic_file import write_text
 
 
 def read_csv(path):
@@ -104,13 +105,13 @@ def test_a_place_that_takes_no_file(tmp_path, name):
 
 def test_devices_are_left_alone():
     with pytest.raises(ConfigError, match="device"):
-        report.write_text("/dev/null", "text")
+        write_text("/dev/null", "text")
     assert Path("/dev/null").is_char_device()
 
 
 def test_a_link_stays_a_link(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    report.write_text(tmp_path / "link", "text")
+    write_text(tmp_path / "link", "text")
     assert (tmp_path / "link").is_symlink() and (tmp_path / "real").read_text() == "text"
 
 

@@ -8,7 +8,10 @@ from mindspore import Parameter, Tensor, nn
 from common import checkpoint
 from common.errors import CheckpointError, ConfigError
 from common.models.registry import MODELS, Model
-from common.stored.network import Format
+from common.quant.integer_weight import IntegerLayer, IntegerWeight, one
+from common.quant.level_table import UNSIGNED
+from common.quant.packed_layers import LayerShape
+from common.stored.format import Format
 
 
 class Small(nn.Cell):
@@ -43,19 +46,23 @@ def quantize(network, settings, frozen):
     return None
 
 
-def pack(network):
-    found = {"codes": CODES, "fc.bias": network.fc.bias.asnumpy()}
-    return found, {"codes": 4}
+def layers(network):
+    """The toy's weights are what they are: codes that count up, times a half."""
+    return {"fc": IntegerLayer((WEIGHT,))}
 
 
-def unpack(network, tensors, metadata):
-    codes = tensors.pop("codes")
-    return {**tensors, "fc.weight": codes.astype(np.float32).reshape(network.fc.weight.shape) * metadata["step"]}
+def shapes(network):
+    return {"fc": LayerShape(network.fc.weight.shape)}
 
 
-FORMAT = Format("Toy", quantize, pack, unpack)
-ABOUT = {"method": "Toy", "network": "Small", "num_classes": 3, "settings": {"bits": 4}, "note": [1, "a"]}
+def fill(network, integers):
+    return {"fc.weight": integers["fc"].weights[0].dequantize()}
+
+
 CODES = np.arange(12, dtype=np.uint8).reshape(3, 4)
+WEIGHT = IntegerWeight(CODES, one(4, np.uint8), one(0.5, np.float32), UNSIGNED)
+FORMAT = Format("Toy", quantize, layers, shapes, fill, lambda name: name == "bits")
+ABOUT = {"method": "Toy", "network": "Small", "num_classes": 3, "settings": {"bits": 4}}
 
 
 @pytest.fixture(autouse=True)
@@ -69,20 +76,23 @@ def tensors(**more):
     return {**{name: value.astype(np.float32) for name, value in found.items()}, **more}
 
 
-def quantized(path, **metadata):
-    checkpoint.save(path, tensors(bits=np.array([5], np.int32)), {**ABOUT, "kind": "quantized", **metadata})
+def latent(path, **metadata):
+    checkpoint.save(path, tensors(bits=np.array([5], np.int32)), {**ABOUT, "kind": "latent", **metadata})
     return path
 
 
-def packed(path, values=None, **metadata):
-    own = {"codes": CODES, "fc.bias": tensors()["fc.bias"]} if values is None else values
-    layout = {"codes": 4} if "codes" in own and own["codes"].dtype == np.uint8 else {}
-    checkpoint.save(path, own, {**ABOUT, "kind": "packed", "step": 0.5, **metadata}, layout)
+def packed(path, **metadata):
+    stored = FORMAT.load(latent(path.with_name("latent.ckpt")))
+    FORMAT.save_packed(path, stored)
+    if metadata:
+        content = checkpoint.load(path)
+        widths = {"codes_4": 4, "bits": 4, "layout": 4}
+        checkpoint.save(path, content.tensors, {**content.metadata, **metadata}, widths)
     return path
 
 
 def floating(path, **metadata):
-    checkpoint.save(path, tensors(), {**ABOUT, "method": "Other", "kind": "float", **metadata})
+    checkpoint.save(path, tensors(), {**ABOUT, "method": "Other", "kind": "float", "dataset": "other", **metadata})
     return path
 
 
@@ -94,7 +104,7 @@ def refused(path, expected, read=None):
 
 def test_float_networks_of_any_method(tmp_path):
     found = FORMAT.load(floating(tmp_path / "net.ckpt"), "Small", 3)
-    assert found.kind == "float" and found.metadata["note"] == [1, "a"]
+    assert found.kind == "float" and found.metadata["dataset"] == "other"
     np.testing.assert_array_equal(found.network.fc.weight.asnumpy(), tensors()["fc.weight"])
 
 
@@ -106,23 +116,24 @@ def test_published_files_without_metadata(tmp_path):
     np.testing.assert_array_equal(found.network.fc.bias.asnumpy(), tensors()["fc.bias"])
 
 
-def test_quantized_networks(tmp_path):
-    path = quantized(tmp_path / "net.ckpt")
-    for found in (FORMAT.load(path, "ignored", 3), FORMAT.load_quantized(path, "Small")):
-        assert found.kind == "quantized" and found.network.bits.asnumpy().tolist() == [5]
+def test_latent_networks(tmp_path):
+    path = latent(tmp_path / "net.ckpt")
+    for found in (FORMAT.load(path, "ignored", 3), FORMAT.load_latent(path, "Small")):
+        assert found.kind == "latent" and found.network.bits.asnumpy().tolist() == [5]
         np.testing.assert_array_equal(found.network.fc.weight.asnumpy(), tensors()["fc.weight"])
 
 
 def test_packed_networks(tmp_path):
-    found = FORMAT.load(packed(tmp_path / "net.ckpt"), "ignored")
-    assert found.kind == "packed" and not hasattr(found.network, "bits")
-    np.testing.assert_array_equal(found.network.fc.weight.asnumpy(), CODES * np.float32(0.5))
+    stored = FORMAT.load(packed(tmp_path / "net.ckpt"), "ignored")
+    assert stored.kind == "packed" and not hasattr(stored.network, "bits")
+    np.testing.assert_array_equal(stored.network.fc.weight.asnumpy(), CODES * np.float32(0.5))
+    np.testing.assert_array_equal(stored.layers["fc"].weights[0].codes, CODES)
 
 
 def test_another_cell_in_the_place_of_the_network(tmp_path):
     own = {f"inner.{name}": value for name, value in tensors().items()} | {"bits": np.array([5], np.int32)}
     settings = {"bits": 4, "wrapped": True}
-    checkpoint.save(tmp_path / "net.ckpt", own, {**ABOUT, "kind": "quantized", "settings": settings})
+    checkpoint.save(tmp_path / "net.ckpt", own, {**ABOUT, "kind": "latent", "settings": settings})
     found = FORMAT.load(tmp_path / "net.ckpt", "Small").network
     assert isinstance(found, Wrapped) and found.bits.asnumpy().tolist() == [5]
 
@@ -130,11 +141,11 @@ def test_another_cell_in_the_place_of_the_network(tmp_path):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"kind": "odd"}, "expected a float, quantized, packed network, found something else; give best.ckpt of a run"),
+        ({"kind": "odd"}, "expected a float, latent, packed network, found something else; give best.ckpt of a run"),
         ({"kind": ["packed"]}, "found something else"),
-        ({"network": "ResNet99"}, "found something else"),
-        ({"network": ["Small"]}, "found something else"),
-        ({"network": 7}, "found something else"),
+        ({"network": "resnet99"}, "expected a registered architecture, found 'resnet99'"),
+        ({"network": ["Small"]}, "expected a registered architecture"),
+        ({"network": 7}, "expected a registered architecture"),
         ({"num_classes": 0}, "expected num_classes of at least 1 in the metadata, found 0"),
         ({"num_classes": "3"}, "found '3'"),
         ({"num_classes": 4}, "not one of this network"),
@@ -148,7 +159,7 @@ def test_another_cell_in_the_place_of_the_network(tmp_path):
     ],
     ids=str,
 )
-@pytest.mark.parametrize("write", [quantized, packed])
+@pytest.mark.parametrize("write", [latent, packed])
 def test_metadata_that_do_not_fit(tmp_path, write, change, expected):
     if write is packed and change == {"num_classes": 4}:
         expected = "packed tensors"
@@ -161,50 +172,40 @@ def test_float_networks_need_no_method_and_no_settings(tmp_path):
     assert FORMAT.load(tmp_path / "net.ckpt", "Small").metadata == about
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"fc.bias": tensors()["fc.bias"]},
-        {"codes": CODES.ravel()[:11], "fc.bias": tensors()["fc.bias"]},
-    ],
-    ids=["missing", "short"],
-)
-def test_packed_tensors_that_do_not_fit(tmp_path, values):
-    refused(packed(tmp_path / "net.ckpt", values), "expected the packed tensors of this network, found others")
-    refused(packed(tmp_path / "other.ckpt", step=None), "packed tensors|settings|not one of")
-
-
-@pytest.mark.parametrize("values", [{**tensors(), "codes": CODES, "extra": np.ones(1)}, {"codes": CODES}], ids=len)
-def test_tensors_left_over_and_missing(tmp_path, values):
-    refused(packed(tmp_path / "net.ckpt", values), "not one of this network; 1 (unexpected: extra|missing: fc.bias)")
-
-
-@pytest.mark.parametrize("changed", [None, {"fc.bias": np.float32([7, 8, 9])}], ids=["own", "changed"])
+@pytest.mark.parametrize("changed", [None, {"fc.bias": np.float32([7, 8, 9])}], ids=["same", "changed"])
 def test_a_packed_file_gives_the_network_back(tmp_path, changed):
-    stored = FORMAT.load(quantized(tmp_path / "net.ckpt"), "Small")
-    stored.metadata["step"] = 0.5
+    stored = FORMAT.load(latent(tmp_path / "net.ckpt", start="0f", dataset="digits"), "Small")
     FORMAT.save_packed(tmp_path / "packed.ckpt", stored, changed)
-    found = FORMAT.load(tmp_path / "packed.ckpt", "Small")
-    assert found.metadata == {**stored.metadata, "kind": "packed"}
-    np.testing.assert_array_equal(found.network.fc.weight.asnumpy(), 0.5 * CODES)
+    again = FORMAT.load(tmp_path / "packed.ckpt", "Small")
+    assert set(again.metadata) == {*ABOUT, "kind", "dataset", "packing"}  # what tells runs apart is left out
+    np.testing.assert_array_equal(again.network.fc.weight.asnumpy(), 0.5 * CODES)
     bias = tensors()["fc.bias"] if changed is None else changed["fc.bias"]
-    np.testing.assert_array_equal(found.network.fc.bias.asnumpy(), bias)
-    assert checkpoint.load(tmp_path / "packed.ckpt").metadata["kind"] == "packed"
+    np.testing.assert_array_equal(again.network.fc.bias.asnumpy(), bias)
+
+
+def test_a_network_of_ones_own_is_saved_and_loaded(tmp_path, monkeypatch):
+    path = packed(tmp_path / "net.ckpt")
+    monkeypatch.delitem(MODELS, "Small")
+    refused(path, r"expected a registered architecture, found 'Small'; one's own network is loaded by lowbitzoo.load")
+    stored = FORMAT.load(path, network=Small())
+    np.testing.assert_array_equal(stored.network.fc.weight.asnumpy(), 0.5 * CODES)
+    with pytest.raises(CheckpointError, match="expected the packed tensors of this network"):
+        FORMAT.load(path, network=Small(4))
 
 
 def test_the_count_of_classes_asked_for(tmp_path):
     with pytest.raises(CheckpointError, match="expected num_classes 5, found 3"):
-        FORMAT.load(quantized(tmp_path / "net.ckpt"), "Small", 5)
+        FORMAT.load(latent(tmp_path / "net.ckpt"), "Small", 5)
 
 
-def test_training_goes_on_from_quantized_networks_of_the_same_model(tmp_path):
-    own = Format("Toy", quantize, pack, unpack, trainable="best.ckpt or state.ckpt")
-    advice = "resume expects a quantized network to train, found a packed one; give best.ckpt of the run that made it"
-    refused(packed(tmp_path / "packed.ckpt"), advice, FORMAT.load_quantized)
-    refused(tmp_path / "packed.ckpt", "give best.ckpt or state.ckpt of the run", own.load_quantized)
-    refused(floating(tmp_path / "float.ckpt"), "found a float one; give it as --pretrained", FORMAT.load_quantized)
+def test_training_goes_on_from_latent_networks_of_the_same_architecture(tmp_path):
+    other = Format("Toy", quantize, layers, shapes, fill, trainable="best.ckpt or state.ckpt")
+    advice = "a quantized one to train, found a packed one; give best.ckpt of the run that made it"
+    refused(packed(tmp_path / "packed.ckpt"), advice, FORMAT.load_latent)
+    refused(tmp_path / "packed.ckpt", "give best.ckpt or state.ckpt of the run", other.load_latent)
+    refused(floating(tmp_path / "float.ckpt"), "found a float one; give it as --pretrained", FORMAT.load_latent)
     with pytest.raises(CheckpointError, match="expected resnet20, found Small; change --arch"):
-        FORMAT.load_quantized(quantized(tmp_path / "net.ckpt"), "resnet20")
+        FORMAT.load_latent(latent(tmp_path / "net.ckpt"), "resnet20")
     state = {f"network/{name}": value for name, value in tensors().items()}
     checkpoint.save(tmp_path / "last.ckpt", state, {"run": {}, "history": []})
     refused(tmp_path / "last.ckpt", "found the state of a training run; give best.ckpt of a run")

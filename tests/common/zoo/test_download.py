@@ -209,5 +209,5 @@ def test_a_file_whose_name_is_not_known_is_pointed_at(entry):
 
 
 def test_requests_is_imported_only_to_download():
-    code = "import sys, lowbitzoo, common.cli.zoo; sys.exit('requests' in sys.modules)"
+    code = "import sys, lowbitzoo.methods, common.cli.commands.list; sys.exit('requests' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=registry.ROOT, check=False).returncode == 0

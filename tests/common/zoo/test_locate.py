@@ -77,7 +77,7 @@ def test_a_verified_file_needs_neither_network_nor_a_writable_cache(entry, serve
     assert not list(cache.glob(".*.lock"))
 
 
-def test_a_damaged_embedded_file_is_refused(monkeypatch, tmp_path):
+def test_a_damaged_shipped_file_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr("common.zoo.store.ROOT", tmp_path)
     with pytest.raises(CheckpointError, match="found none; restore it with git checkout"):
         zoo.locate(NAME)

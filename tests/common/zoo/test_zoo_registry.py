@@ -18,11 +18,11 @@ METHODS = ("AdderQuant", "DAMBQ", "DynamicQuant", "LDNQ", "ProQHA")
 
 def test_every_checkpoint_of_the_repository_is_registered_once():
     files = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("*/checkpoints/*"))
-    assert files == sorted(entry.file for entry in ENTRIES if entry.embedded)
+    assert files == sorted(entry.file for entry in ENTRIES if entry.shipped)
 
 
 def test_files_in_the_cache_have_names_of_their_own():
-    names = [entry.file for entry in ENTRIES if entry.file and not entry.embedded]
+    names = [entry.file for entry in ENTRIES if entry.file and not entry.shipped]
     assert len(set(names)) == len(names) and all(
         re.fullmatch(r"\w[\w.-]*\.(ckpt|safetensors|pth|th)", n) for n in names
     )
@@ -38,7 +38,7 @@ def test_fields(entry):
     assert Preprocessing.from_dict(entry.preprocessing).image_size in (32, 224)
     assert set(entry.expected) == {"accuracy", "samples", "options"} and 0 < entry.expected["accuracy"] <= 1
     assert isinstance(entry.recipe, list) and all(isinstance(line, str) for line in entry.recipe)
-    if entry.embedded:
+    if entry.shipped:
         assert entry.url is None and entry.sha256 and entry.size and entry.recipe
         assert all(
             line.startswith("python ") and (ROOT / entry.method / line.split()[1]).exists() for line in entry.recipe
@@ -50,7 +50,7 @@ def test_fields(entry):
         assert (entry.sha256 and entry.size and entry.file) or "not been seen here" in entry.note
 
 
-@pytest.mark.parametrize("entry", [entry for entry in ENTRIES if not entry.embedded], ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", [entry for entry in ENTRIES if not entry.shipped], ids=lambda entry: entry.name)
 def test_external_networks_get_their_preprocessing_from_the_method(entry):
     of_method = {"AdderQuant": CIFAR10, "LDNQ": CIFAR10_IMAGENET_STATS, "DynamicQuant": IMAGENET}
     assert Preprocessing.from_dict(entry.preprocessing) == of_method[entry.method]

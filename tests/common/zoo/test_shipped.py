@@ -1,4 +1,4 @@
-"""Every embedded checkpoint is the registered one and gives the registered accuracy."""
+"""Every shipped checkpoint is the registered one and gives the registered accuracy."""
 
 import importlib.util
 import json
@@ -13,9 +13,9 @@ from common.zoo import registry
 from common.zoo.registry import ROOT
 from common.zoo.store import path_of
 
-EMBEDDED = [name for name, entry in zoo.entries().items() if entry.embedded]
-ON_DIGITS = [name for name in EMBEDDED if zoo.find(name).dataset == "digits"]
-ON_CIFAR10 = [name for name in EMBEDDED if zoo.find(name).dataset == "cifar10"]
+SHIPPED = [name for name, entry in zoo.entries().items() if entry.shipped]
+ON_DIGITS = [name for name in SHIPPED if zoo.find(name).dataset == "digits"]
+ON_CIFAR10 = [name for name in SHIPPED if zoo.find(name).dataset == "cifar10"]
 
 
 def test_no_entry_is_stale():
@@ -26,7 +26,7 @@ def test_no_entry_is_stale():
 
 @pytest.fixture
 def update():
-    """The script that records embedded checkpoints."""
+    """The script that records shipped checkpoints."""
     spec = importlib.util.spec_from_file_location("update_zoo", ROOT / "scripts" / "update_zoo.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)

@@ -1,6 +1,4 @@
-"""Quantizing any network of convolutions and linear layers, and the networks by the names of ``-a``."""
-
-from dataclasses import dataclass
+"""A float network of convolutions and linear layers to a quantized one, and what its training begins with."""
 
 import numpy as np
 from mindspore import Tensor, nn
@@ -13,49 +11,20 @@ from common.quant.conversion import replace_cells
 from common.quant.frozen_weight import FrozenWeight
 from common.quant.layers import QuantConv2d, QuantDense, quant_layers
 from DAMBQ.quant import EightBitWeight, MultiBitWeight, UniformActivation
-from DAMBQ.tables import MAX_BITS, TABLES
-
-# The names of the earlier code, and ours in common.models.registry.
-ARCHITECTURES = {
-    "resnet20": "resnet20",
-    "resnet32": "resnet32",
-    "resnet56": "resnet56",
-    "vgg-small": "vgg_small",
-    "resnet18": "resnet18",
-}
+from DAMBQ.quant_config import QuantConfig
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How a network is quantized; the bits of single channels are parameters of the network.
-
-    Attributes:
-        table: of the weights' levels, ``v2`` or ``v1-cifar``.
-        bits: of all weights and activations to begin with, first and last layer apart; 0 to 4.
-        clip: first value of the activations' clips.
-    """
-
-    table: str = "v2"
-    bits: int = MAX_BITS
-    clip: float = 3.0
-
-    def __post_init__(self):
-        if self.table not in TABLES or not 0 <= self.bits <= MAX_BITS or self.clip <= 0:
-            tables = ", ".join(TABLES)
-            raise ConfigError(f"expected a table of {tables}, 0 to {MAX_BITS} bits and a clip > 0, found {self}")
-
-
-def quantize_network(network: nn.Cell, settings: Settings | None = None, frozen: bool = False) -> nn.Cell:
+def quantize_network(network: nn.Cell, config: QuantConfig | None = None, frozen: bool = False) -> nn.Cell:
     """Replace every convolution and linear layer of a float network, in place, keeping weights and biases.
 
     The first layer gets 8-bit weights and its input stays float, the last one 8-bit weights and activations, all
-    between are multi-bit. Inputs of all but the first must be >= 0, as they are behind a ReLU: below 0 they are cut.
+    between are multi-bit. Inputs of all but the first must be >= 0, as they are after a ReLU: below 0 they are cut.
 
         network = quantize_network(MyNetwork())
 
     Args:
         network: with at least two layers, ``nn.Conv2d`` or ``nn.Dense`` in the order in which they are described.
-        settings: the default ones if None.
+        config: the default one if None.
         frozen: for evaluation alone: the weights that will be loaded are on their levels already.
 
     Returns:
@@ -64,21 +33,23 @@ def quantize_network(network: nn.Cell, settings: Settings | None = None, frozen:
     Raises:
         ConfigError: fewer than two layers, or one of an unsupported kind.
     """
-    settings = settings or Settings()
+    config = config or QuantConfig()
     floats = weighted_layers(network)
     if len(floats) < 2:
         raise ConfigError(f"expected a network of at least two convolutions and linear layers, found {len(floats)}")
     names = list(floats)
     ends = [None if frozen else EightBitWeight() for _ in range(2)]
-    made = {names[0]: _layer(floats[names[0]], ends[0], None)}
+    layers = {names[0]: _layer(floats[names[0]], ends[0], None)}
     for name in names[1:-1]:
         layer = floats[name]
         weights = layer.weight.asnumpy()
-        weight = FrozenWeight(len(weights)) if frozen else MultiBitWeight(weights, settings.bits, settings.table)
-        made[name] = _layer(layer, weight, UniformActivation(layer.in_channels, settings.bits, settings.clip))
+        weight = FrozenWeight(len(weights)) if frozen else MultiBitWeight(weights, config.bits, config.table)
+        layers[name] = _layer(layer, weight, UniformActivation(layer.in_channels, config.bits, config.activation_clip))
     last = floats[names[-1]]
-    made[names[-1]] = _layer(last, ends[1], UniformActivation(last.in_channels, 8, settings.clip, allocated=False))
-    return replace_cells(network, made)
+    layers[names[-1]] = _layer(
+        last, ends[1], UniformActivation(last.in_channels, 8, config.activation_clip, allocated=False)
+    )
+    return replace_cells(network, layers)
 
 
 def multi_bit_layers(network: nn.Cell) -> dict[str, QuantConv2d | QuantDense]:

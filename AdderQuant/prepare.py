@@ -1,0 +1,113 @@
+"""The network that a script evaluates or exports: calibrated now from a float file, or as its file holds it."""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from AdderQuant import storage
+from AdderQuant.calibration import CalibrationData, calibrate, reestimate
+from AdderQuant.network import preprocessing_of
+from AdderQuant.quant_config import QuantConfig
+from common import checkpoint
+from common.checkpoint import network_state
+from common.data import DataSelection, ImageSource, open_split
+from common.errors import ConfigError
+from common.models.registry import model
+from common.stored.network import StoredNetwork
+
+_BITS = 8  # that a float network gets if none are asked for
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What is wanted of a network.
+
+    Attributes:
+        bits: 2 to 8, 32 for float; None: what a calibrated file has, else 8.
+        config: of the quantization, its bits apart.
+        size: most training images that are calibrated with.
+        reestimation_batches: of 128 images, that BatchNorm statistics are taken from.
+        save: file that the prepared network is written to; None: none.
+    """
+
+    bits: int | None
+    config: QuantConfig
+    size: int
+    reestimation_batches: int
+    save: Path | None = None
+
+
+def prepare(stored: StoredNetwork, calibration: Calibration, data: DataSelection) -> StoredNetwork:
+    """The network to evaluate or export, which is saved where the user wants it.
+
+    Args:
+        stored: float, which is changed, or calibrated.
+        calibration: what is wanted.
+        data: whose training images are opened only where they are needed.
+
+    Raises:
+        ConfigError: the file was calibrated otherwise than is asked for.
+        QuantizationError: a layer that the scheme cannot represent.
+    """
+    if stored.kind != "float":
+        check_calibrated(stored.metadata["settings"], calibration)
+    elif calibration.bits != 32 or calibration.config.reestimate:
+        images = open_split(data, "train")
+        images = images.sample(min(calibration.size, len(images)), calibration.config.seed)
+        stored = calibrated(stored, calibration, data.dataset, images)
+    if calibration.save:
+        save(calibration.save, stored)
+    return stored
+
+
+def check_calibrated(settings: dict[str, Any], calibration: Calibration) -> None:
+    """Refuse options that ask for another network than the calibrated one that a file holds.
+
+    Raises:
+        ConfigError: one does.
+    """
+    config, usual = calibration.config, QuantConfig()
+    asked = {name: getattr(config, name) for name in ("scheme", "quantile", "reestimate")}
+    asked = {name: value for name, value in asked.items() if value != getattr(usual, name)}
+    if calibration.bits is not None:
+        asked["bits"] = calibration.bits
+    for name, value in asked.items():
+        if value != settings[name]:
+            raise ConfigError(
+                f"{name}: the checkpoint was calibrated with {settings[name]}, found {value}; start from the float "
+                "checkpoint"
+            )
+
+
+def calibrated(stored: StoredNetwork, calibration: Calibration, dataset: str, images: ImageSource) -> StoredNetwork:
+    """A float network quantized, or at 32 bits only its BatchNorm statistics taken anew; it is changed and used."""
+    data = CalibrationData(images, preprocessing_of(dataset, stored.metadata), calibration.reestimation_batches)
+    described = {"dataset": dataset, "preprocessing": data.preprocessing.to_dict()}
+    described["training"] = {**stored.metadata.get("training", {}), "images": len(images)}
+    described["training"].pop("test_acc", None)  # of the network as it was
+    if calibration.bits == 32:
+        network = reestimate(stored.network, calibration.config.seed, data)
+        return StoredNetwork(network, stored.metadata | described | {"reestimated": True})
+    config = replace(calibration.config, bits=calibration.bits or _BITS)
+    described |= {"method": storage.METHOD, "kind": "packed", "settings": asdict(config)}
+    return StoredNetwork(calibrate(stored.network, config, data), stored.metadata | described)
+
+
+def save(path: Path, stored: StoredNetwork) -> None:
+    """Write a network to a file: a float one as it is, a calibrated one packed.
+
+    Raises:
+        CheckpointError: the file cannot be written.
+    """
+    if stored.kind == "float":
+        checkpoint.save(path, network_state.state(stored.network), {"method": storage.METHOD, **stored.metadata})
+    else:
+        storage.save_packed(path, stored)
+
+
+def rebuilt(stored: StoredNetwork) -> StoredNetwork:
+    """The network built anew, its parameters not filled."""
+    network = model(stored.metadata["network"]).build(stored.metadata["num_classes"])
+    if stored.kind != "float":
+        network = storage.FORMAT.quantize(network, stored.metadata["settings"], True)
+    return replace(stored, network=network)
