@@ -22,9 +22,9 @@ def main(argv: list[str] | None = None) -> None:
     network = options.network_options(args)
     export.run(
         export.export_options(args),
+        no_onnx=lambda stored: _NO_ONNX if isinstance(stored.network, DynamicNetwork) else None,
         shipped=storage.shipped,
         load=lambda path: load_frozen(path, network.arch, network.num_classes),
-        no_onnx=lambda stored: _NO_ONNX if isinstance(stored.network, DynamicNetwork) else None,
     )
 
 

@@ -121,24 +121,24 @@ class TrainOptions:
     """What is trained, and from what.
 
     Attributes:
+        config: how the network is quantized; None: it is float.
         arch: name in the registry.
         dataset: name of the data set.
-        seed: of noise and calibration images.
         pretrained: float network to start from.
         init_from: quantized network to start from.
-        config: how the network is quantized; None: it is float.
+        seed: of noise and calibration images.
         budget: ``bitflops`` or ``mean-bits``.
         penalty: weight of the budget in the loss.
         noise_decay: share of the epochs after which the noise is gone.
         activation_clip: first clip of activations, or ``calibrate``.
     """
 
+    config: QuantConfig | None
     arch: str
     dataset: str
-    seed: int
     pretrained: Path | None
     init_from: Path | None
-    config: QuantConfig | None
+    seed: int
     budget: str
     penalty: float
     noise_decay: float
@@ -172,12 +172,12 @@ def train_options(args: Namespace) -> TrainOptions:
     if args.init_from and args.float:
         raise ConfigError("init_from: it starts from a quantized network; leave out --float, or give --pretrained FILE")
     return TrainOptions(
+        config=None if args.float else _quant_config(args),
         arch=name,
         dataset=args.dataset,
-        seed=args.seed,
         pretrained=args.pretrained,
         init_from=args.init_from,
-        config=None if args.float else _quant_config(args),
+        seed=args.seed,
         budget=args.budget,
         penalty=args.penalty or BUDGETS[args.budget],
         noise_decay=args.noise_decay,
