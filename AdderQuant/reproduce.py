@@ -38,9 +38,9 @@ def record(args: Namespace, scheme: str, bits: int, reestimate: bool, seed: int)
     for name, folder in folders_by_name(args).items():
         key = {"data": name, "scheme": scheme, "bits": bits, "reestimated": reestimate, "seed": seed}
         if args.again or not RESULTS.has(key):
-            told = evaluated(evaluation, args, args.pretrained, folder, *words)
-            row = {"samples": told["samples"], "top1": f"{100 * told['acc']:.2f}", "loss": f"{told['loss']:.4f}"}
-            row |= {"model_bytes": told["cost"]["model_bytes"], "mindspore": told["versions"]["mindspore"]}
+            result = evaluated(evaluation, args, args.pretrained, folder, *words)
+            row = {"samples": result["samples"], "top1": f"{100 * result['acc']:.2f}", "loss": f"{result['loss']:.4f}"}
+            row |= {"model_bytes": result["cost"]["model_bytes"], "mindspore": result["versions"]["mindspore"]}
             RESULTS.put(key | row)
 
 

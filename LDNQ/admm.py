@@ -15,7 +15,7 @@ which is half the mean squared change of the layer's output. Two solvers that co
 import numpy as np
 
 from common.errors import QuantizationError
-from LDNQ.levels import Quantized, nearest_levels, project
+from LDNQ.levels import Solution, nearest_levels, project
 
 _RHO = 0.3  # in units of the mean of H's diagonal; 0.1 to 1 are near to it on the layers of ResNet-20
 
@@ -29,13 +29,13 @@ def output_error(weight: np.ndarray, values: np.ndarray, hessian: np.ndarray) ->
 def admm(
     weight: np.ndarray,
     hessian: np.ndarray,
-    kbits: int,
+    level_count: int,
     per_channel: bool = False,
     rho: float = _RHO,
     iterations: int = 100,
     tolerance: float = 1e-3,
     patience: int = 10,
-) -> Quantized:
+) -> Solution:
     """Alternating direction method of multipliers; returns the best point it met on the levels.
 
     Repeats T = (H + rho I)^-1 (H W + rho (G - L)), G = project(T + L), L = L + T - G from G = W, L = 0.
@@ -43,7 +43,7 @@ def admm(
     Args:
         weight: (F, n) float.
         hessian: (n, n), symmetric, positive semidefinite.
-        kbits: number of levels.
+        level_count: number of levels.
         per_channel: one scale for each row.
         rho: in units of the mean of the diagonal of H, > 0.
         iterations: at most this many.
@@ -60,28 +60,28 @@ def admm(
     inverse = rho * np.linalg.inv(hessian + rho * np.eye(len(hessian)))
     fixed = weight - weight @ inverse  # (H + rho I)^-1 H W
     multiplier, current = np.zeros_like(weight), weight
-    best, failures = _scored(project(weight, kbits, per_channel), weight, hessian), 0
+    best, failures = _scored(project(weight, level_count, per_channel), weight, hessian), 0
     for _ in range(iterations):
         target = fixed + (current - multiplier) @ inverse
-        found = _scored(project(target + multiplier, kbits, per_channel), weight, hessian)
-        current = found.values
+        candidate = _scored(project(target + multiplier, level_count, per_channel), weight, hessian)
+        current = candidate.values
         multiplier = multiplier + target - current
-        failures = 0 if found.error < (1 - tolerance) * best.error else failures + 1
-        best = min(best, found, key=lambda candidate: candidate.error)
+        failures = 0 if candidate.error < (1 - tolerance) * best.error else failures + 1
+        best = min(best, candidate, key=lambda solution: solution.error)
         if failures >= patience:
             break
     return best
 
 
 def descend(
-    start: Quantized,
+    start: Solution,
     weight: np.ndarray,
     hessian: np.ndarray,
-    kbits: int,
+    level_count: int,
     per_channel: bool = False,
     sweeps: int = 20,
     tolerance: float = 1e-4,
-) -> Quantized:
+) -> Solution:
     """Coordinate descent from a point on the levels: each weight in turn to its best level, then the scale.
 
     With R = (G - W) H the best value of weight j of every row is g_j - R_j / H_jj, rounded to a level.
@@ -90,7 +90,7 @@ def descend(
         start: where to begin.
         weight: (F, n) float.
         hessian: (n, n).
-        kbits: number of levels.
+        level_count: number of levels.
         per_channel: one scale for each row.
         sweeps: at most this many passes over the n weights.
         tolerance: ends when a sweep lowers the error by less than this part of it.
@@ -98,15 +98,15 @@ def descend(
     weight, hessian = _checked(weight, hessian)
     levels, scale, error = start.levels.copy(), start.scale, output_error(weight, start.values, hessian)
     for _ in range(sweeps):
-        _sweep(levels, scale, weight, hessian, kbits)
+        _sweep(levels, scale, weight, hessian, level_count)
         scale = best_scale(levels, weight, hessian, per_channel, scale)
         before, error = error, output_error(weight, scale * levels, hessian)
         if error >= (1 - tolerance) * before:
             break
-    return Quantized(levels, scale, error)
+    return Solution(levels, scale, error)
 
 
-def _sweep(levels: np.ndarray, scale: np.ndarray, weight: np.ndarray, hessian: np.ndarray, kbits: int) -> None:
+def _sweep(levels: np.ndarray, scale: np.ndarray, weight: np.ndarray, hessian: np.ndarray, level_count: int) -> None:
     """One pass over the columns of ``levels`` (F, n), changed in place; rows do not influence each other."""
     residual = np.ascontiguousarray(((scale * levels - weight) @ hessian).T)  # (n, F)
     scale = np.broadcast_to(scale[:, 0], len(levels))
@@ -114,7 +114,7 @@ def _sweep(levels: np.ndarray, scale: np.ndarray, weight: np.ndarray, hessian: n
     divisor = np.where(usable, scale, 1)
     for j in np.flatnonzero(np.diag(hessian) > 0):
         wanted = levels[:, j] - residual[j] / (hessian[j, j] * divisor)
-        step = np.where(usable, nearest_levels(wanted, kbits) - levels[:, j], 0)
+        step = np.where(usable, nearest_levels(wanted, level_count) - levels[:, j], 0)
         if step.any():
             levels[:, j] += step
             residual += np.outer(hessian[j], scale * step)
@@ -132,22 +132,22 @@ def best_scale(
 def solve(
     weight: np.ndarray,
     hessian: np.ndarray,
-    kbits: int,
+    level_count: int,
     per_channel: bool = False,
     rho: float = _RHO,
     polish: bool = True,
-) -> Quantized:
+) -> Solution:
     """ADMM's codes, polished by coordinate descent.
 
     Raises:
         QuantizationError: the Hessian does not fit the weights or is not finite.
     """
-    found = admm(weight, hessian, kbits, per_channel, rho)
-    return descend(found, weight, hessian, kbits, per_channel) if polish else found
+    solution = admm(weight, hessian, level_count, per_channel, rho)
+    return descend(solution, weight, hessian, level_count, per_channel) if polish else solution
 
 
-def _scored(candidate: Quantized, weight: np.ndarray, hessian: np.ndarray) -> Quantized:
-    return Quantized(candidate.levels, candidate.scale, output_error(weight, candidate.values, hessian))
+def _scored(candidate: Solution, weight: np.ndarray, hessian: np.ndarray) -> Solution:
+    return Solution(candidate.levels, candidate.scale, output_error(weight, candidate.values, hessian))
 
 
 def _checked(weight: np.ndarray, hessian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

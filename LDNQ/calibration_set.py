@@ -17,6 +17,20 @@ from common.report.progress import Progress
 _CHUNK = 128
 
 
+def calibration_count(total: int, ratio: float, count: int | None) -> int:
+    """How many of ``total`` images to learn from: ``count``, or the share ``ratio`` of them.
+
+    Raises:
+        DataError: that is less than two images (one gives no BatchNorm statistics).
+    """
+    chosen = count or round(ratio * total)
+    if chosen < 2:
+        raise DataError(
+            f"ratio {ratio} of {total} images is {chosen}, expected at least 2; raise --ratio or --num_images"
+        )
+    return chosen
+
+
 def choose_images(source: ImageSource, count: int, seed: int, record: Path, resample: bool = False) -> ImageSource:
     """``count`` of the images, the ones that ``record`` names where it exists.
 
@@ -43,8 +57,8 @@ def choose_images(source: ImageSource, count: int, seed: int, record: Path, resa
 
 def _recorded(record: Path, count: int, total: int) -> np.ndarray:
     try:
-        found = json.loads(record.read_text(encoding="utf-8"))
-        indices, of = np.array(found["indices"], np.int64), found["of"]
+        content = json.loads(record.read_text(encoding="utf-8"))
+        indices, of = np.array(content["indices"], np.int64), content["of"]
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DataError(f"{record}: expected a record of chosen images ({error}); give --resample") from None
     usable = indices.ndim == 1 and len(set(indices.tolist())) == len(indices) and of == total
@@ -78,8 +92,8 @@ class CalibrationSet:
         """One view of the images of these numbers, float32 (B, 3, S, S)."""
         return self.images.train_batch(indices, self.preprocessing, self.seed, view)
 
-    def teach(self, network: nn.Cell) -> None:
-        """Compute the logits (views, N, K) of the float network, in evaluation."""
+    def compute_teacher_logits(self, network: nn.Cell) -> None:
+        """Compute the logits (views, N, K) of the float network, in evaluation: what matching goes towards."""
         network.set_train(False)
         size = min(_CHUNK, len(self))
         rows = []

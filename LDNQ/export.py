@@ -3,13 +3,12 @@
 from common.cli import config, export
 from common.cli.entry_point import entry_point
 from common.cli.option_parser import OptionParser
-from LDNQ import eval as evaluation
-from LDNQ import storage
+from LDNQ import options, storage
 
 
 def make_parser() -> OptionParser:
     """Options of this script."""
-    return export.add_options(evaluation.make_parser(), storage.METHOD)
+    return export.add_options(options.eval_parser(), storage.METHOD)
 
 
 @entry_point
@@ -20,7 +19,7 @@ def main(argv: list[str] | None = None) -> None:
         export.export_options(args),
         shipped=storage.shipped,
         load=lambda path: storage.load(path, args.arch, args.num_classes),
-        integers=lambda stored: stored.layers,
+        integers=storage.FORMAT.integers,
     )
 
 

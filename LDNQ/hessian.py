@@ -80,8 +80,8 @@ class InputMoment:
         """Take in what all other processes have, each of which calls this too: all end with the same bits."""
         shape = (0, 0, 0) if self.total is None else self.total.shape
         shape = distributed.gathered(shape).max(0).astype(int)  # a process without a batch does not know it
-        own = np.zeros(shape) if self.total is None else self.total
-        self.total, self.count = distributed.total(own), int(distributed.total(self.count))
+        total = np.zeros(shape) if self.total is None else self.total
+        self.total, self.count = distributed.total(total), int(distributed.total(self.count))
 
     @property
     def hessian(self) -> np.ndarray:

@@ -1,17 +1,17 @@
 r"""The level sets of LDNQ and the projection onto them.
 
-``kbits`` is the paper's name for the NUMBER OF LEVELS; a weight is a level q times the scale a of its layer or of its
-output channel:
+A weight is a level q times the scale a of its layer or of its output channel. The number of levels (``kbits`` in the
+paper) names the set:
 
-=====  ==============================  ==============  ==================================
-kbits  levels q                        bits of a code  largest weight (zero: always one)
-=====  ==============================  ==============  ==================================
-3      0, ±1                           2               a
-5      0, ±1, ±2                       3               2 a
-7      0, ±1, ±2, ±4                   3               4 a
-9      0, ±1, ±2, ±4, ±8               4               8 a
-11     0, ±1, ±2, ±4, ±8, ±16          4               16 a
-=====  ==============================  ==============  ==================================
+======  ==============================  ==============  ==================================
+number  levels q                        bits of a code  largest weight (zero: always one)
+======  ==============================  ==============  ==================================
+3       0, ±1                           2               a
+5       0, ±1, ±2                       3               2 a
+7       0, ±1, ±2, ±4                   3               4 a
+9       0, ±1, ±2, ±4, ±8               4               8 a
+11      0, ±1, ±2, ±4, ±8, ±16          4               16 a
+======  ==============================  ==============  ==================================
 
 A value half-way between two levels goes to the one farther from zero.
 """
@@ -27,43 +27,43 @@ from common.quant.level_table import LevelTable, register
 LEVEL_COUNTS = (3, 5, 7, 9, 11)
 
 
-def magnitudes(kbits: int) -> np.ndarray:
-    """The levels from zero up: ``0, 1, 2, 4, ...``, float64 ((kbits + 1) / 2,).
+def magnitudes(level_count: int) -> np.ndarray:
+    """The levels from zero up: ``0, 1, 2, 4, ...``, float64 ((level_count + 1) / 2,).
 
     Raises:
         ConfigError: a number of levels that is not one of ``LEVEL_COUNTS``.
     """
-    if kbits not in LEVEL_COUNTS:
+    if level_count not in LEVEL_COUNTS:
         known = ", ".join(map(str, LEVEL_COUNTS))
-        raise ConfigError(f"kbits is the number of levels: expected one of {known}, found {kbits}")
-    return np.concatenate(([0.0], 2.0 ** np.arange((kbits - 1) // 2)))
+        raise ConfigError(f"levels: expected a number of levels of {known}, found {level_count}")
+    return np.concatenate(([0.0], 2.0 ** np.arange((level_count - 1) // 2)))
 
 
-def code_bits(kbits: int) -> int:
+def code_bits(level_count: int) -> int:
     """Bits that one code takes in a file: 2 for 3 levels, 3 for 5 and 7, 4 for 9 and 11."""
-    return int(2 * len(magnitudes(kbits)) - 2).bit_length()
+    return int(2 * len(magnitudes(level_count)) - 2).bit_length()
 
 
-def nearest_levels(values: np.ndarray, kbits: int) -> np.ndarray:
+def nearest_levels(values: np.ndarray, level_count: int) -> np.ndarray:
     """The level nearest to each value, ties away from zero.
 
     Example:
         >>> nearest_levels(np.array([0.4, -0.5, 1.5, 3.0, -9.0]), 7)
         array([ 0., -1.,  2.,  4., -4.])
     """
-    levels = magnitudes(kbits)
+    levels = magnitudes(level_count)
     middles = (levels[1:] + levels[:-1]) / 2
     return np.copysign(levels[np.searchsorted(middles, np.abs(values), side="right")], values) + 0.0
 
 
-def to_codes(levels: np.ndarray, kbits: int) -> np.ndarray:
-    """Levels as unsigned codes 0 ... kbits - 1 in rising order, zero in the middle; uint8."""
-    return np.searchsorted(signed_levels(kbits), levels).astype(np.uint8)
+def to_codes(levels: np.ndarray, level_count: int) -> np.ndarray:
+    """Levels as unsigned codes 0 ... n - 1 in rising order, zero in the middle; uint8."""
+    return np.searchsorted(signed_levels(level_count), levels).astype(np.uint8)
 
 
-def signed_levels(kbits: int) -> np.ndarray:
-    """All levels in rising order, float64 (kbits,): what the codes 0 ... kbits - 1 stand for."""
-    levels = magnitudes(kbits)
+def signed_levels(level_count: int) -> np.ndarray:
+    """All levels in rising order, float64 (n,): what the codes 0 ... n - 1 stand for."""
+    levels = magnitudes(level_count)
     return np.concatenate((-levels[:0:-1], levels))
 
 
@@ -75,13 +75,13 @@ TABLES = {count: register(_table(count)) for count in LEVEL_COUNTS}
 
 
 @dataclass(frozen=True, eq=False)
-class Quantized:
-    """A weight matrix on its levels.
+class Solution:
+    """A weight matrix on its levels, and how good it is.
 
     Attributes:
         levels: (F, n) float64, the q of each weight.
         scale: the a of all weights (1, 1), or of each row (F, 1); float64, 0 where a row is all zero.
-        error: what the maker of it minimised.
+        error: what was minimised.
     """
 
     levels: np.ndarray
@@ -94,40 +94,44 @@ class Quantized:
         return self.scale * self.levels
 
 
-def initial_scale(weight: np.ndarray, kbits: int, per_channel: bool) -> np.ndarray:
+def initial_scale(weight: np.ndarray, level_count: int, per_channel: bool) -> np.ndarray:
     """Start of the projection: mean |w| for 3 levels, half of it for more; (1, 1) or (F, 1)."""
     axis = 1 if per_channel else None
-    return np.abs(weight).mean(axis, keepdims=True) / (1 if kbits == 3 else 2)
+    return np.abs(weight).mean(axis, keepdims=True) / (1 if level_count == 3 else 2)
 
 
 def project(
-    weight: np.ndarray, kbits: int, per_channel: bool = False, scale: np.ndarray | None = None, iterations: int = 10
-) -> Quantized:
+    weight: np.ndarray,
+    level_count: int,
+    per_channel: bool = False,
+    scale: np.ndarray | None = None,
+    iterations: int = 10,
+) -> Solution:
     """Nearest point on the levels, by alternating q = nearest(w / a) and a = <w, q> / <q, q>.
 
     No step raises ||w - a q||^2; where it stops depends on the start, as with k-means.
 
     Args:
         weight: (F, n).
-        kbits: number of levels.
+        level_count: number of levels.
         per_channel: one scale for each row instead of one for all.
         scale: start; :func:`initial_scale` if not given.
         iterations: at most this many; it ends as soon as the scale stays the same.
     """
-    scale = initial_scale(weight, kbits, per_channel) if scale is None else scale
+    scale = initial_scale(weight, level_count, per_channel) if scale is None else scale
     size, before = np.abs(weight), None
     for _ in range(iterations):
-        levels = _reached(size, scale, kbits)
+        levels = _reached(size, scale, level_count)
         if before is not None and np.array_equal(before, scale):
             break
         before, scale = scale, _divided(_dot(size, levels, per_channel), _dot(levels, levels, per_channel))
     levels = np.copysign(levels, weight) + 0.0
-    return Quantized(levels, scale, float(np.vdot(weight - scale * levels, weight - scale * levels)))
+    return Solution(levels, scale, float(np.vdot(weight - scale * levels, weight - scale * levels)))
 
 
-def _reached(size: np.ndarray, scale: np.ndarray, kbits: int) -> np.ndarray:
+def _reached(size: np.ndarray, scale: np.ndarray, level_count: int) -> np.ndarray:
     """The level nearest to each ``size`` / ``scale``, both >= 0, ties upwards; 0 where the scale is 0."""
-    positive, limit = magnitudes(kbits), np.where(scale > 0, scale, np.inf)
+    positive, limit = magnitudes(level_count), np.where(scale > 0, scale, np.inf)
     levels = (size >= 0.5 * limit).astype(np.float64)
     for low, high in itertools.pairwise(positive[1:]):
         levels += (high - low) * (size >= (low + high) / 2 * limit)

@@ -12,7 +12,7 @@ fixed      a nearest(t / a)   nothing                  quantized, while the casc
 free       a nearest(t / a)   t, straight through      quantized, while the codes are refined (ours)
 =========  =================  =======================  ==============================================================
 
-The scale a never moves: the BatchNorm behind a layer is trained and takes its part. What is float, fixed or free is
+The scale a never moves: the BatchNorm after a layer is trained and takes its part. What is float, fixed or free is
 data of the step, not part of its graph.
 """
 
@@ -52,39 +52,39 @@ class LevelledParameter:
         ones = np.ones((value.shape[0],) + (1,) * (len(value.shape) - 1), np.float32)
         return cls(value, latent, Parameter(Tensor(ones), name=f"scale.{value.name}", requires_grad=False))
 
-    def assign(self, levels: np.ndarray, scale: np.ndarray, kbits: int) -> None:
+    def assign(self, levels: np.ndarray, scale: np.ndarray, level_count: int) -> None:
         """Put the parameter on its levels; the latent values come from what it held.
 
         Args:
             levels: of the parameter's shape.
             scale: (F,), one of each row.
-            kbits: number of levels.
+            level_count: number of levels.
         """
         scale = scale.astype(np.float32).reshape(self.scale.shape)
-        latent = latent_values(self.value.asnumpy(), levels, scale, kbits)
+        latent = latent_values(self.value.asnumpy(), levels, scale, level_count)
         self.latent.set_data(Tensor(latent.astype(np.float32)))
         self.scale.set_data(Tensor(scale))
-        self.value.set_data(Tensor(scale * levels.astype(np.float32)))
+        self.value.set_data(Tensor(self.to_int(level_count).dequantize()))
 
-    def to_int(self, kbits: int) -> IntegerWeight:
+    def to_int(self, level_count: int) -> IntegerWeight:
         """The integers that the parameter is on: the levels nearest to the latent values, as the step computes them."""
         scale, latent = self.scale.asnumpy(), self.latent.asnumpy()
         size = np.abs(latent) / np.maximum(scale, np.float32(1e-30))
-        levels = np.copysign(_reached(size, kbits), latent) * (scale != 0)
+        levels = np.copysign(_reached(size, level_count), latent) * (scale != 0)
         rows = scale.reshape(-1)
         scale = rows[:1] if (rows == rows[0]).all() else rows
-        bits = one(code_bits(kbits), np.uint8)
-        return IntegerWeight(to_codes(levels, kbits), bits, scale, TABLES[kbits])
+        bits = one(code_bits(level_count), np.uint8)
+        return IntegerWeight(to_codes(levels, level_count), bits, scale, TABLES[level_count])
 
 
-def latent_values(weight: np.ndarray, levels: np.ndarray, scale: np.ndarray, kbits: int) -> np.ndarray:
+def latent_values(weight: np.ndarray, levels: np.ndarray, scale: np.ndarray, level_count: int) -> np.ndarray:
     """The values nearest to float weights that round to given levels, a little inside the level's cell.
 
     Example:
         >>> latent_values(np.array([0.7, 0.1, 0.9]), np.array([1, 1, 0]), np.array([1.0]), 3)
         array([0.7 , 0.52, 0.48])
     """
-    positive = magnitudes(kbits)
+    positive = magnitudes(level_count)
     middles = (positive[1:] + positive[:-1]) / 2
     low, high = np.concatenate(([-np.inf], middles)), np.concatenate((middles, [np.inf]))
     index = np.searchsorted(positive, np.abs(levels))
@@ -93,14 +93,14 @@ def latent_values(weight: np.ndarray, levels: np.ndarray, scale: np.ndarray, kbi
     margin = _CELL_MARGIN
     inside = sign * np.clip(sign * ratio, low[index] + margin, high[index] - margin)
     inside = np.where(levels == 0, np.clip(ratio, margin - middles[0], middles[0] - margin), inside)
-    kept = (nearest_levels(ratio, kbits) == levels) | (scale == 0)
+    kept = (nearest_levels(ratio, level_count) == levels) | (scale == 0)
     return np.where(kept, weight, inside * scale)
 
 
-def _reached(size: np.ndarray, kbits: int) -> np.ndarray:
+def _reached(size: np.ndarray, level_count: int) -> np.ndarray:
     """The level nearest to each size >= 0, float32 arithmetic as in :class:`MatchStep`, ties upwards."""
-    middles = ((magnitudes(kbits)[1:] + magnitudes(kbits)[:-1]) / 2).astype(np.float32)
-    return magnitudes(kbits)[np.searchsorted(middles, size, side="right")]
+    middles = ((magnitudes(level_count)[1:] + magnitudes(level_count)[:-1]) / 2).astype(np.float32)
+    return magnitudes(level_count)[np.searchsorted(middles, size, side="right")]
 
 
 class MatchStep(nn.Cell):
@@ -109,7 +109,7 @@ class MatchStep(nn.Cell):
     Args:
         network: to train.
         levelled: those of its parameters that are quantized sooner or later, by name.
-        kbits: number of levels.
+        level_count: number of levels.
         momentum: of SGD.
         clip_norm: upper limit of the gradient's global L2 norm.
     """
@@ -118,12 +118,12 @@ class MatchStep(nn.Cell):
         self,
         network: nn.Cell,
         levelled: Mapping[str, LevelledParameter],
-        kbits: int,
+        level_count: int,
         momentum: float = 0.9,
         clip_norm: float = 10.0,
     ):
         super().__init__(auto_prefix=False)  # the network's parameters keep their names
-        self.network, self.kbits, self.clip_norm = network, kbits, clip_norm
+        self.network, self.clip_norm = network, clip_norm
         self.momentum = Tensor(momentum, mstype.float32)
         ordered = [p for p in network.trainable_params() if p.name in levelled]
         rest = [p for p in network.trainable_params() if p.name not in levelled]
@@ -135,8 +135,8 @@ class MatchStep(nn.Cell):
         self.names = [p.name for p in ordered]
         self.apply_momentum = ops.ApplyMomentum()  # use_nesterov does nothing on CPU
         self.value_and_grad = ops.value_and_grad(self._loss, None, ParameterTuple(ordered + rest))
-        middles = (magnitudes(kbits)[1:] + magnitudes(kbits)[:-1]) / 2
-        self.jumps = list(zip(middles.tolist(), np.diff(magnitudes(kbits)).tolist()))
+        middles = (magnitudes(level_count)[1:] + magnitudes(level_count)[:-1]) / 2
+        self.jumps = list(zip(middles.tolist(), np.diff(magnitudes(level_count)).tolist()))
 
     def restart(self) -> None:
         """Forget the momentum, as every stage begins."""
@@ -160,8 +160,8 @@ class MatchStep(nn.Cell):
         count = len(self.values)
         for i in range(count):
             state = states[i]
-            own_rate = rate * (state != FIXED).astype(mstype.float32)
-            self.apply_momentum(self.latents[i], self.speeds[i], own_rate, gradients[i], self.momentum)
+            latent_rate = rate * (state != FIXED).astype(mstype.float32)
+            self.apply_momentum(self.latents[i], self.speeds[i], latent_rate, gradients[i], self.momentum)
             latent = self.latents[i].value()
             levelled = self._levelled(latent, self.scales[i])
             ops.assign(self.values[i], ops.select(state == FLOAT, latent, levelled))

@@ -5,16 +5,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Plan:
-    """How a network is quantized.
+    """How a network is brought to its levels; which levels these are is its :class:`LDNQ.quant_config.QuantConfig`.
 
     Attributes:
-        kbits: number of levels.
-        granularity: one scale per ``channel`` (output) or per ``layer``.
-        first_and_last: whether the first and the last layer are quantized too.
-        rho: of ADMM, in units of the mean of the Hessian's diagonal.
+        rho: penalty of ADMM, in units of the mean of the Hessian's diagonal.
         polish: whether coordinate descent follows ADMM.
         batch_size: images of a training step.
-        steps: at most so many training steps after each layer.
+        steps: training steps after each layer, at most.
         lr: learning rate of these.
         window: steps over which the loss is averaged to see progress.
         tolerance: relative fall of that average that counts as progress.
@@ -26,9 +23,6 @@ class Plan:
         save_every: steps of the refinement between two checkpoints.
     """
 
-    kbits: int = 3
-    granularity: str = "channel"
-    first_and_last: bool = True
     rho: float = 0.3
     polish: bool = True
     batch_size: int = 64

@@ -1,11 +1,12 @@
 """Quantize and evaluate all settings, and record a row of results.csv each; rows that are there already are kept.
 
-python reproduce.py --pretrained resnet20-12fca82f.th --model_name resnet20 --dataset_path CIFAR10 \
-    --seeds 1 2 3 4 5 --kbits 3 --also_eval jpeg=CIFAR10-JPEG
+python reproduce.py --pretrained resnet20-12fca82f.th --arch resnet20 --dataset_path CIFAR10 \
+    --seeds 1 2 3 4 5 --levels 3 --also_eval jpeg=CIFAR10-JPEG
 """
 
 import json
 import statistics
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from common.report.results import Results, mean
 from LDNQ import eval as evaluation
 from LDNQ import main as quantization
 from LDNQ.levels import LEVEL_COUNTS
+from LDNQ.quant_config import GRANULARITIES
 
-KEYS = ("network", "kbits", "granularity", "refine_steps", "images", "seed", "data")
+KEYS = ("network", "levels", "granularity", "refine_steps", "images", "seed", "data")
 RESULTS = Results(Path(__file__).parent / "results.csv", KEYS)
 
 
@@ -28,46 +30,46 @@ def make_parser() -> OptionParser:
     """Options of this script."""
     parser = reproduction.make_parser("Record LDNQ's results.", "lossless", training=False)
     add_pretrained(parser, "float network")
-    parser.add_argument("--model_name", type=architecture, default="resnet20", help="of the float network")
-    parser.add_argument("--kbits", type=int, nargs="+", choices=LEVEL_COUNTS, default=list(LEVEL_COUNTS))
-    parser.add_argument("--granularity", nargs="+", choices=["channel", "layer"], default=["channel"])
+    parser.add_argument("--arch", type=architecture, default="resnet20", help="of the float network")
+    parser.add_argument("--levels", type=int, nargs="+", choices=LEVEL_COUNTS, default=list(LEVEL_COUNTS))
+    parser.add_argument("--granularity", nargs="+", choices=GRANULARITIES, default=["channel"])
     parser.add_argument("--refine_steps", type=typed.int_range(0), nargs="+", help="as configured if not given")
     parser.add_argument("--seeds", type=typed.int_range(0), nargs="+", default=[1], help="of images and augmentation")
     parser.add_argument("--num_images", type=typed.int_range(2), default=500, help="unlabelled training images")
     return parser
 
 
-def record_float(args) -> None:
+def record_float(args: Namespace) -> None:
     """A row of the float network for each test set."""
     for name, folder in folders_by_name(args).items():
-        row = {"network": args.model_name, "kbits": "float", "data": name}
+        row = {"network": args.arch, "levels": "float", "data": name}
         if not RESULTS.has(row):
-            found = evaluated(evaluation, args, args.pretrained, folder, "--model_name", args.model_name)
-            row |= {"samples": found["samples"], "top1": f"{100 * found['acc']:.2f}"}
+            result = evaluated(evaluation, args, args.pretrained, folder, "--arch", args.arch)
+            row |= {"samples": result["samples"], "top1": f"{100 * result['acc']:.2f}"}
             RESULTS.put(row)
 
 
-def record(args, kbits: int, granularity: str, refine_steps: int | None, seed: int) -> None:
+def record(args: Namespace, levels: int, granularity: str, refine_steps: int | None, seed: int) -> None:
     """Quantize with one setting and write a row for each test set."""
     configured = config.parse(quantization.make_parser(), []).refine_steps
     steps = configured if refine_steps is None else refine_steps
-    key = {"network": args.model_name, "kbits": kbits, "granularity": granularity, "refine_steps": steps}
+    key = {"network": args.arch, "levels": levels, "granularity": granularity, "refine_steps": steps}
     key |= {"images": args.num_images, "seed": seed}
     if all(RESULTS.has({**key, "data": name}) for name in folders_by_name(args)):
         return
     folder = args.output_dir / "_".join(map(str, key.values()))
-    words = ["--pretrained", args.pretrained, "--model_name", args.model_name, "--dataset", "cifar10"]
-    words += ["--dataset_path", args.dataset_path, "--num_images", args.num_images, "--kbits", kbits, "--seed", seed]
+    words = ["--pretrained", args.pretrained, "--arch", args.arch, "--dataset", "cifar10"]
+    words += ["--dataset_path", args.dataset_path, "--num_images", args.num_images, "--levels", levels, "--seed", seed]
     words += ["--granularity", granularity, "--refine_steps", steps, "--output_dir", folder]
     words += ["--batch_size", reproduction.BATCH_SIZE]
     words += ["--no-test_layers", "--json", folder / "result.json"]
     quantization.main([str(word) for word in words + thread_words(args)])
     made = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     for name, path in folders_by_name(args).items():
-        found = evaluated(evaluation, args, Path(made["checkpoint"]), path)
-        row = {**key, "data": name, "samples": found["samples"]}
-        row |= {"top1": f"{100 * found['acc']:.2f}", "file_bytes": Path(made["checkpoint"]).stat().st_size}
-        row |= {"seconds": round(sum(made["stages"].values()), 1), "mindspore": found["versions"]["mindspore"]}
+        result = evaluated(evaluation, args, Path(made["checkpoint"]), path)
+        row = {**key, "data": name, "samples": result["samples"]}
+        row |= {"top1": f"{100 * result['acc']:.2f}", "file_bytes": Path(made["checkpoint"]).stat().st_size}
+        row |= {"seconds": round(sum(made["stages"].values()), 1), "mindspore": result["versions"]["mindspore"]}
         RESULTS.put(row)
 
 
@@ -83,28 +85,28 @@ def table_of(rows: Sequence[Mapping[str, str]], data: str) -> str:
     chosen = [row for row in rows if row["data"] == data]
     for network in dict.fromkeys(row["network"] for row in chosen):
         here = [row for row in chosen if row["network"] == network]
-        base = next((float(row["top1"]) for row in here if row["kbits"] == "float"), None)
+        base = next((float(row["top1"]) for row in here if row["levels"] == "float"), None)
         lines += [_table_row(group, base) for group in _groups(here)]
     return report.markdown_table(lines, list(lines[0])) if lines else ""
 
 
 def _groups(rows: Sequence[Mapping[str, str]]) -> list[list[Mapping[str, str]]]:
     """Rows that differ in their seed alone."""
-    found: dict[tuple, list[Mapping[str, str]]] = {}
+    groups: dict[tuple, list[Mapping[str, str]]] = {}
     for row in rows:
-        levels = 0 if row["kbits"] == "float" else int(row["kbits"])
+        levels = 0 if row["levels"] == "float" else int(row["levels"])
         order = (levels, row["granularity"], int(row["refine_steps"] or 0), int(row["images"] or 0))
-        found.setdefault(order, []).append(row)
-    return [found[key] for key in sorted(found)]
+        groups.setdefault(order, []).append(row)
+    return [groups[key] for key in sorted(groups)]
 
 
 def _table_row(group: Sequence[Mapping[str, str]], base: float | None) -> dict[str, str]:
     first, scores = group[0], [float(row["top1"]) for row in group]
     seconds = [float(row["seconds"]) for row in group if row.get("seconds")]
-    floating = first["kbits"] == "float" or base is None
+    floating = first["levels"] == "float" or base is None
     return {
         "network": first["network"],
-        "levels": first["kbits"],
+        "levels": first["levels"],
         "images": first["images"] or "-",
         "scale per": first["granularity"] or "-",
         "refinement steps": first["refine_steps"] or "-",
@@ -122,10 +124,10 @@ def main(argv: list[str] | None = None) -> None:
     args = reproduction.parse(make_parser(), argv)
     record_float(args)
     for seed in args.seeds:
-        for kbits in args.kbits:
+        for levels in args.levels:
             for granularity in args.granularity:
                 for steps in args.refine_steps or [None]:
-                    record(args, kbits, granularity, steps, seed)
+                    record(args, levels, granularity, steps, seed)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 # Where the methods that quantize without images have ``quantize_network`` and their configuration.
 _CONVERTERS = {
-    "DAMBQ": ("network", "Settings"),
-    "DynamicQuant": ("network", "Settings"),
+    "DAMBQ": ("convert", "QuantConfig"),
+    "DynamicQuant": ("convert", "QuantConfig"),
     "ProQHA": ("quant", "Settings"),
 }
 

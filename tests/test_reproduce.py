@@ -19,7 +19,7 @@ PREACT = ROOT / "ProQHA" / "checkpoints" / "preact_resnet20_digits.ckpt"
 CASES = {
     "AdderQuant": (["--pretrained", ADDER], ["eval"], 40),
     "DAMBQ": (["--pretrained", FLOAT, "--epochs", 1], ["train", "eval"], 12),
-    "LDNQ": (["--pretrained", FLOAT, "--kbits", 3, 5, "--num_images", 4], ["main", "eval"], 6),
+    "LDNQ": (["--pretrained", FLOAT, "--levels", 3, 5, "--num_images", 4], ["main", "eval"], 6),
     "ProQHA": (["--pretrained", PREACT, "--seeds", 1, "--bits", 5], ["train", "search", "eval"], 6),
 }
 

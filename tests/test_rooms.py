@@ -14,8 +14,6 @@ PROGRAM = "lowbitzoo/__main__.py"  # ends where another package stands in the pl
 SCRIPTS = ("eval", "export", "main", "measure", "options", "reproduce", "search", "train")
 # Files that take a Namespace and should take values.
 NOT_YET = {
-    "DynamicQuant/dataset.py",
-    "DynamicQuant/potential.py",
     "ProQHA/correlation.py",
     "ProQHA/dataset.py",
     "ProQHA/start.py",

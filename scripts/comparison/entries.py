@@ -149,7 +149,7 @@ def _ldnq(args: Namespace, bits: int) -> Entry:
     """Weights alone, from ``--calibration_images`` unlabelled images."""
     levels, folder = _LEVELS[bits], args.output_dir / f"ldnq{bits}"
     file = folder / f"resnet20_{levels}levels.ckpt"
-    own = {"seed": args.seed, "pretrained": args.pretrained, "kbits": levels, "output_dir": folder}
+    own = {"seed": args.seed, "pretrained": args.pretrained, "levels": levels, "output_dir": folder}
     own["num_images"] = args.calibration_images
     own |= _shortened(args, "LDNQ")
     make = Command("LDNQ/main.py", own, ("--no-test_layers",))

@@ -15,49 +15,49 @@ def problem(rows: int, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return generator.normal(size=(rows, size)), inputs.T @ inputs / len(inputs)
 
 
-def brute_force(weight: np.ndarray, hessian: np.ndarray, kbits: int) -> float:
+def brute_force(weight: np.ndarray, hessian: np.ndarray, level_count: int) -> float:
     """Least error of one row over all assignments, each with its best scale."""
-    levels = np.array(list(itertools.product(signed_levels(kbits), repeat=weight.size)))
+    levels = np.array(list(itertools.product(signed_levels(level_count), repeat=weight.size)))
     levels = levels[np.any(levels != 0, axis=1)]
     image = levels @ hessian
-    gain = np.einsum("ij,j->i", image, weight) ** 2 / np.einsum("ij,ij->i", image, levels)
-    return 0.5 * float(weight @ hessian @ weight - gain.max())
+    gains = np.einsum("ij,j->i", image, weight) ** 2 / np.einsum("ij,ij->i", image, levels)
+    return 0.5 * float(weight @ hessian @ weight - gains.max())
 
 
-@pytest.mark.parametrize("kbits", [3, 5, 7])
-def test_error_is_not_above_the_references_on_its_hessian(golden, kbits):
+@pytest.mark.parametrize("level_count", [3, 5, 7])
+def test_error_is_not_above_the_references_on_its_hessian(golden, level_count):
     weight, hessian = golden["kernel"].reshape(9, -1), golden["hessian"]
-    reference = golden[f"admm{kbits}"].reshape(9, -1) - weight
+    reference = golden[f"admm{level_count}"].reshape(9, -1) - weight
     limit = 0.5 * np.einsum("fi,ij,fj->", reference, hessian, reference)
-    found = solve(weight, hessian, kbits)
-    assert found.error <= limit
-    difference = found.values - weight
-    assert found.error == pytest.approx(0.5 * np.einsum("fi,ij,fj->", difference, hessian, difference), rel=1e-9)
-    assert set(np.unique(found.levels)) <= set(signed_levels(kbits)) and found.scale.shape == (1, 1)
-    assert solve(weight, hessian, kbits, per_channel=True).error <= found.error
+    solved = solve(weight, hessian, level_count)
+    assert solved.error <= limit
+    difference = solved.values - weight
+    assert solved.error == pytest.approx(0.5 * np.einsum("fi,ij,fj->", difference, hessian, difference), rel=1e-9)
+    assert set(np.unique(solved.levels)) <= set(signed_levels(level_count)) and solved.scale.shape == (1, 1)
+    assert solve(weight, hessian, level_count, per_channel=True).error <= solved.error
 
 
-@pytest.mark.parametrize(("kbits", "size"), [(3, 8), (5, 6), (7, 5)])
-def test_small_problems_come_near_to_brute_force(kbits, size):
-    found, best = [], []
+@pytest.mark.parametrize(("level_count", "size"), [(3, 8), (5, 6), (7, 5)])
+def test_small_problems_come_near_to_brute_force(level_count, size):
+    errors, best = [], []
     for seed in range(30):
         weight, hessian = problem(1, size, seed)
-        solved = [solve(weight, hessian, kbits, per_channel=True, rho=rho) for rho in (0.1, 0.3, 1.0, 3.0)]
-        found.append(min(candidate.error for candidate in solved))
-        best.append(brute_force(weight[0], hessian, kbits))
-    found, best = np.array(found), np.array(best)
-    assert np.all(found >= best - 1e-9)
-    assert np.mean(found <= best * (1 + 1e-9)) >= 0.5  # the optimum itself
-    assert found.sum() <= 1.4 * best.sum()
+        solved = [solve(weight, hessian, level_count, per_channel=True, rho=rho) for rho in (0.1, 0.3, 1.0, 3.0)]
+        errors.append(min(candidate.error for candidate in solved))
+        best.append(brute_force(weight[0], hessian, level_count))
+    errors, best = np.array(errors), np.array(best)
+    assert np.all(errors >= best - 1e-9)
+    assert np.mean(errors <= best * (1 + 1e-9)) >= 0.5  # the optimum itself
+    assert errors.sum() <= 1.4 * best.sum()
 
 
 def test_each_part_improves_on_the_one_before():
     weight, hessian = problem(8, 36, 0)
-    for kbits in LEVEL_COUNTS:
-        plain = project(weight, kbits)
+    for level_count in LEVEL_COUNTS:
+        plain = project(weight, level_count)
         start = output_error(weight, plain.values, hessian)
-        split = admm(weight, hessian, kbits)
-        polished = descend(split, weight, hessian, kbits)
+        split = admm(weight, hessian, level_count)
+        polished = descend(split, weight, hessian, level_count)
         assert polished.error <= split.error <= start
         assert polished.error < 0.95 * start
 
@@ -72,12 +72,12 @@ def test_admm_matches_the_equations_written_out():
         values = project(target + multiplier, 3).values
         multiplier = multiplier + target - values
         errors.append(output_error(weight, values, hessian))
-    found = admm(weight, hessian, 3, rho=1, iterations=25, patience=100)
-    assert found.error == pytest.approx(min(errors), rel=1e-9)
+    solved = admm(weight, hessian, 3, rho=1, iterations=25, patience=100)
+    assert solved.error == pytest.approx(min(errors), rel=1e-9)
 
 
 def test_a_scrambled_order_is_worse():
-    """The Hessian in the order (KH, KW, C) against weights in the order (C, KH, KW), as the earlier code has it."""
+    """The Hessian in the order (KH, KW, C) against weights in the order (C, KH, KW), as the original release has it."""
     generator = np.random.default_rng(2)
     smooth = generator.normal(size=(400, 8, 5, 5)).cumsum(2).cumsum(3) * np.arange(1, 9)[:, None, None]
     inputs = smooth[:, :, :3, :3].reshape(400, -1)
@@ -104,8 +104,8 @@ def test_zero_weights_and_dead_inputs():
     weight, hessian = problem(3, 6, 4)
     hessian[2], hessian[:, 2] = 0, 0
     weight[1] = 0
-    found = solve(weight, hessian, 3, per_channel=True)
-    assert np.isfinite(found.values).all() and not found.values[1].any()
+    solved = solve(weight, hessian, 3, per_channel=True)
+    assert np.isfinite(solved.values).all() and not solved.values[1].any()
     assert not solve(np.zeros((2, 6)), hessian, 3).values.any()
     assert solve(weight, np.zeros((6, 6)), 3).error == 0
 

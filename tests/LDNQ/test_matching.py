@@ -4,20 +4,20 @@ import pytest
 from mindspore import nn
 
 from common.errors import QuantizationError
-from LDNQ.levels import LEVEL_COUNTS, nearest_levels, project, signed_levels
+from LDNQ.levels import LEVEL_COUNTS, nearest_levels, project, signed_levels, to_codes
 from LDNQ.matching import FIXED, FLOAT, FREE, LevelledParameter, MatchStep, latent_values
 
 
-@pytest.mark.parametrize("kbits", LEVEL_COUNTS)
-def test_latent_values_round_to_the_levels_and_move_as_little_as_needed(kbits):
-    generator = np.random.default_rng(kbits)
+@pytest.mark.parametrize("level_count", LEVEL_COUNTS)
+def test_latent_values_round_to_the_levels_and_move_as_little_as_needed(level_count):
+    generator = np.random.default_rng(level_count)
     weight, scale = generator.normal(size=(4, 200)) * 3, generator.uniform(0.3, 2, (4, 1))
-    levels = generator.choice(signed_levels(kbits), (4, 200))
-    latent = latent_values(weight, levels, scale, kbits)
-    assert np.array_equal(nearest_levels(latent / scale, kbits), levels)
-    same = nearest_levels(weight / scale, kbits) == levels
+    levels = generator.choice(signed_levels(level_count), (4, 200))
+    latent = latent_values(weight, levels, scale, level_count)
+    assert np.array_equal(nearest_levels(latent / scale, level_count), levels)
+    same = nearest_levels(weight / scale, level_count) == levels
     assert np.array_equal(latent[same], weight[same])
-    middles = np.abs(np.diff(signed_levels(kbits))).max() / 2  # half of the widest gap
+    middles = np.abs(np.diff(signed_levels(level_count))).max() / 2  # half of the widest gap
     assert np.all(
         np.abs(latent - scale * levels)[~same] <= (middles + 0.03) * np.broadcast_to(scale, levels.shape)[~same]
     )
@@ -36,7 +36,7 @@ def problem():
     return network, levelled, MatchStep(network, levelled, 3, clip_norm=1e6), arrays
 
 
-def torch_steps(arrays, rate: float, count: int, kbits: int | None, scale: np.ndarray) -> list[np.ndarray]:
+def torch_steps(arrays, rate: float, count: int, level_count: int | None, scale: np.ndarray) -> list[np.ndarray]:
     """The same steps in PyTorch: loss, SGD with momentum, straight-through levels."""
     torch = pytest.importorskip("torch")
     weight, bias, images, logits = (torch.tensor(array) for array in arrays)
@@ -44,8 +44,8 @@ def torch_steps(arrays, rate: float, count: int, kbits: int | None, scale: np.nd
     optimizer = torch.optim.SGD([latent, bias], rate, momentum=0.9)
     for _ in range(count):
         value = latent
-        if kbits:
-            levelled = scale * nearest_levels(latent.detach().numpy() / scale, kbits)
+        if level_count:
+            levelled = scale * nearest_levels(latent.detach().numpy() / scale, level_count)
             value = latent + (torch.tensor(levelled, dtype=torch.float32) - latent).detach()
         loss = (torch.nn.functional.linear(images, value, bias) - logits).square().mean()
         optimizer.zero_grad()
@@ -65,28 +65,29 @@ def test_float_steps_are_those_of_torch(problem):
 
 def test_free_steps_are_straight_through_steps_of_torch(problem):
     network, levelled, step, arrays = problem
-    found = project(arrays[0].astype(np.float64), 3, per_channel=True)
-    levelled["weight"].assign(found.levels, found.scale[:, 0], 3)
+    projected = project(arrays[0].astype(np.float64), 3, per_channel=True)
+    levelled["weight"].assign(projected.levels, projected.scale[:, 0], 3)
     start = [levelled["weight"].latent.asnumpy().copy(), *arrays[1:]]
     for _ in range(6):
         step.advance(arrays[2], arrays[3], 0.2, {"weight": FREE})
-    latent, bias, _ = torch_steps(start, 0.2, 6, 3, found.scale)
+    latent, bias, _ = torch_steps(start, 0.2, 6, 3, projected.scale)
     np.testing.assert_allclose(levelled["weight"].latent.asnumpy(), latent, atol=1e-4)
     np.testing.assert_allclose(network.bias.asnumpy(), bias, atol=1e-4)
-    assert not np.array_equal(levelled["weight"].levels(), found.levels)
-    expected = found.scale.astype(np.float32) * levelled["weight"].levels().astype(np.float32)
-    assert np.array_equal(network.weight.asnumpy(), expected)
+    weight = levelled["weight"].to_int(3)
+    assert not np.array_equal(weight.codes, to_codes(projected.levels, 3))
+    assert np.array_equal(weight.scale, projected.scale[:, 0].astype(np.float32))
+    assert np.array_equal(network.weight.asnumpy(), weight.dequantize())
 
 
 def test_fixed_values_do_not_move_while_the_rest_does(problem):
     network, levelled, step, arrays = problem
-    found = project(arrays[0].astype(np.float64), 3)
-    levelled["weight"].assign(found.levels, np.full(4, found.scale[0, 0]), 3)
+    projected = project(arrays[0].astype(np.float64), 3)
+    levelled["weight"].assign(projected.levels, np.full(4, projected.scale[0, 0]), 3)
     before, bias = network.weight.asnumpy().copy(), network.bias.asnumpy().copy()
     for _ in range(3):
         step.advance(arrays[2], arrays[3], 0.5, {"weight": FIXED})
     assert np.array_equal(network.weight.asnumpy(), before)
-    assert np.array_equal(levelled["weight"].levels(), found.levels)
+    assert np.array_equal(levelled["weight"].to_int(3).codes, to_codes(projected.levels, 3))
     assert not np.array_equal(network.bias.asnumpy(), bias)
 
 

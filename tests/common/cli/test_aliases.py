@@ -33,7 +33,8 @@ DOCUMENTED = {
         ("--model_name=ResNet18-ImageNet", "arch", "resnet18"),
         ("--dataset_name=ImageNet", "dataset", "imagenet"),
         ("--dataset_name CIFAR10", "dataset", "cifar10"),
-        ("--kbits 5", "kbits", 5),
+        ("--kbits 5", "levels", 5),
+        ("--kbits=11", "levels", 11),
         ("--ratio 0.01", "ratio", 0.01),
         ("--resample True", "resample", True),
     ],
@@ -77,6 +78,7 @@ GONE = {
     "DAMBQ.train": ["--clip 2", "--clip_norm 5", "--no-resume"],
     "LDNQ.train": ["--no-resume"],
     "DynamicQuant.train": ["--expr_name x", "--resume a.ckpt", "--alpha 2", "--clip 1", "--clip_norm 5"],
+    "LDNQ.main": ["--resume", "--no-resume"],
     "AdderQuant.eval": ["--network resnet20"],
     "AdderQuant.train": ["--resume", "--network resnet20"],
 }

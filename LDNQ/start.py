@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from common import checkpoint
+from common.checkpoint import network_state
 from common.cli.training import Images, Start, TrainingOptions
 from common.models.registry import model
 from common.stored.float_network import load_float, of_classes
@@ -48,5 +49,5 @@ def start(model_name: str, pretrained: Path | None, images: Images) -> Start:
 def save(path: Path, trainer: Trainer) -> str:
     """Write the trained network; returns what it is."""
     about = {"training": {"epochs": trainer.config.epochs, "seed": trainer.config.seed}}
-    storage.save(path, storage.StoredNetwork(trainer.network, {**trainer.metadata, **about}, {}))
+    checkpoint.save(path, network_state.state(trainer.network), {**trainer.metadata, **about})
     return "float"

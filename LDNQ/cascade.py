@@ -1,0 +1,227 @@
+"""The cascade of LDNQ: quantize a layer, train what is still float to give the float network's logits, next layer.
+
+Three phases, all from unlabelled images:
+
+1. cascade (the paper): for each layer in turn its Hessian from the quantized layers before it, the layer problem,
+   some training steps of everything that is not quantized yet, BatchNorm included.
+2. refinement (ours, ``refine_steps`` 0 leaves it out): the codes of all layers may change while the network goes on
+   matching, see ``matching.py``.
+3. BatchNorm statistics of the finished network.
+
+Several processes share the images of the Hessians and of the BatchNorm statistics; all else they do alike, from the
+same numbers, so that they stay in step.
+
+After each layer, and every ``save_every`` steps of the refinement, ``cascade.ckpt`` in the run's folder holds all that
+is needed to go on; a run that was killed ends with the same network as one that was not.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mindspore import Parameter, nn
+
+from common.errors import QuantizationError
+from common.quant.conv_geometry import conv_geometry
+from common.quant.integer_weight import IntegerLayer, IntegerWeight
+from common.report.progress import Progress
+from common.runtime.hooks import reestimate_batch_norm
+from LDNQ import admm
+from LDNQ.calibration_set import CalibrationSet
+from LDNQ.cascade_state import CascadeState, run_fingerprint
+from LDNQ.hessian import split_matrix, weight_matrix
+from LDNQ.levels import Solution
+from LDNQ.matching import FIXED, FLOAT, FREE, LevelledParameter, MatchStep
+from LDNQ.network import quantized_layers
+from LDNQ.observation import input_hessian
+from LDNQ.plan import Plan
+from LDNQ.quant_config import QuantConfig
+
+
+class Cascade:
+    """Brings the weights of a float network to their levels, in place.
+
+    Args:
+        network: float.
+        data: the calibration images.
+        config: what the weights become.
+        plan: how they get there.
+        folder: of the run; made if absent.
+        test: accuracy of the network as it is now, shown after each layer; None for none.
+
+    Attributes:
+        state: how far it has come.
+    """
+
+    def __init__(
+        self,
+        network: nn.Cell,
+        data: CalibrationSet,
+        config: QuantConfig,
+        plan: Plan,
+        folder: Path,
+        test: Callable[[nn.Cell], float] | None = None,
+    ):
+        self.network, self.data, self.config, self.plan, self.test = network, data, config, plan, test
+        self.file = Path(folder) / "cascade.ckpt"
+        self.layers = quantized_layers(network, config.first_and_last)
+        levelled = {p.name: LevelledParameter.of(p) for layer in self.layers.values() for p in _parameters(layer)}
+        self.phases = dict.fromkeys(levelled, FLOAT)
+        self.step = MatchStep(network, levelled, config.levels)
+        self.state = CascadeState(network, levelled, tuple(self.step.speeds))
+        self.fingerprint: dict[str, Any] = {}
+
+    def run(self, go_on: bool = True) -> dict[str, IntegerLayer]:
+        """Quantize to the end and return the integers of each layer.
+
+        Args:
+            go_on: from what the folder holds; otherwise start anew.
+
+        Raises:
+            CheckpointError: the folder holds another run, or a damaged one.
+            QuantizationError: the weights are not finite, or matching diverges.
+        """
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        self.fingerprint = run_fingerprint(self.network, self.data, self.config, self.plan)
+        with self.state.timed("float network"):
+            self.data.compute_teacher_logits(self.network)
+        if go_on and self.file.exists():
+            self._load()
+        for index in range(len(self.state.records), len(self.layers)):
+            self._layer(index)
+            self._save()
+        self._refine()
+        with self.state.timed("BatchNorm statistics"):
+            reestimate_batch_norm(self.network, self.data.passes(self.plan.statistics_views))
+        self.network.set_train(False)
+        return self.integers()
+
+    def integers(self) -> dict[str, IntegerLayer]:
+        """The integers of each layer, which are quantized all.
+
+        Raises:
+            QuantizationError: a layer computes with other values than its integers say.
+        """
+        layers = {}
+        for name, layer in self.layers.items():
+            weight, *bias = (self._integers_of(parameter) for parameter in _parameters(layer))
+            layers[name] = IntegerLayer((weight,), bias=bias[0] if bias else None)
+        return layers
+
+    def _integers_of(self, parameter: Parameter) -> IntegerWeight:
+        weight = self.state.levelled[parameter.name].to_int(self.config.levels)
+        if not np.array_equal(weight.dequantize(), parameter.asnumpy()):
+            raise QuantizationError(
+                f"{parameter.name}: expected values on the levels of {self.file}, found others; "
+                "start anew with --no-continue"
+            )
+        return weight
+
+    def _layer(self, index: int) -> None:
+        state, start = self.state, time.perf_counter()
+        name, layer = list(self.layers.items())[index]
+        with state.timed("Hessians"):
+            hessian = input_hessian(self.network, layer, self.data.passes(self.plan.hessian_views))
+        with state.timed("layer problems"):
+            record = {"layer": name, "weights": int(layer.weight.size), **self._solve(layer, hessian)}
+        self._fix(layer)
+        with state.timed("matching"):
+            losses = self._match(index)
+        record["steps"] = len(losses)
+        if losses:
+            record |= {"match_before": losses[0], "match_after": float(np.mean(losses[-self.plan.window :]))}
+        if self.test is not None:
+            with state.timed("tests"):
+                record["test_acc"] = self.test(self.network)
+        record["seconds"] = round(time.perf_counter() - start, 2)
+        state.records.append(record)
+        print(_line(index, len(self.layers), record), flush=True)
+
+    def _fix(self, layer: nn.Cell) -> None:
+        self.phases |= {parameter.name: FIXED for parameter in _parameters(layer)}
+
+    def _solve(self, layer: nn.Cell, hessian: np.ndarray) -> dict[str, float]:
+        """Put the layer on its levels; returns how well its output is kept."""
+        parameters, per_channel = _parameters(layer), self.config.granularity == "channel"
+        arrays = [parameter.asnumpy() for parameter in parameters]
+        weight = weight_matrix(arrays[0], arrays[1] if len(arrays) > 1 else None, conv_geometry(layer).groups)
+        solutions = [
+            admm.solve(rows, group, self.config.levels, per_channel, self.plan.rho, self.plan.polish)
+            for rows, group in zip(weight, hessian)
+        ]
+        levels = split_matrix(np.stack([solution.levels for solution in solutions]), arrays[0].shape, len(arrays) > 1)
+        scale = np.concatenate([_per_row(solution) for solution in solutions])
+        for parameter, of_parameter in zip(parameters, levels):
+            self.state.levelled[parameter.name].assign(of_parameter, scale, self.config.levels)
+        signal = sum(admm.output_error(rows, 0 * rows, group) for rows, group in zip(weight, hessian))
+        error = sum(solution.error for solution in solutions)
+        ratio = error / signal if signal else 0.0
+        return {"error": ratio, "sqnr_db": float(-10 * np.log10(max(ratio, 1e-12)))}
+
+    def _match(self, index: int) -> list[float]:
+        """The training after layer ``index``: the loss of each step."""
+        plan, losses = self.plan, []
+        self.step.restart()
+        self.step.set_train(True)
+        best, failures = np.inf, 0
+        for step in range(plan.steps):
+            images, logits = self.data.batch(index * plan.steps + step, plan.batch_size)
+            losses.append(self.step.advance(images, logits, plan.lr, self.phases))
+            if (step + 1) % plan.window == 0:
+                mean = float(np.mean(losses[-plan.window :]))
+                failures = 0 if mean < (1 - plan.tolerance) * best else failures + 1
+                best = min(best, mean)
+                if failures >= plan.patience:
+                    break
+        self.step.set_train(False)
+        return losses
+
+    def _refine(self) -> None:
+        plan, state = self.plan, self.state
+        if state.refined == plan.refine_steps:
+            return
+        self.phases = dict.fromkeys(self.phases, FREE)
+        if state.refined == 0:
+            self.step.restart()
+        self.step.set_train(True)
+        first, losses = len(self.layers) * plan.steps, []
+        left = plan.refine_steps - state.refined
+        with state.timed("refinement"), Progress(left, "steps", label="refine") as progress:
+            while state.refined < plan.refine_steps:
+                rate = plan.refine_lr * 0.5 * (1 + np.cos(np.pi * state.refined / plan.refine_steps))
+                images, logits = self.data.batch(first + state.refined, plan.batch_size)
+                losses.append(self.step.advance(images, logits, rate, self.phases))
+                state.refined += 1
+                progress.update(1, loss=float(np.mean(losses[-20:])))
+                if state.refined % plan.save_every == 0:
+                    self._save()
+        self.step.set_train(False)
+
+    def _save(self) -> None:
+        self.state.save(self.file, self.fingerprint)
+
+    def _load(self) -> None:
+        self.state.load(self.file, self.fingerprint)
+        for name in list(self.layers)[: len(self.state.records)]:
+            self._fix(self.layers[name])
+
+
+def _parameters(layer: nn.Cell) -> list[Parameter]:
+    """Weight and, where there is one, bias."""
+    return [layer.weight, layer.bias] if layer.has_bias else [layer.weight]
+
+
+def _per_row(solution: Solution) -> np.ndarray:
+    return np.broadcast_to(solution.scale[:, 0], (len(solution.levels),))
+
+
+def _line(index: int, count: int, record: dict[str, Any]) -> str:
+    matched = f"match {record['match_before']:.3f} -> {record['match_after']:.3f} in " if record["steps"] else ""
+    test = f", test {100 * record['test_acc']:.2f} %" if "test_acc" in record else ""
+    return (
+        f"[{index + 1}/{count}] {record['layer']}: output error {100 * record['error']:.2f} % "
+        f"({record['sqnr_db']:.1f} dB), {matched}"
+        f"{record['steps']} steps{test}, {record['seconds']:.1f} s"
+    )

@@ -1,0 +1,127 @@
+"""The sequence of ``main.py``: float network, images, cascade, the file of the quantized network, its accuracy."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mindspore import nn
+
+from common.cli import saved_config
+from common.cli.evaluation import check_classes
+from common.cli.result import finish
+from common.cli.run_options import RunOptions
+from common.data import ImageSource, Preprocessing, open_split
+from common.data.class_names import CLASS_NAMES
+from common.evaluation import Metrics, evaluator
+from common.models.registry import preprocessing_of
+from common.stored.float_network import load_float
+from common.stored.network import StoredNetwork
+from LDNQ import layer_report, storage
+from LDNQ.calibration_set import CalibrationSet, calibration_count, choose_images
+from LDNQ.cascade import Cascade
+from LDNQ.convert import quantized_network
+from LDNQ.levels import code_bits
+from LDNQ.options import QuantizationOptions
+from LDNQ.report import summarize
+
+Measure = Callable[[nn.Cell], Metrics]
+
+
+def run(options: RunOptions, chosen: QuantizationOptions) -> None:
+    """Quantize a network, write it to ``output_dir`` and, where there are test images, measure it.
+
+    Args:
+        options: that all scripts share.
+        chosen: what is quantized, and how.
+
+    Raises:
+        ConfigError: network and images do not fit each other.
+        CheckpointError: the float network is no such, or the folder holds another run.
+        DataError: there are too few images.
+    """
+    options.device.set_up()
+    stored = load_float(chosen.pretrained or storage.shipped(options.data.dataset, "float"), chosen.model_name)
+    print(_headline(chosen))
+    preprocessing = preprocessing_of(options.data.dataset, stored.metadata)
+    data = _calibration_set(options, chosen, stored, preprocessing)
+    test = _test(options, stored, preprocessing)
+    saved_config.save(options.values, options.output_dir)
+    before = test(stored.network) if test else None
+    cascade = _cascade(options, chosen, stored.network, data, test)
+    layers = cascade.run(chosen.go_on)
+    quantized_network(stored.network, chosen.config, layers)
+    after = test(stored.network) if test else None
+    finished = StoredNetwork(stored.network, _metadata(options, chosen, stored, data, after), layers)
+    path = options.output_dir / f"{chosen.model_name}_{chosen.config.levels}levels.ckpt"
+    storage.save_packed(path, finished)
+    _report_layers(options.output_dir, cascade, path)
+    if test:
+        drop = 100 * (before.accuracy - after.accuracy)
+        print(f"float {100 * before.accuracy:.2f} %, quantized {100 * after.accuracy:.2f} %: drop {drop:.2f} points")
+        record = {**summarize(finished, path, preprocessing.image_size).record, "float_acc": before.accuracy}
+        state = cascade.state
+        finish(options, after, path, {**record, "stages": dict(state.seconds), "layers": state.records})
+
+
+def _headline(chosen: QuantizationOptions) -> str:
+    levels, granularity = chosen.config.levels, chosen.config.granularity
+    return f"{chosen.model_name}: {levels} levels = {code_bits(levels)} bits per weight, one scale per {granularity}"
+
+
+def _calibration_set(
+    options: RunOptions, chosen: QuantizationOptions, stored: StoredNetwork, preprocessing: Preprocessing
+) -> CalibrationSet:
+    images = _images(options, stored, "train")
+    count = calibration_count(len(images), chosen.images.ratio, chosen.images.count)
+    record = options.output_dir / "images.json"
+    images = choose_images(images, count, options.seed, record, chosen.images.resample)
+    return CalibrationSet(images, preprocessing, chosen.images.views, options.seed)
+
+
+def _test(options: RunOptions, stored: StoredNetwork, preprocessing: Preprocessing) -> Measure | None:
+    """What measures a network on the test images; None where the options name none (those of the digits are there)."""
+    if options.data.dataset != "digits" and options.data.folder("test") is None:
+        return None
+    return evaluator(_images(options, stored, "test"), preprocessing, options.batch_size)
+
+
+def _images(options: RunOptions, stored: StoredNetwork, split: str) -> ImageSource:
+    images = open_split(options.data, split)
+    check_classes(images, stored.metadata["num_classes"])
+    return images
+
+
+def _cascade(
+    options: RunOptions, chosen: QuantizationOptions, network: nn.Cell, data: CalibrationSet, test: Measure | None
+) -> Cascade:
+    shown = (lambda partly: test(partly).accuracy) if test and chosen.test_layers else None
+    return Cascade(network, data, chosen.config, chosen.plan, options.output_dir, shown)
+
+
+def _metadata(
+    options: RunOptions,
+    chosen: QuantizationOptions,
+    stored: StoredNetwork,
+    data: CalibrationSet,
+    metrics: Metrics | None,
+) -> dict[str, Any]:
+    """What the file records."""
+    training = {**stored.metadata.get("training", {}), "images": len(data), "seed": options.seed}
+    about = {"kind": "packed", "settings": asdict(chosen.config), "training": training}
+    about |= {"dataset": options.data.dataset, "preprocessing": data.preprocessing.to_dict()}
+    if names := CLASS_NAMES.get(options.data.dataset):
+        about["class_names"] = list(names)
+    if metrics:
+        about |= {"accuracy": metrics.accuracy, "samples": metrics.samples}
+    return {**stored.metadata, **about}
+
+
+def _report_layers(folder: Path, cascade: Cascade, path: Path) -> None:
+    """Print the layers and the time of each stage; write the layer report."""
+    records, seconds = cascade.state.records, cascade.state.seconds
+    layer_report.write(folder, records)
+    print(layer_report.table(records))
+    for stage, time in seconds.items():
+        print(f"{stage}: {time:.1f} s")
+    print(f"all stages: {sum(seconds.values()):.1f} s; {path}: {path.stat().st_size} bytes")

@@ -1,0 +1,28 @@
+"""What a report says of a network of LDNQ beside its accuracy."""
+
+from pathlib import Path
+
+from common.cli.evaluation import Summary
+from common.evaluation import cost
+from common.stored.network import StoredNetwork
+from LDNQ import storage
+
+
+def summarize(stored: StoredNetwork, path: Path, image_size: int) -> Summary:
+    """Method, network, levels, bits of a weight as stored, and cost.
+
+    Args:
+        stored: the network.
+        path: its file.
+        image_size: side of its images in pixels.
+    """
+    settings, training = (stored.metadata.get(key, {}) for key in ("settings", "training"))
+    bits = {name: (int(layer.weights[0].bits[0]), 32) for name, layer in stored.layers.items()}
+    layers = cost.trace(stored.network, (3, image_size, image_size), bits=bits, products=list(bits))
+    most = max((width for width, _ in bits.values()), default=32)
+    label = f"{settings['levels']} levels" if bits else "float"
+    record = {"method": storage.METHOD, "network": stored.metadata["network"], "kind": stored.kind}
+    record |= {key: settings.get(key) for key in ("levels", "granularity")}
+    record |= {"images": training.get("images"), "bits": most, "label": label}
+    record["cost"] = cost.summary(layers, path.stat().st_size)
+    return Summary(f"{record['network']}, {label}, {most} bits per weight as stored", label, record)
