@@ -13,10 +13,7 @@ PROGRAM = "lowbitzoo/__main__.py"  # ends where another package stands in the pl
 # The files of a method that have options, or read what they say.
 SCRIPTS = ("eval", "export", "main", "measure", "options", "parsers", "reproduce", "search", "train")
 # Files that take a Namespace and should take values.
-NOT_YET = {
-    "DynamicQuant/dataset.py",
-    "DynamicQuant/potential.py",
-}
+NOT_YET = {}
 WITHOUT_MINDSPORE = ("checkpoint", "files", "data", "report", "zoo")
 MINDSPORE = ("common/checkpoint/network_state.py", "common/data/pipeline.py")
 

@@ -9,8 +9,7 @@ from script_runs import run
 
 from common.models.registry import MODELS, Model
 from common.runtime.context import execution_mode
-from DAMBQ import train
-from DAMBQ import options
+from DAMBQ import options, train
 
 
 @pytest.fixture(scope="session")
