@@ -17,9 +17,7 @@ make_parser = options.train_parser
 
 def save_trained(path: Path, trainer: Trainer) -> str:
     """Write the trained network; returns what it is."""
-    about = {"epochs": trainer.config.epochs, "seed": trainer.config.seed}
-    about["test_acc"] = trainer.history[-1]["test_acc"]
-    save(path, StoredNetwork(trainer.network, {**trainer.metadata, "training": about}))
+    save(path, StoredNetwork(trainer.network, training.finished_metadata(trainer)))
     return "float"
 
 
