@@ -1,7 +1,6 @@
 """Evaluate an AdderNet in float or at 2 to 8 bits: calibrate it first, or load what was calibrated before."""
 
 from AdderQuant import options, storage
-from AdderQuant.network import preprocessing_of
 from AdderQuant.prepare import prepare
 from AdderQuant.report import measure_and_save, summarize
 from common.cli import config, evaluation
@@ -22,7 +21,6 @@ def main(argv: list[str] | None = None) -> None:
         load=lambda path: storage.load(path, args.arch, args.num_classes),
         ready=lambda stored: prepare(stored, chosen, run.data),
         summarize=summarize,
-        preprocess=preprocessing_of,
         measure=lambda of: measure_and_save(of, args.save_checkpoint),
     )
 

@@ -1,7 +1,6 @@
 """Export an AdderNet in float or at 2 to 8 bits to MINDIR; a float one is calibrated first, as eval.py does."""
 
 from AdderQuant import options, storage
-from AdderQuant.network import preprocessing_of
 from AdderQuant.prepare import prepare, rebuilt, save
 from common.cli import config, export
 from common.cli.entry_point import entry_point
@@ -34,7 +33,6 @@ def main(argv: list[str] | None = None) -> None:
         load=lambda path: storage.load(path, args.arch, args.num_classes),
         ready=ready,
         again=rebuilt,
-        preprocess=preprocessing_of,
         no_onnx=lambda stored: _NO_ONNX,
     )
 

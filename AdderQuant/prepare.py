@@ -6,14 +6,13 @@ from typing import Any
 
 from AdderQuant import storage
 from AdderQuant.calibration import CalibrationData, calibrate, reestimate
-from AdderQuant.network import preprocessing_of
 from AdderQuant.quant_config import QuantConfig
 from common import checkpoint
 from common.checkpoint import network_state
 from common.data import DataSelection, ImageSource, open_split
 from common.data.class_names import CLASS_NAMES
 from common.errors import ConfigError
-from common.models.registry import model
+from common.models.registry import model, preprocessing_of
 from common.stored.network import StoredNetwork
 
 _BITS = 8  # that a float network gets if none are asked for
