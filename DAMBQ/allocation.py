@@ -87,15 +87,15 @@ def lower(bits: np.ndarray, sensitivity: np.ndarray, cost: np.ndarray, target: f
     Returns:
         A new (G,) array; its average is above the target only if ``share`` did not suffice.
     """
-    found = bits.copy()
+    lowered = bits.copy()
     total, spent = cost.sum(), float(np.dot(bits, cost))
     candidates = [group for group in np.argsort(sensitivity, kind="stable") if bits[group] > 0]
     for group in candidates[: int(np.ceil(round(share * len(bits), 9)))]:
         if spent <= target * total:
             break
-        found[group] -= 1
+        lowered[group] -= 1
         spent -= cost[group]
-    return found
+    return lowered
 
 
 @dataclass(eq=False)
@@ -189,12 +189,12 @@ class Allocator(Sensitivities):
 
     def report(self) -> dict[str, Any]:
         """Average bits of weights and of activations, and those of each layer."""
-        found: dict[str, Any] = {}
+        record: dict[str, Any] = {}
         for kind, (members, _) in self.kinds.items():
             bits = [member.quantizer.bits.asnumpy() for member in members]
-            found[f"{kind}_bits"] = average(np.concatenate(bits), _costs(members))
-            found[f"{kind}_bits_of_layers"] = {m.layer: round(float(b.mean()), 4) for m, b in zip(members, bits)}
-        return found
+            record[f"{kind}_bits"] = average(np.concatenate(bits), _costs(members))
+            record[f"{kind}_bits_of_layers"] = {m.layer: round(float(b.mean()), 4) for m, b in zip(members, bits)}
+        return record
 
     def finished(self) -> bool:
         """Whether both averages are at or below their targets."""
@@ -209,18 +209,18 @@ class Allocator(Sensitivities):
             parts = np.split(lowered, np.cumsum(counts)[:-1])
         else:
             each = np.broadcast_to(lowered, len(members))
-            parts = [np.full(count, own) for count, own in zip(counts, each)]
-        for member, own in zip(members, parts):
-            self._assign(member, own)
+            parts = [np.full(count, channel_bits) for count, channel_bits in zip(counts, each)]
+        for member, channel_bits in zip(members, parts):
+            self._assign(member, channel_bits)
 
     def _groups(self, members: Sequence[_Member]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Bits, sensitivity and cost of all groups: channels, or layers, or one of everything."""
         bits = [member.quantizer.bits.asnumpy() for member in members]
         sums = [member.quantizer.sensitivity.asnumpy().astype(float) for member in members]
-        costs = [np.full(len(own), member.cost, float) for own, member in zip(bits, members)]
+        costs = [np.full(len(channels), member.cost, float) for channels, member in zip(bits, members)]
         if self.budget.granularity != "channel":  # all channels of a layer have the same bits and the same sum
-            bits, sums = [own[:1] for own in bits], [own[:1] for own in sums]
-            costs = [own.sum(keepdims=True) for own in costs]
+            bits, sums = [channels[:1] for channels in bits], [channels[:1] for channels in sums]
+            costs = [channels.sum(keepdims=True) for channels in costs]
         all_bits, all_sums, cost = (np.concatenate(part) for part in (bits, sums, costs))
         if self.budget.granularity == "network":
             return all_bits[:1], all_sums[:1], cost.sum(keepdims=True)
@@ -238,11 +238,11 @@ class Allocator(Sensitivities):
 
 def input_values(network: nn.Cell, image_size: int) -> dict[str, int]:
     """Activations of one input channel of each multi-bit layer, of one image."""
-    layers, found = multi_bit_layers(network), {}
+    layers, counts = multi_bit_layers(network), {}
 
     def take(name: str, x: np.ndarray) -> None:
-        found[name] = int(np.prod(x.shape[1:])) // len(layers[name].quantize_input.bits)
+        counts[name] = int(np.prod(x.shape[1:])) // len(layers[name].quantize_input.bits)
 
     with evaluating(network), input_hooks(layers, take):
         network(Tensor(np.zeros((1, 3, image_size, image_size), np.float32)))
-    return found
+    return counts

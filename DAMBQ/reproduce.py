@@ -102,11 +102,11 @@ def record_start(args: Namespace) -> None:
 
 def measure(args: Namespace, checkpoint: Path, folder: str) -> dict:
     """What a row says of a network."""
-    found = evaluated(evaluation, args, checkpoint, folder)
-    bits = found["average_bits"]
+    record = evaluated(evaluation, args, checkpoint, folder)
+    bits = record["average_bits"]
     row = {"weight_bits": f"{bits['weights']:.3f}", "activation_bits": f"{bits['activations']:.3f}"}
-    row |= {"samples": found["samples"], "top1": f"{100 * found['acc']:.2f}"}
-    return row | {"file_bytes": checkpoint.stat().st_size, "mindspore": found["versions"]["mindspore"]}
+    row |= {"samples": record["samples"], "top1": f"{100 * record['acc']:.2f}"}
+    return row | {"file_bytes": checkpoint.stat().st_size, "mindspore": record["versions"]["mindspore"]}
 
 
 def table(rows: Sequence[Mapping[str, str]]) -> str:
@@ -114,18 +114,23 @@ def table(rows: Sequence[Mapping[str, str]]) -> str:
     sets = list(dict.fromkeys((row["data"], row["samples"]) for row in rows))
     lines = []
     for key in dict.fromkeys((row["stage"], row["epochs"], row["seed"]) for row in rows):
-        own = [row for row in rows if (row["stage"], row["epochs"], row["seed"]) == key]
-        line = {"stage": key[0], "epochs": key[1], "W bits": own[0]["weight_bits"], "A bits": own[0]["activation_bits"]}
+        alike = [row for row in rows if (row["stage"], row["epochs"], row["seed"]) == key]
+        line = {
+            "stage": key[0],
+            "epochs": key[1],
+            "W bits": alike[0]["weight_bits"],
+            "A bits": alike[0]["activation_bits"],
+        }
         for data, samples in sets:
-            line[f"{data} top-1 % (N = {samples})"] = _score(own, rows, data)
-        lines.append({**line, "file bytes": own[0]["file_bytes"], "hours": own[0]["hours"] or "-"})
+            line[f"{data} top-1 % (N = {samples})"] = _score(alike, rows, data)
+        lines.append({**line, "file bytes": alike[0]["file_bytes"], "hours": alike[0]["hours"] or "-"})
     return report.markdown_table(lines, list(lines[0])) if lines else ""
 
 
-def _score(own: Sequence[Mapping[str, str]], rows: Sequence[Mapping[str, str]], data: str) -> str:
-    score = next((row["top1"] for row in own if row["data"] == data), "-")
+def _score(alike: Sequence[Mapping[str, str]], rows: Sequence[Mapping[str, str]], data: str) -> str:
+    score = next((row["top1"] for row in alike if row["data"] == data), "-")
     base = next((row["top1"] for row in rows if row["stage"] == "float" and row["data"] == data), None)
-    if score == "-" or base is None or own[0]["stage"] in ("published", "float"):
+    if score == "-" or base is None or alike[0]["stage"] in ("published", "float"):
         return score
     return f"{score} ({float(score) - float(base):+.2f})"
 

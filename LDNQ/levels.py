@@ -1,7 +1,7 @@
 r"""The level sets of LDNQ and the projection onto them.
 
-A weight is a level q times the scale a of its layer or of its output channel. The number of levels (``kbits`` in the
-paper) names the set:
+A weight is a level q times the scale a of its layer or of its output channel. The number of levels names the
+set (``--kbits`` of the original release):
 
 ======  ==============================  ==============  ==================================
 number  levels q                        bits of a code  largest weight (zero: always one)

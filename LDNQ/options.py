@@ -116,7 +116,7 @@ class QuantizationOptions:
     """What is quantized, and how.
 
     Attributes:
-        model_name: name of the network in the registry.
+        arch: name of the network in the registry.
         pretrained: float network; None: the one that ships for the data set.
         config: what the weights become.
         plan: how they get there.
@@ -125,7 +125,7 @@ class QuantizationOptions:
         test_layers: test the network after each layer.
     """
 
-    model_name: str
+    arch: str
     pretrained: Path | None
     config: QuantConfig
     plan: Plan
@@ -154,7 +154,7 @@ def quantization_options(args: Namespace) -> QuantizationOptions:
     model(args.arch, args.dataset)
     names = ("rho", "polish", "steps", "lr", "refine_steps", "refine_lr")
     return QuantizationOptions(
-        model_name=args.arch,
+        arch=args.arch,
         pretrained=args.pretrained,
         config=QuantConfig(args.levels, args.granularity, args.quantized_first_and_last),
         plan=Plan(batch_size=args.match_batch_size, **{name: getattr(args, name) for name in names}),

@@ -13,7 +13,7 @@ class QuantConfig:
     """What the weights of a network become; how they get there is the cascade's :class:`LDNQ.plan.Plan`.
 
     Attributes:
-        levels: number of levels, 3, 5, 7, 9 or 11 (the paper's kbits).
+        levels: number of levels, 3, 5, 7, 9 or 11.
         granularity: one scale per ``channel`` (output) or per ``layer``.
         first_and_last: whether the first and the last layer are quantized too.
 

@@ -41,7 +41,7 @@ def run(options: RunOptions, chosen: QuantizationOptions) -> None:
         DataError: there are too few images.
     """
     options.device.set_up()
-    stored = load_float(chosen.pretrained or storage.shipped(options.data.dataset, "float"), chosen.model_name)
+    stored = load_float(chosen.pretrained or storage.shipped(options.data.dataset, "float"), chosen.arch)
     print(_headline(chosen))
     preprocessing = preprocessing_of(options.data.dataset, stored.metadata)
     data = _calibration_set(options, chosen, stored, preprocessing)
@@ -53,7 +53,7 @@ def run(options: RunOptions, chosen: QuantizationOptions) -> None:
     quantized_network(stored.network, chosen.config, layers)
     after = test(stored.network) if test else None
     finished = StoredNetwork(stored.network, _metadata(options, chosen, stored, data, after), layers)
-    path = options.output_dir / f"{chosen.model_name}_{chosen.config.levels}levels.ckpt"
+    path = options.output_dir / f"{chosen.arch}_{chosen.config.levels}levels.ckpt"
     storage.save_packed(path, finished)
     _report_layers(options.output_dir, cascade, path)
     if test:
@@ -66,7 +66,7 @@ def run(options: RunOptions, chosen: QuantizationOptions) -> None:
 
 def _headline(chosen: QuantizationOptions) -> str:
     levels, granularity = chosen.config.levels, chosen.config.granularity
-    return f"{chosen.model_name}: {levels} levels = {code_bits(levels)} bits per weight, one scale per {granularity}"
+    return f"{chosen.arch}: {levels} levels = {code_bits(levels)} bits per weight, one scale per {granularity}"
 
 
 def _calibration_set(

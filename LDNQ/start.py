@@ -33,17 +33,17 @@ def further(options: TrainingOptions, pretrained: Path | None) -> tuple[Training
     return replace(options, folder=folder), start
 
 
-def start(model_name: str, pretrained: Path | None, images: Images) -> Start:
+def start(architecture: str, pretrained: Path | None, images: Images) -> Start:
     """A network of a file, or a new one.
 
     Raises:
         CheckpointError: the file is not a float network of this model and of the data's number of classes.
     """
     classes = images.train.num_classes
-    about = {"method": storage.METHOD, "kind": "float", "network": model_name}
+    about = {"method": storage.METHOD, "kind": "float", "network": architecture}
     if pretrained is None:
-        return Start(model(model_name).build(classes), about)
-    return Start(of_classes(pretrained, load_float(pretrained, model_name), classes), about)
+        return Start(model(architecture).build(classes), about)
+    return Start(of_classes(pretrained, load_float(pretrained, architecture), classes), about)
 
 
 def save(path: Path, trainer: Trainer) -> str:

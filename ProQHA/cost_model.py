@@ -70,7 +70,7 @@ def cost_model(network: nn.Cell, image_size: int) -> CostModel:
     traced = cost.trace(network, (3, image_size, image_size), products=names)
     layers = {layer.name: layer for layer in traced}
     names = names or quantized_names(network)
-    columns = ("weights", "activations", "taps")
+    columns = ("weights", "activations", "macs")
     sizes = [np.array([getattr(layers[name], column) for name in names], float) for column in columns]
     return CostModel(tuple(names), *sizes)
 

@@ -30,7 +30,7 @@ def architectures(dataset: str) -> dict[str, str]:
     return IMAGENET if dataset == "imagenet" else SMALL_IMAGES
 
 
-def model_name(arch: str, num_layers: int | None, dataset: str) -> str:
+def architecture(arch: str, num_layers: int | None, dataset: str) -> str:
     """The registry's name of a network.
 
     Args:
@@ -62,7 +62,7 @@ def choose(arch: str, num_layers: int | None, dataset: str, settled: bool) -> tu
     A network that only ImageNet has makes that the data set, where digits stand for "none was named".
 
     Args:
-        arch: as in :func:`model_name`.
+        arch: as in :func:`architecture`.
         num_layers: its depth, or None.
         dataset: name of the data set, as the options say.
         settled: whether a folder of images is given.
@@ -71,16 +71,16 @@ def choose(arch: str, num_layers: int | None, dataset: str, settled: bool) -> tu
         ConfigError: no such network for these images.
     """
     try:
-        return model_name(arch, num_layers, dataset), dataset
+        return architecture(arch, num_layers, dataset), dataset
     except ConfigError:
         if dataset == "digits" and not settled and _is_known(arch, num_layers, "imagenet"):
-            return model_name(arch, num_layers, "imagenet"), "imagenet"
+            return architecture(arch, num_layers, "imagenet"), "imagenet"
         raise
 
 
 def _is_known(arch: str, num_layers: int | None, dataset: str) -> bool:
     try:
-        return bool(model_name(arch, num_layers, dataset))
+        return bool(architecture(arch, num_layers, dataset))
     except ConfigError:
         return False
 

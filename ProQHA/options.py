@@ -26,11 +26,11 @@ class Choice:
 
     Attributes:
         run: the options of all scripts, with the data set settled.
-        model_name: the network's name in the registry.
+        arch: the network's name in the registry.
     """
 
     run: RunOptions
-    model_name: str
+    arch: str
 
     @property
     def dataset(self) -> str:
@@ -72,14 +72,14 @@ def start_options(args: Namespace, chosen: Choice, bits: MixedBits | None = None
     Raises:
         ConfigError: more than one start, or a network that does not take the images.
     """
-    model(chosen.model_name, chosen.dataset)
+    model(chosen.arch, chosen.dataset)
     starts = {"pretrained": "float", "init_from": "latent", "resume": None}
     given = [option for option in starts if getattr(args, option)]
     if len(given) > 1:
         raise ConfigError(f"expected one start, found --{' and --'.join(given)}; give one of them")
     path, kind = (getattr(args, given[0]), starts[given[0]]) if given else (None, None)
     return StartOptions(
-        model_name=chosen.model_name,
+        arch=chosen.arch,
         dataset=chosen.dataset,
         seed=args.seed,
         path=path,

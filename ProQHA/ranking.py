@@ -102,7 +102,7 @@ def measure(options: RankOptions, source: ImageSource, preprocessing: Preprocess
     lowered = np.maximum(bits - options.interval, MIN_BITS)
     if np.array_equal(lowered, bits):
         raise ConfigError("interval: expected quantizers of more than 2 bits to lower, found none; raise --bits")
-    twin = model(options.start.model_name).build(source.num_classes)
+    twin = model(options.start.arch).build(source.num_classes)
     fisher = FisherScorer(twin, config, images, batch.labels)
     lowering, candidates = fisher.plan(network, lowered), singles(bits, lowered)
     halves = [batches(rest.take(np.arange(i, len(rest), 2)), preprocessing, seed) for i in (0, 1)]

@@ -145,7 +145,7 @@ def make_scorer(
         return AccuracyScorer(pixels, held_out, preprocessing, options.batch_size)
     if options.kind == "adam":
         return AdamScorer(network, pixels, batch.labels, options.lr, options.grad_clip_norm)
-    return FisherScorer(model(search.start.model_name).build(train.num_classes), config, pixels, batch.labels)
+    return FisherScorer(model(search.start.arch).build(train.num_classes), config, pixels, batch.labels)
 
 
 def _metadata(search: SearchOptions, network: nn.Cell, config: QuantConfig, images: Images) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def _metadata(search: SearchOptions, network: nn.Cell, config: QuantConfig, imag
     return {
         "method": storage.METHOD,
         "kind": "latent",
-        "network": search.start.model_name,
+        "network": search.start.arch,
         "num_classes": images.train.num_classes,
         "dataset": search.start.dataset,
         "settings": asdict(config),

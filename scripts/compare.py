@@ -94,12 +94,12 @@ def shared(args: Namespace) -> list[str]:
 def settings(args: Namespace) -> dict[str, Any]:
     """The options that decide the figures: networks of others do not belong in one table."""
     names = ("dataset", "seed", "mode", "epochs", "train_batch_size", "train_samples", "calibration_images")
-    found = {name: getattr(args, name) for name in (*names, "num_samples", "batch_size", "jobs", "threads")}
-    found |= {name: str(getattr(args, name) or "") for name in _FOLDERS}
+    values = {name: getattr(args, name) for name in (*names, "num_samples", "batch_size", "jobs", "threads")}
+    values |= {name: str(getattr(args, name) or "") for name in _FOLDERS}
     for name in ("pretrained", "adder_pretrained"):
         file = getattr(args, name)
-        found[name] = hashlib.sha256(read_bytes(file)).hexdigest() if file else None
-    return found
+        values[name] = hashlib.sha256(read_bytes(file)).hexdigest() if file else None
+    return values
 
 
 def check_folder(args: Namespace) -> None:
@@ -108,14 +108,14 @@ def check_folder(args: Namespace) -> None:
     Raises:
         ConfigError: others did.
     """
-    file, own = args.output_dir / "settings.json", settings(args)
+    file, wanted = args.output_dir / "settings.json", settings(args)
     if file.exists():
-        found = json.loads(file.read_text(encoding="utf-8"))
-        if changed := [name for name, value in own.items() if found.get(name) != value]:
+        recorded = json.loads(file.read_text(encoding="utf-8"))
+        if changed := [name for name, value in wanted.items() if recorded.get(name) != value]:
             where = f"output_dir: {args.output_dir}"
             raise ConfigError(f"{where} has results of another {changed[0]}; choose another folder")
     args.output_dir.mkdir(parents=True, exist_ok=True)
-    report.write_json(file, own)
+    report.write_json(file, wanted)
 
 
 def key_of(args: Namespace, entry: Entry) -> dict[str, Any]:
@@ -139,22 +139,22 @@ def measure(args: Namespace, entry: Entry, results: Results, scripts: Scripts) -
     words = ["--batch_size", str(args.batch_size), "--json", str(file)]
     words += ["--num_samples", str(args.num_samples)] if args.num_samples else []
     scripts.run(name, entry.evaluation, *words)
-    found = json.loads(file.read_text(encoding="utf-8"))
-    cost = found["cost"]
+    record = json.loads(file.read_text(encoding="utf-8"))
+    cost = record["cost"]
     results.put(
         {
             **key_of(args, entry),
-            "network": found["network"],
+            "network": record["network"],
             "epochs": entry.epochs,
             "train_images": entry.images or (args.train_samples or "all" if entry.make else None),
-            "samples": found["samples"],
-            "top1": f"{100 * found['acc']:.2f}",
+            "samples": record["samples"],
+            "top1": f"{100 * record['acc']:.2f}",
             "weight_bits": f"{cost['average_weight_bits']:.3f}",
             "activation_bits": f"{cost['average_activation_bits']:.3f}",
             "file_bytes": entry.file.stat().st_size,
             "bit_operations": round(cost["bit_operations"]),
             "seconds": f"{seconds:.0f}" if timed else None,
-            "images_per_second": f"{found['images_per_second']:.0f}",
+            "images_per_second": f"{record['images_per_second']:.0f}",
             "layers": json.dumps(cost["bits_of_layers"]),
         }
     )

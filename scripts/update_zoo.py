@@ -49,8 +49,8 @@ def with_accuracy(entry: registry.Entry, dataset_path: Path | None = None) -> re
         done = subprocess.run(command, cwd=registry.ROOT / entry.method, stdout=subprocess.DEVNULL, check=False)
         if done.returncode:
             raise ConfigError(f"{entry.name}: expected an evaluation, found exit status {done.returncode}, see above")
-        found = json.loads(out.read_text(encoding="utf-8"))
-    return replace(entry, expected={**entry.expected, "accuracy": found["acc"], "samples": found["samples"]})
+        record = json.loads(out.read_text(encoding="utf-8"))
+    return replace(entry, expected={**entry.expected, "accuracy": record["acc"], "samples": record["samples"]})
 
 
 @entry_point

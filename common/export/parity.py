@@ -86,10 +86,10 @@ def compare(
         for batch in batches(eval_dataset(source, preprocessing, batch_size)):
             valid = batch["valid"]
             expected = network(Tensor(batch["image"])).asnumpy()[valid]
-            found = exported(batch["image"])[valid]
-            differences.append(np.abs(found - expected).max(1))
+            logits = exported(batch["image"])[valid]
+            differences.append(np.abs(logits - expected).max(1))
             largest = max(largest, float(np.abs(expected).max()))
-            same += int((found.argmax(1) == expected.argmax(1)).sum())
-            progress.update(len(found), top_1=same)
+            same += int((logits.argmax(1) == expected.argmax(1)).sum())
+            progress.update(len(logits), top_1=same)
     every = np.concatenate(differences)
     return Parity(float(np.median(every)), float(every.max()), largest, same, len(source))

@@ -107,11 +107,11 @@ def model(name: str, dataset: str | None = None) -> Model:
         ConfigError: an unknown name, or another kind of images.
     """
     if name not in MODELS:
-        raise ConfigError(f"model_name: expected one of {', '.join(MODELS)}, found {name!r}")
-    found = MODELS[name]
-    if dataset is not None and dataset not in found.datasets:
-        raise ConfigError(f"{name} takes {' or '.join(found.datasets)}, found dataset {dataset}; change one of them")
-    return found
+        raise ConfigError(f"arch: expected one of {', '.join(MODELS)}, found {name!r}")
+    entry = MODELS[name]
+    if dataset is not None and dataset not in entry.datasets:
+        raise ConfigError(f"{name} takes {' or '.join(entry.datasets)}, found dataset {dataset}; change one of them")
+    return entry
 
 
 def architecture(name: str) -> str:
