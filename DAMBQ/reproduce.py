@@ -29,7 +29,7 @@ RESULTS = Results(Path(__file__).parent / "results.csv", ("network", "stage", "e
 COLUMNS = ("network", "stage", "weight_bits", "activation_bits", "epochs", "seed", "data", "samples", "top1")
 COLUMNS += ("file_bytes", "hours", "mindspore")
 
-# Options of train.py: of all stages, of those that go to 2 bits, and of each.
+# Options of train.py: for all stages, for those that go to 2 bits, and for each.
 COMMON = {"batch_size": 128, "schedule": "cosine"}
 TWO_BITS = {"lr": 0.03, "wgt_target": 2, "act_target": 2, "duration": (0, 3)}
 STAGES: dict[str, dict] = {
@@ -45,9 +45,10 @@ def make_parser() -> OptionParser:
     """Options of this script."""
     parser = reproduction.make_parser("Record DAMBQ's results.", "jpeg")
     add_pretrained(parser, "published float ResNet-20")
-    parser.add_argument("--stages", nargs="+", choices=list(STAGES), default=list(STAGES), help="in this order")
-    parser.add_argument("--epochs", type=typed.positive_int, default=10, help="of each quantized stage")
-    parser.add_argument("--seed", type=typed.int_range(0), default=0, help="of order and augmentation")
+    stages = "stages to run, in this order"
+    parser.add_argument("--stages", nargs="+", choices=list(STAGES), default=list(STAGES), help=stages)
+    parser.add_argument("--epochs", type=typed.positive_int, default=10, help="epochs of each quantized stage")
+    parser.add_argument("--seed", type=typed.int_range(0), default=0, help="seed of order and augmentation")
     return parser
 
 
@@ -93,7 +94,7 @@ def record(args: Namespace, stage: str) -> None:
 
 
 def record_start(args: Namespace) -> None:
-    """Rows of the published network as it is."""
+    """Record the published network as it is, a row for each test set."""
     for name, path in folders_by_name(args).items():
         key = {"network": "resnet20", "stage": "published", "epochs": 0, "seed": args.seed, "data": name}
         if not RESULTS.has(key):
@@ -101,7 +102,7 @@ def record_start(args: Namespace) -> None:
 
 
 def measure(args: Namespace, checkpoint: Path, folder: str) -> dict:
-    """What a row says of a network."""
+    """Figures of a network in a row."""
     record = evaluated(evaluation, args, checkpoint, folder)
     bits = record["average_bits"]
     row = {"weight_bits": f"{bits['weights']:.3f}", "activation_bits": f"{bits['activations']:.3f}"}

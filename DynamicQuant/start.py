@@ -26,7 +26,7 @@ _CALIBRATION_IMAGES = 512
 
 
 def start(options: TrainOptions, training: TrainConfig, images: Images) -> Start:
-    """The network to train, and what goes with it.
+    """The network to train, its metadata, callbacks, objective and test.
 
     Raises:
         ConfigError: images of another number of classes than the start.
@@ -91,7 +91,7 @@ def _metadata(options: TrainOptions, digest: str) -> dict[str, Any]:
 
 
 def save(path: Path, trainer: Trainer) -> str:
-    """Write the network to use; returns what it is."""
+    """Write the trained network; returns a short description of it."""
     stored = StoredNetwork(trainer.network, finished_metadata(trainer))
     if stored.kind == "float":
         return save_float(path, trainer)

@@ -32,13 +32,13 @@ def run(options: RunOptions, chosen: QuantizationOptions) -> None:
     """Quantize a network, write it to ``output_dir`` and, where there are test images, measure it.
 
     Args:
-        options: that all scripts share.
-        chosen: what is quantized, and how.
+        options: options that all scripts share.
+        chosen: network, levels, images and settings.
 
     Raises:
         ConfigError: network and images do not fit each other.
-        CheckpointError: the float network is no such, or the folder holds another run.
-        DataError: there are too few images.
+        CheckpointError: a file that is no float network, or a folder that holds another run.
+        DataError: too few images.
     """
     options.device.set_up()
     stored = load_float(chosen.pretrained or storage.shipped(options.data.dataset, "float"), chosen.arch)
@@ -80,7 +80,7 @@ def _calibration_set(
 
 
 def _test(options: RunOptions, stored: StoredNetwork, preprocessing: Preprocessing) -> Measure | None:
-    """What measures a network on the test images; None where the options name none (those of the digits are there)."""
+    """The measurement of a network on the test images; None where the options name none (digits are built in)."""
     if options.data.dataset != "digits" and options.data.folder("test") is None:
         return None
     return evaluator(_images(options, stored, "test"), preprocessing, options.batch_size)
@@ -106,7 +106,7 @@ def _metadata(
     data: CalibrationSet,
     metrics: Metrics | None,
 ) -> dict[str, Any]:
-    """What the file records."""
+    """Metadata of the packed file."""
     training = {**stored.metadata.get("training", {}), "images": len(data), "seed": options.seed}
     about = {"kind": "packed", "settings": asdict(chosen.config), "training": training}
     about |= {"dataset": options.data.dataset, "preprocessing": data.preprocessing.to_dict()}

@@ -19,8 +19,8 @@ def further(options: TrainingOptions, pretrained: Path | None) -> tuple[Training
     As the original release's ``--resume --lr``: the best network of such a run is trained further, in a folder below.
 
     Args:
-        options: as the user gave them.
-        pretrained: float network that the user gave.
+        options: run that the user asked for.
+        pretrained: file of the float network that the user gave; None for none.
     """
     last = options.folder / "last.ckpt"
     if not options.go_on or not last.exists():
@@ -34,7 +34,7 @@ def further(options: TrainingOptions, pretrained: Path | None) -> tuple[Training
 
 
 def start(architecture: str, pretrained: Path | None, images: Images) -> Start:
-    """A network of a file, or a new one.
+    """The network to train: that of a file, or a new one.
 
     Raises:
         CheckpointError: the file is not a float network of this model and of the data's number of classes.
@@ -47,7 +47,7 @@ def start(architecture: str, pretrained: Path | None, images: Images) -> Start:
 
 
 def save(path: Path, trainer: Trainer) -> str:
-    """Write the trained network; returns what it is."""
+    """Write the trained network; returns a short description of it."""
     about = {"training": {"epochs": trainer.config.epochs, "seed": trainer.config.seed}}
     checkpoint.save(path, network_state.state(trainer.network), {**trainer.metadata, **about})
     return "float"

@@ -1,4 +1,4 @@
-"""How well scores rank what lowering single quantizers really costs, see :mod:`ProQHA.ranking`.
+"""Rank correlation of scores with the true cost of lowering single quantizers, see :mod:`ProQHA.ranking`.
 
 python correlation.py --pretrained outputs/float/best.ckpt --bits 8 --interval 5 --dataset_path CIFAR10
 """

@@ -28,15 +28,15 @@ _CALIBRATION_IMAGES = 512
 
 @dataclass(frozen=True)
 class StartOptions:
-    """What training or a search begins with.
+    """The network that training or a search begins with.
 
     Attributes:
         arch: name of the network in the registry.
         dataset: name of the data set.
         seed: seed of the calibration images and their augmentation.
         path: file of the network; None: a new float one, or for a quantized one the shipped float one.
-        kind: what the file must hold, ``float`` or ``latent``; None takes either.
-        bits: widths of a quantized network that starts from a float one.
+        kind: kind of network that the file must hold, ``float`` or ``latent``; None takes either.
+        bits: bits of a quantized network that starts from a float one.
         activation_clip: first clip of such a network; None: that of least squared error on training images.
     """
 
@@ -76,9 +76,9 @@ def start_quantized(
     """A quantized network: that of the options' file, bits and all, or a float one with the options' bits.
 
     Args:
-        options: which network.
+        options: network to begin with.
         source: training images, some of which set the clips.
-        preprocessing: what the network expects.
+        preprocessing: preprocessing of the network.
 
     Raises:
         ConfigError: no start is given where none is shipped.
@@ -113,7 +113,7 @@ def _check_architecture(path: Path, options: StartOptions) -> None:
     """Answer a file of another network of this method by the name of ``--arch`` that fits.
 
     Raises:
-        CheckpointError: it is another network.
+        CheckpointError: the file holds another network.
     """
     metadata = checkpoint.load(path).metadata
     recorded = recorded_architecture(metadata)
@@ -132,7 +132,7 @@ def _shipped_float(options: StartOptions) -> Path:
 
 
 def save(path: Path, trainer: Trainer) -> str:
-    """Write the network to use of a training; returns what it is."""
+    """Write the trained network; returns a short description of it."""
     network = trainer.network
     if not quant_layers(network):
         return save_float(path, trainer)

@@ -30,7 +30,7 @@ from common.files.atomic_file import write_text
 from common.report.results import Results
 
 _FOLDERS = ("dataset_path", "train_dataset_path", "eval_dataset_path")
-# Of each data set: epochs of a training, its batch, training images, images that LDNQ learns from.
+# By data set: epochs of a training, its batch, training images, images that LDNQ learns from.
 SCALES = {
     "digits": {"epochs": 2, "train_batch_size": 64, "train_samples": None, "calibration_images": 300},
     "cifar10": {"epochs": 4, "train_batch_size": 128, "train_samples": 10_000, "calibration_images": 500},
@@ -40,16 +40,22 @@ SCALES = {
 def make_parser() -> OptionParser:
     """Options of this script."""
     parser = config.build_parser("Compare all methods.", evaluates=False)
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="which of them")
-    parser.add_argument("--bits", type=typed.int_range(2, 4), nargs="+", default=[4, 3], help="budgets")
-    parser.add_argument("--pretrained", type=typed.checkpoint, metavar="FILE|NAME", help="float ResNet-20")
-    parser.add_argument("--adder_pretrained", type=typed.checkpoint, metavar="FILE|NAME", help="float AdderNet")
-    parser.add_argument("--epochs", type=typed.int_range(2), help="of each training; digits 2, CIFAR-10 4")
-    parser.add_argument("--train_batch_size", type=typed.positive_int, help="digits 64, CIFAR-10 128")
-    parser.add_argument("--calibration_images", type=typed.int_range(2), help="of LDNQ; digits 300, CIFAR-10 500")
-    parser.add_argument("--jobs", type=typed.positive_int, help="networks to make at a time; CPU 2, else 1")
-    parser.settable()["threads"].help = "of each job; else its share of the cores"
-    parser.add_argument("--record", action="store_true", help="keep rows and pictures for the README")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="methods to compare")
+    parser.add_argument("--bits", type=typed.int_range(2, 4), nargs="+", default=[4, 3], help="budgets in bits, 2 to 4")
+    parser.add_argument(
+        "--pretrained", type=typed.checkpoint, metavar="FILE|NAME", help="float ResNet-20 to start from"
+    )
+    adder = "float AdderNet that AdderQuant calibrates"
+    parser.add_argument("--adder_pretrained", type=typed.checkpoint, metavar="FILE|NAME", help=adder)
+    epochs = "epochs of each training, at least 2; default: 2 for digits, 4 for cifar10"
+    parser.add_argument("--epochs", type=typed.int_range(2), help=epochs)
+    batch = "images per training step; default: 64 for digits, 128 for cifar10"
+    parser.add_argument("--train_batch_size", type=typed.positive_int, help=batch)
+    images = "number of images that LDNQ learns from; default: 300 for digits, 500 for cifar10"
+    parser.add_argument("--calibration_images", type=typed.int_range(2), help=images)
+    parser.add_argument("--jobs", type=typed.positive_int, help="networks made at a time; default: 2 on CPU, else 1")
+    parser.settable()["threads"].help = "number of threads of each job; default: its share of the cores"
+    parser.add_argument("--record", action="store_true", help="keep rows and pictures for the README too")
     return parser
 
 
@@ -119,7 +125,7 @@ def check_folder(args: Namespace) -> None:
 
 
 def key_of(args: Namespace, entry: Entry) -> dict[str, Any]:
-    """What tells the row of a network from others."""
+    """Columns that tell the row of a network from others."""
     return {"dataset": args.dataset, "method": entry.method, "budget": entry.bits, "seed": args.seed}
 
 
@@ -161,7 +167,7 @@ def measure(args: Namespace, entry: Entry, results: Results, scripts: Scripts) -
 
 
 def order(row: Mapping[str, str]) -> tuple[int, int]:
-    """Of the rows: methods as they are named, most bits first."""
+    """Sort key of a row: methods as they are named, most bits first."""
     return METHODS.index(row["method"]), -int(row["budget"])
 
 

@@ -1,4 +1,4 @@
-"""How a script ends on an error that a user can mend: one line on stderr and exit status 2."""
+"""End of a script on an error that a user can mend: one line on stderr and exit status 2."""
 
 import functools
 import os

@@ -34,7 +34,7 @@ def rank() -> int:
 
 
 def size() -> int:
-    """How many processes there are."""
+    """Number of processes."""
     return _size
 
 
@@ -52,7 +52,7 @@ def gathered(values: np.ndarray) -> np.ndarray:
     """The values of all processes, float64 (size, ...) in their order, the same in each of them.
 
     Args:
-        values: of this process, finite and within the range of float32; all have the same shape.
+        values: values of this process, finite and within the range of float32; all have the same shape.
     """
     local = np.asarray(values, np.float64)
     if _size == 1:
@@ -76,6 +76,6 @@ def total(values: np.ndarray) -> np.ndarray:
 
 
 def wait() -> None:
-    """Go on when all processes have come here."""
+    """Wait until all processes have come here."""
     if _size > 1:
         total(np.zeros(1))

@@ -1,4 +1,4 @@
-"""What a network costs: stored bytes, average bits, operations and bit operations, with their formulas."""
+"""Cost of a network: stored bytes, average bits, operations and bit operations, with their formulas."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ BIT_OPERATIONS = (
 
 @dataclass(frozen=True)
 class LayerCost:
-    """One layer on one image.
+    """Cost of one layer on one image.
 
     Attributes:
-        name: of the cell.
-        kind: ``mac`` (convolution, linear) or ``adder``.
+        name: name of the cell.
+        kind: kind of its operations, ``mac`` (convolution, linear) or ``adder``.
         weights: number of weights, without bias.
-        macs: weight-activation pairs that are combined, F C KH KW OH OW / groups.
-        weight_bits: 32 for float.
-        activation_bits: of the layer's input, 32 for float.
-        activations: values of the layer's input.
+        macs: number of weight-activation pairs that are combined, F C KH KW OH OW / groups.
+        weight_bits: bits of a weight, 32 for float.
+        activation_bits: bits of the layer's input, 32 for float.
+        activations: number of values of the layer's input.
     """
 
     name: str
@@ -39,7 +39,7 @@ class LayerCost:
 
     @property
     def bit_operations(self) -> float:
-        """By the formula ``BIT_OPERATIONS``."""
+        """Bit operations of the layer, by the formula ``BIT_OPERATIONS``."""
         if self.kind == "adder":
             return 2 * max(self.weight_bits, self.activation_bits) * self.macs
         return self.weight_bits * self.activation_bits * self.macs
@@ -55,10 +55,10 @@ def trace(
     """The layers of a network in the order they run, found by running one blank image.
 
     Args:
-        network: of ``nn.Conv2d``, ``nn.Dense`` and the named layers; each has a ``weight`` of shape (F, ...).
-        image_shape: (3, H, W).
+        network: network of ``nn.Conv2d``, ``nn.Dense`` and the named layers; each has a ``weight`` of shape (F, ...).
+        image_shape: shape of an image, (3, H, W).
         adders: names of adder layers.
-        bits: name to (weight bits, activation bits); float where a layer is not named.
+        bits: weight bits and activation bits by layer name; float where a layer is not named.
         products: names of a method's own convolutions and linear layers.
 
     Raises:

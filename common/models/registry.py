@@ -19,7 +19,7 @@ from common.models.resnet_preact import PreActResNetCifar
 from common.models.vgg import VGG
 from common.models.vgg_small import VGGSmall
 
-# cifar10: what the published ResNets for CIFAR-10 were trained with.
+# cifar10: the preprocessing that the published ResNets for CIFAR-10 were trained with.
 PREPROCESSING: dict[str, Preprocessing] = {
     "digits": DIGITS,
     "cifar10": CIFAR10_IMAGENET_STATS,
@@ -32,10 +32,10 @@ class Model:
     """A network of the zoo.
 
     Attributes:
-        build: number of classes to float network.
-        published_name: our name of a tensor of published state files; None if the network has no such tensor.
+        build: function from the number of classes to a float network.
+        published_name: function from a tensor's name in published state files to ours; None if the network lacks it.
         datasets: data sets whose images it takes.
-        preprocessing: that its float networks are trained with, by data set.
+        preprocessing: preprocessing that its float networks are trained with, by data set.
     """
 
     build: Callable[[int], nn.Cell]

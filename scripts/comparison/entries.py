@@ -1,4 +1,4 @@
-"""What is compared: for each method and number of bits, the commands that make a network and the one that measures it.
+"""Networks to compare: for each method and number of bits, the commands that make one and the one that measures it.
 
 All start from one float ResNet-20, learn from the same images for as many epochs, and are measured on the same test
 images, but for two: LDNQ learns from a few of the images, without labels; AdderQuant's networks, which have layers of
@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 METHODS = ("float", "uniform", "ProQHA", "DAMBQ", "DynamicQuant", "LDNQ", "AdderQuant")
-_LEVELS = {2: 3, 3: 7, 4: 11}  # of LDNQ: the most that the bits of a code can tell apart
+_LEVELS = {2: 3, 3: 7, 4: 11}  # LDNQ's levels by the bits of a code: the most that these can tell apart
 _FLOAT_BITS = 32
-_ADDER_IMAGES = 1024  # that AdderQuant calibrates with
+_ADDER_IMAGES = 1024  # images that AdderQuant calibrates with
 # The digits shall take minutes: LDNQ takes a quarter of the views and of the steps after a layer, an eighth of the
 # refinement; ProQHA scores on half of the images.
 _SHORT = {"LDNQ": {"views": 5, "steps": 4, "refine_steps": 25}, "ProQHA": {"score_images": 256}}
@@ -26,8 +26,8 @@ class Command:
 
     Attributes:
         script: ``METHOD/name.py``.
-        options: with values; a list is several values.
-        flags: without.
+        options: options with values; a list is several values.
+        flags: options without values.
     """
 
     script: str
@@ -35,7 +35,7 @@ class Command:
     flags: tuple[str, ...] = ()
 
     def words(self) -> list[str]:
-        """The command line behind the name of the script."""
+        """The words of the command line after the name of the script."""
         line = list(self.flags)
         for name, value in self.options.items():
             values = value if isinstance(value, list | tuple) else [value]
@@ -48,13 +48,13 @@ class Entry:
     """A network to make and measure.
 
     Attributes:
-        method: of ``METHODS``.
-        bits: the budget, 32 for float.
-        make: commands in order, none if there is nothing to train.
-        evaluation: measures it, but for images and ``--json``.
-        file: of the network on disk.
-        epochs: of all trainings together; None if there is none.
-        images: that it learned from, None for all of the training images or ``--train_samples``.
+        method: one of ``METHODS``.
+        bits: budget in bits, 32 for float.
+        make: commands that make the network, in order; none if there is nothing to train.
+        evaluation: command that measures it, without the options for images and ``--json``.
+        file: file of the network on disk.
+        epochs: epochs of all trainings together; None if there is none.
+        images: number of images that it learned from; None: all training images, or ``--train_samples``.
     """
 
     method: str
