@@ -118,6 +118,7 @@ COMMANDS = {
         "--eval_dataset_path cifar-10-verify-bin"
     ],
     "LDNQ.train": ["", "--resume --lr=0.01"],
+    "DynamicQuant.eval": ["--dataset_path IMAGENET"],
     "LDNQ.main": ["", "--model_name=ResNet18-ImageNet --dataset_name=ImageNet"],
 }
 # Spellings of this project that no documentation has.
@@ -126,6 +127,7 @@ GONE = {
     "LDNQ.train": ["--no-resume"],
     "ProQHA.train": ["--alpha 10"],
     "ProQHA.search": ["--alpha 10"],
+    "DynamicQuant.train": ["--expr_name x", "--resume a.ckpt", "--alpha 2", "--clip 1", "--clip_norm 5"],
     "LDNQ.main": ["--resume", "--no-resume"],
     "AdderQuant.eval": ["--network resnet20"],
     "AdderQuant.train": ["--resume", "--network resnet20"],
