@@ -41,7 +41,7 @@ def test_what_is_not_run_is_still_printed():
 @pytest.mark.parametrize("command", FENCED + SPOKEN, ids=where)
 def test_options_exist(command, monkeypatch):
     monkeypatch.setattr(zoo, "named", known)
-    monkeypatch.setattr(zoo, "near_path", lambda path: "")
+    monkeypatch.setattr(zoo, "near_path", lambda path: "")  # files that a command makes first are absent
     assert (ROOT / command.folder).is_dir()
     script = next((word for word in command.words if word.endswith(".sh")), None)
     assert script is None or (ROOT / (command.folder if command.fenced else ".") / script).is_file()
