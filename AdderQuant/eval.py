@@ -1,9 +1,8 @@
 """Evaluate an AdderNet in float or at 2 to 8 bits: calibrate it first, or load what was calibrated before."""
 
 from AdderQuant import options, storage
-from AdderQuant.network import preprocessing_of
 from AdderQuant.prepare import prepare
-from AdderQuant.report import summarize
+from AdderQuant.report import measure_and_save, summarize
 from common.cli import config, evaluation
 from common.cli.entry_point import entry_point
 from common.cli.run_options import run_options
@@ -22,7 +21,7 @@ def main(argv: list[str] | None = None) -> None:
         load=lambda path: storage.load(path, args.arch, args.num_classes),
         ready=lambda stored: prepare(stored, chosen, run.data),
         summarize=summarize,
-        preprocess=preprocessing_of,
+        measure=lambda of: measure_and_save(of, args.save_checkpoint),
     )
 
 

@@ -1,11 +1,11 @@
 """Export an AdderNet in float or at 2 to 8 bits to MINDIR; a float one is calibrated first, as eval.py does."""
 
 from AdderQuant import options, storage
-from AdderQuant.network import preprocessing_of
-from AdderQuant.prepare import prepare, rebuilt
+from AdderQuant.prepare import prepare, rebuilt, save
 from common.cli import config, export
 from common.cli.entry_point import entry_point
 from common.cli.option_parser import OptionParser
+from common.stored.network import StoredNetwork
 
 _NO_ONNX = "ONNX has no operator that sums absolute differences over a window"
 
@@ -20,13 +20,19 @@ def main(argv: list[str] | None = None) -> None:
     """Load, calibrate where needed, export, check."""
     args = config.parse(make_parser(), argv)
     wanted, chosen = export.export_options(args), options.calibration_options(args)
+
+    def ready(stored: StoredNetwork) -> StoredNetwork:
+        prepared = prepare(stored, chosen, wanted.run.data)
+        if args.save_checkpoint:
+            save(args.save_checkpoint, prepared)
+        return prepared
+
     export.run(
         wanted,
         shipped=storage.shipped,
         load=lambda path: storage.load(path, args.arch, args.num_classes),
-        ready=lambda stored: prepare(stored, chosen, wanted.run.data),
+        ready=ready,
         again=rebuilt,
-        preprocess=preprocessing_of,
         no_onnx=lambda stored: _NO_ONNX,
     )
 

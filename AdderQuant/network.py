@@ -1,18 +1,12 @@
-"""What AdderQuant adds to :mod:`common.models.adder`: preprocessing, names of adder layers, fused blocks."""
-
-from typing import Any
+"""What AdderQuant adds to :mod:`common.models.adder`: its layers by name, and fused blocks."""
 
 from mindspore import nn
 
 from AdderQuant.quant import QuantAdder2d
-from common.data import CIFAR10, Preprocessing
-from common.models import registry
 from common.models.adder import Adder2d
 from common.models.resnet_cifar import BasicBlock
 
 ARCHITECTURES = ("adder_resnet20", "adder_resnet32")
-# cifar10: the mean and std that AdderNet's authors train with.
-PREPROCESSING = registry.PREPROCESSING | {"cifar10": CIFAR10}
 
 
 class FusedBlock(nn.Cell):
@@ -36,9 +30,3 @@ class FusedBlock(nn.Cell):
 def adder_layers(network: nn.Cell) -> dict[str, nn.Cell]:
     """The adder layers of a network by name, float or quantized, in the order of their construction."""
     return {name: cell for name, cell in network.cells_and_names() if isinstance(cell, Adder2d | QuantAdder2d)}
-
-
-def preprocessing_of(dataset: str, metadata: dict[str, Any]) -> Preprocessing:
-    """The preprocessing that a checkpoint's metadata record, else that of AdderNets on the data set."""
-    recorded = metadata.get("preprocessing")
-    return Preprocessing.from_dict(recorded) if recorded else PREPROCESSING[dataset]

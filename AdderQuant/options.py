@@ -61,7 +61,7 @@ def calibration_options(args: Namespace) -> Calibration:
     """What the options of ``eval.py`` want of a network."""
     about = {"quantile": args.quantile, "reestimate": args.reestimate, "seed": args.seed}
     quantization = QuantConfig(scheme=args.scheme, groups=args.groups, **about)
-    return Calibration(args.bits, quantization, args.calibration_size, args.reestimation_batches, args.save_checkpoint)
+    return Calibration(args.bits, quantization, args.calibration_size, args.reestimation_batches)
 
 
 def training_options(args: Namespace) -> TrainingOptions:

@@ -6,13 +6,13 @@ from typing import Any
 
 from AdderQuant import storage
 from AdderQuant.calibration import CalibrationData, calibrate, reestimate
-from AdderQuant.network import preprocessing_of
 from AdderQuant.quant_config import QuantConfig
 from common import checkpoint
 from common.checkpoint import network_state
 from common.data import DataSelection, ImageSource, open_split
+from common.data.class_names import CLASS_NAMES
 from common.errors import ConfigError
-from common.models.registry import model
+from common.models.registry import model, preprocessing_of
 from common.stored.network import StoredNetwork
 
 _BITS = 8  # that a float network gets if none are asked for
@@ -27,18 +27,16 @@ class Calibration:
         config: of the quantization, its bits apart.
         size: most training images that are calibrated with.
         reestimation_batches: of 128 images, that BatchNorm statistics are taken from.
-        save: file that the prepared network is written to; None: none.
     """
 
     bits: int | None
     config: QuantConfig
     size: int
     reestimation_batches: int
-    save: Path | None = None
 
 
 def prepare(stored: StoredNetwork, calibration: Calibration, data: DataSelection) -> StoredNetwork:
-    """The network to evaluate or export, which is saved where the user wants it.
+    """The network to evaluate or export.
 
     Args:
         stored: float, which is changed, or calibrated.
@@ -54,9 +52,7 @@ def prepare(stored: StoredNetwork, calibration: Calibration, data: DataSelection
     elif calibration.bits != 32 or calibration.config.reestimate:
         images = open_split(data, "train")
         images = images.sample(min(calibration.size, len(images)), calibration.config.seed)
-        stored = calibrated(stored, calibration, data.dataset, images)
-    if calibration.save:
-        save(calibration.save, stored)
+        return calibrated(stored, calibration, data.dataset, images)
     return stored
 
 
@@ -82,15 +78,24 @@ def check_calibrated(settings: dict[str, Any], calibration: Calibration) -> None
 def calibrated(stored: StoredNetwork, calibration: Calibration, dataset: str, images: ImageSource) -> StoredNetwork:
     """A float network quantized, or at 32 bits only its BatchNorm statistics taken anew; it is changed and used."""
     data = CalibrationData(images, preprocessing_of(dataset, stored.metadata), calibration.reestimation_batches)
-    described = {"dataset": dataset, "preprocessing": data.preprocessing.to_dict()}
-    described["training"] = {**stored.metadata.get("training", {}), "images": len(images)}
-    described["training"].pop("test_acc", None)  # of the network as it was
+    metadata = _metadata(stored.metadata, dataset, data)
     if calibration.bits == 32:
         network = reestimate(stored.network, calibration.config.seed, data)
-        return StoredNetwork(network, stored.metadata | described | {"reestimated": True})
+        return StoredNetwork(network, metadata | {"reestimated": True})
     config = replace(calibration.config, bits=calibration.bits or _BITS)
-    described |= {"method": storage.METHOD, "kind": "packed", "settings": asdict(config)}
-    return StoredNetwork(calibrate(stored.network, config, data), stored.metadata | described)
+    metadata |= {"method": storage.METHOD, "kind": "packed", "settings": asdict(config)}
+    return StoredNetwork(calibrate(stored.network, config, data), metadata)
+
+
+def _metadata(recorded: dict[str, Any], dataset: str, data: CalibrationData) -> dict[str, Any]:
+    """What a float file records, without its accuracy, which is not that of the calibrated network."""
+    metadata = {key: value for key, value in recorded.items() if key not in ("accuracy", "samples")}
+    metadata |= {"dataset": dataset, "preprocessing": data.preprocessing.to_dict()}
+    training = {key: value for key, value in recorded.get("training", {}).items() if key != "test_acc"}
+    metadata["training"] = {**training, "images": len(data.images)}
+    if len(names := CLASS_NAMES.get(dataset, ())) == recorded["num_classes"]:
+        metadata["class_names"] = list(names)
+    return metadata
 
 
 def save(path: Path, stored: StoredNetwork) -> None:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from AdderQuant import options, storage
-from AdderQuant.network import preprocessing_of
 from AdderQuant.prepare import save
 from common.cli import config, training
 from common.cli.entry_point import entry_point
@@ -17,9 +16,7 @@ make_parser = options.train_parser
 
 def save_trained(path: Path, trainer: Trainer) -> str:
     """Write the trained network; returns what it is."""
-    about = {"epochs": trainer.config.epochs, "seed": trainer.config.seed}
-    about["test_acc"] = trainer.history[-1]["test_acc"]
-    save(path, StoredNetwork(trainer.network, {**trainer.metadata, "training": about}))
+    save(path, StoredNetwork(trainer.network, training.finished_metadata(trainer)))
     return "float"
 
 
@@ -27,14 +24,14 @@ def save_trained(path: Path, trainer: Trainer) -> str:
 def main(argv: list[str] | None = None) -> None:
     """Train to the last epoch, then write the network's checkpoint beside the run's own files."""
     args = config.parse(make_parser(), argv)
-    arch, build = args.arch, model(args.arch, args.dataset).build
+    arch, trained = args.arch, model(args.arch, args.dataset)
 
     def start(images: training.Images) -> training.Start:
         about = {"method": storage.METHOD, "kind": "float", "network": arch}
-        return training.Start(build(images.train.num_classes), about)
+        return training.Start(trained.build(images.train.num_classes), about)
 
     chosen = options.training_options(args)
-    training.run(run_options(args), chosen, start=start, save=save_trained, preprocess=preprocessing_of)
+    training.run(run_options(args), chosen, start=start, save=save_trained, preprocessing=trained.preprocessing)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ class BitController(nn.Cell):
     """Average pooling to 8 x 8, a linear layer of 64 units, ReLU, dropout, a linear layer: (N, C, S, S) to (N, L, K).
 
     Both linear layers are computed as convolutions: their kernel sums each image by itself in a fixed order, so that a
-    choice never depends on the rest of the batch, as it could behind a matrix product.
+    choice never depends on the rest of the batch, as it could after a matrix product.
 
     Args:
         channels: C.

@@ -18,9 +18,11 @@ from common import distributed
 from common.distributed.collective import Sum
 from common.errors import DataError
 from common.training import Callback
-from DynamicQuant.network import DynamicNetwork, Scores, Settings, set_controller_bias
+from DynamicQuant.convert import set_controller_bias
+from DynamicQuant.network import DynamicNetwork, Scores
+from DynamicQuant.quant_config import QuantConfig
 
-# Kind of budget: default weight of its penalty. That of mean-bits is the paper's code's. An image 1 % over its bit
+# Kind of budget: default weight of its penalty. That of mean-bits is the original release's. An image 1 % over its bit
 # operations costs 0.01 of bitflops: at 1, ten per cent too many weigh as much as a tenth of cross-entropy.
 BUDGETS = {"bitflops": 1.0, "mean-bits": 0.05}
 _ERRORS = 2.0  # standard errors of the mean cost, left for images other than those that were looked at
@@ -28,55 +30,60 @@ _STEPS = 40  # of bisection
 _REACH = 32.0  # largest shift per bit
 
 
-def candidate_costs(macs: Iterable[int], settings: Settings, budget: str) -> tuple[np.ndarray, float]:
+def candidate_costs(macs: Iterable[int], config: QuantConfig, budget: str) -> tuple[np.ndarray, float]:
     """Cost (L, K) of every candidate of every dynamic layer, float64, and the limit of their sum over layers.
 
     Args:
         macs: of the dynamic layers.
-        settings: of the network.
+        config: of the network.
         budget: ``bitflops`` or ``mean-bits``.
     """
-    macs, bits = np.array(list(macs), float), np.array(settings.candidates, float)
+    macs, bits = np.array(list(macs), float), np.array(config.candidates, float)
     if budget == "mean-bits":
-        return np.tile(bits / len(macs), (len(macs), 1)), float(settings.bits)
-    return macs[:, None] * bits**2 / (macs.sum() * settings.bits**2), 1.0
+        return np.tile(bits / len(macs), (len(macs), 1)), float(config.bits)
+    return macs[:, None] * bits**2 / (macs.sum() * config.bits**2), 1.0
+
+
+def network_costs(network: DynamicNetwork, config: QuantConfig, budget: str) -> tuple[np.ndarray, float]:
+    """Costs (L, K) and limit of a network, see :func:`candidate_costs`."""
+    return candidate_costs([network.macs[name] for name in network.dynamic], config, budget)
 
 
 class BudgetLoss(nn.Cell):
-    r"""Cross-entropy plus :math:`\alpha\,\mathrm{relu}(\bar c - \mathrm{limit})` with c averaged over the batch.
+    r"""Cross-entropy plus :math:`w\,\mathrm{relu}(\bar c - \mathrm{limit})` with c averaged over the batch.
 
-    ``construct(images, labels)``: (B, 3, H, W), (B,) to loss and logits, as the engine of training takes it.
+    ``construct(images, labels)``: (B, 3, H, W), (B,) to loss and logits.
 
     Args:
         network: dynamic.
         costs: (L, K), see :func:`candidate_costs`.
         limit: of the mean cost.
-        alpha: weight of the penalty.
+        penalty: its weight w.
         label_smoothing: of the cross-entropy.
     """
 
     def __init__(
-        self, network: DynamicNetwork, costs: np.ndarray, limit: float, alpha: float, label_smoothing: float = 0.0
+        self, network: DynamicNetwork, costs: np.ndarray, limit: float, penalty: float, label_smoothing: float = 0.0
     ):
         super().__init__(auto_prefix=False)
-        self.network, self.limit, self.alpha = network, limit, alpha
+        self.network, self.limit, self.penalty = network, limit, penalty
         self.costs, self.sum, self.processes = Tensor(costs.astype(np.float32)), Sum(), distributed.size()
         self.loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
 
     def construct(self, images, labels):
         logits, mask = self.network.decide(images)
         mean = self.sum((mask * self.costs).sum()) / (mask.shape[0] * self.processes)
-        return self.loss(logits, labels) + self.alpha * ops.relu(mean - self.limit), logits
+        return self.loss(logits, labels) + self.penalty * ops.relu(mean - self.limit), logits
 
 
 class NoiseDecay(Callback):
-    """Takes the noise of the choices to zero, linearly over the first epochs, as a callback of training.
+    """Takes the noise of the choices to zero, linearly over the first epochs, as an observer of training.
 
-    Evaluation chooses without noise. In the epochs behind the decay training does so too: weights, BatchNorm and
+    Evaluation chooses without noise. In the epochs after the decay training does so too: weights, BatchNorm and
     penalty then see the choices that will be made.
 
     Args:
-        network: dynamic; holds the noise's level, so that a resumed run goes on with it.
+        network: dynamic; it holds the noise's level, so that a continued run goes on with it.
         epochs: after which the noise is zero; 0 keeps it as it is, as the paper does.
     """
 
@@ -125,7 +132,7 @@ def image_costs(scores: np.ndarray, costs: np.ndarray) -> np.ndarray:
 
 
 def fit_budget(
-    network: DynamicNetwork, images: Iterable[np.ndarray], costs: np.ndarray, limit: float, settings: Settings
+    network: DynamicNetwork, images: Iterable[np.ndarray], costs: np.ndarray, limit: float, config: QuantConfig
 ) -> float:
     """Shift the controller's last bias so that noise-free choices cost what the budget allows, and no more.
 
@@ -136,7 +143,7 @@ def fit_budget(
         images: batches (N, 3, H, W) that the network was trained on, not augmented.
         costs: (L, K).
         limit: of the mean cost.
-        settings: of the network.
+        config: of the network.
 
     Returns:
         The shift per bit.
@@ -146,10 +153,10 @@ def fit_budget(
     """
     cell = Scores(network)
     cell.set_train(False)
-    found = [cell(Tensor(batch)).asnumpy() for batch in images]
-    if not found:
+    parts = [cell(Tensor(batch)).asnumpy() for batch in images]
+    if not parts:
         raise DataError("the budget is fitted on training images: give at least one")
-    scores, bits = np.concatenate(found).astype(np.float64), np.array(settings.candidates, float)
+    scores, bits = np.concatenate(parts).astype(np.float64), np.array(config.candidates, float)
     spread = image_costs(shifted(scores, bits, least_shift(scores, costs, bits, limit)), costs).std()
     shift = least_shift(scores, costs, bits, limit - _ERRORS * spread / len(scores) ** 0.5)
     bias = network.controller.last.bias.asnumpy().reshape(costs.shape)

@@ -1,14 +1,14 @@
 """What the images of a set chose: bits and bit operations per image, layer and class, and how much choices differ."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mindspore import Tensor, nn
 
 from common import distributed
-from DynamicQuant.network import Decisions, DynamicNetwork, Settings
+from DynamicQuant.network import DynamicNetwork
+from DynamicQuant.quant_config import QuantConfig
 
 FORMULA = "w_bits * a_bits * MACs, summed over the quantized layers of an image"
 
@@ -19,43 +19,43 @@ class Choices:
 
     Attributes:
         index: (N, L), number of the candidate.
-        labels: (N,), of the images.
-        settings: of the network.
+        labels: classes of the images, (N,).
+        config: of the network.
         layers: names of the L layers.
         macs: multiply-accumulates of an image in each quantized layer, static ones too, by name.
     """
 
     index: np.ndarray
     labels: np.ndarray
-    settings: Settings
+    config: QuantConfig
     layers: Sequence[str]
     macs: dict[str, int]
 
     @property
     def bits(self) -> np.ndarray:
         """Bits of each image in each dynamic layer, (N, L)."""
-        return np.array(self.settings.candidates)[self.index]
+        return np.array(self.config.candidates)[self.index]
 
     @property
     def static_operations(self) -> int:
         """Bit operations of an image in the static network of t bits."""
-        return sum(self.macs.values()) * self.settings.bits**2
+        return sum(self.macs.values()) * self.config.bits**2
 
     @property
     def operations(self) -> np.ndarray:
         """Bit operations of each image in all quantized layers, (N,); those that do not choose have t bits."""
         macs = np.array([self.macs[name] for name in self.layers])
         others = sum(self.macs.values()) - macs.sum()
-        return others * self.settings.bits**2 + (self.bits.astype(np.int64) ** 2 * macs).sum(1)
+        return others * self.config.bits**2 + (self.bits.astype(np.int64) ** 2 * macs).sum(1)
 
     @property
     def shares(self) -> np.ndarray:
         """Share of the images that took each candidate, (L, K)."""
-        return np.stack([(self.index == k).mean(0) for k in range(len(self.settings.candidates))], 1)
+        return np.stack([(self.index == k).mean(0) for k in range(len(self.config.candidates))], 1)
 
     @property
     def entropy(self) -> np.ndarray:
-        """Of each layer's choices over the images, in bits, (L,): 0 where all images choose alike, at most log2 3."""
+        """Entropy of each layer's choices over the images, in bits, (L,): 0 where all choose alike, at most log2 3."""
         shares = self.shares
         return -(shares * np.log2(np.where(shares > 0, shares, 1))).sum(1)
 
@@ -79,51 +79,41 @@ class Choices:
         """A row per dynamic layer: mean bits, share of each candidate, entropy, multiply-accumulates."""
         rows = []
         for name, bits, shares, entropy in zip(self.layers, self.bits.mean(0), self.shares, self.entropy):
-            parts = {f"{width} bits": share for width, share in zip(self.settings.candidates, shares)}
+            parts = {f"{width} bits": share for width, share in zip(self.config.candidates, shares)}
             rows.append({"layer": name, "bits": bits, **parts, "entropy": entropy, "macs": self.macs[name]})
         return rows
 
     def of_classes(self) -> list[dict[str, Any]]:
-        """A row per class that has images: number, mean bits, bit operations by those of the static network."""
+        """A row per class that has images: number, mean bits, bit operations relative to the static network's."""
         rows, ratio = [], self.operations / self.static_operations
         for label in np.unique(self.labels):
-            own = self.labels == label
-            rows.append(
-                {"class": label, "images": own.sum(), "bits": self.bits[own].mean(), "of static": ratio[own].mean()}
-            )
+            of_class = self.labels == label
+            row = {"class": label, "images": of_class.sum(), "bits": self.bits[of_class].mean()}
+            rows.append({**row, "of static": ratio[of_class].mean()})
         return rows
 
 
-class Recorder:
-    """Stands for a network in :func:`common.evaluation.evaluate` and keeps what its images chose.
+class ChoiceRecorder:
+    """Keeps what images chose: an ``on_batch`` of :func:`common.evaluation.evaluate` for a network of any kind.
 
-    Args:
-        network: dynamic, static or float.
+    A dynamic network is evaluated as :class:`~DynamicQuant.network.Decisions`, whose masks are kept.
     """
 
-    def __init__(self, network: nn.Cell):
-        self.dynamic = isinstance(network, DynamicNetwork)
-        self.cell = Decisions(network) if self.dynamic else network
+    def __init__(self):
         self._index: list[np.ndarray] = []
         self._uniform: list[np.ndarray] = []
 
-    def set_train(self, mode: bool = True) -> "Recorder":
-        """Begin anew, in training or evaluation."""
-        self._index, self._uniform = [], []
-        self.cell.set_train(mode)
-        return self
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """Logits (B, classes)."""
-        if not self.dynamic:
-            logits = self.cell(images)
-        else:
-            logits, mask = self.cell(images)
-            self._index.append(mask.asnumpy().argmax(2).astype(np.uint8))
-        values = logits.asnumpy().astype(np.float64)
+    def __call__(self, batch: Mapping[str, np.ndarray], outputs: tuple[np.ndarray, ...]) -> None:
+        """Take the logits (B, classes) of a batch, and the masks (B, L, K) of a dynamic network."""
+        for mask in outputs[1:]:
+            self._index.append(mask.argmax(2).astype(np.uint8))
+        values = outputs[0].astype(np.float64)
         top = values.max(1)
         self._uniform.append(np.log(np.exp(values - top[:, None]).sum(1)) + top - values.mean(1))
-        return logits
+
+    def choices(self, labels: np.ndarray, config: QuantConfig, network: DynamicNetwork) -> Choices:
+        """What all images chose; ``labels`` (N,) are theirs."""
+        return Choices(self.index(len(labels)), labels, config, network.dynamic, network.macs)
 
     def index(self, samples: int) -> np.ndarray:
         """Candidates of the first ``samples`` images, (N, L); what filled the last batch is left out."""

@@ -7,13 +7,15 @@ r"""What single choices are worth: the loss of each image when one layer alone t
 at the masks :math:`m^t` of t bits everywhere. g is what the straight-through gradient takes for :math:`\Delta`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from common.data import ImageSource, Preprocessing
+from common.errors import ConfigError
 from DynamicQuant.network import DynamicNetwork
 
 MIDDLE = 1  # of the candidates t - 1, t, t + 1
@@ -21,11 +23,11 @@ MIDDLE = 1  # of the candidates t - 1, t, t + 1
 
 @dataclass(frozen=True, eq=False)
 class Marginals:
-    """Of N images, L dynamic layers and K candidates.
+    """Losses of N images with single choices in L dynamic layers of K candidates.
 
     Attributes:
         change: of the loss, (N, L, K) float64, 0 at t bits.
-        gradient: what the straight-through gradient foretells of it, (N, L, K), 0 at t bits.
+        gradient: what the straight-through gradient predicts of it, (N, L, K), 0 at t bits.
         features: what the controller sees of the images, (N, F).
         loss: of each image at t bits everywhere, (N,).
     """
@@ -58,7 +60,7 @@ class _Loss(nn.Cell):
         return ops.cross_entropy(self.given(images, mask), labels, reduction="sum")
 
 
-class _Seen(nn.Cell):
+class _Features(nn.Cell):
     """The pooled first stage, the controller's input: (N, 3, H, W) to (N, C, 8, 8)."""
 
     def __init__(self, network: DynamicNetwork):
@@ -69,6 +71,21 @@ class _Seen(nn.Cell):
         return self.network.controller.pool(self.network.first_stage(images)[0])
 
 
+def labelled_batches(
+    source: ImageSource, preprocessing: Preprocessing, batch_size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Whole batches of images (B, 3, H, W), not augmented, and their labels (B,); what does not fill one is left out.
+
+    Raises:
+        ConfigError: there is no whole batch.
+    """
+    if len(source) < batch_size:
+        raise ConfigError(f"expected a batch_size of at most {len(source)}, the images to look at, found {batch_size}")
+    for start in range(0, len(source) - batch_size + 1, batch_size):
+        index = np.arange(start, start + batch_size)
+        yield source.eval_batch(index, preprocessing), source.labels[index]
+
+
 def measure(network: DynamicNetwork, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Marginals:
     """Try every other candidate of every layer by itself.
 
@@ -77,7 +94,7 @@ def measure(network: DynamicNetwork, batches: Iterable[tuple[np.ndarray, np.ndar
         batches: images (B, 3, H, W) and labels (B,), all of one size.
     """
     network.set_train(False)
-    given, seen = _Given(network), _Seen(network)
+    given, features_of = _Given(network), _Features(network)
     gradient_of, parts = ms.grad(_Loss(given), 1), []
     for images, labels in batches:
         images, labels = Tensor(images), np.asarray(labels, np.int32)
@@ -87,16 +104,16 @@ def measure(network: DynamicNetwork, batches: Iterable[tuple[np.ndarray, np.ndar
         change = np.zeros(mask.shape)
         for layer, candidate in np.ndindex(mask.shape[1:]):
             if candidate != MIDDLE:
-                own = mask.copy()
-                own[:, layer] = np.eye(3)[candidate]
-                change[:, layer, candidate] = cross_entropy(given(images, Tensor(own)).asnumpy(), labels) - loss
+                other = mask.copy()
+                other[:, layer] = np.eye(3)[candidate]
+                change[:, layer, candidate] = cross_entropy(given(images, Tensor(other)).asnumpy(), labels) - loss
         gradient = gradient_of(images, Tensor(mask), Tensor(labels)).asnumpy().astype(np.float64)
-        features = seen(images).asnumpy().reshape(len(labels), -1)
+        features = features_of(images).asnumpy().reshape(len(labels), -1)
         parts.append((change, gradient - gradient[:, :, MIDDLE : MIDDLE + 1], features, loss))
     return Marginals(*(np.concatenate(values) for values in zip(*parts)))
 
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Of each image, float64: logits (N, classes), labels (N,) to (N,)."""
+    """Loss of each image, float64: logits (N, classes), labels (N,) to (N,)."""
     values = logits.astype(np.float64) - logits.max(1, keepdims=True)
     return np.log(np.exp(values).sum(1)) - values[np.arange(len(labels)), labels]

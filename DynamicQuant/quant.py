@@ -12,13 +12,12 @@ from mindspore import Parameter, Tensor, nn, ops
 from common.errors import ConfigError
 from common.kernels.dorefa import DoReFaQuantize
 from common.kernels.selected_conv import selected_conv2d
+from common.quant.conv_geometry import conv_geometry
 from common.quant.dorefa import DoReFaWeight, check_bits, fitted_scale, integers_of
 from common.quant.frozen_weight import FrozenWeight
 from common.quant.integer_weight import ActivationGrid, IntegerWeight, one
 from common.quant.layers import QuantConv2d
 from common.quant.pact import SMALLEST_CLIP, PACTActivation
-
-QUANTIZERS = ("dorefa", "pact")
 
 
 class CandidateWeights(nn.Cell):
@@ -30,12 +29,12 @@ class CandidateWeights(nn.Cell):
         native: force (True) or forbid (False) the C++ kernel; None chooses.
 
     Attributes:
-        scale: float32 (K,), not trained; of each candidate, for all share the BatchNorm behind.
+        scale: float32 (K,), not trained; of each candidate, for all share the BatchNorm that follows.
     """
 
     def __init__(self, weight: np.ndarray, bits: Sequence[int], native: bool | None = None):
         super().__init__()
-        self.widths = [Tensor(np.array([own], np.int32)) for own in bits]
+        self.widths = [Tensor(np.array([width], np.int32)) for width in bits]
         scales = np.array([fitted_scale(weight, width) for width in bits], np.float32)
         self.scale = Parameter(Tensor(scales), requires_grad=False)
         self.quantize = DoReFaQuantize(native)
@@ -89,9 +88,9 @@ class DynamicConv2d(nn.Cell):
         native: bool | None = None,
     ):
         super().__init__()
-        for own in bits:
-            check_bits(own)
-        stride, padding = conv.stride[0], _padding(conv)
+        for width in bits:
+            check_bits(width)
+        stride, padding = _stride_and_padding(conv)
         weight = conv.weight.asnumpy()
         self.weight = Parameter(Tensor(np.stack([weight] * len(bits)) if frozen else weight.copy()))
         self.quantize_weight = None if frozen else CandidateWeights(weight, bits, native)
@@ -109,15 +108,11 @@ class DynamicConv2d(nn.Cell):
         return tuple(ActivationGrid(one(bits, np.uint8), clip) for bits in self.bits.asnumpy())
 
 
-def _padding(conv: nn.Conv2d) -> int:
-    plain = conv.pad_mode in ("pad", "valid") and conv.group == 1 and not conv.has_bias and set(conv.dilation) == {1}
-    padding = {conv.padding} if isinstance(conv.padding, int) else set(conv.padding)
-    if not plain or len(set(conv.stride)) != 1 or len(padding) != 1:
-        raise ConfigError(
-            f"dynamic convolution: expected one without bias, groups or dilation, its stride and padding the same in "
-            f"all directions, found {conv}"
-        )
-    return padding.pop() if conv.pad_mode == "pad" else 0
+def _stride_and_padding(conv: nn.Conv2d) -> tuple[int, int]:
+    geometry = conv_geometry(conv)
+    if geometry.groups != 1 or geometry.bias:
+        raise ConfigError(f"dynamic convolution: expected one without bias or groups, found {conv}")
+    return geometry.stride_and_padding()
 
 
 def static_conv2d(

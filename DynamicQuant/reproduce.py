@@ -27,7 +27,7 @@ from common.errors import ConfigError
 from common.report.results import Results, mean
 from DynamicQuant import eval as evaluation
 from DynamicQuant import train as training
-from DynamicQuant.quant import QUANTIZERS
+from DynamicQuant.quant_config import QUANTIZERS
 
 KEYS = ("network", "stage", "quantizer", "bits", "epochs", "images", "seed", "data")
 RESULTS = Results(Path(__file__).parent / "results.csv", KEYS)
@@ -64,7 +64,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Of its folder, without what all runs of a command share."""
+        """Name of its folder, without what all runs of a command share."""
         return "float" if self.stage == "float" else f"{self.stage}{self.bits}_{self.quantizer}_seed{self.seed}"
 
 
@@ -98,8 +98,8 @@ def runs_of(args: Namespace) -> Iterator[Run]:
 def key_of(args: Namespace, run: Run) -> dict:
     """What tells the rows of a run from others."""
     epochs = args.float_epochs if run.stage == "float" else args.epochs
-    own = {"stage": run.stage, "quantizer": run.quantizer, "bits": run.bits, "epochs": epochs}
-    return {"network": "resnet20", **own, "images": args.train_samples or "all", "seed": run.seed}
+    kind = {"stage": run.stage, "quantizer": run.quantizer, "bits": run.bits, "epochs": epochs}
+    return {"network": "resnet20", **kind, "images": args.train_samples or "all", "seed": run.seed}
 
 
 def folder_of(args: Namespace, run: Run) -> Path:
@@ -138,8 +138,8 @@ def record(args: Namespace, run: Run) -> None:
     lines = (checkpoint.parent / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     hours = sum(json.loads(line)["seconds"] for line in lines) / 3600
     for name, path in folders_by_name(args).items():
-        found = measure(args, checkpoint, path, plots=run.stage == "dynamic")
-        RESULTS.put({**dict.fromkeys(COLUMNS), **key, "data": name, **found, "hours": f"{hours:.2f}"})
+        figures = measure(args, checkpoint, path, plots=run.stage == "dynamic")
+        RESULTS.put({**dict.fromkeys(COLUMNS), **key, "data": name, **figures, "hours": f"{hours:.2f}"})
         if run.stage == "dynamic" and (run.seed, name) == (args.seeds[0], args.name):
             for picture in ("bits", "examples"):
                 target = RESULTS.path.with_name(f"{picture}_{run.quantizer}{run.bits}.png")
@@ -158,13 +158,13 @@ def record_start(args: Namespace) -> None:
 def measure(args: Namespace, checkpoint: Path, folder: str, plots: bool = False) -> dict:
     """What a row says of a network."""
     words = ["--plots"] if plots else []
-    found = evaluated(evaluation, args, checkpoint, folder, *words, "--output_dir", args.output_dir)
+    record = evaluated(evaluation, args, checkpoint, folder, *words, "--output_dir", args.output_dir)
     row = {
-        "samples": found["samples"],
-        "top1": f"{100 * found['acc']:.2f}",
-        "mindspore": found["versions"]["mindspore"],
+        "samples": record["samples"],
+        "top1": f"{100 * record['acc']:.2f}",
+        "mindspore": record["versions"]["mindspore"],
     }
-    if choices := found.get("choices"):
+    if choices := record.get("choices"):
         row |= {"mean_bits": f"{choices['bits']['mean']:.3f}", "entropy": f"{choices['entropy']:.3f}"}
         row |= {"bit_operations": round(choices["bit_operations"]["mean"])}
         row["of_static"] = f"{choices['share_of_static']:.4f}"
@@ -177,13 +177,13 @@ def table(rows: Sequence[Mapping[str, str]]) -> str:
     sets = list(dict.fromkeys((row["data"], row["samples"]) for row in rows))
     lines = []
     for key in dict.fromkeys(tuple(row[name] for name in same) for row in rows):
-        own = [row for row in rows if tuple(row[name] for name in same) == key]
+        alike = [row for row in rows if tuple(row[name] for name in same) == key]
         line = dict(zip(("network", "quantizer", "bits", "epochs", "images"), key))
-        line["seeds"] = len({row["seed"] for row in own})
+        line["seeds"] = len({row["seed"] for row in alike})
         for data, samples in sets:
-            scores = [float(row["top1"]) for row in own if row["data"] == data]
+            scores = [float(row["top1"]) for row in alike if row["data"] == data]
             line[f"{data} top-1 % (N = {samples})"] = mean(scores) if scores else "-"
-        first = [row for row in own if row["data"] == sets[0][0]]
+        first = [row for row in alike if row["data"] == sets[0][0]]
         line |= {title: _average(first, name, form) for title, name, form in _FIGURES}
         lines.append(line)
     return report.markdown_table(lines, list(lines[0])) if lines else ""

@@ -5,12 +5,14 @@ from dataclasses import dataclass, fields
 import numpy as np
 from mindspore import nn
 
-from common.data import ImageSource, Preprocessing
+from common.cli.training import Images
 from common.evaluation import Metrics, evaluate_images
 from common.quant.calibration import image_batches
-from DynamicQuant import storage
-from DynamicQuant.budget import candidate_costs, fit_budget
-from DynamicQuant.choices import Choices, Recorder
+from common.stored.network import StoredNetwork
+from DynamicQuant.budget import fit_budget, network_costs
+from DynamicQuant.choices import ChoiceRecorder, Choices
+from DynamicQuant.frozen import config_of, freeze, frozen_twin
+from DynamicQuant.network import Decisions
 
 _BUDGET_IMAGES = 1024
 
@@ -20,8 +22,8 @@ class DynamicMetrics(Metrics):
     """Metrics of a dynamic network.
 
     Attributes:
-        bits: mean over images and dynamic layers.
-        of_static: mean bit operations by those of the static network.
+        bits: mean bits over images and dynamic layers.
+        of_static: mean bit operations relative to the static network's.
         entropy: mean over the layers of the entropy of their choices, in bits.
         shift: of the controller's bias, per bit, that met the budget.
     """
@@ -32,8 +34,8 @@ class DynamicMetrics(Metrics):
     shift: float
 
     def result(self) -> dict[str, float | int]:
-        own = {field.name: getattr(self, field.name) for field in fields(self)[len(fields(Metrics)) :]}
-        return {**super().result(), **own}
+        added = fields(self)[len(fields(Metrics)) :]
+        return {**super().result(), **{field.name: getattr(self, field.name) for field in added}}
 
 
 class DynamicTester:
@@ -41,38 +43,36 @@ class DynamicTester:
 
     Args:
         stored: the network and what its files record.
-        train: images that it is trained on.
-        test: images to measure it on.
-        preprocessing: of both.
+        images: what it is trained on, and what it is measured on.
         batch_size: of the evaluation.
         budget: ``bitflops`` or ``mean-bits``.
         seed: of the choice of training images.
+
+    Attributes:
+        choices: what the test images chose in the last measurement; None before it.
     """
 
     def __init__(
         self,
-        stored: storage.StoredNetwork,
-        train: ImageSource,
-        test: ImageSource,
-        preprocessing: Preprocessing,
+        stored: StoredNetwork,
+        images: Images,
         batch_size: int,
         budget: str,
         seed: int,
     ):
-        self.settings, self.twin = storage.settings_of(stored), storage.frozen_twin(stored)
-        self.recorder = Recorder(self.twin)
-        self.test, self.preprocessing, self.batch_size = test, preprocessing, batch_size
-        self.sample = train.sample(min(_BUDGET_IMAGES, len(train)), seed)
-        macs = [self.twin.macs[name] for name in self.twin.dynamic]
-        self.costs, self.limit = candidate_costs(macs, self.settings, budget)
+        self.config, self.twin = config_of(stored), frozen_twin(stored)
+        self.images, self.batch_size, self.decisions = images, batch_size, Decisions(self.twin)
+        self.sample = images.train.sample(min(_BUDGET_IMAGES, len(images.train)), seed)
+        self.costs, self.limit = network_costs(self.twin, self.config, budget)
+        self.choices: Choices | None = None
 
     def prepare(self, network: nn.Cell) -> float:
         """Make the frozen twin what the network would be used as; returns the shift of its bias."""
-        storage.freeze(network, self.twin)
+        freeze(network, self.twin)
         size = min(self.batch_size, len(self.sample))
         whole = self.sample.head(len(self.sample) // size * size)  # whole batches: nothing is compiled for a rest
-        images = image_batches(whole, self.preprocessing, batch_size=size)
-        return fit_budget(self.twin, images, self.costs, self.limit, self.settings)
+        batches = image_batches(whole, self.images.preprocessing, batch_size=size)
+        return fit_budget(self.twin, batches, self.costs, self.limit, self.config)
 
     def bias(self) -> np.ndarray:
         """The controller's last bias that meets the budget."""
@@ -80,14 +80,11 @@ class DynamicTester:
 
     def __call__(self, network: nn.Cell) -> DynamicMetrics:
         """Measure a network in training."""
-        shift = self.prepare(network)
-        metrics = evaluate_images(self.recorder, self.test, self.preprocessing, self.batch_size, "test")
-        choices = self.choices()
+        shift, recorder, images = self.prepare(network), ChoiceRecorder(), self.images
+        preprocessing, size = images.preprocessing, self.batch_size
+        metrics = evaluate_images(self.decisions, images.test, preprocessing, size, "test", recorder)
+        self.choices = choices = recorder.choices(images.test.labels, self.config, self.twin)
         base = {field.name: getattr(metrics, field.name) for field in fields(metrics)}
-        own = {"bits": float(choices.bits.mean()), "entropy": float(choices.entropy.mean()), "shift": shift}
-        return DynamicMetrics(**base, **own, of_static=float(choices.operations.mean() / choices.static_operations))
-
-    def choices(self) -> Choices:
-        """What the test images chose in the last measurement."""
-        index = self.recorder.index(len(self.test))
-        return Choices(index, self.test.labels, self.settings, self.twin.dynamic, self.twin.macs)
+        figures = {"bits": float(choices.bits.mean()), "entropy": float(choices.entropy.mean()), "shift": shift}
+        of_static = float(choices.operations.mean() / choices.static_operations)
+        return DynamicMetrics(**base, **figures, of_static=of_static)

@@ -1,4 +1,4 @@
-"""Candidates of a search step: which quantizers lose bits, and which candidate costs least for what it saves.
+"""Candidates of a search step: which quantizers lose bits, and which of them costs least for what it saves.
 
 A candidate lowers a share of the quantizers that can still be lowered, each by the same interval but not below the
 floor. Weights stop where the storage target is met, activations where the target of bit operations is.
@@ -10,11 +10,11 @@ import numpy as np
 
 from common.errors import ConfigError
 from common.quant.dorefa import MAX_BITS, MIN_BITS
-from ProQHA.measure import CostModel
+from ProQHA.cost_model import FLOAT_BITS, CostModel
 from ProQHA.quant import ACTIVATIONS, WEIGHTS
 
-_FLOAT_BITS = 32
-_ROUNDING = 1e-12  # of costs
+_ROUNDING = 1e-12  # error of costs
+_LEAST_SAVING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Targets:
     """Where a search ends; None where nothing is demanded.
 
     Attributes:
-        storage: of :meth:`CostModel.storage`, 4 bits are 0.125.
-        compute: of :meth:`CostModel.compute`, 4 x 4 bits are 0.015625.
+        storage: as :meth:`CostModel.storage`, 4 bits are 0.125.
+        compute: as :meth:`CostModel.compute`, 4 x 4 bits are 0.015625.
         floor: least bits of a quantizer.
 
     Raises:
@@ -36,8 +36,8 @@ class Targets:
 
     def __post_init__(self):
         ranges = {
-            "cost": (self.storage, self.floor / _FLOAT_BITS, MAX_BITS / _FLOAT_BITS),
-            "compute_cost": (self.compute, (self.floor / _FLOAT_BITS) ** 2, (MAX_BITS / _FLOAT_BITS) ** 2),
+            "cost": (self.storage, self.floor / FLOAT_BITS, MAX_BITS / FLOAT_BITS),
+            "compute_cost": (self.compute, (self.floor / FLOAT_BITS) ** 2, (MAX_BITS / FLOAT_BITS) ** 2),
         }
         for name, (value, low, high) in ranges.items():
             if value is not None and not low <= value < high:
@@ -83,7 +83,7 @@ class Targets:
         """Whether weights or activations may take back what they lost, (...): if all targets that are met stay so.
 
         Args:
-            sizes: of the layers.
+            sizes: cost model of the layers.
             bits: (..., L, 2) without it.
             returned: (..., L, 2) with it.
             column: weights or activations.
@@ -100,7 +100,7 @@ class Moves:
     """How bits are lowered in one step.
 
     Attributes:
-        ratio: of the quantizers that can be lowered, rounded up.
+        ratio: share of the quantizers that can be lowered; their number is rounded up.
         interval: bits that each loses, down to the floor.
     """
 
@@ -120,23 +120,23 @@ def apply(orders: np.ndarray, sizes: CostModel, bits: np.ndarray, targets: Targe
 
     Args:
         orders: (K, m) numbers of quantizers in the flattened (L, 2); K candidates at once.
-        sizes: of the layers.
+        sizes: cost model of the layers.
         bits: (L, 2) before.
-        targets: see there.
-        moves: see there.
+        targets: where the search ends.
+        moves: how bits are lowered.
     """
-    found = np.repeat(bits[None], len(orders), 0)
+    after = np.repeat(bits[None], len(orders), 0)
     lowered, candidate = moves.lowered(bits, targets.floor), np.arange(len(orders))
     places = [(candidate, *np.divmod(index, 2)) for index in orders.T]
     for place in places:
-        able = targets.lowerable(sizes, found)[place]
-        found[place] = np.where(able, lowered[place[1:]], found[place])
+        able = targets.lowerable(sizes, after)[place]
+        after[place] = np.where(able, lowered[place[1:]], after[place])
     for place in reversed(places):
-        returned = found.copy()
+        returned = after.copy()
         returned[place] = bits[place[1:]]
-        may = [targets.may_return(sizes, found, returned, column) for column in (WEIGHTS, ACTIVATIONS)]
-        found = np.where(np.choose(place[2], may)[:, None, None], returned, found)
-    return found
+        may = [targets.may_return(sizes, after, returned, column) for column in (WEIGHTS, ACTIVATIONS)]
+        after = np.where(np.choose(place[2], may)[:, None, None], returned, after)
+    return after
 
 
 def draw(
@@ -154,21 +154,21 @@ def exact(scores: np.ndarray, sizes: CostModel, bits: np.ndarray, targets: Targe
 
     Args:
         scores: (L, 2) of lowering each quantizer.
-        sizes: of the layers.
+        sizes: cost model of the layers.
         bits: (L, 2) before.
         targets: see :func:`apply`.
         moves: see :func:`apply`.
     """
     able = np.flatnonzero(targets.lowerable(sizes, bits))
-    one = np.eye(bits.size, dtype=bool).reshape(-1, *bits.shape)
-    alone = np.where(one, moves.lowered(bits, targets.floor), bits)  # (2 L, L, 2): each quantizer by itself
-    worth = scores.ravel() / np.maximum(saving(sizes, targets, bits, alone), 1e-12)
+    each = np.eye(bits.size, dtype=bool).reshape(-1, *bits.shape)
+    alone = np.where(each, moves.lowered(bits, targets.floor), bits)  # (2 L, L, 2): each quantizer by itself
+    worth = scores.ravel() / np.maximum(saving(sizes, targets, bits, alone), _LEAST_SAVING)
     order = able[np.argsort(worth[able], kind="stable")]
     return apply(order[None, : int(np.ceil(moves.ratio * len(able)))], sizes, bits, targets, moves)[0]
 
 
 def saving(sizes: CostModel, targets: Targets, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """What bits (..., L, 2) save: the shares of weight storage and of bit operations that go, added.
+    """Saving of bits (..., L, 2): the shares of weight storage and of bit operations that go, added.
 
     Only what is demanded counts, down to the targets: else, once activations are to stay, a layer of few weights and
     many operations would lose its bits for operations that nobody asked for.
@@ -179,6 +179,6 @@ def saving(sizes: CostModel, targets: Targets, before: np.ndarray, after: np.nda
     return (np.minimum(lost, np.where(np.isinf(excess), np.inf, np.maximum(excess, 0))) / costs).sum(-1)
 
 
-def least(scores: np.ndarray, gains: np.ndarray) -> int:
+def least(scores: np.ndarray, savings: np.ndarray) -> int:
     """The candidate with the least score for what it saves; the first of equals."""
-    return int(np.argmin(scores / np.maximum(gains, 1e-12)))
+    return int(np.argmin(scores / np.maximum(savings, _LEAST_SAVING)))

@@ -1,7 +1,7 @@
-r"""The Fisher score: what lowering single quantizers costs, all from one forward and backward pass.
+r"""Fisher score: what lowering single quantizers costs, all from one forward and backward pass.
 
 Let :math:`m_n = \log p_y - \log(1 - p_y)` be the log-odds of image n for its class y, so that its loss is
-:math:`\ell(m_n) = \log(1 + e^{-m_n})`. Replacing the values v behind quantizer q by others moves them, to first
+:math:`\ell(m_n) = \log(1 + e^{-m_n})`. Replacing the values v that quantizer q gives by others moves them, to first
 order, by
 
 .. math:: \delta_{n,q} = \Big\langle \frac{\partial m_n}{\partial v},\, Q_{new}(v) - Q_{old}(v) \Big\rangle
@@ -14,12 +14,12 @@ and the mean loss of N images, with :math:`f_{n,q} = \ell'(m_n)\,\delta_{n,q} = 
         = \frac1N \sum_n \frac12 p_y (1 - p_y)\,\delta_{n,q}^2 + O(\delta^3) \;\ge 0 .
 
 :math:`p_y (1 - p_y)` is the Fisher information of the log-odds in the outcome "class y or another": r is the Fisher
-form, with all products of values behind one quantizer. Only the network is made linear, not the loss, so that images
+form, with all products of values of one quantizer. Only the network is made linear, not the loss, so that images
 that the network is sure of, whose gradients vanish, count once their log-odds are moved far enough. For weights
 :math:`\delta` is the gradient for a layer's output times the layer's product of its inputs with the change of weights.
 
 In a network that has been trained to the end the mean of f over all images is about 0, but over N of them it varies
-more than r is large. So the score takes as much of it as there is behind the noise, over all quantizers
+more than r is large. So the score takes as much of it as stands out of the noise, over all quantizers
 (:math:`\sigma_q` the standard error of the mean of f; shrinkage by the method of moments):
 
 .. math::
@@ -35,9 +35,11 @@ from common import distributed
 from common.quant.dorefa import dorefa
 from common.quant.layers import QuantConv2d, QuantDense, quant_layers
 from common.quant.pact import pact
-from ProQHA.quant import ACTIVATIONS, WEIGHTS, Settings, get_bits, quantize_network
+from ProQHA.convert import quantize_network
+from ProQHA.probes import ProbedNetwork, Trace
+from ProQHA.quant import ACTIVATIONS, WEIGHTS, get_bits
+from ProQHA.quant_config import QuantConfig
 from ProQHA.scores import Lowering, Scorer
-from ProQHA.taps import Seen, TappedNetwork
 
 
 class FisherScorer(Scorer):
@@ -47,30 +49,30 @@ class FisherScorer(Scorer):
 
     Args:
         network: a float network of the same description as those to be scored; it is quantized here.
-        settings: of the quantization.
+        config: how it is quantized.
         images: (N, 3, H, W).
         labels: (N,) int32.
     """
 
     additive = True
 
-    def __init__(self, network: nn.Cell, settings: Settings, images: np.ndarray, labels: np.ndarray):
-        quantize_network(network, settings, images.shape[-1])
+    def __init__(self, network: nn.Cell, config: QuantConfig, images: np.ndarray, labels: np.ndarray):
+        quantize_network(network, config, images.shape[-1])
         super().__init__(images)
         self.labels = labels.astype(np.int32)
-        self.tapped = TappedNetwork(network, images.shape[1:], -(-len(images) // distributed.size()))
+        self.probed = ProbedNetwork(network, images.shape[1:], -(-len(images) // distributed.size()))
 
     def table(self, network: nn.Cell, lowering: Lowering) -> np.ndarray:
         """Scores (L, 2) of lowering each quantizer alone; 0 where its bits stay."""
-        self.tapped.follow(network)
+        self.probed.copy_from(network)
         bits, sums = get_bits(network), np.zeros((3, *lowering.bits.shape))
-        for first in distributed.share(range(0, len(self.images), self.tapped.batch)):
-            numbers = np.arange(first, first + self.tapped.batch)
+        for first in distributed.share(range(0, len(self.images), self.probed.batch)):
+            numbers = np.arange(first, first + self.probed.batch)
             place = numbers % len(self.images)  # passes are of one size: the last one is filled up, and cut here
-            log_odds, seen = self.tapped.see(self.images[place], self.labels[place])
+            log_odds, traces = self.probed.trace(self.images[place], self.labels[place])
             real = numbers < len(self.images)
             for row, (name, layer) in enumerate(quant_layers(network).items()):
-                moved = _moved(layer, seen[name], bits[row], lowering.bits[row], lowering.clips[row])
+                moved = _moved(layer, traces[name], bits[row], lowering.bits[row], lowering.clips[row])
                 sums[:, row] += _sums(log_odds[real], moved[:, real])
         sums = distributed.total(sums)
         return _shrunk(sums / len(self.images), len(self.images), lowering.bits < bits)
@@ -97,19 +99,19 @@ def _shrunk(means: np.ndarray, images: int, lowered: np.ndarray) -> np.ndarray:
     return rest + max(0.0, 1 - 1 / signal) * slope if signal else rest
 
 
-def _moved(layer: QuantConv2d | QuantDense, seen: Seen, now: np.ndarray, low: np.ndarray, clip: float) -> np.ndarray:
+def _moved(layer: QuantConv2d | QuantDense, trace: Trace, now: np.ndarray, low: np.ndarray, clip: float) -> np.ndarray:
     """How far the log-odds of N images move, (2, N), when the weights or the inputs of a layer get lower bits (2,)."""
-    found, quantizer = np.zeros((2, len(seen.inputs))), layer.quantize_input
-    inputs = pact(seen.inputs, int(now[ACTIVATIONS]), quantizer.clip.asnumpy()[0], quantizer.signed)
+    moved, quantizer = np.zeros((2, len(trace.inputs))), layer.quantize_input
+    inputs = pact(trace.inputs, int(now[ACTIVATIONS]), quantizer.clip.asnumpy()[0], quantizer.signed)
     if low[WEIGHTS] < now[WEIGHTS]:
         weight = layer.weight.asnumpy()
         change = dorefa(weight, int(low[WEIGHTS])) - dorefa(weight, int(now[WEIGHTS]))
         change *= layer.quantize_weight.scale.asnumpy()
-        found[WEIGHTS] = _products(seen.output_gradients, layer.product(Tensor(inputs), Tensor(change)).asnumpy())
+        moved[WEIGHTS] = _products(trace.output_gradients, layer.product(Tensor(inputs), Tensor(change)).asnumpy())
     if low[ACTIVATIONS] < now[ACTIVATIONS]:
-        change = pact(seen.inputs, int(low[ACTIVATIONS]), clip, quantizer.signed) - inputs
-        found[ACTIVATIONS] = _products(seen.input_gradients, change)
-    return found
+        change = pact(trace.inputs, int(low[ACTIVATIONS]), clip, quantizer.signed) - inputs
+        moved[ACTIVATIONS] = _products(trace.input_gradients, change)
+    return moved
 
 
 def _products(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -4,13 +4,12 @@ import re
 
 from common.errors import ConfigError
 
-# Pre-activation ResNets for small images, as the method's earlier code has them; ImageNet's are post-activation.
-SMALL_IMAGES = {
-    "resnet20": "preact_resnet20",
-    "resnet32": "preact_resnet32",
-    "resnet56": "preact_resnet56",
-    "resnet110": "preact_resnet110",
-    "postresnet20": "resnet20",  # post-activation, as the other methods have it
+# What the original release calls resnet20 has pre-activation blocks; on ImageNet its networks are post-activation.
+_DEPTHS = (20, 32, 56, 110)
+_DOCUMENTED = {f"resnet{depth}": f"preact_resnet{depth}" for depth in _DEPTHS}
+SMALL_IMAGES = {name: name for name in _DOCUMENTED.values()} | _DOCUMENTED
+SMALL_IMAGES |= {
+    "postresnet20": "resnet20",  # post-activation, what the other methods call resnet20
     "vgg16": "vgg16",
     "vgg19": "vgg19",
     "mobilenetv2": "mobilenet_v2_cifar",
@@ -23,6 +22,7 @@ IMAGENET = {
     "resnet50": "resnet50",
     "mobilenetv2": "mobilenet_v2",
 }
+DEFAULT = "preact_resnet20"
 
 
 def architectures(dataset: str) -> dict[str, str]:
@@ -41,15 +41,61 @@ def model_name(arch: str, num_layers: int | None, dataset: str) -> str:
     Raises:
         ConfigError: no such network, or a number that contradicts the name.
     """
-    known = architectures(dataset)
-    named = re.fullmatch(r"(mobilenetv2|[a-z]+?)(\d*)", arch.lower().replace("_", "").replace("-", ""))
+    known = {_plain(name): network for name, network in architectures(dataset).items()}
+    named = re.fullmatch(r"(mobilenetv2|[a-z]+?)(\d*)", _plain(arch))
     family, digits = (named[1], named[2]) if named else (arch, "")
     if digits and num_layers not in (None, int(digits)):
         raise ConfigError(f"arch: {arch} has {digits} layers, found --num_layers {num_layers}; leave one of them out")
     depth = digits or (str(num_layers) if num_layers and family != "mobilenetv2" else "")
     if family + depth in known:
         return known[family + depth]
-    depths = [name for name in known if name.startswith(family)] if named else []
+    depths = [name for name in architectures(dataset) if _plain(name).startswith(family)] if named else []
     if not depth and len(depths) > 1:
         raise ConfigError(f"num_layers: {arch} needs a number of layers; known for {dataset}: {', '.join(depths)}")
-    raise ConfigError(f"arch: expected one of {', '.join(known)} for {dataset}, found {family}{depth}")
+    names = ", ".join(architectures(dataset))
+    raise ConfigError(f"arch: expected one of {names} for {dataset}, found {family}{depth}")
+
+
+def choose(arch: str, num_layers: int | None, dataset: str, settled: bool) -> tuple[str, str]:
+    """The registry's name of a network, and the data set that it is for.
+
+    A network that only ImageNet has makes that the data set, where digits stand for "none was named".
+
+    Args:
+        arch: as in :func:`model_name`.
+        num_layers: its depth, or None.
+        dataset: name of the data set, as the options say.
+        settled: whether a folder of images is given.
+
+    Raises:
+        ConfigError: no such network for these images.
+    """
+    try:
+        return model_name(arch, num_layers, dataset), dataset
+    except ConfigError:
+        if dataset == "digits" and not settled and _is_known(arch, num_layers, "imagenet"):
+            return model_name(arch, num_layers, "imagenet"), "imagenet"
+        raise
+
+
+def _is_known(arch: str, num_layers: int | None, dataset: str) -> bool:
+    try:
+        return bool(model_name(arch, num_layers, dataset))
+    except ConfigError:
+        return False
+
+
+def arch_of(name: str, dataset: str) -> str | None:
+    """The name of ``--arch`` that stands for a network of the registry; None if no name does."""
+    return next((arch for arch, network in architectures(dataset).items() if network == name), None)
+
+
+def note(arch: str, name: str) -> str | None:
+    """A line for users where ``--arch`` means another network than in the other methods; None where it does not."""
+    if not (_plain(arch).startswith("resnet") and name in _DOCUMENTED.values()):
+        return None
+    return f"--arch {arch} is {name} in ProQHA, as in the original release; post-activation is postresnet20"
+
+
+def _plain(arch: str) -> str:
+    return arch.lower().replace("_", "").replace("-", "")

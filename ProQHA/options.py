@@ -1,49 +1,169 @@
-"""Options that training and search share, and what they mean."""
+"""The values that the options of ProQHA's scripts make, see :mod:`ProQHA.parsers`."""
 
 from argparse import Namespace
+from dataclasses import dataclass
 
-from common.cli import typed
-from common.cli.option_parser import OptionParser
-from common.quant.dorefa import MAX_BITS, MIN_BITS
-from common.runtime import context
+from common.cli.run_options import RunOptions, run_options
+from common.cli.training import TrainingOptions
+from common.errors import ConfigError
+from common.models.registry import model
+from common.training import Schedule, TrainConfig
+from ProQHA.candidates import Moves, Targets
+from ProQHA.cost_model import MixedBits
+from ProQHA.measuring import BitsChoice
+from ProQHA.network import choose, note
+from ProQHA.progressive import Plan
+from ProQHA.ranking import RankOptions
+from ProQHA.searching import ScoreOptions, SearchOptions
+from ProQHA.start import StartOptions
 
-_CALIBRATION_BATCH = 128
-BITS = typed.int_range(MIN_BITS, MAX_BITS)
+CLIP_LIMIT = 5.0  # of the gradient's norm by --clip, as in the original release
 
 
-def add_common(parser: OptionParser) -> None:
-    """The options of ``train.py`` and ``search.py`` alike."""
-    parser.add_alias("--train_batch_size", "--batch_size")
-    parser.add_argument(
-        "--mission",
-        type=typed.run_name,
-        default="proqha",
-        metavar="NAME",
-        help="name of the run's folder in output_dir",
+@dataclass(frozen=True)
+class Choice:
+    """A network, and what all scripts share.
+
+    Attributes:
+        run: the options of all scripts, with the data set settled.
+        model_name: the network's name in the registry.
+    """
+
+    run: RunOptions
+    model_name: str
+
+    @property
+    def dataset(self) -> str:
+        """Name of the data set."""
+        return self.run.data.dataset
+
+
+def choice(args: Namespace) -> Choice:
+    """The network and the data set that the options name; says so where the name means another network elsewhere.
+
+    Raises:
+        ConfigError: no such network for these images.
+    """
+    run = run_options(args)
+    name, dataset = choose(args.arch, args.num_layers, run.data.dataset, run.data.path is not None)
+    if line := note(args.arch, name):
+        print(line)
+    return Choice(run if dataset == run.data.dataset else run.on_dataset(dataset), name)
+
+
+def bits_choice(args: Namespace) -> BitsChoice:
+    """The bits that the options of ``measure.py`` say."""
+    each = None if args.layer_bits is None else tuple(args.layer_bits)
+    return BitsChoice(each, _mixed_bits(args))
+
+
+def _mixed_bits(args: Namespace) -> MixedBits:
+    return MixedBits(args.bits, args.pre_k_bits, args.ratio)
+
+
+def start_options(args: Namespace, chosen: Choice, bits: MixedBits | None = None) -> StartOptions:
+    """What training or a search begins with.
+
+    Args:
+        args: the resolved options.
+        chosen: network and data set.
+        bits: widths where it starts from a float network; None: ``--bits`` everywhere.
+
+    Raises:
+        ConfigError: more than one start, or a network that does not take the images.
+    """
+    model(chosen.model_name, chosen.dataset)
+    starts = {"pretrained": "float", "init_from": "latent", "resume": None}
+    given = [option for option in starts if getattr(args, option)]
+    if len(given) > 1:
+        raise ConfigError(f"expected one start, found --{' and --'.join(given)}; give one of them")
+    path, kind = (getattr(args, given[0]), starts[given[0]]) if given else (None, None)
+    return StartOptions(
+        model_name=chosen.model_name,
+        dataset=chosen.dataset,
+        seed=args.seed,
+        path=path,
+        kind=kind,
+        bits=bits or MixedBits(args.bits, args.bits),
+        activation_clip=args.activation_clip,
     )
-    parser.add_alias("--gpus", "--device_id")
-    group = parser.add_argument_group("training")
-    group.add_argument("--lr", type=typed.positive_float, default=1e-3, help="first learning rate")
-    group.add_argument("--weight_decay", type=typed.nonnegative_float, default=1e-4, help="L2 penalty")
-    group.add_argument("--clip", action="store_true", help="limit the gradient's norm to 5")
-    group = parser.add_argument_group("quantization")
-    group.add_argument("--alpha", type=clip_value, default=None, metavar="A|calibrate", help=_ALPHA_HELP)
 
 
-_ALPHA_HELP = "first clip of PACT: a number (the paper's is 10), or of least squared error on training images"
+def training_start(args: Namespace, chosen: Choice) -> StartOptions:
+    """What ``train.py`` begins with."""
+    return start_options(args, chosen, _mixed_bits(args))
 
 
-def clip_value(text: str) -> float | None:
-    """Type of ``--alpha``: a number over 0, or None for ``calibrate``."""
-    found = typed.positive_float_or("calibrate")(text)
-    return None if isinstance(found, str) else found
+def training_options(args: Namespace) -> TrainingOptions:
+    """The run that the options of ``train.py`` describe."""
+    milestones = max(1, args.epochs // 2), max(2, 3 * args.epochs // 4)
+    schedule = Schedule(args.schedule, args.lr, milestones=milestones, warmup_epochs=args.warmup_epochs)
+    how = _train_config(args, args.epochs, schedule, args.optimizer)
+    return TrainingOptions(how, args.output_dir / args.run_name, args.run_name, args.go_on, args.test_every)
 
 
-def set_up(args: Namespace) -> None:
-    """Choose device, mode, seed and threads."""
-    context.setup(args.device_target, args.mode, args.seed, args.threads, args.device_id)
+def _train_config(args: Namespace, epochs: int, schedule: Schedule, optimizer: str) -> TrainConfig:
+    return TrainConfig(
+        epochs=epochs,
+        batch_size=args.batch_size,
+        schedule=schedule,
+        optimizer=optimizer,
+        weight_decay=args.weight_decay,
+        grad_clip_norm=grad_clip_norm(args),
+        seed=args.seed,
+    )
 
 
-def clip_norm(args: Namespace) -> float | None:
-    """Limit of the gradient's norm."""
-    return 5.0 if args.clip else None
+def grad_clip_norm(args: Namespace) -> float | None:
+    """Limit of the gradient's norm; ``--clip``, an option of the original release, stands for 5.
+
+    Raises:
+        ConfigError: the two options contradict each other.
+    """
+    if args.clip and args.grad_clip_norm not in (None, CLIP_LIMIT):
+        raise ConfigError(f"clip: it stands for --grad_clip_norm {CLIP_LIMIT:g}, found both; leave one of them out")
+    return CLIP_LIMIT if args.clip else args.grad_clip_norm
+
+
+def search_options(args: Namespace, chosen: Choice) -> SearchOptions:
+    """What the options of ``search.py`` say.
+
+    Raises:
+        ConfigError: targets out of range, and as :func:`start_options`.
+    """
+    targets = Targets(args.cost, args.compute_cost, args.floor)
+    training = None
+    if args.search_epochs:
+        training = _train_config(args, args.search_epochs, Schedule("cosine", args.lr), "adam")
+    return SearchOptions(
+        start=start_options(args, chosen),
+        plan=Plan(args.step, args.lam, targets, Moves(args.ratio, args.interval), args.seed),
+        score=_score_options(args),
+        training=training,
+        folder=args.output_dir / args.run_name,
+        go_on=args.go_on,
+    )
+
+
+def _score_options(args: Namespace) -> ScoreOptions:
+    return ScoreOptions(
+        kind=args.score,
+        images=args.score_images,
+        held_out=args.held_out,
+        batch_size=args.batch_size,
+        lr=args.lr,
+        grad_clip_norm=grad_clip_norm(args),
+        seed=args.seed,
+    )
+
+
+def rank_options(args: Namespace, chosen: Choice) -> RankOptions:
+    """What the options of ``correlation.py`` say."""
+    return RankOptions(
+        start=start_options(args, chosen),
+        interval=args.interval,
+        score_images=args.score_images,
+        loss_images=args.loss_images,
+        lr=args.lr,
+        grad_clip_norm=grad_clip_norm(args),
+    )

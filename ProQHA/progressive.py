@@ -1,8 +1,8 @@
 """The search: lower some bits, train, and again, until the cost is met or the steps are done.
 
-The state lives in ``search.ckpt``, written after every step: it is a quantized checkpoint that further training can
-start from, and its metadata hold the log. Draws depend on seed and step alone, so a search that was stopped at any
-point repeats its unfinished step and ends in the same bits.
+The state lives in ``search.ckpt``, written after every step: it is a latent checkpoint that further training can start
+from, and its metadata hold the log. Draws depend on seed and step alone, so a search that was stopped at any point
+repeats its unfinished step and ends in the same bits.
 """
 
 import json
@@ -16,13 +16,14 @@ from mindspore import nn
 
 from common import checkpoint
 from common.checkpoint import network_state
-from common.errors import CheckpointError, ConfigError
+from common.errors import ConfigError
 from common.files.atomic_file import remove_folders
+from common.training import OtherRunError
 from ProQHA import candidates, history
 from ProQHA.candidates import Moves, Targets
-from ProQHA.measure import CostModel
+from ProQHA.cost_model import CostModel
 from ProQHA.quant import get_bits
-from ProQHA.scores import Scorer
+from ProQHA.scores import Lowering, Scorer
 
 Record = dict[str, Any]
 STEP_FOLDER = "step_"  # begins the name of the folder in which the network trains after a step
@@ -37,7 +38,7 @@ class Plan:
         count: candidates drawn in a step; 0 takes the exact minimiser of a score that adds up.
         targets: where it ends.
         moves: how bits are lowered.
-        seed: of the draws.
+        seed: seed of the draws.
     """
 
     steps: int
@@ -52,12 +53,12 @@ class Progressive:
 
     Args:
         network: quantized, to begin with.
-        sizes: of its layers.
+        sizes: cost model of its layers.
         plan: what to do.
-        scorer: what candidates cost.
+        scorer: measures what candidates cost.
         train: trains the network after a step (its number) and returns what the log shall say, such as ``acc``.
-        folder: of the run.
-        metadata: of the network's checkpoints; with the plan, what must be equal for a search to be continued.
+        folder: where the search lives.
+        metadata: what the network's checkpoints record; with the plan, what must be equal for a search to be continued.
 
     Raises:
         ConfigError: no candidates with a score that does not add up.
@@ -65,6 +66,7 @@ class Progressive:
 
     def __init__(
         self,
+        *,
         network: nn.Cell,
         sizes: CostModel,
         plan: Plan,
@@ -91,17 +93,17 @@ class Progressive:
         self.state.unlink(missing_ok=True)
         remove_folders(self.folder.glob(f"{STEP_FOLDER}*"))
 
-    def run(self, resume: bool = True) -> list[Record]:
+    def run(self, go_on: bool = True) -> list[Record]:
         """Search to the end and return the log, step 0 being the network that the search began with.
 
         Args:
-            resume: continue what the folder holds; otherwise remove it and start anew.
+            go_on: continue what the folder holds; otherwise remove it and start anew.
 
         Raises:
-            CheckpointError: the folder holds another search.
+            OtherRunError: the folder holds another search.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        if not resume:
+        if not go_on:
             self._discard()
         elif self.state.exists():
             self._load()
@@ -115,22 +117,28 @@ class Progressive:
 
     def lower(self, step: int) -> float:
         """Choose the candidate of a step, give the network its bits, and return its score."""
-        bits, targets, moves = get_bits(self.network), self.plan.targets, self.plan.moves
-        lowered = moves.lowered(bits, targets.floor)
-        lowering = self.scorer.look(self.network, lowered)
-        if self.plan.count:
-            rng = np.random.default_rng((self.plan.seed, step))
-            found = candidates.draw(rng, self.plan.count, self.sizes, bits, targets, moves)
-            scores = self.scorer(self.network, lowering, found)
-            gains = candidates.saving(self.sizes, targets, bits, found)
-            best = candidates.least(scores, gains) if self.scorer.additive else int(np.argmin(scores))
-            score, chosen = float(scores[best]), found[best]
-        else:
-            table = self.scorer.table(self.network, lowering)
-            chosen = candidates.exact(table, self.sizes, bits, targets, moves)
-            score = float(table[chosen < bits].sum())
+        lowered = self.plan.moves.lowered(get_bits(self.network), self.plan.targets.floor)
+        lowering = self.scorer.plan(self.network, lowered)
+        score, chosen = self._drawn(lowering, step) if self.plan.count else self._exact(lowering)
         lowering.apply(self.network, chosen)
         return score
+
+    def _drawn(self, lowering: Lowering, step: int) -> tuple[float, np.ndarray]:
+        """Score and bits (L, 2) of the best of the candidates that are drawn in a step."""
+        bits, plan = get_bits(self.network), self.plan
+        rng = np.random.default_rng((plan.seed, step))
+        drawn = candidates.draw(rng, plan.count, self.sizes, bits, plan.targets, plan.moves)
+        scores = self.scorer(self.network, lowering, drawn)
+        savings = candidates.saving(self.sizes, plan.targets, bits, drawn)
+        best = candidates.least(scores, savings) if self.scorer.additive else int(np.argmin(scores))
+        return float(scores[best]), drawn[best]
+
+    def _exact(self, lowering: Lowering) -> tuple[float, np.ndarray]:
+        """Score and bits (L, 2) of the best candidate of all."""
+        bits, plan = get_bits(self.network), self.plan
+        table = self.scorer.table(self.network, lowering)
+        chosen = candidates.exact(table, self.sizes, bits, plan.targets, plan.moves)
+        return float(table[chosen < bits].sum()), chosen
 
     def _able(self) -> np.ndarray:
         return self.plan.targets.lowerable(self.sizes, get_bits(self.network))
@@ -145,22 +153,18 @@ class Progressive:
 
     def report(self) -> None:
         """Write the log and the pictures."""
-        history.write_log(self.folder, self.records)
-        history.plot(self.folder, self.sizes.names, self.records)
+        history.write(self.folder, self.sizes.names, self.records)
 
     def _plan(self) -> Record:
         """The plan as files record it; a search that has come to its end may be given more steps."""
         return {name: value for name, value in asdict(self.plan).items() if name != "steps"}
 
     def _load(self) -> None:
-        found = checkpoint.load(self.state)
-        search = found.metadata.get("search", {})
+        saved = checkpoint.load(self.state)
+        search = saved.metadata.get("search", {})
         same = search.get("plan") == self._plan()
-        if not same or {**found.metadata, "search": None} != {**self.metadata, "search": None}:
-            raise CheckpointError(
-                f"{self.state} belongs to another search (network, options or data differ): choose another --mission, "
-                "or start anew with --no-continue"
-            )
-        network_state.restore(self.network, found.tensors, str(self.state))
+        if not same or {**saved.metadata, "search": None} != {**self.metadata, "search": None}:
+            raise OtherRunError(f"{self.state} belongs to another search: network, options or data differ")
+        network_state.restore(self.network, saved.tensors, str(self.state))
         self.records = search["records"]
         self.report()

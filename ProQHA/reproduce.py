@@ -12,6 +12,7 @@ import shutil
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 
 from common import checkpoint, report
 from common.cli import reproduction, typed
@@ -35,27 +36,28 @@ def make_parser() -> OptionParser:
     """Options of this script."""
     parser = reproduction.make_parser("Record ProQHA's results.", "jpeg")
     add_pretrained(parser, "float network, else trained", required=False)
-    parser.add_argument("--float_epochs", type=typed.positive_int, default=16, help="of the float network")
-    parser.add_argument("--epochs", type=typed.positive_int, default=1, help="of each quantized network in all")
-    parser.add_argument("--search_epochs", type=typed.int_range(0), default=0, help="of them after each step")
-    parser.add_argument("--interval", type=typed.int_range(1, 6), default=1, help="bits that a step of a search takes")
-    parser.add_argument(
-        "--train_samples", type=typed.positive_int, metavar="N", help="of quantized networks; else all images"
-    )
-    parser.add_argument("--bits", type=typed.int_range(2, 7), nargs="+", default=[4, 3], help="uniform bits to beat")
-    parser.add_argument("--seeds", type=typed.int_range(0), nargs="+", default=[0, 1, 2], help="of quantized networks")
-    parser.add_argument("--lr", type=typed.positive_float, default=1e-3, help="of Adam, for quantized networks")
+    whole, positive = typed.int_range, typed.positive_int
+    parser.add_argument("--float_epochs", type=positive, default=16, help="epochs of the float network")
+    parser.add_argument("--epochs", type=positive, default=1, help="epochs of each quantized network in all")
+    parser.add_argument("--search_epochs", type=whole(0), default=0, help="how many of them after each step")
+    parser.add_argument("--interval", type=whole(1, 6), default=1, help="bits that a step of a search takes")
+    images = "training images of quantized networks; else all"
+    parser.add_argument("--train_samples", type=positive, metavar="N", help=images)
+    parser.add_argument("--bits", type=whole(2, 7), nargs="+", default=[4, 3], help="uniform bits to beat")
+    parser.add_argument("--seeds", type=whole(0), nargs="+", default=[0, 1, 2], help="seeds of quantized networks")
+    rate = "learning rate of Adam, for quantized networks"
+    parser.add_argument("--lr", type=typed.positive_float, default=1e-3, help=rate)
     return parser
 
 
-def run(script, args: Namespace, name: str, options: Mapping[str, object], flags: Sequence[str] = ()) -> Path:
+def run(script: ModuleType, args: Namespace, name: str, options: Mapping[str, object]) -> Path:
     """Run a script of this folder, or go on with it, and return the run's folder."""
-    common = {"arch": "resnet20", "dataset": "cifar10", "dataset_path": args.dataset_path, "batch_size": 128}
-    common |= {"mission": name, "output_dir": args.output_dir}
+    common = {"arch": NETWORK, "dataset": "cifar10", "dataset_path": args.dataset_path, "batch_size": 128}
+    common |= {"run_name": name, "output_dir": args.output_dir}
     if script is train:
         common["test_every"] = TEST_EVERY
     words = [word for option, value in {**common, **options}.items() for word in (f"--{option}", str(value))]
-    script.main([*words, *thread_words(args), *flags])
+    script.main([*words, *thread_words(args)])
     return args.output_dir / name
 
 
@@ -64,7 +66,7 @@ def float_network(args: Namespace) -> Path:
     if args.pretrained:
         return args.pretrained
     name = f"float_{args.float_epochs}epochs"
-    options = {"lr": 0.1, "train_epochs": args.float_epochs, "schedule": "cosine", "weight_decay": 5e-4, "seed": 0}
+    options = {"lr": 0.1, "epochs": args.float_epochs, "schedule": "cosine", "weight_decay": 5e-4, "seed": 0}
     folder = run(train, args, name, {**options, "warmup_epochs": 1})
     return folder / f"{name}.ckpt"
 
@@ -72,22 +74,22 @@ def float_network(args: Namespace) -> Path:
 def quantized(args: Namespace, stage: str, bits: int, seed: int) -> Path:
     """A quantized network's file, searched or trained unless it is there."""
     name = f"{stage}_{bits}bits_{args.epochs}epochs_seed{seed}"
-    shared = {"seed": seed, "lr": args.lr, "weight_decay": 0}
+    shared = {"seed": seed, "lr": args.lr, "weight_decay": 0, "grad_clip_norm": 5}
     shared |= {"train_samples": args.train_samples} if args.train_samples else {}
     training = {**shared, "archtype": "quant", "optimizer": "adam", "schedule": "cosine"}
     start = float_network(args)
     if stage == "uniform":
-        options = {**training, "train_epochs": args.epochs, "k_bits": bits, "pre_k_bits": bits, "resume": start}
-        return run(train, args, name, options, ["--clip"]) / f"{name}.ckpt"
+        options = {**training, "epochs": args.epochs, "bits": bits, "pre_k_bits": bits, "pretrained": start}
+        return run(train, args, name, options) / f"{name}.ckpt"
     targets = {"cost": bits / FLOAT_BITS, "compute_cost": (bits / FLOAT_BITS) ** 2}
-    options = {**shared, **targets, "resume": start, "search_epochs": args.search_epochs, "lam": 0, "step": 100}
+    options = {**shared, **targets, "pretrained": start, "search_epochs": args.search_epochs, "lam": 0, "step": 100}
     options["interval"] = args.interval
-    found = run(search, args, f"{name}_search", options, ["--clip"])
-    steps = checkpoint.load(found / "search.ckpt").metadata["search"]["records"][-1]["step"]
-    shutil.copy(found / "bits.png", RESULTS.path.parent / f"bits_{bits}.png")
+    searched = run(search, args, f"{name}_search", options)
+    steps = checkpoint.load(searched / "search.ckpt").metadata["search"]["records"][-1]["step"]
+    shutil.copy(searched / "bits.png", RESULTS.path.parent / f"bits_{bits}.png")
     left = max(1, args.epochs - steps * args.search_epochs)
-    options = {**training, "train_epochs": left, "resume": found / "search.ckpt"}
-    return run(train, args, name, options, ["--clip"]) / f"{name}.ckpt"
+    options = {**training, "epochs": left, "init_from": searched / "search.ckpt"}
+    return run(train, args, name, options) / f"{name}.ckpt"
 
 
 def key_of(args: Namespace, stage: str, bits: int, seed: int) -> dict[str, object]:
@@ -112,10 +114,10 @@ def record(args: Namespace, stage: str, bits: int, seed: int) -> None:
 
 def measure(args: Namespace, path: Path, folder: str) -> dict:
     """What a row says of a network."""
-    found = evaluated(evaluation, args, path, folder)
-    row = {"samples": found["samples"], "top1": f"{100 * found['acc']:.2f}", "file_bytes": path.stat().st_size}
-    row["mindspore"] = found["versions"]["mindspore"]
-    if totals := found.get("search"):
+    result = evaluated(evaluation, args, path, folder)
+    row = {"samples": result["samples"], "top1": f"{100 * result['acc']:.2f}", "file_bytes": path.stat().st_size}
+    row["mindspore"] = result["versions"]["mindspore"]
+    if totals := result.get("search"):
         row |= {"weight_bits": f"{totals['average_weight_bits']:.3f}", "cost": f"{totals['cost']:.4f}"}
         row |= {"activation_bits": f"{totals['average_activation_bits']:.3f}"}
         row |= {"bit_operations": round(totals["bit_operations"])}
@@ -127,13 +129,13 @@ def table(rows: Sequence[Mapping[str, str]]) -> str:
     sets = list(dict.fromkeys((row["data"], row["samples"]) for row in rows))
     lines = []
     for key in dict.fromkeys((row["stage"], row["bits"], row["epochs"]) for row in rows):
-        own = [row for row in rows if (row["stage"], row["bits"], row["epochs"]) == key]
-        line = {"network": key[0], "bits": key[1], "epochs": key[2], "seeds": len({row["seed"] for row in own})}
+        alike = [row for row in rows if (row["stage"], row["bits"], row["epochs"]) == key]
+        line = {"network": key[0], "bits": key[1], "epochs": key[2], "seeds": len({row["seed"] for row in alike})}
         for column in ("weight_bits", "activation_bits", "cost", "bit_operations"):
-            values = [float(row[column]) for row in own if row[column]]
+            values = [float(row[column]) for row in alike if row[column]]
             line[column.replace("_", " ")] = f"{sum(values) / len(values):,.4g}" if values else "-"
         for data, samples in sets:
-            scores = [float(row["top1"]) for row in own if row["data"] == data]
+            scores = [float(row["top1"]) for row in alike if row["data"] == data]
             line[f"{data} top-1 % (N = {samples})"] = mean(scores) if scores else "-"
         lines.append(line)
     return report.markdown_table(lines, list(lines[0])) if lines else ""
@@ -142,14 +144,14 @@ def table(rows: Sequence[Mapping[str, str]]) -> str:
 def differences(rows: Sequence[Mapping[str, str]]) -> list[str]:
     """Searched minus uniform, seed by seed, with mean and standard deviation; a line per bits and test set."""
     scores = {(r["stage"], r["bits"], r["epochs"], r["data"], r["seed"]): float(r["top1"]) for r in rows}
-    found: dict[tuple, list[float]] = {}
+    gaps: dict[tuple, list[float]] = {}
     for (stage, bits, epochs, data, seed), value in scores.items():
         other = scores.get(("uniform", bits, epochs, data, seed))
         if stage == "searched" and other is not None:
-            found.setdefault((bits, epochs, data), []).append(value - other)
+            gaps.setdefault((bits, epochs, data), []).append(value - other)
     return [
         f"{bits} bits, {epochs} epochs, {data}: {mean(values)} points ({', '.join(f'{v:+.2f}' for v in values)})"
-        for (bits, epochs, data), values in found.items()
+        for (bits, epochs, data), values in gaps.items()
     ]
 
 

@@ -1,10 +1,10 @@
-r"""What a candidate's quantization would cost, measured three ways; lower is better.
+r"""Scores of candidates: what their quantization would cost, measured three ways; lower is better.
 
 ``fisher`` (default): the change of the loss for a network made linear, which is to second order the Fisher form. It
 adds up over the quantizers q that a candidate lowers, so one backward pass serves any number of candidates
 (:mod:`.fisher`).
 
-``adam``: the score of the method's earlier code, from one step of Adam at the candidate's bits:
+``adam``: the score of the original release, from one step of Adam at the candidate's bits:
 :math:`\sum_i (\sqrt{v_i} + \epsilon)(\theta_i - \theta_i')^2`. As a first step moves every weight by about the learning
 rate, this is the L1 norm of the gradient, up to a factor.
 
@@ -23,10 +23,10 @@ from common.data import ImageSource, Preprocessing
 from common.evaluation import score
 from common.quant.calibration import best_clip, sample_inputs
 from common.quant.layers import quant_layers
-from ProQHA.quant import ACTIVATIONS, assign_clip, each, get_bits, set_bits
+from ProQHA.quant import ACTIVATIONS, assign_clip, get_bits, quantizers, set_bits
 
 SCORES = ("fisher", "adam", "acc")
-_LOOK_BATCH = 128  # images at a time
+_PASS = 128  # images at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class Lowering:
         """Give a network the bits of a candidate (L, 2), and the inputs that it lowers their new clips."""
         changed = candidate[:, ACTIVATIONS] != get_bits(network)[:, ACTIVATIONS]
         set_bits(network, candidate)
-        for quantizer, clip, lowered in zip(each(network, ACTIVATIONS), self.clips, changed):
+        for quantizer, clip, lowered in zip(quantizers(network, ACTIVATIONS), self.clips, changed):
             if lowered:
                 assign_clip(quantizer, clip)
 
@@ -58,15 +58,15 @@ class Scorer(ABC):
     def __init__(self, images: np.ndarray):
         self.images = images
 
-    def look(self, network: nn.Cell, bits: np.ndarray) -> Lowering:
+    def plan(self, network: nn.Cell, bits: np.ndarray) -> Lowering:
         """What lowering the quantizers of the network, as it is, to ``bits`` (L, 2) would make of each.
 
         The clips are those of the scoring images (N, 3, H, W).
         """
-        batches = (self.images[i : i + _LOOK_BATCH] for i in range(0, len(self.images), _LOOK_BATCH))
+        batches = (self.images[i : i + _PASS] for i in range(0, len(self.images), _PASS))
         inputs = sample_inputs(network, quant_layers(network), batches)
-        wanted = zip(inputs.values(), bits[:, ACTIVATIONS], each(network, ACTIVATIONS))
-        return Lowering(bits, np.array([best_clip(x, int(k), own.signed) for x, k, own in wanted]))
+        lowered = zip(inputs.values(), bits[:, ACTIVATIONS], quantizers(network, ACTIVATIONS))
+        return Lowering(bits, np.array([best_clip(x, int(k), quantizer.signed) for x, k, quantizer in lowered]))
 
     @abstractmethod
     def __call__(self, network: nn.Cell, lowering: Lowering, candidates: Sequence[np.ndarray]) -> np.ndarray:
@@ -77,21 +77,21 @@ class OneByOne(Scorer):
     """Tries every candidate in the network itself."""
 
     def __call__(self, network: nn.Cell, lowering: Lowering, candidates: Sequence[np.ndarray]) -> np.ndarray:
-        bits, clips = get_bits(network), [float(cell.clip.asnumpy()[0]) for cell in each(network, ACTIVATIONS)]
-        found = []
+        bits, clips = get_bits(network), [float(cell.clip.asnumpy()[0]) for cell in quantizers(network, ACTIVATIONS)]
+        scores = []
         try:
             for candidate in candidates:
                 lowering.apply(network, candidate)
-                found.append(self.one(network))
+                scores.append(self.one(network))
                 self._restore(network, bits, clips)
         finally:
             self._restore(network, bits, clips)
-        return np.array(found)
+        return np.array(scores)
 
     @staticmethod
     def _restore(network: nn.Cell, bits: np.ndarray, clips: Sequence[float]) -> None:
         set_bits(network, bits)
-        for quantizer, clip in zip(each(network, ACTIVATIONS), clips):
+        for quantizer, clip in zip(quantizers(network, ACTIVATIONS), clips):
             assign_clip(quantizer, clip)
 
     @abstractmethod
@@ -106,7 +106,7 @@ class AdamScorer(OneByOne):
         network: whose gradients are taken.
         images: (N, 3, H, W).
         labels: (N,).
-        lr: of the step.
+        lr: learning rate of the step.
         clip_norm: limit of the gradient's norm; None for none.
     """
 
@@ -147,8 +147,8 @@ class AccuracyScorer(OneByOne):
     Args:
         images: (N, 3, H, W) that set the clips.
         source: images that training does not see.
-        preprocessing: of the network.
-        batch_size: of the evaluation.
+        preprocessing: what the network expects.
+        batch_size: images at a time.
     """
 
     def __init__(self, images: np.ndarray, source: ImageSource, preprocessing: Preprocessing, batch_size: int):

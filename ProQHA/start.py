@@ -1,69 +1,143 @@
 """The network that training or a search begins with."""
 
-from argparse import Namespace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mindspore import nn
 
+from common import checkpoint
+from common.checkpoint import network_state
+from common.cli.training import Images, Start, save_float
 from common.data import ImageSource, Preprocessing
-from common.errors import ConfigError
-from common.models.registry import model
+from common.errors import CheckpointError, ConfigError
+from common.models.registry import model, recorded_architecture
 from common.quant.calibration import calibration_batches
 from common.quant.layers import quant_layers
 from common.stored.float_network import load_float, of_classes
+from common.stored.network import StoredNetwork
+from common.training import Trainer
 from ProQHA import storage
-from ProQHA.dataset import chosen_model
-from ProQHA.measure import mixed_bits
-from ProQHA.quant import Settings, calibrate, quantize_network, set_bits
+from ProQHA.convert import calibrate, quantize_network
+from ProQHA.cost_model import MixedBits, cost_model
+from ProQHA.network import DEFAULT, arch_of
+from ProQHA.quant import get_bits, set_bits
+from ProQHA.quant_config import PAPERS_CLIP, QuantConfig
 
-_PAPERS_CLIP = 10.0
 _CALIBRATION_IMAGES = 512
 
 
-def start_float(args: Namespace, classes: int) -> nn.Cell:
-    """A float network: that of ``--resume``, else a new one.
+@dataclass(frozen=True)
+class StartOptions:
+    """What training or a search begins with.
+
+    Attributes:
+        model_name: name of the network in the registry.
+        dataset: name of the data set.
+        seed: seed of the calibration images and their augmentation.
+        path: file of the network; None: a new float one, or for a quantized one the shipped float one.
+        kind: what the file must hold, ``float`` or ``latent``; None takes either.
+        bits: widths of a quantized network that starts from a float one.
+        activation_clip: first clip of such a network; None: that of least squared error on training images.
+    """
+
+    model_name: str
+    dataset: str
+    seed: int
+    path: Path | None
+    kind: str | None
+    bits: MixedBits
+    activation_clip: float | None
+
+
+def float_start(options: StartOptions, images: Images) -> Start:
+    """A float network to train: that of the options' file, else a new one.
 
     Raises:
         CheckpointError: a file that is no float network of this description and number of classes.
     """
-    name = chosen_model(args)
-    if args.resume:
-        return of_classes(args.resume, load_float(args.resume, name), classes)
-    return model(name).build(classes)
+    classes = images.train.num_classes
+    about = {"method": storage.METHOD, "kind": "float", "network": options.model_name}
+    if options.path is None:
+        return Start(model(options.model_name).build(classes), about)
+    network = _float(options.path, options, classes)
+    return Start(network, {**about, "start": network_state.digest(network)})
+
+
+def quantized_start(options: StartOptions, images: Images) -> Start:
+    """A quantized network to train, as :func:`start_quantized` gives it."""
+    network, config = start_quantized(options, images.train, images.preprocessing)
+    about = {"method": storage.METHOD, "kind": "latent", "network": options.model_name, "settings": asdict(config)}
+    return Start(network, {**about, "start": network_state.digest(network)} if options.path else about)
 
 
 def start_quantized(
-    args: Namespace, source: ImageSource, preprocessing: Preprocessing, bits: tuple[int, int, float]
-) -> tuple[nn.Cell, Settings]:
-    """A quantized network: that of ``--resume``, bits and all, or a float one with ``bits``.
+    options: StartOptions, source: ImageSource, preprocessing: Preprocessing
+) -> tuple[nn.Cell, QuantConfig]:
+    """A quantized network: that of the options' file, bits and all, or a float one with the options' bits.
 
     Args:
-        args: the options.
+        options: which network.
         source: training images, some of which set the clips.
-        preprocessing: of the network.
-        bits: as :func:`~ProQHA.measure.mixed_bits` takes them, for a start from a float network.
+        preprocessing: what the network expects.
 
     Raises:
         ConfigError: no start is given where none is shipped.
         CheckpointError: a file that is not what its option asks for.
     """
-    name = chosen_model(args)
-    path = args.resume or _shipped_float(args, name)
-    if storage.kind_of(path) != "float":
-        stored = storage.load_latent(path, name)
+    path = options.path or _shipped_float(options)
+    if (options.kind or _kind_of(path)) == "latent":
+        _check_architecture(path, options)
+        stored = storage.load_latent(path, options.model_name)
         network = of_classes(path, stored, source.num_classes)
-        return network, storage.settings_of(stored.metadata["settings"])
-    network = of_classes(path, load_float(path, name), source.num_classes)
-    settings = quantize_network(network, Settings(clip=args.alpha or _PAPERS_CLIP), preprocessing.image_size)
-    set_bits(network, mixed_bits(len(quant_layers(network)), *bits))
-    if args.alpha is None:
-        calibrate(network, calibration_batches(source, preprocessing, _CALIBRATION_IMAGES, args.seed))
-    return network, settings
+        return network, QuantConfig.recorded(stored.metadata["settings"])
+    network = _float(path, options, source.num_classes)
+    first = QuantConfig(activation_clip=options.activation_clip or PAPERS_CLIP)
+    config = quantize_network(network, first, preprocessing.image_size)
+    set_bits(network, options.bits.of_layers(len(quant_layers(network))))
+    if options.activation_clip is None:
+        calibrate(network, calibration_batches(source, preprocessing, _CALIBRATION_IMAGES, options.seed))
+    return network, config
 
 
-def _shipped_float(args: Namespace, name: str) -> Path:
-    if (args.dataset, name) != ("digits", "preact_resnet20"):
+def _float(path: Path, options: StartOptions, classes: int) -> nn.Cell:
+    _check_architecture(path, options)
+    return of_classes(path, load_float(path, options.model_name), classes)
+
+
+def _kind_of(path: Path) -> str:
+    """``float``, also for published files without metadata, or ``latent``, whose reader says what will not do."""
+    return "float" if checkpoint.load(path).metadata.get("kind", "float") == "float" else "latent"
+
+
+def _check_architecture(path: Path, options: StartOptions) -> None:
+    """Answer a file of another network of this method by the name of ``--arch`` that fits.
+
+    Raises:
+        CheckpointError: it is another network.
+    """
+    metadata = checkpoint.load(path).metadata
+    recorded = recorded_architecture(metadata)
+    arch = arch_of(recorded, options.dataset) if "network" in metadata else None
+    if arch and recorded != options.model_name:
+        raise CheckpointError(f"{path}: expected {options.model_name}, found {recorded}; give --arch {arch}")
+
+
+def _shipped_float(options: StartOptions) -> Path:
+    if (options.dataset, options.model_name) != ("digits", DEFAULT):
         raise ConfigError(
-            f"resume: no float {name} is shipped for {args.dataset}; give --resume FILE, a float or quantized network"
+            f"pretrained: no float {options.model_name} is shipped for {options.dataset}; give --pretrained FILE "
+            "(float) or --init_from FILE (latent)"
         )
     return storage.shipped("digits", "float")
+
+
+def save(path: Path, trainer: Trainer) -> str:
+    """Write the network to use of a training; returns what it is."""
+    network = trainer.network
+    if not quant_layers(network):
+        return save_float(path, trainer)
+    training = {"epochs": len(trainer.history), "seed": trainer.config.seed}
+    storage.save_packed(path, StoredNetwork(network, {**trainer.metadata, "training": training}))
+    totals = cost_model(network, trainer.data.preprocessing.image_size).summary(get_bits(network))
+    averages = f"W{totals['average_weight_bits']:.3f} A{totals['average_activation_bits']:.3f}"
+    return f"{averages} cost {totals['cost']:.4f}"

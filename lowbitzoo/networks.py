@@ -16,12 +16,8 @@ if TYPE_CHECKING:
     from common.evaluation import Metrics
     from common.stored.network import StoredNetwork
 
-# Where the methods that quantize without images have ``quantize_network`` and their configuration.
-_CONVERTERS = {
-    "DAMBQ": ("network", "Settings"),
-    "DynamicQuant": ("network", "Settings"),
-    "ProQHA": ("quant", "Settings"),
-}
+# The methods that quantize without images.
+_WITHOUT_IMAGES = ("DAMBQ", "DynamicQuant", "ProQHA")
 
 
 def load(name_or_file: str | Path, network: "nn.Cell | None" = None) -> "StoredNetwork":
@@ -109,17 +105,16 @@ def quantize(network: "StoredNetwork | nn.Cell", method: str, *, name: str | Non
     Raises:
         ConfigError: a method that takes images, an option or a network that does not fit.
     """
-    if method not in _CONVERTERS:
-        raise ConfigError(f"method: expected one of {', '.join(_CONVERTERS)}, found {method!r}; see its README")
-    module, config_name = _CONVERTERS[method]
-    converter = part(method, module)
+    if method not in _WITHOUT_IMAGES:
+        raise ConfigError(f"method: expected one of {', '.join(_WITHOUT_IMAGES)}, found {method!r}; see its README")
+    converter, configuration = part(method, "convert"), part(method, "quant_config").QuantConfig
     from common.models.layers import weighted_layers
     from common.stored.network import StoredNetwork
 
     cell, metadata = getattr(network, "network", network), dict(getattr(network, "metadata", {}))
     *_, last = weighted_layers(cell).values()
     described = {"network": name or metadata.get("network", type(cell).__name__), "num_classes": last.weight.shape[0]}
-    config = _configuration(getattr(converter, config_name), options)
+    config = _configuration(configuration, options)
     result = converter.quantize_network(cell, config)
     # A method may complete its settings, or put another cell in the network's place.
     settings, quantized = (result, cell) if hasattr(result, "__dataclass_fields__") else (config, result or cell)

@@ -25,7 +25,7 @@ from common.runtime.hooks import reestimate_batch_norm
 from LDNQ.calibration_set import CalibrationSet
 from LDNQ.observation import input_hessian
 from ProQHA.fisher import FisherScorer
-from ProQHA.quant import Settings
+from ProQHA.quant_config import QuantConfig as ProQHAConfig
 from ProQHA.scores import AccuracyScorer, Lowering
 
 Found = dict[str, np.ndarray]
@@ -82,8 +82,8 @@ def calibrated() -> Found:
 def scores() -> Found:
     """ProQHA: the Fisher scores of 4 images, and accuracies on 50."""
     network, lowering = proqha_tiny.quantized(BITS, clip=2.0), Lowering(LOWERED, np.array([1.1, 0.9, 1.7, 0.6]))
-    images, settings = proqha_tiny.batch(4), Settings(signed=("mix",))
-    fisher = FisherScorer(proqha_tiny.tiny(), settings, images, proqha_tiny.labels(4))
+    images, config = proqha_tiny.batch(4), ProQHAConfig(signed=("mix",))
+    fisher = FisherScorer(proqha_tiny.tiny(), config, images, proqha_tiny.labels(4))
     accuracy = AccuracyScorer(images, proqha_tiny.images(50), proqha_tiny.PREPROCESSING, 30)
     return {"fisher": fisher.table(network, lowering), "acc": accuracy(network, lowering, [BITS, LOWERED])}
 

@@ -17,7 +17,7 @@ SHORT = ("--train_samples", 128, "--num_samples", 64, "--batch_size", 32, "--out
 # Options of train.py, folder of the run, and the least cosine between the momenta, all parameters as one vector.
 _DAMBQ = ("--epochs", 1, "--quantize", "--wgt_target", 3, "--act_target", 3, "--duration", 0, 1)
 _DYNAMIC = ("--epochs", 1, "--bits", 3, "--quantizer", "pact", "--warmup_epochs", 0)
-_PROQHA = ("--train_epochs", 1, "--archtype", "quant", "--k_bits", 4, "--pre_k_bits", 4, "--optimizer", "sgd")
+_PROQHA = ("--epochs", 1, "--archtype", "quant", "--bits", 4, "--pre_k_bits", 4, "--optimizer", "sgd")
 TRAININGS = {
     "AdderQuant": (("--epochs", 1), "", 0.999),
     "DAMBQ": (_DAMBQ, "dambq", 0.98),

@@ -15,10 +15,14 @@ def resolved(path: Path, mirrors: Sequence[str] | None = None) -> Path:
         mirrors: where registered files are fetched from.
 
     Raises:
-        CheckpointError: there is no such file and a registered name resembles it, or the file of the name is damaged or
-            cannot be fetched.
+        CheckpointError: a word without folder and ending that is not registered resembles a name that is, or the file
+            of the name is damaged or cannot be fetched.
     """
     file = zoo.named(path, mirrors)
-    if not file.exists() and (near := zoo.near_path(path)):
+    if not file.exists() and _is_word(path) and str(path) not in zoo.entries() and (near := zoo.near_path(path)):
         raise CheckpointError(f"{path}: expected a checkpoint file or a registered name, found none{near}")
     return file
+
+
+def _is_word(path: Path) -> bool:
+    return path.name == str(path) and not path.suffix

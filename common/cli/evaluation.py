@@ -79,7 +79,6 @@ def run(
     load: Callable[[Path], Stored],
     ready: Callable[[Stored], Stored] = lambda stored: stored,
     summarize: Callable[[Stored, Path, int], Summary],
-    preprocess: Callable[[str, dict[str, Any]], Preprocessing] = preprocessing_of,
     check: Callable[[str, str], object] = model,
     measure: Callable[[Evaluation], Measured] = measure_accuracy,
 ) -> None:
@@ -91,7 +90,6 @@ def run(
         load: the network of a file; the device is set up when it is called.
         ready: turns what the file holds into the network to measure, where that takes long.
         summarize: of the network, its file and the side of its images in pixels.
-        preprocess: of a data set's name and the file's metadata.
         check: refuses a network's name that does not take a data set's images, with a ConfigError.
         measure: what the method measures, and what it adds to the record.
 
@@ -104,7 +102,7 @@ def run(
     stored = load(path)
     check(stored.metadata["network"], options.data.dataset)
     stored = ready(stored)
-    preprocessing = preprocess(options.data.dataset, stored.metadata)
+    preprocessing = preprocessing_of(options.data.dataset, stored.metadata)
     summary = summarize(stored, path, preprocessing.image_size)
     images = open_split(options.data, "test")
     check_classes(images, stored.metadata["num_classes"])

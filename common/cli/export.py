@@ -142,7 +142,6 @@ def run(
     load: Callable[[Path], Stored],
     ready: Callable[[Stored], Stored] = lambda stored: stored,
     again: Callable[[Stored], Stored] | None = None,
-    preprocess: Callable[[str, dict[str, Any]], Preprocessing] = preprocessing_of,
     check: Callable[[str, str], object] = model,
     no_onnx: Callable[[Stored], str | None] = lambda stored: None,
     integers: Callable[[Stored], Mapping[str, "IntegerLayer"] | None] = lambda stored: None,
@@ -155,7 +154,6 @@ def run(
         load: the network of a file; the device is set up when it is called.
         ready: turns what the file holds into the network to export, where that takes long.
         again: makes a network like the one it is given, to be filled; None: the file is read again.
-        preprocess: of a data set's name and the file's metadata.
         check: refuses a network's name that does not take a data set's images, with a ConfigError.
         no_onnx: of the network, see :func:`output_file`.
         integers: of the network, see :func:`export`.
@@ -175,7 +173,7 @@ def run(
     def portable() -> Stored:
         return again(stored) if again else load(path)
 
-    export(options, output, stored, portable, preprocess(dataset, stored.metadata), integers(stored))
+    export(options, output, stored, portable, preprocessing_of(dataset, stored.metadata), integers(stored))
 
 
 def _made(

@@ -16,7 +16,7 @@ from common.data import ImageSource, Preprocessing, open_split
 from common.data.class_names import CLASS_NAMES
 from common.errors import CheckpointError
 from common.evaluation import Metrics, evaluator
-from common.models.registry import preprocessing_of
+from common.models.registry import PREPROCESSING
 from common.training import Callback, OtherRunError, Run, TrainConfig, TrainData, Trainer
 
 
@@ -85,7 +85,7 @@ def run(
     *,
     start: Callable[[Images], Start],
     save: Callable[[Path, Trainer], str],
-    preprocess: Callable[[str, dict[str, Any]], Preprocessing] = preprocessing_of,
+    preprocessing: Mapping[str, Preprocessing] = PREPROCESSING,
 ) -> Trainer:
     """Train to the last epoch, then write the network to use beside the run's own files and say what it is.
 
@@ -94,7 +94,7 @@ def run(
         training: of :func:`~common.cli.training_options.training_options`, or made by the method.
         start: the network to train on these images; the device is set up when it is called.
         save: writes the network to use to a path, and returns what it is in a few words.
-        preprocess: of a data set's name and the metadata of a file, here none.
+        preprocessing: of the images, by data set.
 
     Returns:
         The trainer, its run ended.
@@ -105,7 +105,7 @@ def run(
     """
     options.device.set_up()
     data = options.data
-    images = Images(open_split(data, "train"), open_split(data, "test"), preprocess(data.dataset, {}))
+    images = Images(open_split(data, "train"), open_split(data, "test"), preprocessing[data.dataset])
     check_classes(images.test, images.train.num_classes)
     begun = start(images)
     about = {"num_classes": images.train.num_classes, "dataset": data.dataset}
@@ -136,7 +136,7 @@ def run_or_advise(trainer: Trainer, go_on: bool) -> None:
     try:
         trainer.run(go_on)
     except OtherRunError as error:
-        raise CheckpointError(f"{error}; choose another --output_dir or --run_name, or add --no-continue") from None
+        raise CheckpointError(f"{error}; choose another --output_dir, or start anew with --no-continue") from None
 
 
 def save_float(path: Path, trainer: Trainer) -> str:

@@ -1,14 +1,14 @@
 """The networks of the zoo by name, and the preprocessing that each data set's float networks are trained with."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 from mindspore import nn
 
-from common.data import CIFAR10_IMAGENET_STATS, DIGITS, IMAGENET, Preprocessing
+from common.data import CIFAR10, CIFAR10_IMAGENET_STATS, DIGITS, IMAGENET, Preprocessing
 from common.errors import ConfigError
 from common.models.adder import adder_published_name, adder_resnet
 from common.models.densenet import DenseNetCifar
@@ -19,6 +19,13 @@ from common.models.resnet_preact import PreActResNetCifar
 from common.models.vgg import VGG
 from common.models.vgg_small import VGGSmall
 
+# cifar10: what the published ResNets for CIFAR-10 were trained with.
+PREPROCESSING: dict[str, Preprocessing] = {
+    "digits": DIGITS,
+    "cifar10": CIFAR10_IMAGENET_STATS,
+    "imagenet": IMAGENET,
+}
+
 
 @dataclass(frozen=True)
 class Model:
@@ -28,11 +35,13 @@ class Model:
         build: number of classes to float network.
         published_name: our name of a tensor of published state files; None if the network has no such tensor.
         datasets: data sets whose images it takes.
+        preprocessing: that its float networks are trained with, by data set.
     """
 
     build: Callable[[int], nn.Cell]
     published_name: Callable[[str], str | None]
     datasets: tuple[str, ...]
+    preprocessing: Mapping[str, Preprocessing] = field(default_factory=lambda: PREPROCESSING)
 
     def from_published(self, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The tensors of a published state file by our names, without those that the network does not have."""
@@ -42,6 +51,11 @@ class Model:
 
 def _small(build: Callable[[int], nn.Cell], name: Callable[[str], str | None] = str) -> Model:
     return Model(build, name, ("digits", "cifar10"))
+
+
+def _adder(depth: int) -> Model:
+    built = _small(_of_depth(adder_resnet, depth), adder_published_name)
+    return replace(built, preprocessing=PREPROCESSING | {"cifar10": CIFAR10})  # what AdderNet's authors train with
 
 
 def _imagenet(build: Callable[[int], nn.Cell]) -> Model:
@@ -59,7 +73,7 @@ MODELS |= {
     for depth in (20, 32, 56)
 }
 MODELS |= {f"preact_resnet{depth}": _small(_of_depth(PreActResNetCifar, depth)) for depth in _DEPTHS}
-MODELS |= {f"adder_resnet{depth}": _small(_of_depth(adder_resnet, depth), adder_published_name) for depth in (20, 32)}
+MODELS |= {f"adder_resnet{depth}": _adder(depth) for depth in (20, 32)}
 MODELS |= {
     "vgg_small": _small(VGGSmall),
     "vgg16": _small(_of_depth(VGG, 16)),
@@ -83,13 +97,6 @@ _OTHER_NAMES |= {
     "MobileNetV2-ImageNet": "mobilenet_v2",
     "DenseNet40": "densenet40",
     "DenseNet100": "densenet100",
-}
-
-# cifar10: what the published ResNets for CIFAR-10 were trained with.
-PREPROCESSING: dict[str, Preprocessing] = {
-    "digits": DIGITS,
-    "cifar10": CIFAR10_IMAGENET_STATS,
-    "imagenet": IMAGENET,
 }
 
 
@@ -123,6 +130,8 @@ def recorded_architecture(metadata: Mapping[str, Any]) -> str:
 
 
 def preprocessing_of(dataset: str, metadata: Mapping[str, Any]) -> Preprocessing:
-    """The preprocessing that a checkpoint's metadata records, else that of the data set."""
-    recorded = metadata.get("preprocessing")
-    return Preprocessing.from_dict(recorded) if recorded else PREPROCESSING[dataset]
+    """The preprocessing that a checkpoint's metadata record, else that of their network on the data set."""
+    if recorded := metadata.get("preprocessing"):
+        return Preprocessing.from_dict(recorded)
+    known = MODELS.get(recorded_architecture(metadata))
+    return (known.preprocessing if known else PREPROCESSING)[dataset]

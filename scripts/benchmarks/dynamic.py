@@ -45,9 +45,11 @@ def step(network: str, kind: str, side: int, batch_size: int):
 
     context.setup("CPU", "graph", seed=1)
     from common.models.registry import model
-    from DynamicQuant.network import Settings, dynamic_layers, quantize_network
+    from DynamicQuant.convert import quantize_network
+    from DynamicQuant.network import dynamic_layers
+    from DynamicQuant.quant_config import QuantConfig
 
-    settings = Settings(bits=4, static=kind == STATIC, image_size=side)
+    settings = QuantConfig(bits=4, static=kind == STATIC, image_size=side)
     cell = quantize_network(model(network).build(10), settings, frozen=True)
     rng = np.random.default_rng(0)
     images = Tensor(rng.normal(size=(batch_size, 3, side, side)).astype(np.float32))

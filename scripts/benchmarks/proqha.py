@@ -28,16 +28,17 @@ def step(name: str, batch_size: int):
     from common.training.schedules import Schedule
     from common.training.step import TrainStep, make_optimizer
     from ProQHA import candidates
+    from ProQHA.convert import quantize_network
+    from ProQHA.cost_model import cost_model
     from ProQHA.fisher import FisherScorer
-    from ProQHA.measure import cost_model
-    from ProQHA.quant import get_bits, quantize_network
+    from ProQHA.quant import get_bits
     from ProQHA.scores import AdamScorer
 
     rng = np.random.default_rng(0)
     images = rng.normal(size=(batch_size, 3, 32, 32)).astype(np.float32)
     labels = rng.integers(0, 10, batch_size).astype(np.int32)
     network = model("preact_resnet20").build(10)
-    settings = quantize_network(network)
+    quant_config = quantize_network(network)
     if name == STEP:
         train_config = TrainConfig(1, batch_size, Schedule("constant", 1e-3), "adam", grad_clip_norm=5.0)
         train = TrainStep(network, make_optimizer(network.trainable_params(), train_config, 10_000), train_config)
@@ -46,13 +47,13 @@ def step(name: str, batch_size: int):
         return lambda: train(*inputs)[0].asnumpy()
     sizes, targets, moves = cost_model(network, 32), candidates.Targets(), candidates.Moves()
     if name == FISHER:
-        scorer, count = FisherScorer(model("preact_resnet20").build(10), settings, images, labels), COUNT
+        scorer, count = FisherScorer(model("preact_resnet20").build(10), quant_config, images, labels), COUNT
     else:
         scorer, count = AdamScorer(network, images, labels, 1e-3, 5.0), TIMED
     bits = get_bits(network)
 
     def choose():
-        lowering = scorer.look(network, moves.lowered(bits, targets.floor))
+        lowering = scorer.plan(network, moves.lowered(bits, targets.floor))
         drawn = candidates.draw(np.random.default_rng(1), count, sizes, bits, targets, moves)
         scores = scorer(network, lowering, drawn)
         return candidates.least(scores, candidates.saving(sizes, targets, bits, drawn))

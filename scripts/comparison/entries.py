@@ -87,17 +87,17 @@ def _shortened(args: Namespace, method: str) -> dict[str, int]:
     return _SHORT[method] if args.dataset == "digits" else {}
 
 
-def _finetuned(args: Namespace, name: str, start: Path, epochs: int, **options: Any) -> Command:
+def _finetuned(args: Namespace, name: str, start: dict[str, Path], epochs: int, **options: Any) -> Command:
     """ProQHA's training of a network with fixed bits."""
-    own = _training(args, mission=name, arch="postresnet20", archtype="quant", resume=start, train_epochs=epochs)
-    own |= {"optimizer": "adam", "schedule": "cosine", "lr": 1e-3, "weight_decay": 0, **options}
-    return Command("ProQHA/train.py", own, ("--clip",))
+    words = _training(args, run_name=name, arch="postresnet20", archtype="quant", epochs=epochs, **start)
+    words |= {"optimizer": "adam", "schedule": "cosine", "lr": 1e-3, "weight_decay": 0, "grad_clip_norm": 5, **options}
+    return Command("ProQHA/train.py", words)
 
 
 def _uniform(args: Namespace, bits: int) -> Entry:
     name = f"uniform{bits}"
     file = args.output_dir / name / f"{name}.ckpt"
-    make = _finetuned(args, name, args.pretrained, args.epochs, k_bits=bits, pre_k_bits=bits)
+    make = _finetuned(args, name, {"pretrained": args.pretrained}, args.epochs, bits=bits, pre_k_bits=bits)
     return Entry("uniform", bits, (make,), _measured("ProQHA", file, arch="postresnet20"), file, args.epochs)
 
 
@@ -106,17 +106,18 @@ def _proqha(args: Namespace, bits: int) -> Entry:
     name = f"proqha{bits}"
     file, found = args.output_dir / name / f"{name}.ckpt", f"{name}_search"
     targets = {"cost": bits / _FLOAT_BITS, "compute_cost": (bits / _FLOAT_BITS) ** 2}
-    search = _training(args, mission=found, arch="postresnet20", resume=args.pretrained, lam=0, step=100)
+    search = _training(args, run_name=found, arch="postresnet20", pretrained=args.pretrained, lam=0, step=100)
     search |= {
         "interval": 1,
         "search_epochs": 0,
         "lr": 1e-3,
         "weight_decay": 0,
+        "grad_clip_norm": 5,
         **targets,
         **_shortened(args, "ProQHA"),
     }
-    start = args.output_dir / found / "search.ckpt"
-    make = (Command("ProQHA/search.py", search, ("--clip",)), _finetuned(args, name, start, args.epochs))
+    start = {"init_from": args.output_dir / found / "search.ckpt"}
+    make = (Command("ProQHA/search.py", search), _finetuned(args, name, start, args.epochs))
     return Entry("ProQHA", bits, make, _measured("ProQHA", file, arch="postresnet20"), file, args.epochs)
 
 

@@ -77,6 +77,8 @@ def test_a_calibrated_checkpoint_needs_no_training_images_and_gives_the_same_log
     stored = storage.load(path)
     assert stored.kind == "packed" and stored.metadata["settings"]["bits"] == bits
     assert stored.metadata["training"] == {"epochs": 40, "seed": 1, "images": 128}
+    assert stored.metadata["samples"] == 100 and stored.metadata["class_names"] == list("0123456789")
+    assert first.startswith(f"result: {{'acc': {stored.metadata['accuracy']:.4f}")
     assert {layer.bits for layer in adder_layers(stored.network).values()} == {bits}
     if bits == 4:
         assert path.stat().st_size * 6.5 <= storage.shipped("digits").stat().st_size

@@ -9,8 +9,7 @@ from script_runs import run
 
 from common.models.registry import MODELS, Model
 from common.runtime.context import execution_mode
-from DAMBQ import train
-from DAMBQ.options import ARCHITECTURES
+from DAMBQ import options, train
 
 
 @pytest.fixture(scope="session")
@@ -41,11 +40,11 @@ def user_model(monkeypatch):
 
 @pytest.fixture(scope="module")
 def tiny_model():
-    """A small network under a name of ``-a``."""
+    """A small network under a name of ``--arch``."""
     with pytest.MonkeyPatch.context() as patch:
         model = Model(lambda classes: seeded(Plain((6, 8, 5), classes)), str, ("digits", "cifar10"))
         patch.setitem(MODELS, "Tiny", model)
-        patch.setitem(ARCHITECTURES, "tiny", "Tiny")
+        patch.setattr(options, "ARCHITECTURES", (*options.ARCHITECTURES, "Tiny"))
         yield
 
 
@@ -76,13 +75,13 @@ def documented(tmp_path_factory, data) -> dict[str, tuple[Path, list[str]]]:
 def tiny(tmp_path_factory, data, tiny_model) -> Path:
     """Folder of a float run of the small network."""
     root = tmp_path_factory.mktemp("tiny")
-    run(train, *data, "-a", "tiny", "--output_dir", root, "--expr-name", "float", "--epochs", 1, "--mode", "pynative")
+    run(train, *data, "-a", "Tiny", "--output_dir", root, "--expr-name", "float", "--epochs", 1, "--mode", "pynative")
     return root / "float"
 
 
 @pytest.fixture
 def quantizing(data, tiny, tmp_path) -> list:
     """A command that quantizes the small network to 3 bits."""
-    words = [*data, "-a", "tiny", "--mode", "pynative", "--output_dir", tmp_path, "--expr-name", "run", "--epochs", 2]
+    words = [*data, "-a", "Tiny", "--mode", "pynative", "--output_dir", tmp_path, "--expr-name", "run", "--epochs", 2]
     words += ["--quantize", "--pretrained", tiny / "best.ckpt", "--lr", 0.01]
     return [*words, "--wgt-target", 3, "--act-target", 3, "--shares", 1, 1, "--duration", 0, 0]

@@ -22,9 +22,9 @@ def test_the_documented_steps_go_from_float_over_four_to_two_bits(documented):
         stored = storage.load(folder / f"{name}.ckpt")
         for layer in multi_bit_layers(stored.network).values():
             assert set(layer.quantize_weight.bits.asnumpy()) == set(layer.quantize_input.bits.asnumpy()) == {bits}
-        assert stored.metadata["epochs"] == len(history(folder)) and stored.metadata["dataset"] == "cifar10"
+        assert stored.metadata["training"]["epochs"] == len(history(folder)) and stored.metadata["dataset"] == "cifar10"
         assert Image.open(folder / "bits.png").format == "PNG"
-        assert storage.load_latent(folder / "best.ckpt", "resnet20").kind == "quantized"
+        assert storage.load_latent(folder / "best.ckpt", "resnet20").kind == "latent"
     assert [record["weights_bits"] for record in history(documented["w2a2"][0])] == [3, 2]
     folder, lines = documented["float"]
     accuracy = history(folder)[-1]["test_acc"]
@@ -68,7 +68,7 @@ def test_float_and_quantized_files_are_evaluated(tiny, quantizing, data, tmp_pat
     best = checkpoint.load(tmp_path / "run" / "best.ckpt").metadata["history"][0]
     lines = run(evaluation, *words, tmp_path / "run" / "best.ckpt")
     record = json.loads((tmp_path / "out.json").read_text())
-    assert lines[0].startswith("Tiny, W3.000 A3.000") and record["kind"] == "quantized"
+    assert lines[0].startswith("Tiny, W3.000 A3.000") and record["kind"] == "latent"
     assert (record["acc"], record["samples"]) == (best["test_acc"], 16)
     assert record["loss"] == pytest.approx(best["test_loss"])
 
@@ -126,7 +126,7 @@ def test_bits_by_layer(quantizing, tmp_path, words):
 
 
 def test_the_digits_are_trained_and_some_of_them_evaluated(tiny_model, tmp_path):
-    words = ["-a", "tiny", "--output_dir", tmp_path, "--epochs", 1, "--num_samples", 50, "--lr", 0.01]
+    words = ["-a", "Tiny", "--output_dir", tmp_path, "--epochs", 1, "--num_samples", 50, "--lr", 0.01]
     assert " on 50 images, " in run(train, *words, "--run_name", "float")[-1]
     quantize = ["--quantize", "--pretrained", tmp_path / "float" / "float.ckpt", "--expr-name", "w4"]
     assert "W4.000 A4.000" in run(train, *words, *quantize)[-1]

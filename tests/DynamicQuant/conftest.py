@@ -9,15 +9,15 @@ from script_runs import run
 
 from common.models.registry import MODELS, Model
 from DynamicQuant import train
-from DynamicQuant.network import ARCHITECTURES
+from DynamicQuant.options import ARCHITECTURES
 
 
 @contextlib.contextmanager
 def registered():
-    """The small network under a name of the zoo and of ``-a``, and no picture after each epoch."""
+    """The small network under a name of the registry and of ``--arch``, and no picture after each epoch."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(MODELS, "TinyDynamic", Model(TinyResNet, str, ("digits", "cifar10")))
-        patch.setitem(ARCHITECTURES, "tiny", "TinyDynamic")
+        patch.setattr("DynamicQuant.options.ARCHITECTURES", (*ARCHITECTURES, "TinyDynamic"))
         patch.setattr("common.training.trainer.curves.plot", lambda *_: None)
         yield
 
@@ -32,7 +32,7 @@ def tiny_model():
 @pytest.fixture(scope="session")
 def data(small_cifar) -> list:
     """Options that name the images."""
-    return ["--dataset_path", small_cifar, "--batch-size", 16, "-a", "tiny", "--mode", "pynative"]
+    return ["--dataset_path", small_cifar, "--batch-size", 16, "--arch", "TinyDynamic", "--mode", "pynative"]
 
 
 SHORT = ["--epochs", 1, "--lr", 0.01, "--schedule", "constant", "--warmup_epochs", 0]

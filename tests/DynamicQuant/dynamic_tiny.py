@@ -6,14 +6,17 @@ from pathlib import Path
 import numpy as np
 from mindspore import Tensor, nn
 
+from common.cli.training import Images
 from common.data import ImageArrays, Preprocessing
 from common.models.layers import Layers
 from common.models.resnet_cifar import BasicBlock, DenseHead
 from common.runtime.context import execution_mode
+from common.stored.network import StoredNetwork
 from common.training import Run, Schedule, TrainConfig, TrainData, Trainer
-from DynamicQuant import storage
 from DynamicQuant.budget import BudgetLoss, NoiseDecay
-from DynamicQuant.network import Scores, Settings, quantize_network
+from DynamicQuant.convert import quantize_network
+from DynamicQuant.network import Decisions, Scores
+from DynamicQuant.quant_config import QuantConfig
 from DynamicQuant.tester import DynamicTester
 
 PREPROCESSING = Preprocessing(image_size=8, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), crop_padding=1, flip=True)
@@ -59,8 +62,8 @@ def random_input(count: int = 4, seed: int = 0, size: int = 8) -> np.ndarray:
 
 def dynamic_network(bits: int = 3, quantizer: str = "pact", frozen: bool = False, spread: float = 0.0, **options):
     """The tiny network, dynamic; with a ``spread``, its controller's choices differ between images."""
-    settings = Settings(bits, quantizer, image_size=8, **options)
-    network = quantize_network(TinyResNet(), settings, dict.fromkeys(STATIC + DYNAMIC, 1.5), frozen, seed=7)
+    config = QuantConfig(bits, quantizer, image_size=8, **options)
+    network = quantize_network(TinyResNet(), config, dict.fromkeys(STATIC + DYNAMIC, 1.5), frozen, seed=7)
     if spread:
         spread_choices(network, spread)
     return network
@@ -79,15 +82,28 @@ def spread_choices(network, spread: float = 1.0) -> None:
 
 def static_network(bits: int = 3, quantizer: str = "pact", frozen: bool = False):
     """The tiny network with one width."""
-    settings = Settings(bits, quantizer, static=True, image_size=8)
-    return quantize_network(TinyResNet(), settings, dict.fromkeys(STATIC + DYNAMIC, 1.5), frozen)
+    config = QuantConfig(bits, quantizer, static=True, image_size=8)
+    return quantize_network(TinyResNet(), config, dict.fromkeys(STATIC + DYNAMIC, 1.5), frozen)
 
 
-def stored(network, name: str = "TinyDynamic", **settings) -> storage.StoredNetwork:
+def stored(network, name: str = "TinyDynamic", **settings) -> StoredNetwork:
     """The network with what a file would record."""
-    recorded = asdict(Settings(**{"bits": 3, "quantizer": "pact", "image_size": 8, **settings}))
-    about = {"method": "DynamicQuant", "kind": "quantized", "network": name, "num_classes": 4, "settings": recorded}
-    return storage.StoredNetwork(network, about)
+    recorded = asdict(QuantConfig(**{"bits": 3, "quantizer": "pact", "image_size": 8, **settings}))
+    about = {"method": "DynamicQuant", "kind": "latent", "network": name, "num_classes": 4, "settings": recorded}
+    return StoredNetwork(network, about)
+
+
+def logits_and_masks(network, x: np.ndarray | None = None) -> list[np.ndarray]:
+    """What a network gives for images: logits, and of a dynamic one the masks."""
+    cell = Decisions(network) if hasattr(network, "decide") else network
+    cell.set_train(False)
+    outputs = cell(Tensor(random_input(12) if x is None else x))
+    return [part.asnumpy() for part in (outputs if isinstance(outputs, tuple) else (outputs,))]
+
+
+def same(first, second) -> bool:
+    """Whether two lists of arrays are equal."""
+    return all(np.array_equal(*pair) for pair in zip(first, second, strict=True))
 
 
 def images(count: int = 24, seed: int = 0) -> ImageArrays:
@@ -98,16 +114,20 @@ def images(count: int = 24, seed: int = 0) -> ImageArrays:
     return ImageArrays(pixels.astype(np.uint8), labels, 4)
 
 
-def trainer(folder: Path, epochs: int = 3, alpha: float = 1.0) -> Trainer:
+def tester(network: StoredNetwork, train: ImageArrays, test: ImageArrays) -> DynamicTester:
+    """A test of a network in training."""
+    return DynamicTester(network, Images(train, test, PREPROCESSING), 6, "bitflops", seed=0)
+
+
+def trainer(folder: Path, epochs: int = 3, penalty: float = 1.0) -> Trainer:
     """A training of a dynamic network with 4 steps of 6 images in each epoch."""
     one = stored(dynamic_network())
-    test = DynamicTester(one, images(), images(12, seed=1), PREPROCESSING, 6, "bitflops", seed=0)
-    objective = BudgetLoss(one.network, test.costs, test.limit, alpha, 0.1)
-    config = TrainConfig(epochs, 6, Schedule("constant", 0.05), weight_decay=1e-3, seed=5)
+    test = tester(one, images(), images(12, seed=1))
+    objective = BudgetLoss(one.network, test.costs, test.limit, penalty, 0.1)
     return Trainer(
         network=one.network,
         data=TrainData(images(), PREPROCESSING),
-        config=config,
+        config=TrainConfig(epochs, 6, Schedule("constant", 0.05), weight_decay=1e-3, seed=5),
         run=Run(folder, one.metadata),
         callbacks=[NoiseDecay(one.network, 2)],
         objective=objective,

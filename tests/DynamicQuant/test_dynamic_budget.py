@@ -2,23 +2,23 @@
 
 import numpy as np
 import pytest
-from dynamic_tiny import DYNAMIC, PREPROCESSING, dynamic_network, images, random_input, spread_choices, static_network
+from dynamic_tiny import DYNAMIC, dynamic_network, images, random_input, spread_choices, static_network
 from mindspore import Tensor, nn, ops
 
 from common.errors import DataError
 from DynamicQuant.budget import BudgetLoss, candidate_costs, fit_budget, image_costs, least_shift, shifted
-from DynamicQuant.network import Decisions, Settings
-from DynamicQuant.tester import DynamicTester
+from DynamicQuant.network import Decisions
+from DynamicQuant.quant_config import QuantConfig
 
 pytestmark = pytest.mark.usefixtures("pynative")
 
 
 def test_costs_are_those_of_the_equations():
-    settings, macs = Settings(3), [10, 30]
-    costs, limit = candidate_costs(macs, settings, "bitflops")
+    config, macs = QuantConfig(3), [10, 30]
+    costs, limit = candidate_costs(macs, config, "bitflops")
     assert limit == 1 and costs.shape == (2, 3) and costs[:, 1].sum() == pytest.approx(1)
     np.testing.assert_allclose(costs, np.outer([10, 30], [4, 9, 16]) / (40 * 9))
-    costs, limit = candidate_costs(macs, settings, "mean-bits")
+    costs, limit = candidate_costs(macs, config, "mean-bits")
     assert limit == 3
     np.testing.assert_allclose(costs, np.tile([2, 3, 4], (2, 1)) / 2)
 
@@ -28,7 +28,7 @@ def test_costs_are_those_of_the_equations():
 def test_the_loss_adds_what_is_above_the_budget(budget, smoothing):
     network, x = dynamic_network(spread=0.5), Tensor(random_input(12))
     labels = Tensor((np.arange(12) % 4).astype(np.int32))
-    costs, _ = candidate_costs([network.macs[name] for name in DYNAMIC], Settings(3), budget)
+    costs, _ = candidate_costs([network.macs[name] for name in DYNAMIC], QuantConfig(3), budget)
     network.set_train(False)
     logits, mask = Decisions(network)(x)
     plain = nn.CrossEntropyLoss(label_smoothing=smoothing)(logits, labels).asnumpy()
@@ -42,13 +42,13 @@ def test_the_loss_adds_what_is_above_the_budget(budget, smoothing):
 def test_the_penalty_pushes_towards_fewer_bits():
     network, x = dynamic_network(), Tensor(random_input(24))
     labels = Tensor(np.zeros(24, np.int32))
-    costs, _ = candidate_costs([network.macs[name] for name in DYNAMIC], Settings(3), "bitflops")
+    costs, _ = candidate_costs([network.macs[name] for name in DYNAMIC], QuantConfig(3), "bitflops")
     network.set_train(True)
     bias, found = network.controller.last.bias, []
-    for alpha in (0.0, 1000.0):
+    for penalty in (0.0, 1000.0):
         network.choose.noise.state.set_data(Tensor(np.array([5, 0], np.int64)))
         network.controller.dropout.noise.state.set_data(Tensor(np.array([6, 0], np.int64)))
-        loss = BudgetLoss(network, costs, 0.5, alpha)
+        loss = BudgetLoss(network, costs, 0.5, penalty)
         gradient = ops.grad(lambda x, loss=loss: loss(x, labels)[0], None, [bias])(x)[0]
         found.append(gradient.asnumpy().reshape(4, 3))
     push = found[1] - found[0]
@@ -60,9 +60,9 @@ def test_the_penalty_pushes_towards_fewer_bits():
 def test_the_shift_is_the_least_that_meets_the_limit(budget, preference):
     rng, bits = np.random.default_rng(0), np.array([2.0, 3.0, 4.0])
     scores = rng.normal(0, 1, (500, 6, 3)) + preference * bits
-    costs, limit = candidate_costs(rng.integers(1, 9, 6), Settings(3), budget)
+    costs, limit = candidate_costs(rng.integers(1, 9, 6), QuantConfig(3), budget)
     shift = least_shift(scores, costs, bits, limit)
-    means = [image_costs(shifted(scores, bits, own), costs).mean() for own in (shift, shift - 0.02)]
+    means = [image_costs(shifted(scores, bits, d), costs).mean() for d in (shift, shift - 0.02)]
     assert means[0] <= limit < means[1]
     assert shift == pytest.approx(preference, abs=0.3)
 
@@ -73,9 +73,9 @@ def test_noise_free_choices_meet_the_budget_from_above_and_below():
         spread_choices(network, 1.0)
         bias = np.tile([-tilt, 0, tilt], (len(DYNAMIC), 1)).astype(np.float32)
         network.controller.last.bias.set_data(Tensor(bias.ravel()))
-        costs, limit = candidate_costs([network.macs[name] for name in DYNAMIC], Settings(3), "bitflops")
+        costs, limit = candidate_costs([network.macs[name] for name in DYNAMIC], QuantConfig(3), "bitflops")
         x = random_input(400)
-        fit_budget(network, [x], costs, limit, Settings(3))
+        fit_budget(network, [x], costs, limit, QuantConfig(3))
         network.set_train(False)
         mask = Decisions(network)(Tensor(x))[1].asnumpy()
         found = (mask * costs).sum((1, 2))
@@ -85,20 +85,20 @@ def test_noise_free_choices_meet_the_budget_from_above_and_below():
 
 def test_a_budget_without_images_is_refused():
     network = dynamic_network(frozen=True)
-    costs, limit = candidate_costs([network.macs[name] for name in DYNAMIC], Settings(3), "bitflops")
+    costs, limit = candidate_costs([network.macs[name] for name in DYNAMIC], QuantConfig(3), "bitflops")
     with pytest.raises(DataError, match="at least one"):
-        fit_budget(network, [], costs, limit, Settings(3))
+        fit_budget(network, [], costs, limit, QuantConfig(3))
 
 
 def test_the_tester_measures_the_frozen_network_at_its_budget():
-    from dynamic_tiny import stored
+    from dynamic_tiny import stored, tester
 
     network = dynamic_network(spread=1.0)
     state = {name: value.asnumpy().copy() for name, value in network.parameters_and_names()}
-    evaluator = DynamicTester(stored(network), images(48), images(20, seed=1), PREPROCESSING, 6, "bitflops", seed=0)
-    first, second = evaluator(network).result(), evaluator(network).result()
+    measure = tester(stored(network), images(48), images(20, seed=1))
+    first, second = measure(network).result(), measure(network).result()
     assert first == second and first["samples"] == 20 and abs(first["of_static"] - 1) < 0.1
-    choices = evaluator.choices()
+    choices = measure.choices
     assert choices.index.shape == (20, 4) and first["bits"] == pytest.approx(choices.bits.mean())
     for name, value in network.parameters_and_names():
         np.testing.assert_array_equal(value.asnumpy(), state[name])  # training goes on untouched

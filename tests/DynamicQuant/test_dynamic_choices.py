@@ -8,9 +8,10 @@ from PIL import Image
 
 from common.data import batches, eval_dataset
 from common.evaluation import evaluate
-from DynamicQuant.choices import Choices, Recorder
-from DynamicQuant.network import Settings
-from DynamicQuant.pictures import plot_bits, plot_examples
+from DynamicQuant.choices import ChoiceRecorder, Choices
+from DynamicQuant.network import Decisions
+from DynamicQuant.plots import plot_bits, plot_examples
+from DynamicQuant.quant_config import QuantConfig
 
 INDEX = np.array([[0, 1], [2, 1], [0, 1], [2, 2]], np.uint8)
 MACS = {"static": 50, "a": 10, "b": 30}
@@ -18,7 +19,7 @@ MACS = {"static": 50, "a": 10, "b": 30}
 
 @pytest.fixture
 def choices() -> Choices:
-    return Choices(INDEX, np.array([5, 5, 1, 1]), Settings(3), ["a", "b"], MACS)
+    return Choices(INDEX, np.array([5, 5, 1, 1]), QuantConfig(3), ["a", "b"], MACS)
 
 
 def test_bits_and_bit_operations_are_counted_per_image_and_layer(choices):
@@ -31,7 +32,7 @@ def test_bits_and_bit_operations_are_counted_per_image_and_layer(choices):
 
 def test_the_middle_everywhere_costs_what_the_static_network_does():
     index = np.ones((3, 2), np.uint8)
-    found = Choices(index, np.zeros(3), Settings(3), ["a", "b"], MACS)
+    found = Choices(index, np.zeros(3), QuantConfig(3), ["a", "b"], MACS)
     np.testing.assert_array_equal(found.operations, found.static_operations)
     assert found.summary()["share_of_static"] == 1 and found.summary()["entropy"] == 0
 
@@ -55,18 +56,21 @@ def test_the_summary_holds_means_deviations_layers_and_classes(choices):
 
 @pytest.mark.parametrize("make", [lambda: dynamic_network(spread=1.0), static_network], ids=["dynamic", "static"])
 def test_the_recorder_changes_no_metric_and_leaves_out_what_fills_the_last_batch(pynative, make):
-    network, source = make(), images(17)
-    found = []
-    for one in (network, recorder := Recorder(network)):
-        metrics = evaluate(one, batches(eval_dataset(source, PREPROCESSING, 5)), 17)
-        found.append((metrics.correct, metrics.loss_sum, metrics.samples))
-    assert found[0] == found[1]
+    network, source, recorder, metrics = make(), images(17), ChoiceRecorder(), []
+    dynamic = hasattr(network, "decide")
+    for cell, on_batch in ((network, None), (Decisions(network) if dynamic else network, recorder)):
+        measured = evaluate(cell, batches(eval_dataset(source, PREPROCESSING, 5)), 17, on_batch=on_batch)
+        metrics.append((measured.correct, measured.loss_sum, measured.samples))
+    assert metrics[0] == metrics[1]
     network.set_train(False)
     logits = network(Tensor(source.eval_batch(np.arange(17), PREPROCESSING))).asnumpy().astype(np.float64)
     uniform = (np.log(np.exp(logits).sum(1)) - logits.mean(1)).sum()
     assert recorder.uniform_loss(17) == pytest.approx(uniform, rel=1e-5)
-    if recorder.dynamic:
-        assert recorder.index(17).shape == (17, 4) and len(np.unique(recorder.index(17))) == 3
+    if dynamic:
+        chosen = recorder.choices(source.labels, QuantConfig(3), network)
+        assert chosen.index.shape == (17, 4) and len(np.unique(chosen.index)) == 3
+        alone = Decisions(network)(Tensor(source.eval_batch(np.arange(16, 17), PREPROCESSING)))[1].asnumpy()
+        np.testing.assert_array_equal(chosen.index[16], alone[0].argmax(1))
 
 
 def test_pictures_are_written(tmp_path, choices):

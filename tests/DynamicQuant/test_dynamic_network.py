@@ -9,16 +9,9 @@ from common.errors import ConfigError
 from common.models.registry import model
 from common.models.resnet_cifar import ResNetCifar
 from common.quant.layers import QuantConv2d
-from DynamicQuant.network import (
-    Decisions,
-    DynamicNetwork,
-    Settings,
-    calibrate,
-    dynamic_layers,
-    inner_layers,
-    layer_macs,
-    quantize_network,
-)
+from DynamicQuant.convert import calibrate, inner_layers, layer_macs, quantize_network
+from DynamicQuant.network import Decisions, DynamicNetwork, dynamic_layers
+from DynamicQuant.quant_config import QuantConfig
 
 # Bit operations at W4A4 as METHODS of the literature quote them, the first and last layer left out. Those of the deeper
 # networks for CIFAR-10 are of networks whose shortcuts are 1 x 1 convolutions; ours have none (option A).
@@ -57,7 +50,7 @@ def test_bit_operations_of_resnet18_are_those_quoted(pynative):
     assert 16 * sum(macs.values()) == pytest.approx(27.13e9, rel=1e-4) and len(macs) == 19
 
 
-def test_layers_behind_the_first_stage_choose_and_the_rest_is_static_or_float():
+def test_layers_after_the_first_stage_choose_and_the_rest_is_static_or_float():
     network = dynamic_network(bits=4)
     assert list(dynamic_layers(network)) == network.dynamic == DYNAMIC
     static = {name: cell for name, cell in network.cells_and_names() if isinstance(cell, QuantConv2d)}
@@ -77,7 +70,7 @@ def test_layers_behind_the_first_stage_choose_and_the_rest_is_static_or_float():
     [("resnet20", 32, 12, 6), ("resnet18", 64, 12, 7), ("resnet50", 64, 39, 13)],
 )
 def test_counts_of_the_named_networks(pynative, name, size, dynamic, static):
-    network = quantize_network(model(name).build(10), Settings(4, image_size=size), frozen=True)
+    network = quantize_network(model(name).build(10), QuantConfig(4, image_size=size), frozen=True)
     assert len(network.dynamic) == dynamic and len(network.macs) == dynamic + static
     assert network.controller.last.weight.shape[0] == 3 * dynamic
     logits, choice = decide(network, random_input(2, size=size))
@@ -101,7 +94,7 @@ def test_a_branch_alone_is_the_static_network_of_its_width(pynative, branch, qua
     network.controller.last.bias.set_data(Tensor(bias.ravel()))
     static = TinyResNet()
     clips = dict.fromkeys(STATIC + DYNAMIC, 1.5)
-    quantize_network(static, Settings(3 + branch, quantizer, static=True, image_size=8), clips)
+    quantize_network(static, QuantConfig(3 + branch, quantizer, static=True, image_size=8), clips)
     other = static_network(4, quantizer)
     for name in STATIC:
         replace(static, name, dict(other.cells_and_names())[name])
@@ -185,12 +178,12 @@ def test_calibrated_clips_are_inside_the_values(pynative):
 )
 def test_bits_out_of_range_are_refused(bits, static, expected):
     with pytest.raises(ConfigError, match=f"bits: expected {expected}"):
-        Settings(bits, static=static)
+        QuantConfig(bits, static=static)
 
 
 def test_networks_of_another_kind_are_refused():
     with pytest.raises(ConfigError, match="ResNet with stages"):
-        quantize_network(model("vgg_small").build(10), Settings(4))
+        quantize_network(model("vgg_small").build(10), QuantConfig(4))
 
 
 def test_the_noise_of_training_changes_choices():

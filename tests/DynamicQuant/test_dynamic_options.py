@@ -6,12 +6,12 @@ from script_runs import refused
 from common.cli import config
 from DynamicQuant import eval as evaluation
 from DynamicQuant import train
-from DynamicQuant.dataset import model_name
+from DynamicQuant.options import arch_of, train_options
 
 
-def test_the_documented_options_of_the_earlier_evaluation_are_taken():
-    old = "--dataset_path D --checkpoint_path F --device_target CPU --smoothing 0.1 --num-classes 1000"
-    args = config.parse(evaluation.make_parser(), old.split())
+def test_the_documented_options_of_the_original_release_are_taken():
+    words = "--dataset_path D --checkpoint_path F --device_target CPU --smoothing 0.1 --num-classes 1000"
+    args = config.parse(evaluation.make_parser(), words.split())
     assert (str(args.dataset_path), str(args.checkpoint_path), args.device_target) == ("D", "F", "CPU")
     assert (args.smoothing, args.num_classes) == (0.1, 1000)
 
@@ -21,10 +21,9 @@ def test_the_recipe_of_the_paper_is_the_default():
     assert (args.lr, args.momentum, args.weight_decay, args.batch_size, args.epochs) == (0.1, 0.9, 1e-4, 256, 110)
     assert (args.schedule, args.milestones, args.warmup_epochs) == ("multistep", [30, 60, 85, 95], 5)
     assert (args.bits, args.quantizer, args.budget, args.temperature) == (4, "dorefa", "bitflops", 1)
-    assert (train.penalty_weight(args), args.clip) == (1.0, "calibrate")
-    args = config.parse(train.make_parser(), ["--budget", "mean-bits"])
-    assert train.penalty_weight(args) == 0.05
-    assert train.penalty_weight(config.parse(train.make_parser(), ["--alpha", "0.2"])) == 0.2
+    assert args.activation_clip == "calibrate"
+    for words, penalty in (([], 1.0), (["--budget", "mean-bits"], 0.05), (["--penalty", "0.2"], 0.2)):
+        assert train_options(config.parse(train.make_parser(), words)).penalty == penalty
 
 
 def test_the_network_follows_from_the_images():
@@ -33,7 +32,7 @@ def test_the_network_follows_from_the_images():
         (["--dataset", "imagenet"], "resnet18"),
         (["-a", "resnet56"], "resnet56"),
     ):
-        assert model_name(config.parse(train.make_parser(), words)) == name
+        assert arch_of(config.parse(train.make_parser(), words)) == name
 
 
 @pytest.mark.parametrize(
@@ -46,12 +45,12 @@ def test_the_network_follows_from_the_images():
         (["--bits", "four"], "bits"),
         (["--quantizer", "lsq"], "quantizer"),
         (["--budget", "macs"], "budget"),
-        (["--alpha", 0], "alpha"),
+        (["--penalty", 0], "penalty"),
         (["--temperature", 0], "temperature"),
         (["--noise_decay", 1.5], "noise_decay"),
         (["--preference", -1], "preference"),
-        (["--clip", "0"], "clip"),
-        (["--clip", "max"], "expected calibrate or a number over 0"),
+        (["--activation_clip", "0"], "clip"),
+        (["--activation_clip", "max"], "expected calibrate or a number over 0"),
         (["--arch", "resnet18"], "takes imagenet"),
         (["--arch", "vgg"], "arch"),
         (["--arch", "resnet20"], "expected resnet20, found TinyDynamic"),
@@ -70,7 +69,7 @@ def test_bad_options_are_refused_in_one_line(capsys, training, tmp_path, words, 
 def test_files_of_the_wrong_kind_are_refused_in_one_line(capsys, training, runs):
     place = training.index("--pretrained")
     for words, expected in (
-        (["--pretrained", runs["static3"][0] / "best.ckpt"], "expected a float network, found a quantized one"),
+        (["--pretrained", runs["static3"][0] / "best.ckpt"], "expected a float network, found a latent one"),
         (["--pretrained", runs["dynamic3"][0] / "dynamic3.ckpt"], "expected a float network, found a packed one"),
         (["--init_from", runs["float"][0] / "best.ckpt"], "found a float one; give it as --pretrained"),
         (["--init_from", runs["static3"][0] / "static3.ckpt"], "found a packed one; give best.ckpt"),
@@ -86,7 +85,7 @@ def test_another_run_in_the_folder_is_refused(capsys, training, tmp_path):
     from script_runs import run
 
     run(train, *training)
-    for words in (["--lr", 0.02], ["--static"], ["--alpha", 7], ["--quantizer", "pact"]):
+    for words in (["--lr", 0.02], ["--static"], ["--penalty", 7], ["--quantizer", "pact"]):
         line = refused(capsys, train, *training, *words)
         assert "belongs to another run" in line and "--no-continue" in line
 

@@ -10,9 +10,9 @@ from mindspore import Tensor
 from script_runs import refused, run
 
 from DynamicQuant import potential
+from DynamicQuant.convert import set_controller_bias
+from DynamicQuant.gains import allocate, explained, mean_change, predicted, study
 from DynamicQuant.marginals import MIDDLE, Marginals, cross_entropy, measure
-from DynamicQuant.network import set_controller_bias
-from DynamicQuant.potential import allocate, explained, foretold, gain, study
 
 COSTS = np.array([[1.0, 2, 4], [2, 5, 9], [0.5, 3, 4]])
 
@@ -29,8 +29,8 @@ def test_changes_are_those_of_networks_that_choose_so(network, pynative):
     for layer, candidate in [(0, 0), (1, 2), (3, 0)]:
         bias = np.tile(np.float32([0, 1e4, 0]), (len(DYNAMIC), 1))
         losses = []
-        for own in (1, candidate):
-            bias[layer] = np.eye(3)[own] * 1e4
+        for chosen in (1, candidate):
+            bias[layer] = np.eye(3)[chosen] * 1e4
             set_controller_bias(network, bias)
             losses.append(cross_entropy(network(Tensor(images)).asnumpy(), labels))
         np.testing.assert_allclose(found.change[:, layer, candidate], losses[1] - losses[0], atol=1e-5)
@@ -53,7 +53,7 @@ def test_no_allocation_of_that_cost_is_better(limit):
     assert cost <= limit
     for other in itertools.product(range(3), repeat=3):
         if COSTS[np.arange(3), other].sum() <= cost:
-            assert gain(np.array([other]), change) >= gain(index, change) - 1e-12
+            assert mean_change(np.array([other]), change) >= mean_change(index, change) - 1e-12
 
 
 def example(count=400, seed=0, told=1.0):
@@ -69,7 +69,7 @@ def example(count=400, seed=0, told=1.0):
 def test_what_features_tell_is_found_and_noise_is_not():
     for told, low, high in ((1.0, 0.95, 1.0), (0.0, -0.2, 0.02)):
         known, other = example(told=told), example(seed=1, told=told)
-        found = foretold(known, other.features, 1e2 if told else 1e4)
+        found = predicted(known, other.features, 1e2 if told else 1e4)
         assert low <= explained(found, other.change, known.change.mean(0)) <= high
         assert not found[:, :, MIDDLE].any()
 

@@ -10,6 +10,7 @@ from common.errors import CheckpointError
 from common.models.registry import model
 from common.quant.dorefa import dorefa
 from DynamicQuant import storage
+from DynamicQuant.frozen import frozen
 from DynamicQuant.published import published_network
 
 
@@ -31,21 +32,44 @@ def tensors() -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def stored(tensors, tmp_path_factory):
+def latent(tensors, tmp_path_factory):
+    """The file as a network to train further."""
     path = tmp_path_factory.mktemp("published") / "resnet18_dq.ckpt"
     ms.save_checkpoint([{"name": name, "data": ms.Tensor(value)} for name, value in tensors.items()], str(path))
     return storage.load(path, "resnet18", 1000)
 
 
+@pytest.fixture(scope="module")
+def stored(latent):
+    """The same network to evaluate."""
+    return frozen(latent)
+
+
+def test_it_is_a_latent_network_with_the_weights_of_the_file(latent, tensors):
+    state = network_state.state(latent.network)
+    assert (latent.kind, latent.metadata["method"]) == ("latent", "DynamicQuant")
+    for name in ("layer4.0.downsample.0.weight", "layer1.1.conv2.weight", "conv1.weight", "fc.bias"):
+        assert np.array_equal(state[name], tensors[name])
+    for name in latent.network.dynamic:
+        assert state[f"{name}.bits"].tolist() == [3, 4, 5]
+        assert state[f"{name}.quantize_weight.scale"].tolist() == [1, 1, 1] and state[f"{name}.clip"].tolist() == [1]
+
+
+def agrees(quantized: np.ndarray, weight: np.ndarray, bits: int) -> None:
+    """The values are those of the equation; one of tanh's last bit between two levels may be on the next one."""
+    apart = np.abs(quantized - dorefa(weight, bits))
+    assert (apart > 0).sum() <= 2 and apart.max() < 2.01 / (2**bits - 1)
+
+
 def test_every_layer_has_its_weights_at_every_width(stored, tensors):
-    found, dynamic = network_state.state(stored.network), stored.network.dynamic
-    assert stored.kind == "packed" and len(dynamic) == 15 and "layer4.0.downsample.0" in dynamic
+    state, dynamic = network_state.state(stored.network), stored.network.dynamic
+    assert len(dynamic) == 15 and "layer4.0.downsample.0" in dynamic
     for name in dynamic:
-        expected = [dorefa(tensors[f"{name}.weight"], bits) for bits in (3, 4, 5)]
-        assert np.array_equal(found[f"{name}.weight"], np.stack(expected))
-    assert np.array_equal(found["layer1.1.conv2.weight"], dorefa(tensors["layer1.1.conv2.weight"], 4))
+        for bits, weight in zip((3, 4, 5), state[f"{name}.weight"], strict=True):
+            agrees(weight, tensors[f"{name}.weight"], bits)
+    agrees(state["layer1.1.conv2.weight"], tensors["layer1.1.conv2.weight"], 4)
     for name in ("conv1.weight", "layer3.0.downsample.1.moving_variance", "fc.bias"):
-        assert np.array_equal(found[name], tensors[name])
+        assert np.array_equal(state[name], tensors[name])
 
 
 def test_all_layers_follow_the_scores_of_the_linear_controller(stored, tensors):

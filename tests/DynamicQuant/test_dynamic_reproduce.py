@@ -13,7 +13,7 @@ from DynamicQuant import reproduce
 def short(monkeypatch, tmp_path, data):
     """A command whose runs are of the small network and take an epoch of 32 images."""
     monkeypatch.setattr(reproduce, "RESULTS", Results(tmp_path / "results.csv", reproduce.KEYS))
-    options = {"batch_size": 16, "schedule": "cosine", "warmup_epochs": 0, "arch": "tiny", "dataset": "cifar10"}
+    options = {"batch_size": 16, "schedule": "cosine", "warmup_epochs": 0, "arch": "TinyDynamic", "dataset": "cifar10"}
     monkeypatch.setattr(reproduce, "COMMON", {**options, "mode": "pynative"})
     monkeypatch.setattr(reproduce, "record_start", lambda args: None)  # there is no published small network
     folder = data[data.index("--dataset_path") + 1]

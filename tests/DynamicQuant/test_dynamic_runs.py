@@ -11,7 +11,7 @@ from common.checkpoint import network_state
 from common.runtime.context import execution_mode
 from DynamicQuant import storage
 from DynamicQuant.budget import BudgetLoss, candidate_costs
-from DynamicQuant.network import Settings
+from DynamicQuant.quant_config import QuantConfig
 
 pytestmark = pytest.mark.usefixtures("pynative")
 
@@ -60,8 +60,8 @@ def test_metrics_of_each_epoch_are_those_of_the_network_to_use(tmp_path):
 def test_the_penalty_of_a_large_weight_keeps_the_budget_in_training(tmp_path):
     """Without a penalty nothing holds the noisy choices; with one, the shift that is left to do is upwards."""
     shifts = []
-    for alpha in (1e-9, 50.0):
-        history = trainer(tmp_path / str(alpha), epochs=3, alpha=alpha).run()
+    for penalty in (1e-9, 50.0):
+        history = trainer(tmp_path / str(penalty), epochs=3, penalty=penalty).run()
         shifts.append(history[-1]["test_shift"])
     assert shifts[1] < shifts[0]
 
@@ -69,7 +69,7 @@ def test_the_penalty_of_a_large_weight_keeps_the_budget_in_training(tmp_path):
 def gradients_of_steps(mode: str) -> list[list[np.ndarray]]:
     """Gradients of a few training steps, the first images again after others of another size."""
     network = dynamic_network(spread=0.3)
-    costs, limit = candidate_costs([network.macs[name] for name in network.dynamic], Settings(3), "bitflops")
+    costs, limit = candidate_costs([network.macs[name] for name in network.dynamic], QuantConfig(3), "bitflops")
     loss, weights = BudgetLoss(network, costs, 0.5 * limit, 1.0), network.trainable_params()
     loss.set_train(True)
     step, found = ops.value_and_grad(loss, None, weights, has_aux=True), []
@@ -87,11 +87,11 @@ def test_every_step_in_graph_mode_has_the_gradients_of_pynative():
             np.testing.assert_allclose(own, wanted, rtol=1e-3, atol=2e-5 * np.abs(wanted).max())
 
 
-def test_training_leaves_the_widths_and_gains_alone(tmp_path):
+def test_training_leaves_the_widths_and_scales_alone(tmp_path):
     run = trainer(tmp_path, epochs=1)
     run.run()
     fresh = dynamic_network()
     for (name, value), (_, start) in zip(run.network.parameters_and_names(), fresh.parameters_and_names()):
-        if name.endswith((".bits", ".gain")):
+        if name.endswith((".bits", ".scale")):
             np.testing.assert_array_equal(value.asnumpy(), start.asnumpy())
     assert storage.METHOD == "DynamicQuant"

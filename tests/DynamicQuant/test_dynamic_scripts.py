@@ -115,9 +115,9 @@ def test_a_subset_is_the_same_for_all_seeds(training, tmp_path):
     assert found[0] == found[1] and found[0]["images"] == 16
 
 
-@pytest.mark.parametrize("words", [["--budget", "mean-bits"], ["--clip", "2.5"], ["--quantizer", "pact"]])
+@pytest.mark.parametrize("words", [["--budget", "mean-bits"], ["--activation_clip", "2.5"], ["--quantizer", "pact"]])
 def test_other_budgets_clips_and_quantizers(training, tmp_path, words):
     assert "dynamic, " in run(train, *training, *words)[-1]
     loaded = storage.load(tmp_path / "run" / "run.ckpt", "").network
-    if "--clip" in words:
+    if "--activation_clip" in words:
         np.testing.assert_array_equal(loaded.layer2[0].conv1.clip.asnumpy(), np.float32(2.5))

@@ -14,7 +14,8 @@ from ProQHA import train
 def quickly(monkeypatch):
     """Nothing to compile for networks of this size, and no pictures."""
     monkeypatch.setattr("common.training.trainer.curves.plot", lambda *_: None)
-    monkeypatch.setattr("ProQHA.history.plot", lambda *_: None)
+    monkeypatch.setattr("ProQHA.history.plots.plot_bits", lambda *_: None)
+    monkeypatch.setattr("ProQHA.history.plots.plot_accuracy", lambda *_: None)
     with execution_mode("pynative"):
         yield
 
@@ -37,7 +38,7 @@ def data(small_cifar) -> list:
 def tiny_float(tmp_path_factory, data, tiny_model) -> Path:
     """Folder of a float run of the small network."""
     root = tmp_path_factory.mktemp("tiny")
-    words = ["--arch", "tiny", "--job_dir", root, "--mission", "float", "--train_epochs", 1, "--lr", 0.01]
+    words = ["--arch", "tiny", "--output_dir", root, "--run_name", "float", "--epochs", 1, "--lr", 0.01]
     run(train, *data, *words, "--mode", "pynative")
     return root / "float"
 
@@ -45,6 +46,6 @@ def tiny_float(tmp_path_factory, data, tiny_model) -> Path:
 @pytest.fixture
 def searching(data, tiny_float, tmp_path) -> list:
     """A command that searches bits for the small network: two training steps between two steps of the search."""
-    words = [*data, "--arch", "tiny", "--mode", "pynative", "--output_dir", tmp_path, "--mission", "run"]
+    words = [*data, "--arch", "tiny", "--mode", "pynative", "--output_dir", tmp_path, "--run_name", "run"]
     words += ["--resume", tiny_float / "best.ckpt", "--lr", 0.01, "--clip", "--search_epochs", 1, "--step", 3]
     return [*words, "--lam", 5, "--score_images", 16]

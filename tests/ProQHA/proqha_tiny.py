@@ -14,8 +14,10 @@ from common import checkpoint
 from common.data import ImageArrays, Preprocessing
 from common.models.registry import MODELS, Model
 from common.stored.network import StoredNetwork
+from ProQHA.convert import calibrate, quantize_network
 from ProQHA.network import SMALL_IMAGES
-from ProQHA.quant import Settings, calibrate, quantize_network, set_bits
+from ProQHA.quant import set_bits
+from ProQHA.quant_config import PAPERS_CLIP, QuantConfig
 
 PREPROCESSING = Preprocessing(image_size=8, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), crop_padding=1, flip=True)
 
@@ -56,7 +58,7 @@ class Tiny(nn.Cell):
 LAYERS = ["inner.layer.2", "grouped", "mix", "hidden"]
 WEIGHTS = [8 * 6 * 9, 8 * 2 * 9, 5 * 8, 7 * 5]
 ACTIVATIONS = [6 * 16, 8 * 4, 8 * 4, 5]  # of an image of 8 x 8
-TAPS = [8 * 6 * 9 * 4, 8 * 2 * 9 * 4, 5 * 8 * 4, 7 * 5]
+MACS = [8 * 6 * 9 * 4, 8 * 2 * 9 * 4, 5 * 8 * 4, 7 * 5]
 
 
 def seeded(network: nn.Cell, seed: int = 0) -> nn.Cell:
@@ -99,7 +101,7 @@ def labels(count: int = 16, classes: int = 4) -> np.ndarray:
 def quantized(bits=None, classes: int = 4, clip: float | None = None) -> nn.Cell:
     """The network with ``bits`` (L, 2), or 8 everywhere, and clips of least squared error, unless one is given."""
     network = tiny(classes)
-    quantize_network(network, Settings(clip=clip or 10.0), 8)
+    quantize_network(network, QuantConfig(activation_clip=clip or PAPERS_CLIP), 8)
     if bits is not None:
         set_bits(network, bits)
     if clip is None:
@@ -110,8 +112,8 @@ def quantized(bits=None, classes: int = 4, clip: float | None = None) -> nn.Cell
 def stored(bits=((3, 8), (2, 5), (7, 4), (3, 2)), classes: int = 5) -> StoredNetwork:
     """A network of mixed bits as a run has it."""
     network = quantized(bits, classes)
-    settings = asdict(Settings(signed=("mix",)))
-    about = {"method": "ProQHA", "kind": "quantized", "network": "Tiny", "num_classes": classes, "settings": settings}
+    settings = asdict(QuantConfig(signed=("mix",)))
+    about = {"method": "ProQHA", "kind": "latent", "network": "Tiny", "num_classes": classes, "settings": settings}
     return StoredNetwork(network, {**about, "note": [1, "a"]})
 
 
@@ -123,8 +125,8 @@ def register(patch) -> None:
 
 def state(path) -> tuple[dict[str, np.ndarray], dict]:
     """Tensors and metadata of a file."""
-    found = checkpoint.load(path)
-    return found.tensors, found.metadata
+    content = checkpoint.load(path)
+    return content.tensors, content.metadata
 
 
 def records(folder) -> list[dict]:

@@ -44,16 +44,16 @@ class Twin:
     def weight(self, name):
         parameters = self.parameters
         quantized = dorefa(parameters[f"{name}.weight"], self.bits[f"{name}.quantize_weight.bits"])
-        found = self.quantized_weights[name] = parameters[f"{name}.quantize_weight.gain"] * quantized
-        found.retain_grad()
-        return found
+        weight = self.quantized_weights[name] = parameters[f"{name}.quantize_weight.scale"] * quantized
+        weight.retain_grad()
+        return weight
 
     def input(self, name, x):
         clip, bits = self.parameters[f"{name}.quantize_input.clip"], self.bits[f"{name}.quantize_input.bits"]
-        self.inputs[name], found = x, pact(x, bits, clip, name == "mix")
-        self.quantized_inputs[name] = found
-        found.retain_grad()
-        return found
+        self.inputs[name], value = x, pact(x, bits, clip, name == "mix")
+        self.quantized_inputs[name] = value
+        value.retain_grad()
+        return value
 
     def conv(self, name, x, **options):
         if name in LAYERS:
@@ -83,7 +83,7 @@ class Twin:
         return float(loss.detach())
 
     def log_odds(self, images, labels):
-        """Of each image for its class against all others, (N,)."""
+        """Log-odds of each image for its class against all others, (N,)."""
         logits = self.logits(images)
-        own = functional.one_hot(torch.tensor(labels, dtype=torch.int64), logits.shape[1]).bool()
-        return logits[own] - torch.logsumexp(logits.masked_fill(own, -torch.inf), 1)
+        of_class = functional.one_hot(torch.tensor(labels, dtype=torch.int64), logits.shape[1]).bool()
+        return logits[of_class] - torch.logsumexp(logits.masked_fill(of_class, -torch.inf), 1)

@@ -4,39 +4,45 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
+from common.cli import config
 from common.errors import ConfigError
 from common.models.layers import weighted_layers
-from common.models.registry import model
+from common.models.registry import PREPROCESSING, model
 from common.quant.layers import quant_layers
 from common.runtime.context import execution_mode
 from common.runtime.hooks import input_hooks
-from ProQHA.dataset import chosen_model
-from ProQHA.measure import cost_model, make_parser
-from ProQHA.network import IMAGENET, SMALL_IMAGES, architectures, model_name
-from ProQHA.quant import Settings, get_bits, quantize_network, quantized_names, set_bits
-from ProQHA.storage import image_size
+from ProQHA.convert import quantize_network, quantized_names
+from ProQHA.cost_model import cost_model
+from ProQHA.measure import make_parser
+from ProQHA.network import arch_of, architectures, model_name
+from ProQHA.options import choice
+from ProQHA.quant import get_bits, set_bits
+from ProQHA.quant_config import QuantConfig
 
 # Convolutions that are quantized: all but the first and the shortcuts.
 COUNTS = {
+    "preact_resnet20": 18,
+    "preact_resnet32": 30,
+    "preact_resnet56": 54,
+    "preact_resnet110": 108,
     "resnet20": 18,
-    "resnet32": 30,
-    "resnet56": 54,
-    "resnet110": 108,
     "vgg16": 12,
     "vgg19": 15,
-    "mobilenetv2": 51,
+    "mobilenet_v2_cifar": 51,
     "densenet40": 38,
     "densenet100": 98,
     "resnet18": 16,
     "resnet34": 32,
-    "postresnet20": 18,
     "resnet50": 48,
+    "mobilenet_v2": 51,
 }
-ALL = [(dataset, arch) for dataset, names in (("cifar10", SMALL_IMAGES), ("imagenet", IMAGENET)) for arch in names]
+ALL = [
+    (dataset, name) for dataset in ("cifar10", "imagenet") for name in dict.fromkeys(architectures(dataset).values())
+]
 
 
 def test_all_architectures_are_counted():
-    assert {arch for _, arch in ALL} - {"tiny"} == set(COUNTS)
+    assert {name for _, name in ALL} - {"Tiny"} == set(COUNTS)
 
 
 def counted(network, names, size):
@@ -57,11 +63,11 @@ def counted(network, names, size):
         yield name, weights, int(np.prod(shape)), weights * side**2
 
 
-@pytest.mark.parametrize(("dataset", "arch"), ALL, ids=str)
-def test_weights_and_inputs_of_a_layer_are_paired(dataset, arch):
-    network, size = model(architectures(dataset)[arch]).build(10), image_size(dataset)
+@pytest.mark.parametrize(("dataset", "name"), ALL, ids=str)
+def test_weights_and_inputs_of_a_layer_are_paired(dataset, name):
+    network, size = model(name).build(10), PREPROCESSING[dataset].image_size
     layers, names = weighted_layers(network), quantized_names(network)
-    assert len(names) == COUNTS[arch]
+    assert len(names) == COUNTS[name]
     left = [name for name in layers if name not in names]
     assert left[0] == next(iter(layers)) and left[-1] == list(layers)[-1]
     assert isinstance(layers[left[-1]], nn.Dense) and all("downsample" in name for name in left[1:-1])
@@ -69,10 +75,10 @@ def test_weights_and_inputs_of_a_layer_are_paired(dataset, arch):
         sizes = cost_model(network, size)
         expected = list(counted(network, names, size))
     assert list(sizes.names) == names
-    assert list(zip(sizes.names, sizes.weights, sizes.activations, sizes.taps)) == expected
+    assert list(zip(sizes.names, sizes.weights, sizes.activations, sizes.macs)) == expected
 
     shapes = {name: layer.weight.shape for name, layer in layers.items()}
-    quantize_network(network, Settings(signed=()))
+    quantize_network(network, QuantConfig(signed=()))
     assert list(quant_layers(network)) == names
     bits = np.random.default_rng(0).integers(2, 9, (len(names), 2))
     set_bits(network, bits)
@@ -90,6 +96,9 @@ def test_weights_and_inputs_of_a_layer_are_paired(dataset, arch):
     ("arch", "layers", "dataset", "expected"),
     [
         ("resnet20", None, "cifar10", "preact_resnet20"),
+        ("preact_resnet20", None, "cifar10", "preact_resnet20"),
+        ("preact_resnet", 32, "digits", "preact_resnet32"),
+        ("postresnet20", None, "cifar10", "resnet20"),
         ("resnet", 110, "digits", "preact_resnet110"),
         ("resnet56", 56, "cifar10", "preact_resnet56"),
         ("ResNet-20", None, "cifar10", "preact_resnet20"),
@@ -105,6 +114,7 @@ def test_weights_and_inputs_of_a_layer_are_paired(dataset, arch):
 def test_names_of_networks(arch, layers, dataset, expected):
     assert model_name(arch, layers, dataset) == expected
     assert model(expected, dataset)
+    assert model_name(arch_of(expected, dataset), None, dataset) == expected
 
 
 @pytest.mark.parametrize(
@@ -114,7 +124,7 @@ def test_names_of_networks(arch, layers, dataset, expected):
         ("resnet", None, "cifar10", "num_layers: resnet needs .*resnet20, resnet32"),
         ("vgg", None, "digits", "num_layers: vgg needs .*vgg16, vgg19"),
         ("resnet", 21, "cifar10", "arch: expected one of .*, found resnet21"),
-        ("resnet18", None, "cifar10", "arch: expected one of resnet20.* for cifar10, found resnet18"),
+        ("resnet18", None, "cifar10", "arch: expected one of preact_resnet20.* for cifar10, found resnet18"),
         ("resnet20", None, "imagenet", "for imagenet, found resnet20"),
         ("vgg16", None, "imagenet", "for imagenet, found vgg16"),
         ("alexnet", None, "cifar10", "found alexnet"),
@@ -129,10 +139,8 @@ def test_other_names_are_refused(arch, layers, dataset, expected):
 
 
 def chosen(*words):
-    parser = make_parser()
-    args = parser.parse_args(list(words))
-    args.dataset = args.dataset or ("cifar10" if args.dataset_path else "digits")
-    return chosen_model(args), args.dataset
+    chosen = choice(config.parse(make_parser(), list(words)))
+    return chosen.model_name, chosen.dataset
 
 
 def test_a_network_that_only_imagenet_has_chooses_that_data_set_if_none_is_named():

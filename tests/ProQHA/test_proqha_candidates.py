@@ -7,7 +7,7 @@ import pytest
 
 from common.errors import ConfigError
 from ProQHA.candidates import Moves, Targets, apply, draw, exact, least, saving
-from ProQHA.measure import CostModel
+from ProQHA.cost_model import CostModel
 
 SIZES = CostModel(("a", "b", "c"), np.array([90.0, 30, 300]), np.array([64.0, 16, 32]), np.array([900.0, 2000, 300]))
 EIGHT = np.full((3, 2), 8)
@@ -26,24 +26,24 @@ def random_bits(seed, low=2):
 def test_draws_lower_a_share_of_what_can_be_lowered_and_nothing_at_the_floor(seed, ratio, interval, floor):
     bits, moves = random_bits(seed), Moves(ratio, interval)
     able = bits > floor
-    for found in drawn(bits, Targets(floor=floor), moves, count=50):
-        changed = found != bits
+    for after in drawn(bits, Targets(floor=floor), moves, count=50):
+        changed = after != bits
         assert not changed[~able].any() and changed.sum() == np.ceil(ratio * able.sum())
-        assert np.array_equal(found[changed], np.maximum(bits - interval, floor)[changed])
+        assert np.array_equal(after[changed], np.maximum(bits - interval, floor)[changed])
 
 
 def test_every_quantizer_is_drawn_and_draws_are_those_of_their_seed():
-    found = np.array(drawn(EIGHT, Targets(), Moves()))
-    shares = (found < 8).mean(0)
-    assert shares.min() > 0.4 and shares.max() < 0.6 and len(np.unique(found, axis=0)) == 20  # 6 over 3
-    assert np.array_equal(found, drawn(EIGHT, Targets(), Moves()))
-    assert not np.array_equal(found, drawn(EIGHT, Targets(), Moves(), seed=1))
+    many = np.array(drawn(EIGHT, Targets(), Moves()))
+    shares = (many < 8).mean(0)
+    assert shares.min() > 0.4 and shares.max() < 0.6 and len(np.unique(many, axis=0)) == 20  # 6 over 3
+    assert np.array_equal(many, drawn(EIGHT, Targets(), Moves()))
+    assert not np.array_equal(many, drawn(EIGHT, Targets(), Moves(), seed=1))
 
 
 def test_bits_below_the_floor_stay():
     bits = np.array([[2, 8], [3, 3], [8, 2]])
-    for found in drawn(bits, Targets(floor=4), Moves(1.0)):
-        assert np.array_equal(found, [[2, 7], [3, 3], [7, 2]])
+    for after in drawn(bits, Targets(floor=4), Moves(1.0)):
+        assert np.array_equal(after, [[2, 7], [3, 3], [7, 2]])
 
 
 def reached(bits, targets):
@@ -64,20 +64,20 @@ def reached(bits, targets):
 
 def by_hand(order, bits, targets, moves):
     """Lowered one by one while their kind is not done, then given back, the last first, where that does no harm."""
-    found, places = bits.copy(), [divmod(index, 2) for index in order]
+    after, places = bits.copy(), [divmod(index, 2) for index in order]
     for layer, column in places:
-        if found[layer, column] > targets.floor and not reached(found, targets)[column]:
-            found[layer, column] = max(found[layer, column] - moves.interval, targets.floor)
+        if after[layer, column] > targets.floor and not reached(after, targets)[column]:
+            after[layer, column] = max(after[layer, column] - moves.interval, targets.floor)
     for layer, column in reversed(places):
         limit = targets.storage if column == 0 and targets.storage is not None else targets.compute
-        returned = found.copy()
+        returned = after.copy()
         returned[layer, column] = bits[layer, column]
-        done = list(zip(reached(found, targets), reached(returned, targets), (targets.storage, targets.compute)))
+        done = list(zip(reached(after, targets), reached(returned, targets), (targets.storage, targets.compute)))
         if targets.compute is None:
             done[1] = (True, True, None)
-        if limit is not None and reached(found, targets)[column] and all(b or not a for a, b, _ in done):
-            found = returned
-    return found
+        if limit is not None and reached(after, targets)[column] and all(b or not a for a, b, _ in done):
+            after = returned
+    return after
 
 
 ALL_TARGETS = [
@@ -108,10 +108,10 @@ def test_lowering_stops_at_each_target(targets, moves):
 def test_what_a_heavy_layer_took_too_much_is_given_back():
     """One bit of weights: 90, 30, 300 of 13,440 in all; 8 bits are 3,360. 100 are to go."""
     targets, order = Targets((3360 - 100) / 13440), [[0, 2, 4, 1, 3, 5]]  # weights, then inputs
-    (found,) = apply(np.array(order), SIZES, EIGHT, targets, Moves())
-    assert found.tolist() == [[7, 8], [7, 8], [8, 8]]  # the light ones meet it
-    (found,) = apply(np.array([[0, 4, 2, 1, 3, 5]]), SIZES, EIGHT, targets, Moves())
-    assert found.tolist() == [[8, 8], [8, 8], [7, 8]]  # the heavy one alone does
+    (after,) = apply(np.array(order), SIZES, EIGHT, targets, Moves())
+    assert after.tolist() == [[7, 8], [7, 8], [8, 8]]  # the light ones meet it
+    (after,) = apply(np.array([[0, 4, 2, 1, 3, 5]]), SIZES, EIGHT, targets, Moves())
+    assert after.tolist() == [[8, 8], [8, 8], [7, 8]]  # the heavy one alone does
 
 
 def test_activations_wait_for_weights_that_will_take_the_bit_operations_with_them():
@@ -162,12 +162,12 @@ def test_the_least_score_for_what_is_saved_is_taken_the_first_of_equals():
 
 def alone(scores, bits, moves, floor):
     """Score for saving of each quantizer by itself."""
-    found = {}
+    worth = {}
     for layer, column in np.argwhere(bits > floor):
         after = bits.copy()
         after[layer, column] = max(floor, bits[layer, column] - moves.interval)
-        found[2 * layer + column] = scores[layer, column] / saving(SIZES, Targets(), bits, after)
-    return found
+        worth[2 * layer + column] = scores[layer, column] / saving(SIZES, Targets(), bits, after)
+    return worth
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -177,18 +177,18 @@ def test_the_best_of_all_has_the_least_scores_for_their_savings(seed, ratio, int
     bits, moves = random_bits(seed), Moves(ratio, interval)
     scores = np.random.default_rng(seed).gamma(1, 1, (3, 2))
     worth = alone(scores, bits, moves, 2)
-    found = exact(scores, SIZES, bits, Targets(), moves)
+    chosen_bits = exact(scores, SIZES, bits, Targets(), moves)
     count = int(np.ceil(ratio * len(worth)))
     best = min(itertools.combinations(worth, count), key=lambda chosen: sum(worth[i] for i in chosen))
-    assert set(np.flatnonzero(found != bits)) == set(best)
+    assert set(np.flatnonzero(chosen_bits != bits)) == set(best)
 
 
 def test_the_best_of_all_stops_at_the_targets_with_the_worst_left_out():
     scores, targets = np.array([[1.0, 9], [2, 9], [3, 9]]), Targets(0.245)
-    found = exact(scores, SIZES, EIGHT, targets, Moves(1.0))
+    chosen_bits = exact(scores, SIZES, EIGHT, targets, Moves(1.0))
     worth = alone(scores, EIGHT, Moves(), 2)
     (wanted,) = apply(np.array([sorted(worth, key=worth.get)]), SIZES, EIGHT, targets, Moves(1.0))
-    assert np.array_equal(found, wanted) and found[2, 0] == 8  # the heavy one would go past the target
+    assert np.array_equal(chosen_bits, wanted) and chosen_bits[2, 0] == 8  # the heavy one would go past the target
 
 
 @pytest.mark.parametrize(

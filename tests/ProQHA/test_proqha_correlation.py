@@ -11,7 +11,7 @@ from script_runs import refused, run
 
 from common.evaluation import score
 from ProQHA import correlation
-from ProQHA.correlation import TrueLoss, loss, singles
+from ProQHA.ranking import TrueLoss, loss, singles
 from ProQHA.scores import Lowering
 
 BITS = np.array([[5, 4], [3, 6], [8, 3], [4, 2]])
@@ -19,20 +19,20 @@ LOWERED, CLIPS = np.maximum(BITS - 3, 2), np.array([1.1, 0.9, 1.7, 0.6])
 
 
 def test_every_quantizer_that_can_be_lowered_is_so_alone():
-    found = singles(BITS, LOWERED)
-    assert len(found) == 7  # one has 2 bits
-    changed = [np.argwhere(one != BITS).tolist() for one in found]
+    candidates = singles(BITS, LOWERED)
+    assert len(candidates) == 7  # one has 2 bits
+    changed = [np.argwhere(one != BITS).tolist() for one in candidates]
     assert changed == [[[i, j]] for i in range(4) for j in (0, 1) if (i, j) != (3, 1)]
-    assert all(one[i, j] == LOWERED[i, j] for one, ((i, j),) in zip(found, changed))
+    assert all(one[i, j] == LOWERED[i, j] for one, ((i, j),) in zip(candidates, changed))
 
 
 def test_true_increases_are_losses_of_the_candidates(pynative):
     network, parts = quantized(BITS), [(batch(10, 3), labels(10)), (batch(7, 4), labels(7))]
-    found = TrueLoss(batch(), [parts, parts[:1]])(network, Lowering(LOWERED, CLIPS), singles(BITS, LOWERED))
-    for one, value in zip(singles(BITS, LOWERED), found):
-        own = quantized(BITS)
-        Lowering(LOWERED, CLIPS).apply(own, one)
-        logits = own(Tensor(np.concatenate([x for x, _ in parts]))).asnumpy()
+    losses = TrueLoss(batch(), [parts, parts[:1]])(network, Lowering(LOWERED, CLIPS), singles(BITS, LOWERED))
+    for one, value in zip(singles(BITS, LOWERED), losses):
+        candidate = quantized(BITS)
+        Lowering(LOWERED, CLIPS).apply(candidate, one)
+        logits = candidate(Tensor(np.concatenate([x for x, _ in parts]))).asnumpy()
         whole = score(logits, np.concatenate([y for _, y in parts]))[2] / 17
         assert value == pytest.approx([whole, score(logits[:10], parts[0][1])[2] / 10], rel=1e-5)
     assert loss(network, parts) == pytest.approx(loss(quantized(BITS), parts))
@@ -55,7 +55,7 @@ def test_the_script_prints_the_rank_correlations(data, tiny_float, tmp_path, qui
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["--k_bits", 2], "interval: "),
+        (["--bits", 2], "interval: "),
         (["--score_images", 40], "score_images: expected at most "),
         (["--interval", 7], "interval: expected 1 to 6"),
     ],

@@ -29,7 +29,8 @@ def contents(folder) -> dict[str, bytes]:
 def straight(tmp_path_factory, data, tiny_float) -> Path:
     """Folder of a search of three steps that was not stopped."""
     root, patch = tmp_path_factory.mktemp("straight"), pytest.MonkeyPatch()
-    patch.setattr("ProQHA.history.plot", lambda *_: None)
+    patch.setattr("ProQHA.history.plots.plot_bits", lambda *_: None)
+    patch.setattr("ProQHA.history.plots.plot_accuracy", lambda *_: None)
     patch.setattr("common.training.trainer.curves.plot", lambda *_: None)
     run(search, *stopped_command(data, tiny_float, root))
     patch.undo()
@@ -37,7 +38,7 @@ def straight(tmp_path_factory, data, tiny_float) -> Path:
 
 
 def stopped_command(data, tiny_float, root) -> list:
-    words = [*data, "--arch", "tiny", "--mode", "pynative", "--output_dir", root, "--mission", "run"]
+    words = [*data, "--arch", "tiny", "--mode", "pynative", "--output_dir", root, "--run_name", "run"]
     words += ["--resume", tiny_float / "best.ckpt", "--lr", 0.01, "--clip", "--step", 3, "--lam", 5]
     two_epochs = ["--train_batch_size", 32, "--search_epochs", 2]  # of one training step each
     return [*words, "--score_images", 16, *two_epochs]
@@ -47,13 +48,13 @@ def kill_before(name: str, count: int):
     """Stops at a call of a method of the search."""
 
     def use(patch):
-        own, calls = getattr(Progressive, name), []
+        method, calls = getattr(Progressive, name), []
 
         def killed(*args):
             calls.append(args)
             if len(calls) == count:
                 raise KilledError
-            return own(*args)
+            return method(*args)
 
         patch.setattr(Progressive, name, killed)
 
@@ -84,14 +85,14 @@ def test_a_search_whose_process_is_killed_ends_as_one_that_was_not(data, tiny_fl
     words = stopped_command(data, tiny_float, tmp_path)
     command = [sys.executable, proqha_tiny.__file__, 4, *words, "--threads", 1]
     places = os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests" / "ProQHA")))
-    found = subprocess.run(
+    ended = subprocess.run(
         list(map(str, command)),
         env={**os.environ, "PYTHONPATH": places},
         cwd=tmp_path,
         capture_output=True,
         timeout=600,
     )
-    assert found.returncode == -signal.SIGKILL, found.stderr.decode()[-2000:]
+    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()[-2000:]
     assert [record["step"] for record in records(tmp_path / "run")] == [0, 1]
     assert (tmp_path / "run" / "step_02" / "last.ckpt").exists()
     run(search, *words)
@@ -130,8 +131,8 @@ def test_a_finished_search_may_go_on_for_more_steps(data, tiny_float, straight, 
         ["--weight_decay", 0.1],
         ["--no-clip"],
         ["--score_images", 8],
-        ["--alpha", 10],
-        ["--k_bits", 7],
+        ["--activation_clip", 10],
+        ["--bits", 7],
         ["--train_samples", 32],
     ],
     ids=lambda words: words[0],
@@ -152,7 +153,7 @@ def test_a_search_that_starts_anew_leaves_nothing_of_the_one_before(data, tiny_f
         run(search, *words)
     assert (tmp_path / "run" / "step_02").exists()
     run(search, *words, "--lr", 0.02, "--no-continue")
-    assert state(tmp_path / "run" / "search.ckpt")[1]["options"]["lr"] == 0.02
+    assert state(tmp_path / "run" / "search.ckpt")[1]["options"]["score"]["lr"] == 0.02
     assert {path.name for path in (tmp_path / "run").iterdir()} == {*contents(straight), "config.yaml"} and len(
         records(tmp_path / "run")
     ) == 4

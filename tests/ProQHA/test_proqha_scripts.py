@@ -19,7 +19,7 @@ FILES = {"w4.ckpt", "best.ckpt", "last.ckpt", "metrics.jsonl", "config.yaml"}
 def quantizing(data, tiny_float, tmp_path) -> list:
     """A command that trains the small network at 4 bits for two epochs."""
     words = [*data, "--arch", "tiny", "--archtype", "quant", "--mode", "pynative", "--output_dir", tmp_path]
-    words += ["--mission", "w4", "--resume", tiny_float / "best.ckpt", "--k_bits", 4, "--train_epochs", 2]
+    words += ["--run_name", "w4", "--resume", tiny_float / "best.ckpt", "--bits", 4, "--epochs", 2]
     return [*words, "--lr", 0.01, "--optimizer", "adam", "--clip"]
 
 
@@ -31,7 +31,7 @@ def test_float_then_four_bits_then_evaluation(data, tiny_float, quantizing, tmp_
     label = f"W4.000 A4.000 cost 0.1250, test accuracy {last['test_acc']:.4f} on 16 images, {size} bytes"
     assert lines[-1] == f"{folder / 'w4.ckpt'}: {label}"
     packed, best = (storage.load(folder / name, "Tiny") for name in ("w4.ckpt", "best.ckpt"))
-    assert (packed.kind, best.kind) == ("packed", "quantized") and packed.metadata["epochs"] == 2
+    assert (packed.kind, best.kind) == ("packed", "latent") and packed.metadata["training"]["epochs"] == 2
     assert get_bits(packed.network).tolist() == get_bits(best.network).tolist() == [[4, 4]] * 4
     words = [*data, "--arch", "tiny", "--mode", "pynative", "--json", tmp_path / "out.json"]
     lines = run(evaluation, *words, "--checkpoint_path", folder / "w4.ckpt")
@@ -61,16 +61,17 @@ def test_float_networks_are_trained_and_evaluated(data, tiny_float, tmp_path, qu
     record = json.loads((tmp_path / "out.json").read_text())
     assert lines[0] == "Tiny, float" and (record["bits"], record["kind"]) == (32, "float")
     assert record["acc"] == last["test_acc"] and record["cost"]["average_weight_bits"] == 32
-    found = checkpoint.load(tiny_float / "float.ckpt").metadata
-    assert (found["kind"], found["network"], found["num_classes"], found["epochs"]) == ("float", "Tiny", 10, 1)
+    metadata = checkpoint.load(tiny_float / "float.ckpt").metadata
+    expected = {"kind": "float", "network": "Tiny", "num_classes": 10, "epochs": 1}
+    assert {name: metadata[name] for name in expected} == expected
     words = [*data, "--arch", "tiny", "--mode", "pynative", "--output_dir", tmp_path, "--lr", 0.01]
-    resumed = ["--resume", tiny_float / "float.ckpt", "--mission", "more", "--train_epochs", 1]
+    resumed = ["--resume", tiny_float / "float.ckpt", "--run_name", "more", "--epochs", 1]
     run(train, *words, *resumed)
     assert same(*(state(folder)[0] for folder in (tmp_path / "more" / "more.ckpt", tiny_float / "float.ckpt"))) != []
 
 
 def test_bits_of_a_mixture_and_of_a_file(quantizing, tmp_path, quickly):
-    words = [*quantizing, "--k_bits", 3, "--pre_k_bits", 6, "--ratio", 0.6, "--train_epochs", 1]
+    words = [*quantizing, "--bits", 3, "--pre_k_bits", 6, "--ratio", 0.6, "--epochs", 1]
     lines = run(train, *words)
     assert get_bits(storage.load(tmp_path / "w4" / "w4.ckpt", "Tiny").network).tolist() == [
         [3, 3],
@@ -79,14 +80,14 @@ def test_bits_of_a_mixture_and_of_a_file(quantizing, tmp_path, quickly):
         [6, 6],
     ]
     assert "W3." in lines[-1] and " A" in lines[-1]
-    more = [*words, "--resume", tmp_path / "w4" / "best.ckpt", "--mission", "more", "--k_bits", 8]
+    more = [*words, "--resume", tmp_path / "w4" / "best.ckpt", "--run_name", "more", "--bits", 8]
     assert run(train, *more)[-1].split(": ")[1].split(", ")[0] == lines[-1].split(": ")[1].split(", ")[0]
 
 
 def test_the_first_clips_are_calibrated_or_those_given(quantizing, tmp_path, quickly):
     clips = []
     for alpha in ("calibrate", "10", "0.7"):
-        run(train, *quantizing, "--alpha", alpha, "--lr", 1e-9, "--train_epochs", 1, "--no-continue")
+        run(train, *quantizing, "--activation_clip", alpha, "--lr", 1e-9, "--epochs", 1, "--no-continue")
         tensors, _ = state(tmp_path / "w4" / "best.ckpt")
         clips.append([float(tensors[f"{name}.quantize_input.clip"][0]) for name in LAYERS])
     assert len({round(clip, 3) for clip in clips[0]}) == 4 and max(clips[0]) < 10
@@ -111,24 +112,24 @@ def test_a_part_of_the_images_is_the_same_for_all_seeds(data, quantizing, tmp_pa
     from common.cli.run_options import data_selection
     from common.data import open_split
 
-    found = []
+    parts = []
     for seed in (1, 2):
         args = train.make_parser().parse_args([*map(str, data), "--dataset", "cifar10", "--train_samples", "20"])
         args.seed = seed
-        found.append(open_split(data_selection(args), "train"))
-    assert len(found[0]) == 20 and np.array_equal(found[0].images, found[1].images)
-    run(train, *quantizing, "--train_samples", 20, "--train_epochs", 1)
+        parts.append(open_split(data_selection(args), "train"))
+    assert len(parts[0]) == 20 and np.array_equal(parts[0].images, parts[1].images)
+    run(train, *quantizing, "--train_samples", 20, "--epochs", 1)
     assert state(tmp_path / "w4" / "last.ckpt")[1]["run"]["data"]["images"] == 20
 
 
 def test_a_network_of_the_zoo_is_quantized(data, tmp_path, quickly):
     """The pre-activation ResNet-20, whose depth comes from its name."""
-    words = [*data, "--output_dir", tmp_path, "--lr", 0.01, "--train_epochs", 1, "--mode", "pynative"]
-    lines = run(train, *words, "--arch", "resnet", "--num_layers", 20, "--mission", "float")
+    words = [*data, "--output_dir", tmp_path, "--lr", 0.01, "--epochs", 1, "--mode", "pynative"]
+    lines = run(train, *words, "--arch", "resnet", "--num_layers", 20, "--run_name", "float")
     assert lines[-1].startswith(f"{tmp_path / 'float' / 'float.ckpt'}: float, test accuracy 0.")
     start = tmp_path / "float" / "best.ckpt"
-    words += ["--arch", "resnet20", "--archtype", "quant", "--resume", start, "--mission", "w3"]
-    lines = run(train, *words, "--k_bits", 3, "--pre_k_bits", 3)
+    words += ["--arch", "resnet20", "--archtype", "quant", "--resume", start, "--run_name", "w3"]
+    lines = run(train, *words, "--bits", 3, "--pre_k_bits", 3)
     assert "W3.000 A3.000 cost 0.0938" in lines[-1]
     stored = storage.load(tmp_path / "w3" / "w3.ckpt", "preact_resnet20")
     assert get_bits(stored.network).tolist() == [[3, 3]] * 18 and stored.metadata["settings"]["signed"] == []

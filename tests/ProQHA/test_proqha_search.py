@@ -10,8 +10,8 @@ from proqha_tiny import LAYERS, records, state, tiny
 from script_runs import refused, run, same
 
 from ProQHA import search, storage, train
-from ProQHA.measure import cost_model
-from ProQHA.quant import ACTIVATIONS, each, get_bits
+from ProQHA.cost_model import cost_model
+from ProQHA.quant import ACTIVATIONS, get_bits, quantizers
 
 FILES = {"run.ckpt", "search.ckpt", "search_log.csv", "config.yaml"}
 UNTRAINED = ["--search_epochs", 0, "--step", 40]
@@ -23,19 +23,19 @@ def test_a_search_leaves_its_log_its_pictures_and_a_network(searching, tmp_path)
     assert {path.name for path in folder.iterdir()} == FILES | {"bits.png", "accuracy.png"}
     for name in ("bits.png", "accuracy.png"):
         assert Image.open(folder / name).format == "PNG"
-    found, last = metadata["search"]["records"], metadata["search"]["records"][-1]
-    assert [record["step"] for record in found] == [0, 1, 2] and np.array(found[0]["bits"]).tolist() == [[8, 8]] * 4
+    steps, last = metadata["search"]["records"], metadata["search"]["records"][-1]
+    assert [record["step"] for record in steps] == [0, 1, 2] and np.array(steps[0]["bits"]).tolist() == [[8, 8]] * 4
     sizes = cost_model(tiny(), 32)
-    for before, after in itertools.pairwise(found):
+    for before, after in itertools.pairwise(steps):
         low, high = np.array(after["bits"]), np.array(before["bits"])
         assert ((low == high) | (low == high - 1)).all() and (low < high).sum() == 4  # half of eight
         assert np.isfinite(after["score"]) and after["score"] != 0 and 0 <= after["acc"] <= 1
-    for record in found:
+    for record in steps:
         wanted = sizes.summary(np.array(record["bits"]))
         assert {key: record[key] for key in wanted} == pytest.approx(wanted)
     with (folder / "search_log.csv").open() as file:
         rows = list(csv.DictReader(file))
-    for row, record in zip(rows, found, strict=True):
+    for row, record in zip(rows, steps, strict=True):
         assert row["weight_bits"] == " ".join(str(w) for w, _ in record["bits"])
         assert row["activation_bits"] == " ".join(str(a) for _, a in record["bits"])
         numbers = ("step", "cost", "compute_cost", "average_weight_bits", "average_activation_bits", "test_acc")
@@ -65,18 +65,18 @@ def test_a_search_leaves_its_log_its_pictures_and_a_network(searching, tmp_path)
 )
 def test_a_search_ends_at_its_cost(searching, tmp_path, quickly, words):
     lines = run(search, *searching, *UNTRAINED, "--cost", 0.125, *words)
-    found = records(tmp_path / "run")
+    steps = records(tmp_path / "run")
     floor = 3 if "--floor" in words else 2
-    for before, after in itertools.pairwise(found):
+    for before, after in itertools.pairwise(steps):
         low, high = np.array(after["bits"]), np.array(before["bits"])
         assert (low <= high).all() and (low < high).any() and low.min() >= floor
         assert after["cost"] <= before["cost"] and after["compute_cost"] < before["compute_cost"]
         assert "acc" not in after and np.isfinite(after["score"])
-    assert found[-1]["cost"] <= 0.125 and f"after {len(found) - 1} steps" in lines[-1]
+    assert steps[-1]["cost"] <= 0.125 and f"after {len(steps) - 1} steps" in lines[-1]
     if "--compute_cost" in words:
-        assert found[-1]["compute_cost"] <= 0.015625
+        assert steps[-1]["compute_cost"] <= 0.015625
     else:
-        assert found[-2]["cost"] > 0.125
+        assert steps[-2]["cost"] > 0.125
 
 
 def test_without_training_only_bits_and_clips_change(searching, tiny_float, tmp_path, quickly):
@@ -94,36 +94,36 @@ def test_lowered_inputs_keep_training_their_clips(searching, tmp_path, quickly):
     """In PYNATIVE mode too, where an optimizer that has run once holds on to values."""
     words = [*searching, "--lam", 0, "--ratio", 1, "--step", 2]
     run(search, *words)
-    trained = [cell.clip.asnumpy()[0] for cell in each(loaded(tmp_path / "run"), ACTIVATIONS)]
+    trained = [cell.clip.asnumpy()[0] for cell in quantizers(loaded(tmp_path / "run"), ACTIVATIONS)]
     assert len(set(trained)) == 4
-    run(search, *words, "--search_epochs", 0, "--mission", "other")
+    run(search, *words, "--search_epochs", 0, "--run_name", "other")
     states = [state(tmp_path / name / "search.ckpt")[0] for name in ("run", "other")]
     changed = same(*states)
     assert all(f"{name}.quantize_input.clip" in changed for name in LAYERS)
 
 
 def loaded(folder):
-    return storage.load_quantized(folder / "search.ckpt", "Tiny").network
+    return storage.load_latent(folder / "search.ckpt", "Tiny").network
 
 
 def test_the_state_of_a_search_is_the_start_of_training_and_of_another_search(searching, tmp_path, quickly):
     run(search, *searching, "--lam", 0, "--cost", 0.2, "--step", 40, "--search_epochs", 0)
     start, bits = tmp_path / "run" / "search.ckpt", np.array(records(tmp_path / "run")[-1]["bits"])
     words = [*searching[: searching.index("--resume")], "--resume", start, "--lr", 0.01]
-    run(train, *words, "--archtype", "quant", "--train_epochs", 1, "--mission", "more")
+    run(train, *words, "--archtype", "quant", "--epochs", 1, "--run_name", "more")
     stored = storage.load(tmp_path / "more" / "more.ckpt", "Tiny")
     assert stored.kind == "packed" and np.array_equal(get_bits(stored.network), bits)
-    run(search, *words, "--lam", 0, "--step", 1, "--search_epochs", 0, "--score_images", 16, "--mission", "lower")
-    found = records(tmp_path / "lower")
-    assert found[0]["bits"] == bits.tolist() and (np.array(found[1]["bits"]) < bits).any()
+    run(search, *words, "--lam", 0, "--step", 1, "--search_epochs", 0, "--score_images", 16, "--run_name", "lower")
+    steps = records(tmp_path / "lower")
+    assert steps[0]["bits"] == bits.tolist() and (np.array(steps[1]["bits"]) < bits).any()
 
 
 def test_seeds_draw_differently_and_one_seed_the_same(searching, tmp_path, quickly):
-    found = []
+    bits = []
     for index, seed in enumerate((1, 2, 1)):
-        run(search, *searching, "--lam", 1, "--search_epochs", 0, "--seed", seed, "--mission", f"run{index}")
-        found.append([record["bits"] for record in records(tmp_path / f"run{index}")])
-    assert found[0] == found[2] != found[1]
+        run(search, *searching, "--lam", 1, "--search_epochs", 0, "--seed", seed, "--run_name", f"run{index}")
+        bits.append([record["bits"] for record in records(tmp_path / f"run{index}")])
+    assert bits[0] == bits[2] != bits[1]
 
 
 def test_a_target_out_of_reach_is_said(searching, tmp_path, quickly):
@@ -135,7 +135,7 @@ def test_a_target_out_of_reach_is_said(searching, tmp_path, quickly):
 
 
 def test_targets_that_are_met_from_the_start_end_the_search_at_once(searching, tmp_path, quickly):
-    lines = run(search, *searching, "--k_bits", 4, "--cost", 0.2)
+    lines = run(search, *searching, "--bits", 4, "--cost", 0.2)
     assert "after 0 steps" in lines[-1] and len(records(tmp_path / "run")) == 1
 
 
@@ -151,13 +151,13 @@ def test_targets_that_are_met_from_the_start_end_the_search_at_once(searching, t
         (["--score", "acc", "--held_out", 32], "held_out: expected less than the 32 training images, found 32"),
         (["--score", "hession"], "score"),
         (["--arch", "alexnet"], "arch: expected one of"),
-        (["--arch", "resnet20"], "expected preact_resnet20, found Tiny"),
+        (["--arch", "resnet20"], "expected preact_resnet20, found Tiny; give --arch tiny"),
         (["--num_layers", 20, "--arch", "resnet32"], "resnet32 has 32 layers, found --num_layers 20"),
         (["--resume", "absent.ckpt"], "absent.ckpt"),
         (["--train_batch_size", 33], "do not fill a batch"),
         (["--train_samples", 40], "40"),
         (["--floor", 9], "floor"),
-        (["--alpha", "large"], "alpha: expected calibrate or a number over 0, found large"),
+        (["--activation_clip", "large"], "activation_clip: expected calibrate or a number over 0, found large"),
         (["--data_dir", "nowhere"], "nowhere"),
     ],
 )
@@ -168,10 +168,10 @@ def test_bad_options_are_refused_in_one_line(capsys, searching, tmp_path, quickl
 
 def test_files_that_are_no_start_are_refused_in_one_line(capsys, searching, tiny_float, tmp_path, quickly):
     run(search, *searching, "--step", 1, "--search_epochs", 0)
-    words = [*searching, "--mission", "other"]
+    words = [*searching, "--run_name", "other"]
     line = refused(capsys, search, *words, "--resume", tmp_path / "run" / "run.ckpt")
     assert "found a packed one; give best.ckpt or search.ckpt of the run that made it" in line
     line = refused(capsys, search, *words, "--resume", tiny_float / "last.ckpt")
     assert "the state of a training run" in line
     without = [*searching[: searching.index("--resume")]]
-    assert "resume: no float Tiny is shipped for cifar10; give --resume FILE" in refused(capsys, search, *without)
+    assert "no float Tiny is shipped for cifar10; give --pretrained FILE" in refused(capsys, search, *without)

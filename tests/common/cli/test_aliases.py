@@ -38,6 +38,44 @@ DOCUMENTED = {
         ("--ratio 0.01", "ratio", 0.01),
         ("--resample True", "resample", True),
     ],
+    "ProQHA.train": [
+        ("--arch=resnet", "arch", "resnet"),
+        ("--num_layers=56", "num_layers", 56),
+        ("--archtype=quant", "archtype", "quant"),
+        ("--lr=0.001", "lr", 0.001),
+        ("--weight_decay=1e-4", "weight_decay", 1e-4),
+        ("--train_batch_size=250", "batch_size", 250),
+        ("--k_bits=7", "bits", 7),
+        ("--pre_k_bits=6", "pre_k_bits", 6),
+        ("--ratio=0.9", "ratio", 0.9),
+        ("--mission=M", "run_name", "M"),
+        ("--gpus=2", "device_id", 2),
+        ("--train_epochs=301", "epochs", 301),
+        ("--dataset=cifar10", "dataset", "cifar10"),
+        ("--data_dir=DIR", "dataset_path", Path("DIR")),
+        ("--job_dir=../outputs", "output_dir", Path("../outputs")),
+        ("--clip", "clip", True),
+        ("--resume=R", "resume", Path("R")),
+    ],
+    "ProQHA.search": [
+        ("--step=24", "step", 24),
+        ("--lam=499", "lam", 499),
+        ("--interval=2", "interval", 2),
+        ("--ratio=0.4", "ratio", 0.4),
+        ("--search_epochs=29", "search_epochs", 29),
+        ("--k_bits=7", "bits", 7),
+        ("--gpus=0", "device_id", 0),
+        ("--data_dir DIR", "dataset_path", Path("DIR")),
+        ("--mission=M", "run_name", "M"),
+        ("--clip", "clip", True),
+        ("--resume=R", "resume", Path("R")),
+    ],
+    "ProQHA.measure": [
+        ("--num_layers 50", "num_layers", 50),
+        ("--k_bits 2", "bits", 2),
+        ("--pre_k_bits 8", "pre_k_bits", 8),
+        ("--ratio 1.0", "ratio", 1.0),
+    ],
     "AdderQuant.eval": [
         ("--checkpoint_file_path a.ckpt", "checkpoint_path", Path("a.ckpt")),
         ("--train_dataset_path cifar-10-batches-bin", "train_dataset_path", Path("cifar-10-batches-bin")),
@@ -65,17 +103,31 @@ COMMANDS = {
         "-a resnet20 --expr-name cifar10_resnet20_w2.0a2.0 --lr 5e-2 --wgt-target 2.0 --act-target 2.0 --quantize "
         "--resume w4a4.ckpt",
     ],
+    "ProQHA.train": [
+        "--arch=A --num_layers=20 --archtype=origin --lr=0.001 --weight_decay=1e-4 --train_batch_size=256 --k_bits=8 "
+        "--pre_k_bits=8 --ratio=1.0 --mission=M --gpus=0 --train_epochs=300 --dataset=cifar10 --data_dir=DIR "
+        "--job_dir=../outputs --clip --resume=R",
+    ],
+    "ProQHA.search": [
+        "--step=25 --lam=500 --interval=1 --ratio=0.5 --search_epochs=30 --dataset=cifar10 --arch=A --lr=1e-3 "
+        "--num_layers=20 --k_bits=8 --gpus=0 --data_dir DIR --clip --mission=M --resume=R",
+    ],
+    "ProQHA.measure": ["--arch resnet --num_layers 50 --k_bits 2 --pre_k_bits 8 --ratio 1.0"],
     "AdderQuant.eval": [
         "--checkpoint_file_path a.ckpt --train_dataset_path cifar-10-batches-bin "
         "--eval_dataset_path cifar-10-verify-bin"
     ],
     "LDNQ.train": ["", "--resume --lr=0.01"],
+    "DynamicQuant.eval": ["--dataset_path IMAGENET"],
     "LDNQ.main": ["", "--model_name=ResNet18-ImageNet --dataset_name=ImageNet"],
 }
 # Spellings of this project that no documentation has.
 GONE = {
     "DAMBQ.train": ["--clip 2", "--clip_norm 5", "--no-resume"],
     "LDNQ.train": ["--no-resume"],
+    "ProQHA.train": ["--alpha 10"],
+    "ProQHA.search": ["--alpha 10"],
+    "DynamicQuant.train": ["--expr_name x", "--resume a.ckpt", "--alpha 2", "--clip 1", "--clip_norm 5"],
     "LDNQ.main": ["--resume", "--no-resume"],
     "AdderQuant.eval": ["--network resnet20"],
     "AdderQuant.train": ["--resume", "--network resnet20"],

@@ -13,7 +13,6 @@ from mindspore import Tensor
 from common.cli import config
 from common.cli import export as script
 from common.cli.entry_point import entry_point
-from common.data import DIGITS
 from common.errors import ConfigError, ExportError
 from common.export import mindir
 from common.export.parity import Parity
@@ -37,7 +36,6 @@ def main(*words):
         shipped=lambda dataset: Path("checkpoints/tiny.ckpt"),
         load=lambda path: stored,
         again=lambda stored: again,
-        preprocess=lambda dataset, metadata: DIGITS,
         check=lambda name, dataset: None,
     )
 

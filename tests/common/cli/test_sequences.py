@@ -89,7 +89,9 @@ def test_another_run_in_the_folder_is_answered_with_the_options_that_help(tmp_pa
     monkeypatch.setattr(curves, "plot", lambda *_: None)
     train(tmp_path)
     before = (tmp_path / "last.ckpt").read_bytes()
-    with pytest.raises(CheckpointError, match=r"another run: .* choose another --output_dir .*, or add --no-continue$"):
+    with pytest.raises(
+        CheckpointError, match=r"another run: .* choose another --output_dir, or start anew with --no-continue$"
+    ):
         train(tmp_path, rate=0.02)
     assert (tmp_path / "last.ckpt").read_bytes() == before
     assert train(tmp_path, rate=0.02, go_on=False).history[-1]["epoch"] == 1

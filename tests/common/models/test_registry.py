@@ -9,7 +9,7 @@ from mindspore import Tensor, nn, ops
 
 from common import checkpoint
 from common.checkpoint import network_state
-from common.data import DIGITS, IMAGENET, Preprocessing
+from common.data import CIFAR10, CIFAR10_IMAGENET_STATS, DIGITS, IMAGENET, Preprocessing
 from common.errors import CheckpointError, ConfigError
 from common.models.layers import Layers, conv2d
 from common.models.registry import MODELS, model, preprocessing_of
@@ -62,6 +62,9 @@ def test_preprocessing_is_the_recorded_one_else_that_of_the_data_set():
     recorded = Preprocessing(image_size=40, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), crop_padding=1, flip=True)
     assert preprocessing_of("digits", {"preprocessing": recorded.to_dict()}) == recorded
     assert preprocessing_of("digits", {}) == DIGITS and preprocessing_of("imagenet", {}) == IMAGENET
+    assert preprocessing_of("cifar10", {"network": "resnet20"}) == CIFAR10_IMAGENET_STATS
+    assert preprocessing_of("cifar10", {"network": "adder_resnet20"}) == CIFAR10
+    assert preprocessing_of("cifar10", {"network": "resnet20", "method": "AdderQuant"}) == CIFAR10
 
 
 def torch_vgg(torch, classes, seed=0):

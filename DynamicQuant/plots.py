@@ -21,7 +21,7 @@ def plot_bits(choices: Choices, path: Path) -> None:
     picture = figure.new(10, 1.5 + 0.28 * len(choices.layers))
     bars, per_image = picture.subplots(1, 2, width_ratios=(2, 1))
     left, shades = np.zeros(len(choices.layers)), ("#9ecae1", "#4292c6", "#084594")
-    for k, (width, shade) in enumerate(zip(choices.settings.candidates, shades)):
+    for k, (width, shade) in enumerate(zip(choices.config.candidates, shades)):
         bars.barh(choices.layers, choices.shares[:, k], left=left, color=shade, label=f"{width} bits")
         left += choices.shares[:, k]
     bars.invert_yaxis()
@@ -29,7 +29,7 @@ def plot_bits(choices: Choices, path: Path) -> None:
     bars.legend(loc="lower center", bbox_to_anchor=(0.5, -0.22), ncols=3, frameon=False)
     per_image.hist(choices.operations / choices.static_operations, bins=40, color=shades[1])
     per_image.axvline(1, color="black", linestyle=":")
-    per_image.set(xlabel=f"bit operations / static {choices.settings.bits} bits", ylabel="images")
+    per_image.set(xlabel=f"bit operations / static {choices.config.bits} bits", ylabel="images")
     figure.save(picture, path)
 
 
@@ -53,7 +53,7 @@ def plot_examples(choices: Choices, source: ImageSource, preprocessing: Preproce
             axes.set_axis_off()
             ratio = choices.operations[number] / choices.static_operations
             axes.set_title(f"{title}: {ratio:.2f}\nclass {choices.labels[number]}", fontsize=8)
-    picture.suptitle(f"bit operations / static {choices.settings.bits} bits", fontsize=9)
+    picture.suptitle(f"bit operations / static {choices.config.bits} bits", fontsize=9)
     figure.save(picture, path)
 
 

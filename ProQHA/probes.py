@@ -1,4 +1,4 @@
-"""The inputs of all quantized layers and the gradients of the log-odds at both ends of them, from one pass."""
+"""Inputs of all quantized layers and gradients of the log-odds at both ends of them, from one pass."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,19 +11,21 @@ from common.quant.conversion import replace_cells
 from common.quant.layers import QuantConv2d, QuantDense, quant_layers
 from common.runtime.hooks import input_hooks
 
-_INSIDE = "layer"  # name of the layer inside its tap
+_INSIDE = "layer"  # name of the layer inside its probe
 _MOST_VALUES = 1 << 28  # of all inputs that a pass keeps; 1 GiB, and the gradients as much again
 _FAR = 1e9  # takes a class out of a sum of exponentials
 
 
-class Tap(nn.Cell):
+class Probe(nn.Cell):
     """A quantized layer that keeps its input, with zeros added to its quantized input and to its output.
 
     The gradients for the zeros are those for what they are added to.
 
+    ``construct(x)``: (B, C, ...) float32 to (B, F, ...), as the layer does.
+
     Args:
-        layer: whose quantizers are looked at.
-        inputs: shape of the input of a whole batch.
+        layer: whose quantizers are measured.
+        inputs: shape (B, C, ...) of the input of a whole batch.
     """
 
     def __init__(self, layer: QuantConv2d | QuantDense, inputs: tuple[int, ...]):
@@ -40,9 +42,9 @@ class Tap(nn.Cell):
         return self.layer.forward(self.layer.quantize_input(x) + self.input_zero, weight) + self.output_zero
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What a tap has seen of N images.
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What a probe has recorded of N images.
 
     Attributes:
         inputs: (N, C, ...) before quantization.
@@ -55,8 +57,8 @@ class Seen:
     output_gradients: np.ndarray
 
 
-class TappedNetwork(nn.Cell):
-    r"""A network with a tap at each quantized layer, that looks at others of its kind.
+class ProbedNetwork(nn.Cell):
+    r"""A network with a probe at each quantized layer, that traces others of its kind.
 
     The log-odds of an image of class y are :math:`m = \log p_y - \log(1 - p_y)`.
 
@@ -73,51 +75,51 @@ class TappedNetwork(nn.Cell):
         super().__init__(auto_prefix=False)
         shapes, layers = _input_shapes(network, image_shape), quant_layers(network)
         self.batch = max(1, min(images, _MOST_VALUES // sum(int(np.prod(shape)) for shape in shapes.values())))
-        self.taps = {name: Tap(layer, (self.batch, *shapes[name])) for name, layer in layers.items()}
-        self.network = replace_cells(network, self.taps)
+        self.probes = {name: Probe(layer, (self.batch, *shapes[name])) for name, layer in layers.items()}
+        self.network = replace_cells(network, self.probes)
         self.network.set_train(False)
-        zeros = [zero for tap in self.taps.values() for zero in (tap.input_zero, tap.output_zero)]
+        zeros = [zero for probe in self.probes.values() for zero in (probe.input_zero, probe.output_zero)]
         self.gradient = ops.value_and_grad(self._log_odds, None, ParameterTuple(zeros), has_aux=True)
 
     def _log_odds(self, images, labels):
         scores = self.network(images)
-        own = ops.one_hot(labels, scores.shape[1], Tensor(1.0), Tensor(0.0))
-        log_odds = (scores * own).sum(1) - ops.logsumexp(scores - _FAR * own, 1)
+        of_class = ops.one_hot(labels, scores.shape[1], Tensor(1.0), Tensor(0.0))
+        log_odds = (scores * of_class).sum(1) - ops.logsumexp(scores - _FAR * of_class, 1)
         return log_odds.sum(), log_odds
 
     def construct(self, images, labels):
         (_, log_odds), gradients = self.gradient(images, labels)
         return log_odds, gradients
 
-    def follow(self, network: nn.Cell) -> None:
+    def copy_from(self, network: nn.Cell) -> None:
         """Take the parameters of a quantized network of the same description."""
-        own = dict(self.network.parameters_and_names())
+        parameters = dict(self.network.parameters_and_names())
         for name, value in network_state.state(network).items():
-            own[self._place(name)].set_data(Tensor(value))
+            parameters[self._place(name)].set_data(Tensor(value))
 
-    def see(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, Mapping[str, Seen]]:
-        """Log-odds (N,) and what each tap has seen, in evaluation mode, where images do not touch each other.
+    def trace(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, Mapping[str, Trace]]:
+        """Log-odds (N,) and the trace of each layer, in evaluation mode, where images do not touch each other.
 
         Args:
             images: (N, 3, H, W), N = ``batch``.
             labels: (N,) int32.
         """
         log_odds, gradients = self(Tensor(images), Tensor(labels))
-        found = [gradient.asnumpy() for gradient in gradients]
-        pairs = zip(found[::2], found[1::2])
-        seen = {name: Seen(tap.input.asnumpy(), *pair) for (name, tap), pair in zip(self.taps.items(), pairs)}
-        return log_odds.asnumpy(), seen
+        arrays = [gradient.asnumpy() for gradient in gradients]
+        pairs = zip(arrays[::2], arrays[1::2])
+        traces = {name: Trace(probe.input.asnumpy(), *pair) for (name, probe), pair in zip(self.probes.items(), pairs)}
+        return log_odds.asnumpy(), traces
 
     def _place(self, name: str) -> str:
         """Where a parameter of the network is here."""
-        layer = next((layer for layer in self.taps if name.startswith(f"{layer}.")), None)
+        layer = next((layer for layer in self.probes if name.startswith(f"{layer}.")), None)
         return f"{layer}.{_INSIDE}{name.removeprefix(layer)}" if layer else name
 
 
 def _input_shapes(network: nn.Cell, image_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     """Shapes of one image's input of each quantized layer."""
-    found: dict[str, tuple[int, ...]] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     network.set_train(False)
-    with input_hooks(quant_layers(network), lambda name, x: found.update({name: x.shape[1:]})):
+    with input_hooks(quant_layers(network), lambda name, x: shapes.update({name: x.shape[1:]})):
         network(Tensor(np.zeros((1, *image_shape), np.float32)))
-    return found
+    return shapes

@@ -1,0 +1,104 @@
+"""The two ends of a training: the network that it begins with, and the file that it leaves."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mindspore import nn
+
+from common.checkpoint import network_state
+from common.cli.evaluation import check_classes
+from common.cli.training import Images, Start, finished_metadata, save_float
+from common.models.registry import model
+from common.quant.calibration import calibration_batches
+from common.stored.float_network import load_float
+from common.stored.network import StoredNetwork
+from common.training import TrainConfig, Trainer
+from DynamicQuant import storage
+from DynamicQuant.budget import BudgetLoss, NoiseDecay
+from DynamicQuant.convert import calibrate, inner_layers, quantize_network
+from DynamicQuant.frozen import config_of, continued
+from DynamicQuant.network import DynamicNetwork
+from DynamicQuant.options import TrainOptions
+from DynamicQuant.tester import DynamicTester
+
+_CALIBRATION_IMAGES = 512
+
+
+def start(options: TrainOptions, training: TrainConfig, images: Images) -> Start:
+    """The network to train, and what goes with it.
+
+    Raises:
+        ConfigError: images of another number of classes than the start.
+        CheckpointError: a file that is not what its option asks for.
+    """
+    network, digest = _network(options, images)
+    metadata = _metadata(options, digest)
+    if not isinstance(network, DynamicNetwork):
+        return Start(network, metadata)
+    stored = StoredNetwork(network, {**metadata, "num_classes": images.train.num_classes})
+    tester = DynamicTester(stored, images, training.batch_size, options.budget, options.seed)
+    loss = BudgetLoss(network, tester.costs, tester.limit, options.penalty, training.label_smoothing)
+    decay = NoiseDecay(network, options.noise_decay * training.epochs)
+    return Start(network, metadata, callbacks=[decay], objective=loss, test=tester)
+
+
+def _network(options: TrainOptions, images: Images) -> tuple[nn.Cell, str]:
+    """The network to train, and a digest of the file it starts from; empty without one."""
+    classes = images.train.num_classes
+    if options.init_from:
+        stored = storage.load_latent(options.init_from, options.arch)
+        check_classes(images.train, stored.metadata["num_classes"])
+        digest = network_state.digest(stored.network)
+        return continued(stored, options.config, options.init_from, options.seed), digest
+    network, digest = model(options.arch).build(classes), ""
+    if pretrained := _pretrained(options):
+        stored = load_float(pretrained, options.arch)
+        check_classes(images.train, stored.metadata["num_classes"])
+        network, digest = stored.network, network_state.digest(stored.network)
+    if options.config is None:
+        return network, digest
+    clips = _first_clips(options, network, images)
+    return quantize_network(network, options.config, clips, seed=options.seed), digest
+
+
+def _pretrained(options: TrainOptions) -> Path | None:
+    """The float network to start from; that of the digits ships with this project."""
+    if options.pretrained or options.config is None:
+        return options.pretrained
+    shipped = (options.dataset, options.arch) == ("digits", "resnet20")
+    return storage.shipped("digits", "float") if shipped else None
+
+
+def _first_clips(options: TrainOptions, network: nn.Cell, images: Images) -> dict[str, float]:
+    """The clips that the activations of a float network start from, by layer."""
+    if options.activation_clip != "calibrate":
+        return dict.fromkeys(inner_layers(network), options.activation_clip)
+    batches = calibration_batches(images.train, images.preprocessing, _CALIBRATION_IMAGES, options.seed)
+    return calibrate(network, batches, options.config.bits)
+
+
+def _metadata(options: TrainOptions, digest: str) -> dict[str, Any]:
+    """Metadata of the run's checkpoints; the digest makes runs from different starts different runs."""
+    kind = "latent" if options.config else "float"
+    about = {"method": storage.METHOD, "kind": kind, "network": options.arch, "start": digest}
+    if options.config is None:
+        return about
+    about |= {"settings": asdict(options.config)}
+    about |= {} if options.init_from else {"activation_clip": options.activation_clip}
+    budget = {"budget": [options.budget, options.penalty, options.noise_decay]}
+    return about if options.config.static else {**about, **budget}
+
+
+def save(path: Path, trainer: Trainer) -> str:
+    """Write the network to use; returns what it is."""
+    stored = StoredNetwork(trainer.network, finished_metadata(trainer))
+    if stored.kind == "float":
+        return save_float(path, trainer)
+    if not isinstance(trainer.test, DynamicTester):
+        storage.save_packed(path, stored)
+        return f"static {config_of(stored).bits} bits"
+    trainer.test.prepare(trainer.network)
+    storage.save_packed(path, stored, {"controller.last.bias": trainer.test.bias()})
+    last = trainer.history[-1]
+    return f"dynamic, {last['test_bits']:.3f} bits, {last['test_of_static']:.4f} of the static bit operations"

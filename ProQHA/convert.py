@@ -1,0 +1,82 @@
+"""Turning a float network into one whose layers have DoReFa weights and PACT inputs, and its first clips.
+
+Quantized are all convolutions and linear layers but the first, the last and the shortcuts, which stay float, as in the
+original release.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+from mindspore import nn
+
+from common.errors import ConfigError
+from common.models.layers import weighted_layers
+from common.quant.calibration import best_clip, sample_inputs
+from common.quant.conversion import replace_cells, signed_inputs
+from common.quant.dorefa import DoReFaWeight
+from common.quant.frozen_weight import FrozenWeight
+from common.quant.layers import QuantConv2d, QuantDense, quant_layers
+from common.quant.pact import PACTActivation
+from ProQHA.quant import assign_clip
+from ProQHA.quant_config import QuantConfig
+
+_SHORTCUT = "downsample"
+
+
+def quantized_names(network: nn.Cell) -> list[str]:
+    """The layers of a float network that are quantized, in the order of its description."""
+    names = list(weighted_layers(network))
+    return [name for name in names[1:-1] if _SHORTCUT not in name.split(".")]
+
+
+def quantize_network(
+    network: nn.Cell, config: QuantConfig | None = None, image_size: int = 32, frozen: bool = False
+) -> QuantConfig:
+    """Replace the layers of a float network, in place, keeping weights and biases.
+
+        quantize_network(network := MyNetwork())
+
+    Args:
+        network: built of ``nn.Conv2d`` and ``nn.Dense``, in the order in which they are described.
+        config: the default one if None.
+        image_size: side in pixels of the images that show which inputs are signed.
+        frozen: for evaluation alone: the weights that will be loaded are on their levels already.
+
+    Returns:
+        The configuration with the signed layers named.
+
+    Raises:
+        ConfigError: nothing to quantize, a signed layer that is none, or a layer of an unsupported kind.
+    """
+    config = config or QuantConfig()
+    names, layers = quantized_names(network), weighted_layers(network)
+    if not names:
+        raise ConfigError(f"expected a layer between the first and the last to quantize, found {len(layers)} in all")
+    if config.signed is None:
+        config = replace(config, signed=tuple(signed_inputs(network, names, image_size)))
+    if unknown := sorted(set(config.signed) - set(names)):
+        raise ConfigError(f"signed: expected names of quantized layers, found {unknown[0]}")
+    replace_cells(network, {name: _quantized(layers[name], name in config.signed, config, frozen) for name in names})
+    return config
+
+
+def _quantized(layer: nn.Cell, signed: bool, config: QuantConfig, frozen: bool) -> nn.Cell:
+    weight = FrozenWeight() if frozen else DoReFaWeight(config.bits)
+    if not frozen:
+        weight.fit(layer.weight.asnumpy())
+    kind = QuantDense if isinstance(layer, nn.Dense) else QuantConv2d
+    return kind(layer, weight, PACTActivation(config.bits, config.activation_clip, signed))
+
+
+def calibrate(network: nn.Cell, images: Iterable[np.ndarray]) -> None:
+    """Set every clip to the one with the least squared error at the present bits.
+
+    Args:
+        network: quantized.
+        images: batches (N, 3, H, W) as in training; labels are not needed.
+    """
+    layers = quant_layers(network)
+    for name, values in sample_inputs(network, layers, images).items():
+        quantizer = layers[name].quantize_input
+        assign_clip(quantizer, best_clip(values, int(quantizer.bits.asnumpy()[0]), quantizer.signed))

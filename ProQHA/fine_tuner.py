@@ -1,0 +1,50 @@
+"""Training between the steps of a search."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mindspore import nn
+
+from common.evaluation import Metrics
+from common.files.atomic_file import remove_folders
+from common.training import Run, TrainConfig, TrainData, Trainer
+from ProQHA.progressive import STEP_FOLDER
+from ProQHA.quant import get_bits
+
+
+class FineTuner:
+    """Trains a network after each step, from the same compiled training step.
+
+    Args:
+        network: quantized.
+        data: training images.
+        config: training after a step; None: there is none.
+        folder: where the search lives.
+        metadata: what identifies the network.
+        test: returns the test metrics of the network, for the log.
+    """
+
+    def __init__(
+        self,
+        *,
+        network: nn.Cell,
+        data: TrainData,
+        config: TrainConfig | None,
+        folder: Path,
+        metadata: dict[str, Any],
+        test: Callable[[nn.Cell], Metrics],
+    ):
+        self.network, self.test, self.folder, self.metadata = network, test, folder, metadata
+        run = Run(folder, metadata)
+        self.trainer = Trainer(network=network, data=data, config=config, run=run) if config else None
+
+    def __call__(self, step: int) -> dict[str, float]:
+        """Train after a step, none after step 0; ``acc`` in training and ``test_acc``."""
+        record = {}
+        if self.trainer and step:
+            folder = self.folder / f"{STEP_FOLDER}{step:02d}"
+            self.trainer.reset(folder, {**self.metadata, "step": step, "bits": get_bits(self.network).tolist()})
+            record["acc"] = self.trainer.run()[-1]["acc"]
+            remove_folders([folder])
+        return {**record, "test_acc": self.test(self.network).result()["acc"]}

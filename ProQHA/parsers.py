@@ -1,0 +1,177 @@
+"""The parsers of ProQHA's scripts; the aliases are the names in the original release's documentation."""
+
+from argparse import _ActionsContainer
+from pathlib import Path
+
+from common.cli import config, typed
+from common.cli.option_parser import OptionParser
+from common.cli.training_options import add_continue, add_init_from, add_pretrained, add_run_name, add_test_every
+from common.quant.dorefa import MAX_BITS, MIN_BITS
+from common.training.schedules import KINDS
+from ProQHA.network import DEFAULT, IMAGENET, SMALL_IMAGES
+from ProQHA.options import CLIP_LIMIT
+from ProQHA.scores import SCORES
+
+_CONFIG = Path(__file__).parent / "config"
+_BITS = typed.int_range(MIN_BITS, MAX_BITS)
+
+
+def add_network(parser: OptionParser) -> None:
+    """The options that all scripts of this method share."""
+    known = ", ".join(dict.fromkeys([*SMALL_IMAGES, *IMAGENET]))
+    group = parser.add_argument_group("network and data of ProQHA")
+    group.add_argument("--arch", default=DEFAULT, help=f"network: {known}; or resnet, vgg, densenet with num_layers")
+    layers = "number of layers, where --arch does not name it"
+    group.add_argument("--num_layers", type=typed.positive_int, metavar="N", help=layers)
+    wnids = "imagenet: class folders in label order"
+    group.add_argument("--wnids", type=typed.path, metavar="FILE", help=wnids)
+    for alias, option in {"--data_dir": "--dataset_path", "--job_dir": "--output_dir"}.items():
+        parser.add_alias(alias, option)
+
+
+def eval_parser(description: str = "Evaluate ProQHA.") -> OptionParser:
+    """Options of ``eval.py``."""
+    parser = config.build_parser(description, _CONFIG / "eval.yaml")
+    add_network(parser)
+    classes = "what the file must have; any if not given"
+    parser.add_argument("--num_classes", type=typed.positive_int, metavar="N", help=classes)
+    return parser
+
+
+def train_parser() -> OptionParser:
+    """Options of ``train.py``."""
+    parser = config.build_parser("Train for ProQHA.", _CONFIG / "train.yaml", evaluates=False)
+    add_network(parser)
+    _add_run(parser, "go on with this run if it was stopped; --no-continue starts it anew")
+    parser.add_argument("--archtype", choices=["origin", "quant"], default="origin", help="float or quantized")
+    group = parser.add_argument_group("training")
+    group.add_argument("--epochs", type=typed.positive_int, default=300, help="passes over the training images")
+    add_test_every(group)
+    _add_step(group)
+    group.add_argument("--optimizer", choices=["sgd", "adam"], default="sgd", help="sgd with momentum 0.9, or adam")
+    group.add_argument("--schedule", choices=list(KINDS), default="multistep", help="multistep: / 10 at 50 and 75 %%")
+    warmup = "epochs of linear warm-up"
+    group.add_argument("--warmup_epochs", type=typed.nonnegative_float, default=0, help=warmup)
+    group = parser.add_argument_group("quantized network that starts from a float one")
+    _add_mixed_bits(group)
+    _add_activation_clip(group)
+    parser.add_alias("--train_epochs", "--epochs")
+    _add_aliases(parser)
+    return parser
+
+
+def search_parser() -> OptionParser:
+    """Options of ``search.py``."""
+    parser = config.build_parser("Search bits with ProQHA.", _CONFIG / "search.yaml", evaluates=False)
+    add_network(parser)
+    _add_run(parser, "go on with this search if it was stopped; --no-continue starts it anew")
+    group = parser.add_argument_group("search")
+    group.add_argument("--step", type=typed.positive_int, default=25, help="steps at most")
+    drawn = "candidates of a step; 0 takes the best of all"
+    group.add_argument("--lam", type=typed.int_range(0), default=500, help=drawn)
+    lowered = "share of the quantizers that a candidate lowers"
+    group.add_argument("--ratio", type=typed.fraction, default=0.5, help=lowered)
+    group.add_argument("--interval", type=typed.int_range(1, 6), default=1, help="bits that they lose")
+    group.add_argument("--floor", type=_BITS, default=2, help="least bits of a quantizer")
+    group.add_argument("--score", choices=SCORES, default="fisher", help="what a candidate is chosen by")
+    _add_score_images(group)
+    held_out = "training images for --score acc"
+    group.add_argument("--held_out", type=typed.positive_int, default=1000, help=held_out)
+    storage = "weight storage to stop at, relative to float weights; 4 bits are 0.125"
+    group.add_argument("--cost", type=typed.positive_float, help=storage)
+    compute = "bit operations to stop at, relative to float ones; 4 x 4 bits are 0.015625"
+    group.add_argument("--compute_cost", type=typed.positive_float, help=compute)
+    group = parser.add_argument_group("training")
+    epochs = "epochs of training after a step"
+    group.add_argument("--search_epochs", type=typed.int_range(0), default=30, help=epochs)
+    _add_step(group)
+    group = parser.add_argument_group("quantized network that starts from a float one")
+    _add_bits(group)
+    _add_activation_clip(group)
+    _add_aliases(parser)
+    return parser
+
+
+def correlation_parser() -> OptionParser:
+    """Options of ``correlation.py``."""
+    parser = config.build_parser("Rank correlation of scores with true increases of the loss.", _CONFIG / "search.yaml")
+    add_network(parser)
+    _add_starts(parser.add_argument_group("start"))
+    group = parser.add_argument_group("scores")
+    group.add_argument("--interval", type=typed.int_range(1, 6), default=1, help="bits that a quantizer loses")
+    _add_score_images(group)
+    unseen = "training images of the true loss, which the scores do not see"
+    group.add_argument("--loss_images", type=typed.int_range(2), default=2000, metavar="N", help=unseen)
+    _add_step(group)
+    _add_bits(group)
+    _add_activation_clip(group)
+    _add_aliases(parser)
+    return parser
+
+
+def measure_parser() -> OptionParser:
+    """Options of ``measure.py``."""
+    parser = config.build_parser("Measure the cost of bits.", _CONFIG / "measure.yaml")
+    add_network(parser)
+    group = parser.add_argument_group("bits")
+    every = "bits of weights and input of each layer in turn"
+    group.add_argument("--layer_bits", type=_BITS, nargs="+", metavar="B", help=every)
+    _add_mixed_bits(group)
+    parser.add_alias("--k_bits", "--bits")
+    return parser
+
+
+def _add_run(parser: OptionParser, again: str) -> None:
+    group = parser.add_argument_group("run")
+    add_run_name(group, "proqha")
+    parser.add_alias("--mission", "--run_name")
+    _add_starts(group)
+    add_continue(group, again)
+
+
+def _add_starts(group: _ActionsContainer) -> None:
+    add_pretrained(group)
+    add_init_from(group, "latent network to start from (best.ckpt, search.ckpt)")
+    either = "network to start from, float or latent"
+    group.add_argument("--resume", type=typed.checkpoint, metavar="FILE|NAME", help=either)
+
+
+def _add_score_images(group: _ActionsContainer) -> None:
+    batch = "training images of a step's scoring batch"
+    group.add_argument("--score_images", type=typed.positive_int, default=512, metavar="N", help=batch)
+
+
+def _add_step(group: _ActionsContainer) -> None:
+    group.add_argument("--lr", type=typed.positive_float, default=1e-3, help="first learning rate")
+    group.add_argument("--weight_decay", type=typed.nonnegative_float, default=1e-4, help="L2 penalty")
+    limit = "limit of the gradient's norm"
+    group.add_argument("--grad_clip_norm", type=typed.positive_float, metavar="LIMIT", help=limit)
+    group.add_argument("--clip", action="store_true", help=f"short for --grad_clip_norm {CLIP_LIMIT:g}")
+
+
+def _add_bits(group: _ActionsContainer, which: str = "bits of all quantizers to begin with") -> None:
+    group.add_argument("--bits", type=_BITS, default=8, help=which)
+
+
+def _add_mixed_bits(group: _ActionsContainer) -> None:
+    _add_bits(group, "bits of the first --ratio of the quantizers")
+    group.add_argument("--pre_k_bits", type=_BITS, default=8, help="bits of the others")
+    share = "share of the quantizers that have --bits"
+    group.add_argument("--ratio", type=typed.fraction, default=1.0, help=share)
+
+
+def _add_activation_clip(group: _ActionsContainer) -> None:
+    first = "first clip of PACT: a number (the paper's is 10), or of least squared error on training images"
+    kind = {"type": clip_value, "default": None, "metavar": "A|calibrate"}
+    group.add_argument("--activation_clip", **kind, help=first)
+
+
+def _add_aliases(parser: OptionParser) -> None:
+    for alias, option in {"--train_batch_size": "--batch_size", "--gpus": "--device_id", "--k_bits": "--bits"}.items():
+        parser.add_alias(alias, option)
+
+
+def clip_value(text: str) -> float | None:
+    """Type of ``--activation_clip``: a number over 0, or None for ``calibrate``."""
+    value = typed.positive_float_or("calibrate")(text)
+    return None if isinstance(value, str) else value

@@ -1,0 +1,39 @@
+"""How ProQHA quantizes a network."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from common.quant.dorefa import MAX_BITS, check_bits
+
+PAPERS_CLIP = 10.0
+
+
+@dataclass(frozen=True)
+class QuantConfig:
+    """What the layers of a network become; their bits and clips are parameters of the network from then on.
+
+    Attributes:
+        bits: width of all weights and activations to begin with, 2 to 8.
+        activation_clip: first value of PACT's clips, > 0; the paper's is 10.
+        signed: names of the layers whose inputs may be negative; None finds them.
+
+    Raises:
+        ConfigError: bits outside 2 to 8.
+    """
+
+    bits: int = MAX_BITS
+    activation_clip: float = PAPERS_CLIP
+    signed: tuple[str, ...] | None = None
+
+    def __post_init__(self):
+        check_bits(self.bits)
+
+    @classmethod
+    def recorded(cls, values: Mapping[str, Any]) -> "QuantConfig":
+        """The configuration that the metadata of a file hold.
+
+        Raises:
+            KeyError, TypeError: values of something else.
+        """
+        return cls(**{**values, "signed": tuple(values["signed"])})

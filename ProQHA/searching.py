@@ -1,0 +1,199 @@
+"""A search from the values of its options to the network to use."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mindspore import nn
+
+from common.checkpoint import network_state
+from common.cli import saved_config
+from common.cli.run_options import RunOptions
+from common.cli.training import Images, run_or_advise
+from common.data import ImageSource, open_split
+from common.errors import ConfigError
+from common.evaluation import evaluator
+from common.models.registry import model, preprocessing_of
+from common.stored.network import StoredNetwork
+from common.training import TrainConfig, TrainData
+from ProQHA import storage
+from ProQHA.cost_model import cost_model
+from ProQHA.fine_tuner import FineTuner
+from ProQHA.fisher import FisherScorer
+from ProQHA.progressive import Plan, Progressive
+from ProQHA.quant_config import QuantConfig
+from ProQHA.scores import AccuracyScorer, AdamScorer, Scorer
+from ProQHA.start import StartOptions, start_quantized
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """What candidates are scored by.
+
+    Attributes:
+        kind: one of :data:`ProQHA.scores.SCORES`.
+        images: training images of the scoring batch.
+        held_out: training images that are kept from training, for ``acc``.
+        batch_size: images at a time, for ``acc``.
+        lr: learning rate of the step of ``adam``.
+        grad_clip_norm: limit of the gradient's norm in that step; None for none.
+        seed: seed of the choice of images.
+    """
+
+    kind: str
+    images: int
+    held_out: int
+    batch_size: int
+    lr: float
+    grad_clip_norm: float | None
+    seed: int
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """What is searched, and how.
+
+    Attributes:
+        start: the network to begin with.
+        plan: steps, draws and targets.
+        score: how candidates are scored.
+        training: what follows each step; None: nothing.
+        folder: where the search lives.
+        go_on: continue a search that was stopped; otherwise start it anew.
+    """
+
+    start: StartOptions
+    plan: Plan
+    score: ScoreOptions
+    training: TrainConfig | None
+    folder: Path
+    go_on: bool
+
+    @property
+    def path(self) -> Path:
+        """File of the network to use."""
+        return self.folder / f"{self.folder.name}.ckpt"
+
+
+def run(options: RunOptions, search: SearchOptions) -> None:
+    """Search to the end, then write the network to use beside the search's own files and say what it is.
+
+    Raises:
+        ConfigError: options that do not fit each other or the images.
+        CheckpointError: a start that does not fit, or the folder holds another search.
+    """
+    options.device.set_up()
+    data = options.data
+    train, held_out = split(search.score, open_split(data, "train"))
+    images = Images(train, open_split(data, "test"), preprocessing_of(data.dataset, {}))
+    progressive = make_search(options, search, images, held_out)
+    run_or_advise(progressive, search.go_on)
+    saved_config.save(options.values, search.folder)
+    save(search.path, progressive)
+    print(final_line(search.path, progressive, len(images.test)))
+    for warning in missed(progressive):
+        print(warning)
+
+
+def split(options: ScoreOptions, source: ImageSource) -> tuple[ImageSource, ImageSource | None]:
+    """Images to train with and, for the score ``acc``, those that are kept from it.
+
+    Raises:
+        ConfigError: nothing would be left to train with.
+    """
+    if options.kind != "acc":
+        return source, None
+    count = options.held_out
+    if count >= len(source):
+        raise ConfigError(f"held_out: expected less than the {len(source)} training images, found {count}")
+    order = np.random.default_rng(options.seed).permutation(len(source))
+    return source.take(order[count:]), source.take(order[:count])
+
+
+def make_search(
+    options: RunOptions, search: SearchOptions, images: Images, held_out: ImageSource | None
+) -> Progressive:
+    """The search that the options describe, ready to run."""
+    train, preprocessing = images.train, images.preprocessing
+    network, config = start_quantized(search.start, train, preprocessing)
+    about = _metadata(search, network, config, images)
+    scorer = make_scorer(search, network, config, images, held_out)
+    tuner = FineTuner(
+        network=network,
+        data=TrainData(train, preprocessing),
+        config=search.training,
+        folder=search.folder,
+        metadata=about,
+        test=evaluator(images.test, preprocessing, options.batch_size),
+    )
+    sizes = cost_model(network, preprocessing.image_size)
+    plan, folder = search.plan, search.folder
+    return Progressive(
+        network=network, sizes=sizes, plan=plan, scorer=scorer, train=tuner, folder=folder, metadata=about
+    )
+
+
+def make_scorer(
+    search: SearchOptions, network: nn.Cell, config: QuantConfig, images: Images, held_out: ImageSource | None
+) -> Scorer:
+    """The score that the options name, on a seeded batch of training images."""
+    options, train, preprocessing = search.score, images.train, images.preprocessing
+    batch = train.sample(min(options.images, len(train)), options.seed)
+    pixels = batch.train_batch(np.arange(len(batch)), preprocessing, options.seed, 0)
+    if held_out is not None:
+        return AccuracyScorer(pixels, held_out, preprocessing, options.batch_size)
+    if options.kind == "adam":
+        return AdamScorer(network, pixels, batch.labels, options.lr, options.grad_clip_norm)
+    return FisherScorer(model(search.start.model_name).build(train.num_classes), config, pixels, batch.labels)
+
+
+def _metadata(search: SearchOptions, network: nn.Cell, config: QuantConfig, images: Images) -> dict[str, Any]:
+    """Metadata of the search's checkpoints; all of it must be equal for a search to be continued."""
+    training = asdict(search.training) if search.training else None
+    return {
+        "method": storage.METHOD,
+        "kind": "latent",
+        "network": search.start.model_name,
+        "num_classes": images.train.num_classes,
+        "dataset": search.start.dataset,
+        "settings": asdict(config),
+        "start": network_state.digest(network),
+        "preprocessing": images.preprocessing.to_dict(),
+        "options": {"score": asdict(search.score), "training": training},
+        "train_images": len(images.train),
+        "labels": images.train.labels_digest(),
+    }
+
+
+def save(path: Path, search: Progressive) -> None:
+    """Write the network to use."""
+    training = {"steps": search.records[-1]["step"], "seed": search.plan.seed}
+    storage.save_packed(path, StoredNetwork(search.network, {**search.metadata, "training": training}))
+
+
+def final_line(path: Path, search: Progressive, images: int) -> str:
+    """What the network to use is.
+
+    Args:
+        path: its file.
+        search: that has ended.
+        images: number of test images.
+    """
+    last = search.records[-1]
+    bits = f"W{last['average_weight_bits']:.3f} A{last['average_activation_bits']:.3f}"
+    costs = f"cost {last['cost']:.4f}, compute cost {last['compute_cost']:.6f} after {last['step']} steps"
+    return (
+        f"{path}: {bits}, {costs}, test accuracy {last['test_acc']:.4f} on {images} images, {path.stat().st_size} bytes"
+    )
+
+
+def missed(search: Progressive) -> list[str]:
+    """A warning for each target that the search has not reached."""
+    last, targets = search.records[-1], search.plan.targets
+    pairs = {"cost": targets.storage, "compute_cost": targets.compute}
+    return [
+        f"warning: {option} ended at {last[option]:.6g}, above {target:g}: allow more --step or a lower --floor"
+        for option, target in pairs.items()
+        if target is not None and last[option] > target
+    ]
