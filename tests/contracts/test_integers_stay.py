@@ -1,7 +1,7 @@
 """The packed files that ship hold the integers, scales and clips of version 0.1, layer by layer.
 
-``integers.json`` has a digest of each layer, recorded from the files of version 0.1 by the code of that version when they
-were written anew in the present layout: a change of one code, width, scale or clip shows.
+``integers.json`` has a digest of each layer, recorded from the files of version 0.1 by the code of that version when
+they were written anew in the present layout: a change of one code, width, scale or clip shows.
 """
 
 import hashlib
