@@ -7,6 +7,7 @@ from AdderQuant.network import ARCHITECTURES
 from AdderQuant.prepare import Calibration
 from AdderQuant.quant_config import MAX_GROUPS, SCHEMES, QuantConfig
 from common.cli import config, typed
+from common.cli.network_options import add_num_classes
 from common.cli.option_parser import OptionParser
 from common.cli.training import TrainingOptions
 from common.cli.training_options import add_continue, add_sgd, cosine_config
@@ -21,8 +22,7 @@ def eval_parser(description: str = "Evaluate an AdderNet in float or at 2 to 8 b
     group = parser.add_argument_group("network")
     unnamed = "network in a file that does not record it"
     group.add_argument("--arch", choices=ARCHITECTURES, default=ARCHITECTURES[0], help=unnamed)
-    classes = "number of classes that the file must have; any if not given"
-    group.add_argument("--num_classes", type=typed.positive_int, metavar="N", help=classes)
+    add_num_classes(group)
     parser.add_alias("--class_num", "--num_classes")
     _add_quantization(parser.add_argument_group("quantization"))
     _add_calibration(parser.add_argument_group("calibration"))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.cli import config, typed
+from common.cli.network_options import add_num_classes, add_wnids
 from common.cli.option_parser import OptionParser
 from common.cli.training_options import add_run, add_training, check_one_start
 from common.errors import ConfigError
@@ -20,17 +21,15 @@ def add_network(parser: OptionParser) -> None:
     """The options that all scripts of this method share."""
     group = parser.add_argument_group("network and data of DynamicQuant")
     network = "network to train, or network in a file that does not record it; default: resnet20, for imagenet resnet18"
-    wnids = "file that lists ImageNet's class folders in the order of their labels"
     group.add_argument("--arch", "-a", choices=ARCHITECTURES, help=network)
-    group.add_argument("--wnids", type=typed.path, metavar="FILE", help=wnids)
+    add_wnids(group)
 
 
 def stored_parser(description: str = "") -> OptionParser:
     """Options of scripts that read a network from a file."""
     parser = config.build_parser(description, _CONFIG / "eval.yaml")
     add_network(parser)
-    classes = "number of classes that the file must have; any if not given"
-    parser.add_argument("--num_classes", type=typed.positive_int, metavar="N", help=classes)
+    add_num_classes(parser)
     return parser
 
 

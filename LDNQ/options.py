@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.cli import config, typed
+from common.cli.network_options import add_num_classes, add_wnids
 from common.cli.option_parser import OptionParser
 from common.cli.training import TrainingOptions
 from common.cli.training_options import add_continue, add_pretrained, add_sgd, cosine_config
@@ -23,10 +24,9 @@ def add_network(parser: OptionParser) -> None:
     group = parser.add_argument_group("network and data of LDNQ")
     known = f"{', '.join(MODEL_NAMES)}, or written as ResNet18-ImageNet"
     network = f"network to train, or network in a file that does not record it: {known}"
-    wnids = "file that lists ImageNet's class folders in the order of their labels"
     names = {"type": architecture, "choices": MODEL_NAMES, "metavar": "NAME"}
     group.add_argument("--arch", **names, default="resnet20", help=network)
-    group.add_argument("--wnids", type=typed.path, metavar="FILE", help=wnids)
+    add_wnids(group)
     parser.add_alias("--model_name", "--arch")
     parser.add_alias("--dataset_name", "--dataset")
     parser.settable()["dataset"].type = _dataset_name
@@ -41,8 +41,7 @@ def eval_parser() -> OptionParser:
     """Options of ``eval.py``."""
     parser = config.build_parser("Evaluate a float network or one that LDNQ has quantized.", _CONFIG / "eval.yaml")
     add_network(parser)
-    classes = "number of classes that the file must have; any if not given"
-    parser.add_argument("--num_classes", type=typed.positive_int, metavar="N", help=classes)
+    add_num_classes(parser)
     return parser
 
 

@@ -4,6 +4,7 @@ from argparse import _ActionsContainer
 from pathlib import Path
 
 from common.cli import config, typed
+from common.cli.network_options import add_num_classes, add_wnids
 from common.cli.option_parser import OptionParser
 from common.cli.training_options import add_continue, add_init_from, add_pretrained, add_run_name, add_test_every
 from common.quant.dorefa import MAX_BITS, MIN_BITS
@@ -23,8 +24,7 @@ def add_network(parser: OptionParser) -> None:
     group.add_argument("--arch", default=DEFAULT, help=f"network: {known}; or resnet, vgg, densenet with --num_layers")
     layers = "number of layers, where --arch does not name it"
     group.add_argument("--num_layers", type=typed.positive_int, metavar="N", help=layers)
-    wnids = "file that lists ImageNet's class folders in the order of their labels"
-    group.add_argument("--wnids", type=typed.path, metavar="FILE", help=wnids)
+    add_wnids(group)
     for alias, option in {"--data_dir": "--dataset_path", "--job_dir": "--output_dir"}.items():
         parser.add_alias(alias, option)
 
@@ -33,8 +33,7 @@ def eval_parser(description: str = "Evaluate a float network, or one whose bits 
     """Options of ``eval.py``."""
     parser = config.build_parser(description, _CONFIG / "eval.yaml")
     add_network(parser)
-    classes = "number of classes that the file must have; any if not given"
-    parser.add_argument("--num_classes", type=typed.positive_int, metavar="N", help=classes)
+    add_num_classes(parser)
     return parser
 
 
