@@ -76,16 +76,18 @@ class GraphBuilder:
             scale: one scale, or one for each of the F.
         """
         scale = np.asarray(scale, np.float32)
-        scale, axis = (scale, {"axis": 0}) if scale.size > 1 else (scale.reshape(()), {})
-        kind = _kind(integers)
-        # A zero point of the same kind: without one onnxruntime, where a Transpose follows, takes the codes for UINT8.
-        zeros = np.zeros(scale.shape, np.int16)
-        return self.add("DequantizeLinear", self._integers(integers, kind), scale, self._integers(zeros, kind), **axis)
+        codes = self._integers(integers)
+        axis = {"axis": 0} if scale.size > 1 else {}
+        return self.add("DequantizeLinear", codes, scale if scale.size > 1 else scale.reshape(()), **axis)
 
-    def _integers(self, values: np.ndarray, kind: str) -> Symbol:
+    def _integers(self, values: np.ndarray) -> Symbol:
+        low, high = int(values.min()), int(values.max())
+        unsigned = low >= 0
+        small = high <= 15 if unsigned else low >= -8 and high <= 7
+        kind = f"{'U' if unsigned else ''}INT{4 if small else 8}"
         # ONNX stores two numbers of 4 bits in a byte, the first one in its lower half: as common.quant.packing does.
-        codes = np.asarray(values, np.int16).astype(np.uint8).reshape(-1)
-        content = pack(codes & 15, 4) if kind.endswith("4") else codes
+        codes = np.asarray(values, np.int16).astype(np.uint8)
+        content = pack(codes & 15, 4) if small else codes
         name = self._name("integers")
         type_of = getattr(TensorProto, kind)
         self.constants.append(helper.make_tensor(name, type_of, values.shape, content.tobytes(), raw=True))
@@ -105,11 +107,3 @@ class GraphBuilder:
         name = f"{self.place}.{what}".lstrip(".")
         self._names[name] += 1
         return name if self._names[name] == 1 else f"{name}.{self._names[name]}"
-
-
-def _kind(values: np.ndarray) -> str:
-    """The smallest of ONNX's types that holds whole numbers from -128 to 255: INT4, UINT4, INT8 or UINT8."""
-    low, high = int(values.min()), int(values.max())
-    if low >= 0:
-        return "UINT4" if high <= 15 else "UINT8"
-    return "INT4" if low >= -8 and high <= 7 else "INT8"
