@@ -59,6 +59,7 @@ def train_parser() -> OptionParser:
 def quantization_parser() -> OptionParser:
     """Options of ``main.py``; ``--kbits`` is the original release's name of ``--levels``."""
     parser = config.build_parser("Quantize with LDNQ.", _CONFIG / "quantize.yaml")
+    parser.fills_output_dir = True
     add_network(parser)
     _add_quantization(parser.add_argument_group("quantization"))
     _add_images(parser.add_argument_group("calibration images"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import mindspore as ms
 import pytest
 
-from common.kernels import build
+from common.kernels import compiler
 from common.runtime import context
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -47,7 +47,7 @@ context.setup()
 print(*before, *state(), gc.get_freeze_count() <= count)
 """
 needs_avx512 = pytest.mark.skipif(
-    "avx512f" not in build.processor_features().split(), reason="the setting is for processors with AVX-512"
+    "avx512f" not in compiler.processor_features().split(), reason="the setting is for processors with AVX-512"
 )
 
 
@@ -88,7 +88,7 @@ def test_a_setting_of_the_user_is_kept():
     ],
 )
 def test_setting_by_processor(monkeypatch, features, before, after):
-    monkeypatch.setattr(build, "processor_features", lambda: features)
+    monkeypatch.setattr(compiler, "processor_features", lambda: features)
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", before or "")
     if before is None:
         monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
