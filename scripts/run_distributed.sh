@@ -51,8 +51,8 @@ first=$logs/worker_$((node * processes)).log
 launcher=$!
 mistake() { grep -hs '^error: ' "$logs"/worker_*.log | head -n 1 || true; }
 children() { cat /proc/"$launcher"/task/*/children 2>/dev/null || true; }
-end() { kill -KILL $(children) "$launcher" 2>/dev/null || true; }
-trap end EXIT
+end() { kill -KILL $(children) 2>/dev/null || true; } # msrun ends when they have
+trap 'end; kill "$launcher" 2>/dev/null || true' EXIT
 trap 'end; echo interrupted >&2; exit 130' INT
 status=0
 while kill -0 "$launcher" 2>/dev/null; do

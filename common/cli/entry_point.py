@@ -1,6 +1,7 @@
 """How a script ends: on an error that a user can mend, on Ctrl-C, and where nobody reads what it prints."""
 
 import contextlib
+import ctypes
 import errno
 import functools
 import os
@@ -15,6 +16,8 @@ from common.errors import UserError
 # A program that is ended by a signal: 128 and its number, as shells say it.
 _INTERRUPTED = 128 + signal.SIGINT
 _PIPE_CLOSED = 128 + signal.SIGPIPE
+_SIGACTION_BYTES = 1024  # more than any system's description of a handler
+_KEEP_SECONDS = 0.1
 
 
 class InterruptedRunError(KeyboardInterrupt):
@@ -68,10 +71,27 @@ def _interruptible() -> Iterator[None]:
         yield
         return
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    ended = threading.Event()
+    keeper = threading.Thread(target=_keep_handler, args=[ended], daemon=True)
+    keeper.start()
     try:
         yield
     finally:
+        ended.set()
+        keeper.join()
         signal.signal(signal.SIGINT, before)
+
+
+def _keep_handler(ended: threading.Event) -> None:
+    """Put Python's handler of SIGINT back whenever MindSpore has put its own in its place, which ends without a word.
+
+    It does so at its first graphs and optimizers, not when it is imported or set up.
+    """
+    library, python_handler = ctypes.CDLL(None), ctypes.create_string_buffer(_SIGACTION_BYTES)
+    if library.sigaction(signal.SIGINT, None, python_handler) != 0:
+        return
+    while not ended.wait(_KEEP_SECONDS):
+        library.sigaction(signal.SIGINT, python_handler, None)
 
 
 def _flush() -> None:

@@ -49,11 +49,18 @@ class Launch:
             time.sleep(0.2)
         os.environ["MS_TOPO_TIMEOUT"] = str(max(1, int(self.end - time.time())))
 
+    def incomplete(self) -> str:
+        """What is said where not all have come in time."""
+        number = os.environ["MS_WORKER_NUM"]
+        return (
+            f"not all {number} processes have come to {self.host}:{self.port} in time; start the same number on every "
+            "machine, or let START_SECONDS be more"
+        )
+
     @contextlib.contextmanager
     def bounded(self) -> Iterator[None]:
         """End this process with one line where the block, which lets no other thread run, lasts longer than ``end``."""
-        line = f"error: not all {os.environ['MS_WORKER_NUM']} processes have come to {self.host}:{self.port}"
-        line += " in START_SECONDS; start the same number on every machine, or wait longer\n"
+        line = f"error: {self.incomplete()}\n"
         alive, keep = os.pipe()
         waiting, watcher = os.getpid(), os.fork()
         if not watcher:

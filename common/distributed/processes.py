@@ -38,8 +38,8 @@ def start() -> None:
     try:
         with launch.bounded():
             communication.init()
-    except (RuntimeError, ValueError) as error:
-        raise ConfigError(f"the processes cannot join: {str(error).strip().splitlines()[0]}") from None
+    except (RuntimeError, ValueError):  # many lines, after as many warnings
+        raise ConfigError(launch.incomplete()) from None
     _rank, _size = communication.get_rank(), communication.get_group_size()
 
 

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from common.distributed import processors
 from common.errors import ConfigError
 from comparison.entries import Command
 
@@ -21,7 +22,9 @@ Item = TypeVar("Item")
 
 
 def _cores() -> list[int]:
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    """The processors that the jobs may use; fewer than this process sees where a quota allows less of their time."""
+    visible = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return list(visible)[: processors.allowed()]
 
 
 class Scripts:
