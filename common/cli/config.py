@@ -44,7 +44,9 @@ def build_parser(description: str, config_file: Path | None = None, evaluates: b
     group.add_argument("--device_target", choices=["CPU", "GPU", "Ascend"], default="CPU", help="where to compute")
     group.add_argument("--device_id", type=int_range(0), metavar="N", help="number of the GPU or NPU")
     group.add_argument("--mode", choices=["graph", "pynative"], default="graph", help="execution mode of MindSpore")
-    group.add_argument("--threads", type=positive_int, metavar="N", help="of all that computes; else as many as the system allows")
+    group.add_argument(
+        "--threads", type=positive_int, metavar="N", help="of all that computes; else as many as the system allows"
+    )
     group = parser.add_argument_group("output")
     group.add_argument("--output_dir", type=path, default=Path("outputs"), metavar="DIR", help="where files are put")
     if evaluates:

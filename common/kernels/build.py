@@ -15,7 +15,7 @@ from pathlib import Path
 from common.errors import ConfigError
 from common.files.cache import VARIABLE, cache_folders
 from common.kernels import compiler as cxx
-from common.kernels.compiler import NATIVE, BuildError, CompilationError, processor_features
+from common.kernels.compiler import NATIVE, BuildError, CompilationError
 from common.kernels.library_file import LibraryFile, PlaceError
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import mindspore as ms
 
 from common import distributed
-from common.errors import ConfigError
 from common.distributed import processors
+from common.errors import ConfigError
 from common.kernels import build, compiler
 from common.runtime import thread_limits
 

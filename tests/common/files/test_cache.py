@@ -37,7 +37,14 @@ def test_default_folders(system, monkeypatch):
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("~/mine", "home/mine"), ("~", "home"), ("rel", "rel"), ("./a/../rel", "a/../rel"), ("a:b", "a:b"), ("a b", "a b")],
+    [
+        ("~/mine", "home/mine"),
+        ("~", "home"),
+        ("rel", "rel"),
+        ("./a/../rel", "a/../rel"),
+        ("a:b", "a:b"),
+        ("a b", "a b"),
+    ],
 )
 def test_the_variable_is_expanded_and_absolute(system, monkeypatch, value, expected):
     monkeypatch.setenv("LOWBITZOO_CACHE", value)
