@@ -14,8 +14,8 @@ def write_atomically(path: str | Path, data: bytes) -> None:
     """Write ``data`` to ``path``; whatever happens, ``path`` holds either the old content or all of the new.
 
     The data goes to a temporary file in the same folder, reaches the disk, and then takes the name in one step. Of
-    several processes the first one writes, and none goes on before it has. What an earlier process left unfinished in the folder, because
-    it was killed, goes first.
+    several processes the first one writes, and none goes on before it has. What killed processes left unfinished in
+    the folder goes first.
 
     Raises:
         OSError: The folder is absent or not writable, or the disk is full. Nothing is left behind.

@@ -30,6 +30,7 @@ class Ending:
     def __init__(self, straight: Path, killed: Path):
         self.faults: list[str] = []
         self.allowed: set[str] = set()
+        self._differences = 0
         names = [{path.relative_to(root).as_posix() for path in _files(root)} for root in (straight, killed)]
         self.faults += [f"{name}: missing" for name in sorted(names[0] - names[1])]
         self.faults += [f"{name}: left behind" for name in sorted(names[1] - names[0])]
@@ -45,10 +46,10 @@ class Ending:
         elif reader is None:
             self.faults.append(f"{name}: differs")
         else:
-            before = len(self.faults), len(self.allowed)
+            before = self._differences
             self._compare(name, "", reader(one), reader(other))
-            if (len(self.faults), len(self.allowed)) == before and not self.allowed:
-                self.faults.append(f"{name}: differs in its bytes, not in its values")
+            if self._differences == before:
+                self._add_fault(f"{name}: differs in its bytes, not in its values")
 
     def _compare_pictures(self, name: str, one: Path, other: Path) -> None:
         from PIL import Image
@@ -68,20 +69,27 @@ class Ending:
                 self._compare(f"{where}/{number}", key, *pair)
         elif isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
             if one.dtype != other.dtype or one.tobytes() != other.tobytes():
-                self.faults.append(
-                    f"{where}: {int(np.sum(one != other)) if one.shape == other.shape else 'all'} differ"
-                )
+                count = int(np.sum(one != other)) if one.shape == other.shape else "all"
+                self._add_fault(f"{where}: {count} numbers differ")
         elif one != other:
             self._differs(where, key, one, other)
 
     def _differs(self, where: str, key: str, one: Any, other: Any) -> None:
         numbers = all(isinstance(value, float) for value in (one, other))
         if any(part in TIMES for part in where.split("/")):
-            self.allowed.add(key if key in TIMES else where.rpartition("/")[0].rpartition("/")[2])
+            self._allow(key if key in TIMES else where.rpartition("/")[0].rpartition("/")[2])
         elif key in LAST_BIT and numbers and abs(one - other) <= _LAST_BIT * abs(one):
-            self.allowed.add(f"last bits of {key}")
+            self._allow(f"last bits of {key}")
         else:
-            self.faults.append(f"{where}: {str(one)[:40]} and {str(other)[:40]}")
+            self._add_fault(f"{where}: {str(one)[:40]} and {str(other)[:40]}")
+
+    def _add_fault(self, text: str) -> None:
+        self._differences += 1
+        self.faults.append(text)
+
+    def _allow(self, name: str) -> None:
+        self._differences += 1
+        self.allowed.add(name)
 
 
 def _files(root: Path) -> list[Path]:
@@ -97,10 +105,10 @@ def _lines(path: Path) -> list[Any]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def _rows(path: Path) -> dict[str, Any]:
-    """The rows by all that is no time: jobs that run at once end in any order."""
+def _rows(path: Path) -> list[dict[str, str]]:
+    """The rows; those of results in the order of their networks, for jobs that run at once end in any order."""
     rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
-    return {" ".join(list(row.values())[:4]): row for row in rows}
+    return sorted(rows, key=lambda row: [row.get(name, "") for name in ("dataset", "method", "budget", "seed")])
 
 
 def _table(path: Path) -> list[dict[str, str]]:

@@ -10,6 +10,7 @@ _FLOAT = ROOT / "common" / "zoo" / "files" / "resnet20_digits.ckpt"
 _IMAGES = ["--train_samples", "96", "--num_samples", "36", "--batch_size", "32", "--threads", "1"]
 _TRAINING = [*_IMAGES, "--epochs", "4", "--lr", "0.01"]
 _START = ["--pretrained", str(_FLOAT)]
+_SAME_NETWORK = ["--arch", "postresnet20"]  # ProQHA's name of the others' resnet20
 
 
 @dataclass(frozen=True)
@@ -48,17 +49,15 @@ def jobs(address: str) -> dict[str, Job]:
     program, search = str(ROOT / "scripts" / "killing" / "server.py"), ["--step", "4", "--lam", "8", "--score_images"]
     matching = ["--num_images", "12", "--views", "2", "--steps", "1", "--refine_steps", "3", "--no-test_layers"]
     compared = ["--methods", "float", "uniform", "LDNQ", "AdderQuant", "--bits", "4", "--calibration_images", "8"]
+    images = ["--train_samples", "96", "--num_samples", "36", "--train_batch_size", "32", "--epochs", "2"]
     return {
         "AdderQuant": _script("AdderQuant", "train", *_TRAINING),
         "DAMBQ": _script("DAMBQ", "train", *_TRAINING, *_START, "--quantize"),
         "DynamicQuant": _script("DynamicQuant", "train", *_TRAINING, *_START),
         "LDNQ": _script("LDNQ", "train", *_TRAINING),
-        "ProQHA": _script("ProQHA", "train", *_TRAINING, *_START, "--archtype", "quant"),
-        "search": _script("ProQHA", "search", *_IMAGES, *_START, *search, "32", "--search_epochs", "1"),
+        "ProQHA": _script("ProQHA", "train", *_TRAINING, *_START, *_SAME_NETWORK, "--archtype", "quant"),
+        "search": _script("ProQHA", "search", *_IMAGES, *_START, *_SAME_NETWORK, *search, "32", "--search_epochs", "1"),
         "cascade": _script("LDNQ", "main", *matching, "--num_samples", "36", "--threads", "1"),
-        "compare": Job(
-            ["scripts/compare.py", *compared, "--epochs", "2", "--train_samples", "96", "--num_samples", "36"]
-            + ["--train_batch_size", "32", "--output_dir", "{folder}"]
-        ),
+        "compare": Job(["scripts/compare.py", *compared, *images, "--output_dir", "{folder}"]),
         "download": Job([program, address], environment={"LOWBITZOO_CACHE": "{folder}"}),
     }

@@ -64,7 +64,7 @@ def test_a_full_disk_is_one_line(words):
 
 def test_no_stdout_and_no_stderr_at_all():
     for closing in (">&-", "2>&-", ">&- 2>&-", "2>/dev/full", ">/dev/full 2>/dev/full"):
-        line = " ".join(["exec", *map(lambda word: f"'{word}'", LIST), closing])
+        line = " ".join(["exec", *(f"'{word}'" for word in LIST), closing])
         done = run(["bash", "-c", line], stdout=subprocess.PIPE)
         assert done.returncode == (1 if ">/dev/full 2" in closing else 0) and not done.stderr, closing
     done = run(["bash", "-c", f"exec '{sys.executable}' -m lowbitzoo nonesuch 2>&-"], stdout=subprocess.PIPE)

@@ -64,7 +64,7 @@ def test_the_official_files_and_no_others(tmp_path, prefix):
 )
 def test_paths_out_of_the_folder_are_not_taken(tmp_path, name):
     root = tmp_path / "a" / "b"
-    with pytest.raises(DataError, match="expected tiny/train.bin in it"):
+    with pytest.raises(DataError, match=r"expected tiny/train\.bin in it"):
         unpack(ARCHIVE, packed(tmp_path / "a.tar.gz", [(name, CONTENT["train.bin"])]), root)
     assert files(tmp_path) == ["a.tar.gz"]
 

@@ -55,7 +55,7 @@ def test_the_variable_is_expanded_and_absolute(system, monkeypatch, value, expec
 
 def test_an_unknown_user_is_one_line(system, monkeypatch):
     monkeypatch.setenv("LOWBITZOO_CACHE", "~nosuchuser/x")
-    with pytest.raises(ConfigError, match="LOWBITZOO_CACHE.*nosuchuser.*full path"):
+    with pytest.raises(ConfigError, match=r"LOWBITZOO_CACHE.*nosuchuser.*full path"):
         cache.user_cache("x")
 
 
@@ -75,7 +75,7 @@ def test_no_home_is_a_temporary_folder_and_one_warning(system, monkeypatch, caps
 def test_no_home_but_the_variable_is_no_warning(system, monkeypatch, capsys):
     monkeypatch.delenv("HOME")
     monkeypatch.setenv("LOWBITZOO_CACHE", "mine")
-    assert [path.parent.name for path in cache.cache_folders("x")][0] == "mine"
+    assert next(cache.cache_folders("x")).parent.name == "mine"
     assert not capsys.readouterr().err
 
 

@@ -79,7 +79,7 @@ def test_choice_of_the_compiler(monkeypatch, tmp_path):
     monkeypatch.setenv("CXX", "nonexistent")
     assert compiler.compiler() is None
     monkeypatch.setenv("CXX", "mine 'open")
-    with pytest.raises(compiler.BuildError, match="CXX=mine 'open.*No closing quotation"):
+    with pytest.raises(compiler.BuildError, match=r"CXX=mine 'open.*No closing quotation"):
         compiler.compiler()
 
 
