@@ -53,7 +53,7 @@ def test_the_last_bit_of_the_loss_is_listed(tmp_path):
         ({"loss": 0.51}, {"last.ckpt", "metrics.jsonl"}),
         ({"accuracy": 0.91}, {"last.ckpt", "metrics.jsonl", "results.json"}),
         ({"epoch": 4}, {"last.ckpt", "metrics.jsonl"}),
-        ({"weight": float(np.nextafter(np.float32(1), 2))}, {"last.ckpt"}),
+        ({"weight": float(np.nextafter(np.float32(1), np.float32(2)))}, {"last.ckpt"}),
     ],
 )
 def test_all_else_is_a_fault(tmp_path, change, files):
