@@ -34,7 +34,9 @@ if [[ ! -x $python ]]; then python=python; fi
 export PATH=$(dirname "$(command -v "$python")"):$PATH PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 free_port='import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])'
 port=${PORT:-$(if ((nodes == 1)); then "$python" -c "$free_port"; else echo 8118; fi)}
-threads=$(($(nproc) / processes > 0 ? $(nproc) / processes : 1))
+allowed='from common.distributed import processors; print(processors.allowed())' # a container's quota counts too
+cores=$("$python" -c "$allowed" 2>/dev/null || nproc)
+threads=$((cores / processes > 0 ? cores / processes : 1))
 export OMP_NUM_THREADS=$threads
 
 seconds=${START_SECONDS:-120}

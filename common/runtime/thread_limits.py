@@ -2,8 +2,8 @@
 
 import contextlib
 
-import mindspore as ms
 import mindspore.dataset as ds
+from mindspore.device_context.cpu.op_tuning import threads_num
 
 
 def set_limits(count: int) -> None:
@@ -12,8 +12,8 @@ def set_limits(count: int) -> None:
     Before the first operator: MindSpore makes its threads then. OpenMP and BLAS are reached through threadpoolctl,
     which scikit-learn brings; where it is not there, they keep to ``OMP_NUM_THREADS`` alone.
     """
-    with contextlib.suppress(RuntimeError, ValueError):  # MindSpore refuses it once its threads run
-        ms.set_context(runtime_num_threads=count)
+    with contextlib.suppress(RuntimeError):  # MindSpore takes it once
+        threads_num(count)
     ds.config.set_num_parallel_workers(count)
     with contextlib.suppress(ImportError):
         from threadpoolctl import threadpool_limits

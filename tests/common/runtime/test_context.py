@@ -117,3 +117,30 @@ def test_mode_of_a_block_ends_with_it():
         with pytest.raises(KeyError), context.execution_mode(mode):
             raise KeyError
         assert ms.get_context("mode") == before
+
+
+LIMITED = """
+import ctypes, os
+from common.runtime import context
+from common.kernels import build
+from common.distributed import processors
+processors._visible = lambda: 16
+context.setup(mode="pynative", threads=1)
+import mindspore.dataset as ds
+from threadpoolctl import threadpool_info
+from mindspore._c_expression import RuntimeConf
+pools = {pool["num_threads"] for pool in threadpool_info()}
+conf = RuntimeConf.get_instance().is_op_threads_num_configured()
+print(processors.count(), pools, ds.config.get_num_parallel_workers(), conf)
+"""
+
+
+def test_threads_are_those_of_everything_that_computes():
+    pytest.importorskip("threadpoolctl")
+    assert python(LIMITED).split("\n")[0] == "1 {1} 1 True"
+
+
+def test_all_processors_leave_the_libraries_alone():
+    """The settings, and so the numbers, of a run without limits are those of MindSpore alone."""
+    program = LIMITED.replace("lambda: 16", "lambda: 1")
+    assert python(program).rstrip().endswith("False")
