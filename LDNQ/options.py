@@ -65,6 +65,7 @@ def quantization_parser() -> OptionParser:
     parser = config.build_parser(
         "Quantize a float network with LDNQ from few unlabelled images.", _CONFIG / "quantize.yaml"
     )
+    parser.fills_output_dir = True
     add_network(parser)
     _add_quantization(parser.add_argument_group("quantization"))
     _add_images(parser.add_argument_group("calibration images"))

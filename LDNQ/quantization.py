@@ -8,6 +8,7 @@ from typing import Any
 from mindspore import nn
 
 from common.cli import saved_config
+from common.cli.entry_point import kept
 from common.cli.evaluation import check_classes
 from common.cli.result import finish
 from common.cli.run_options import RunOptions
@@ -49,7 +50,8 @@ def run(options: RunOptions, chosen: QuantizationOptions) -> None:
     saved_config.save(options.values, options.output_dir)
     before = test(stored.network) if test else None
     cascade = _cascade(options, chosen, stored.network, data, test)
-    layers = cascade.run(chosen.go_on)
+    with kept(options.output_dir):
+        layers = cascade.run(chosen.go_on)
     quantized_network(stored.network, chosen.config, layers)
     after = test(stored.network) if test else None
     finished = StoredNetwork(stored.network, _metadata(options, chosen, stored, data, after), layers)

@@ -23,7 +23,7 @@ from comparison.table import table
 from common import report, zoo
 from common.checkpoint.reading import read_bytes
 from common.cli import config, typed
-from common.cli.entry_point import entry_point
+from common.cli.entry_point import entry_point, kept
 from common.cli.option_parser import OptionParser
 from common.errors import ConfigError
 from common.files.atomic_file import write_text
@@ -179,7 +179,8 @@ def main(argv: list[str] | None = None) -> None:
     check_folder(args)
     results, scripts = Results(args.output_dir / "results.csv", KEYS), Scripts(shared(args), args.threads, args.jobs)
     missing = [entry for entry in entries(args) if not results.has(key_of(args, entry))]
-    for_each(missing, lambda entry: measure(args, entry, results, scripts), args.jobs, scripts.end)
+    with kept(args.output_dir):
+        for_each(missing, lambda entry: measure(args, entry, results, scripts), args.jobs, scripts.end)
     rows = sorted(results.rows(), key=order)
     report.write_json(args.output_dir / "results.json", {"rows": rows, "versions": report.versions()})
     write_text(args.output_dir / "results.md", table(rows) + "\n")

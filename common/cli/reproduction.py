@@ -9,6 +9,7 @@ from typing import Any
 
 from common.cli.checkpoint_names import resolved
 from common.cli.option_parser import OptionParser
+from common.cli.outputs import check_outputs
 from common.cli.typed import checkpoint as checkpoint_type
 from common.cli.typed import path, positive_int
 from common.errors import ConfigError
@@ -42,12 +43,13 @@ def parse(parser: OptionParser, argv: Sequence[str] | None) -> Namespace:
     """The options, with a registered name's file in its place; makes the output folder.
 
     Raises:
+        ConfigError: the output folder cannot be written.
         CheckpointError: the file of a registered name is damaged or cannot be fetched.
     """
     args = parser.parse_args(argv)
+    check_outputs(args, folders=True)
     if args.pretrained:
         args.pretrained = resolved(args.pretrained)
-    args.output_dir.mkdir(parents=True, exist_ok=True)
     return args
 
 

@@ -4,7 +4,6 @@ Images are decoded when a batch asks for them, on several threads (Pillow's deco
 interpreter free).
 """
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from PIL import Image
 from common.data import class_folders, draws, transforms
 from common.data.preprocessing import Preprocessing
 from common.data.source import ImageSource
+from common.distributed import processors
 from common.errors import ConfigError, DataError
 
 _FOLDERS = {"train": "train", "test": "val"}
@@ -130,5 +130,5 @@ class ImageFolder(ImageSource):
         def pixels(file: str, row: np.ndarray) -> np.ndarray:
             return np.asarray(view(class_folders.read_rgb(file), row))
 
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(processors.count()) as pool:
             return np.stack(list(pool.map(pixels, [self.files[i] for i in indices], numbers)))

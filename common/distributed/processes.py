@@ -5,11 +5,13 @@ same numbers; files are written by the first one alone (:mod:`common.files.atomi
 """
 
 import itertools
-import os
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 import numpy as np
+
+from common.distributed.launch import launched
+from common.errors import ConfigError
 
 Item = TypeVar("Item")
 _rank, _size = 0, 1
@@ -18,13 +20,26 @@ _PIECE = 1 << 20  # numbers that are summed at a time: 24 MiB for each process
 
 
 def start() -> None:
-    """Join the other processes, if ``msrun`` started this one. :func:`common.runtime.context.setup` calls it."""
+    """Join the other processes, if ``msrun`` started this one. :func:`common.runtime.context.setup` calls it.
+
+    Raises:
+        ConfigError: the environment says that there are others, and they do not come.
+    """
     global _rank, _size
-    if _size > 1 or "MS_ROLE" not in os.environ:
+    launch = launched()
+    if _size > 1 or launch is None:
         return
     from mindspore import communication  # takes seconds to import, and most programs run alone
 
-    communication.init()  # does not return in the scheduler, which msrun starts beside the processes that work
+    if launch.role == "MS_SCHED":
+        communication.init()  # returns when the processes that work are done; ends the program
+        return
+    launch.wait_for_scheduler()
+    try:
+        with launch.bounded():
+            communication.init()
+    except (RuntimeError, ValueError):  # many lines, after as many warnings
+        raise ConfigError(launch.incomplete()) from None
     _rank, _size = communication.get_rank(), communication.get_group_size()
 
 
