@@ -15,7 +15,8 @@ from common.models.layers import Layers, conv2d
 from common.models.registry import MODELS, model, preprocessing_of
 from common.models.resnet_cifar import PadShortcut
 from common.models.vgg_small import VGGSmall
-from common.stored.float_network import class_count, load_float, of_classes
+from common.stored.float_network import load_float, of_classes
+from common.stored.signature import class_count
 
 DIGITS_FILE = Path(__file__).resolve().parents[3] / "common" / "zoo" / "files" / "resnet20_digits.ckpt"
 PUBLISHED = "resnet20-12fca82f.th"
