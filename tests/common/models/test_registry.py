@@ -170,7 +170,7 @@ def check_refused(path, name, *parts):
 @pytest.mark.parametrize("name", ["resnet32", "vgg_small"])
 def test_another_model_is_refused(shared, name):
     check_refused(DIGITS_FILE, name, f"expected {name}, found resnet20")
-    check_refused(shared / "checkpoints" / PUBLISHED, name, "not one of this network", "missing")
+    check_refused(shared / "checkpoints" / PUBLISHED, name, f"expected the weights of {name}, found those of resnet20")
 
 
 @pytest.mark.parametrize(
