@@ -28,9 +28,7 @@ def test_a_mirror_that_is_no_place(entry, cache, mirror):
     assert "cannot be read" in refused(entry, mirror)
 
 
-@pytest.mark.parametrize(
-    "mirror", ["http://[", "http://[x]:y", "http://a:99999999", "https://?", "http://\0"]
-)
+@pytest.mark.parametrize("mirror", ["http://[", "http://[x]:y", "http://a:99999999", "https://?", "http://\0"])
 def test_an_address_that_cannot_be_asked(entry, cache, mirror):
     assert "no connection" in refused(entry, mirror)
 
