@@ -108,7 +108,7 @@ def load(path: str | Path) -> Checkpoint:
         tensors, texts = _DECODERS[kind](content)
         if not tensors:
             raise CheckpointError("expected tensors, found none; copy or download the file again")
-        if not is_sealed(content):
+        if not is_sealed(content, texts):
             return Checkpoint(path, to_mindspore_names(tensors) if named_by_pytorch(tensors) else tensors, {})
         document = open_seal(tensors, texts)
         return Checkpoint(path, _unpacked(tensors, document), document["metadata"])

@@ -98,10 +98,10 @@ def _packed(folder: Path) -> Iterator[Target]:
         yield _file(f"packed, {case.name}", place, [case.packed.read_bytes()], 0.6, True)
         again = _sealed_anew(case.packed, folder)
         read = partial(_network, load=case.format.load, name=place)
-        yield Target(f"packed, {case.name}, sealed anew", [b""], place, read, 0.12, again)
+        yield Target(f"packed, {case.name}, sealed anew", [b""], place, read, 0.05, again)
     path = ROOT / "common/zoo/files/resnet20_digits.ckpt"
     read = partial(_network, load=partial(load_float, architecture="resnet20"), name="net.ckpt")
-    yield Target("float, sealed anew", [b""], "net.ckpt", read, 0.12, _sealed_anew(path, folder))
+    yield Target("float, sealed anew", [b""], "net.ckpt", read, 0.05, _sealed_anew(path, folder))
 
 
 def _network(folder: Path, load: Callable[[Path], Any], name: str) -> None:

@@ -18,7 +18,7 @@ from common.files.inert_pickle import Foreign
 # As torchvision and torch.hub name files. Digits without a letter are a date or a number of steps far more often.
 _HASH_IN_NAME = re.compile(r"-(?=[0-9]*[a-f])([0-9a-f]{8,64})(?:\.[a-z]+)*$")
 _AVERAGED = re.compile(r"(^|[_.])(ema|swa|avg|averaged?|shadow|teacher)|(ema|swa)$", re.IGNORECASE)
-_NO_WEIGHTS = re.compile(r"optim|sched|scaler", re.IGNORECASE)
+_NO_WEIGHTS = re.compile(r"(^|[_.])opt(im(izer)?s?)?(?![a-z])|sched|scaler", re.IGNORECASE)
 _EXTRA = "_extra_state"
 _DEEPEST = 4  # dicts between the file and its state
 _MOST_DICTS = 1000
@@ -97,13 +97,13 @@ def _dicts(root: dict) -> Iterator[tuple[tuple[str, ...], dict]]:
     level: list[tuple[tuple[str, ...], dict]] = [((), root)]
     seen = {id(root)}
     for _ in range(_DEEPEST + 1):
-        below = []
+        below: list[tuple[tuple[str, ...], dict]] = []
         for keys, values in level[:_MOST_DICTS]:
             yield keys, values
-            if not _is_state(values, keys):
-                inner = {key: value for key, value in values.items() if _may_hold(key, value) and id(value) not in seen}
-                below += [((*keys, key), value) for key, value in inner.items()]
-                seen |= set(map(id, inner.values()))
+            for key, value in () if _is_state(values, keys) else values.items():
+                if _may_hold(key, value) and id(value) not in seen:
+                    seen.add(id(value))
+                    below.append(((*keys, key), value))
         level = below
 
 
