@@ -9,6 +9,7 @@ import argparse
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,7 +20,7 @@ from tests.fuzz.run import BYTES, Outcome, fuzz, limit_memory  # noqa: E402
 from tests.fuzz.targets import Target, targets  # noqa: E402
 
 RESULTS = Path(__file__).with_name("results.csv")
-_ROUND = 5000  # mutations between two looks at the clock
+_ROUND = 5000  # mutations over all formats; after each, counts are recorded
 Outcomes = dict[str, Outcome]
 
 
@@ -37,21 +38,24 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _round(
-    chosen: list[Target], args: argparse.Namespace, first: int, folder: Path, outcomes: dict[str, Outcome]
-) -> int:
-    """One round over all formats; the largest number of mutations of one of them."""
+def _round(chosen: list[Target], share: int, seed: int, folder: Path, outcomes: Outcomes, firsts: Counter) -> None:
+    """So many mutations over all formats, each format from its own number on."""
     total = sum(target.weight for target in chosen)
-    counts = [max(1, round(args.mutations * target.weight / total)) for target in chosen]
-    for index, (target, count) in enumerate(zip(chosen, counts)):
+    for index, target in enumerate(chosen):
         place = folder / str(index)
         place.mkdir(exist_ok=True)
-        made = fuzz(target, range(first, first + count), args.seed, place)
+        first, count = firsts[target.name], max(1, round(share * target.weight / total))
+        made = fuzz(target, range(first, first + count), seed, place)
+        firsts[target.name] += count
         outcome = outcomes.setdefault(target.name, Outcome())
         outcome.counts.update(made.counts)
         outcome.faults += made.faults
-        print(f"{target.name}: {dict(outcome.counts)}", *made.faults[:20], sep="\n  ", flush=True)
-    return max(counts)
+        print(*made.faults, sep="\n", end="\n" if made.faults else "", flush=True)
+
+
+def _share(left: int) -> int:
+    """Mutations of the next round; a whole one where the clock alone asks for more."""
+    return min(_ROUND, left) if left > 0 else _ROUND
 
 
 def main() -> int:
@@ -63,15 +67,15 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         chosen = [target for target in targets(folder) if (args.format or "") in target.name]
         limit_memory(3 * BYTES)  # address space: threads reserve more of it than they use
-        first, end = args.first, time.monotonic() + 60 * (args.minutes or 0)
-        first += _round(chosen, args, first, folder, outcomes)
-        while time.monotonic() < end:
-            first += _round(chosen, args, first, folder, outcomes)
-    if args.record:
-        write_rows(RESULTS, [_row(name, outcome, args.seed) for name, outcome in outcomes.items()])
-    faults = [fault for outcome in outcomes.values() for fault in outcome.faults]
-    print(f"{sum(outcome.counts.total() for outcome in outcomes.values())} mutations, {len(faults)} faults")
-    return 1 if faults else 0
+        firsts = Counter({target.name: args.first for target in chosen})
+        end, total = time.monotonic() + 60 * (args.minutes or 0), 0
+        while total < args.mutations or time.monotonic() < end:
+            _round(chosen, _share(args.mutations - total), args.seed, folder, outcomes, firsts)
+            total = sum(outcome.counts.total() for outcome in outcomes.values())
+            if args.record:
+                write_rows(RESULTS, [_row(name, outcome, args.seed) for name, outcome in outcomes.items()])
+            print(f"{total} mutations, {sum(len(outcome.faults) for outcome in outcomes.values())} faults", flush=True)
+    return 1 if any(outcome.faults for outcome in outcomes.values()) else 0
 
 
 def _row(name: str, outcome: Outcome, seed: int) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """What is fuzzed: for each format intact files, how they are damaged, and the public reader that takes them."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from common.cli.config import build_parser
 from common.cli.yaml_options import read_config
 from common.data import open_dataset
 from common.data.registry import DATASETS
+from common.data.source import ImageSource
 from common.models.registry import MODELS
 from common.stored.float_network import load_float
 from common.zoo import registry
@@ -196,4 +198,9 @@ def _config(folder: Path) -> None:
 
 
 def _chosen(folder: Path) -> None:
-    choose_images(open_dataset("digits", None, "test"), 4, 1, folder / "images.json")
+    choose_images(_digits(), 4, 1, folder / "images.json")
+
+
+@functools.cache
+def _digits() -> ImageSource:
+    return open_dataset("digits", None, "test")

@@ -24,7 +24,7 @@ def fuzz(*words):
 def test_no_damaged_file_does_more_than_be_refused_or_read():
     done = fuzz("--mutations", "2500", "--seed", "7")
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    assert re.search(r"\n25\d\d mutations, 0 faults\n$", done.stdout)
+    assert re.search(r"^25\d\d mutations, 0 faults\n$", done.stdout)
 
 
 def planted(read, tmp_path, checksum=False):
