@@ -21,8 +21,6 @@ def add_network(parser: OptionParser) -> None:
     """The options that all scripts of this method share."""
     group = parser.add_argument_group("network and data of DAMBQ")
     group.add_argument("--arch", "-a", type=_architecture, choices=ARCHITECTURES, default="resnet20", help="network")
-    wnids = "imagenet: class folders in label order"
-    group.add_argument("--wnids", type=typed.path, metavar="FILE", help=wnids)
 
 
 def _architecture(name: str) -> str:

@@ -20,7 +20,6 @@ def add_network(parser: OptionParser) -> None:
     """The options that all scripts of this method share."""
     group = parser.add_argument_group("network and data of DynamicQuant")
     group.add_argument("--arch", "-a", choices=ARCHITECTURES, help="network; resnet20, for imagenet resnet18")
-    group.add_argument("--wnids", type=typed.path, metavar="FILE", help="imagenet: class folders in label order")
 
 
 def stored_parser(description: str = "") -> OptionParser:

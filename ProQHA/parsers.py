@@ -23,8 +23,6 @@ def add_network(parser: OptionParser) -> None:
     group.add_argument("--arch", default=DEFAULT, help=f"network: {known}; or resnet, vgg, densenet with num_layers")
     layers = "number of layers, where --arch does not name it"
     group.add_argument("--num_layers", type=typed.positive_int, metavar="N", help=layers)
-    wnids = "imagenet: class folders in label order"
-    group.add_argument("--wnids", type=typed.path, metavar="FILE", help=wnids)
     for alias, option in {"--data_dir": "--dataset_path", "--job_dir": "--output_dir"}.items():
         parser.add_alias(alias, option)
 

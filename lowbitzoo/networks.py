@@ -51,6 +51,7 @@ def evaluate(
     path: str | Path | None = None,
     *,
     images: "ImageSource | None" = None,
+    classes: str | Path | None = None,
     num_samples: int | None = None,
     batch_size: int = 128,
 ) -> "Metrics":
@@ -59,29 +60,39 @@ def evaluate(
         lowbitzoo.evaluate(stored).accuracy
         lowbitzoo.evaluate(stored, "cifar10", "CIFAR10", num_samples=1000)
 
+    The images' classes are compared with those that the network's file records; where they are some of these, or in
+    another order, labels are matched by name and a line says so.
+
     Args:
         stored: from :func:`load`, or a network alone, of images (N, 3, H, W) to logits (N, K).
-        dataset: ``digits``, ``cifar10`` or ``imagenet``; says how images are prepared where the file does not.
+        dataset: ``digits``, ``cifar10``, ``cifar100`` or ``imagenet``; says how images are prepared where the file does not.
         path: folder of the data set; ``digits`` is built in.
         images: in the place of the data set's test images.
-        num_samples: of the first so many images alone.
+        classes: file that lists the classes of class folders in label order.
+        num_samples: of so many images alone, spread over the classes.
         batch_size: images of a step.
 
     Raises:
-        ConfigError: an unknown data set, a path that is missing or not wanted, or MindSpore is not installed.
+        ConfigError: an unknown data set, a path that is missing or not wanted, images of other classes than the
+            network's, or MindSpore is not installed.
         DataError: the data set is missing or damaged.
         QuantizationError: the network does not fit the images.
     """
     require_mindspore("evaluate")
-    from common.data import open_dataset
+    from common.cli.classes import fit, open_images
+    from common.data import DataSelection
     from common.evaluation import evaluate_images
     from common.models.registry import preprocessing_of
     from common.runtime import context
 
     context.prepare_onednn()
     network, metadata = getattr(stored, "network", stored), getattr(stored, "metadata", {})
-    source = open_dataset(dataset, path, "test") if images is None else images
-    source = source.head(num_samples) if num_samples else source
+    if images is None:
+        folder, listed = (None if file is None else Path(file) for file in (path, classes))
+        source = open_images(DataSelection(dataset, folder, classes=listed, num_samples=num_samples), "test")
+    else:
+        source = images.spread(num_samples) if num_samples else images
+    source = fit(source, metadata) if "num_classes" in metadata else source
     with context.execution_mode("graph"):
         return evaluate_images(network, source, preprocessing_of(dataset, metadata), batch_size)
 
