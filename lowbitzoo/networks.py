@@ -65,7 +65,8 @@ def evaluate(
 
     Args:
         stored: from :func:`load`, or a network alone, of images (N, 3, H, W) to logits (N, K).
-        dataset: ``digits``, ``cifar10``, ``cifar100`` or ``imagenet``; says how images are prepared where the file does not.
+        dataset: ``digits``, ``cifar10``, ``cifar100`` or ``imagenet``; says how images are prepared where the file
+            does not.
         path: folder of the data set; ``digits`` is built in.
         images: in the place of the data set's test images.
         classes: file that lists the classes of class folders in label order.

@@ -11,9 +11,10 @@ from common.data.overlap import shared_images
 from common.data.registry import class_root, label_order, open_split, without_parts
 from common.errors import CheckpointError
 
+# What the user can do if the classes do not fit.
 _LIST = "list the class folders and the network's names for them with --classes FILE"
 TO_USE = f"give other images or another checkpoint, or {_LIST}"
-TO_TRAIN = f"{_LIST}, or start from a float network with --pretrained FILE --new_head"
+TO_TRAIN = f"{_LIST}, or train on these classes with train.py --pretrained FILE --new_head"
 _PARTS = "give training and test images of the same classes"
 _WORDS = {"train": "training images", "test": "test images"}
 

@@ -51,10 +51,8 @@ def build_parser(description: str, config_file: Path | None = None, evaluates: b
 
 
 def _add_data(group: argparse._ArgumentGroup) -> None:
-    kinds, which = (
-        ["digits", "cifar10", "cifar100", "imagenet"],
-        "kind of images; cifar10 if a folder is given, else digits",
-    )
+    kinds = ["digits", "cifar10", "cifar100", "imagenet"]
+    which = "kind of images; cifar10 if a folder is given, else digits"
     group.add_argument("--dataset", choices=kinds, help=which)
     group.add_argument("--dataset_path", type=path, metavar="DIR", help="folder of the data set, both parts")
     group.add_argument("--train_dataset_path", type=path, metavar="DIR", help="folder of the training images alone")

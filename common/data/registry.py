@@ -73,7 +73,8 @@ def class_root(data: DataSelection, split: str) -> Path | None:
     folder = data.folder(split)
     if data.dataset not in _KEPT or folder is None or not folder.is_dir():
         return None
-    return _KEPT[data.dataset].class_root(folder, split)
+    part = _KEPT[data.dataset].class_root(folder, split)
+    return part if part is not None and part.is_dir() else None
 
 
 def without_parts(data: DataSelection) -> Path | None:
