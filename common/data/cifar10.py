@@ -21,7 +21,7 @@ import numpy as np
 from common.data import cifar10_pickle, class_folders
 from common.data.arrays import ImageArrays
 from common.data.class_list import LabelOrder
-from common.data.class_names import known_names
+from common.data.class_names import FIXED_NAMES
 from common.errors import ConfigError, DataError
 
 SIDE = 32
@@ -138,7 +138,7 @@ def joined(dataset: str, files: list[Path], parts: list[Part]) -> ImageArrays:
     Raises:
         DataError: a file has no image, or a label that is out of range.
     """
-    names = known_names(dataset)
+    names = FIXED_NAMES[dataset]
     parts = [_checked(file, *part, len(names)) for file, part in zip(files, parts)]
     images, labels = (np.ascontiguousarray(np.concatenate(arrays)) for arrays in zip(*parts))
     return ImageArrays(images, labels, len(names), names)

@@ -12,7 +12,7 @@ possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper
 sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle wardrobe whale
 willow_tree wolf woman worm
 """
-_FIXED: dict[str, tuple[str, ...]] = {
+FIXED_NAMES: dict[str, tuple[str, ...]] = {
     "digits": tuple(map(str, range(10))),
     "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
     "cifar100": tuple(_CIFAR100.split()),  # the fine labels
@@ -24,7 +24,7 @@ def known_names(dataset: str | None) -> tuple[str, ...] | None:
 
     None where the data set has no fixed ones.
     """
-    return tuple(imagenet_words()) if dataset == "imagenet" else _FIXED.get(dataset or "")
+    return tuple(imagenet_words()) if dataset == "imagenet" else FIXED_NAMES.get(dataset or "")
 
 
 @cache
