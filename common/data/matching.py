@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,10 +52,12 @@ def classes_of(images: ImageSource) -> Classes:
     return Classes(images.num_classes, images.class_names)
 
 
-def recorded_classes(metadata: Mapping[str, Any]) -> Classes | None:
+def recorded_classes(metadata: Mapping[str, Any], path: str | Path = "") -> Classes | None:
     """The classes that the metadata of a network record: their names, or a data set whose classes have names.
 
-    None if there is no number of classes.
+    Args:
+        metadata: of the network's file; without a number of classes they record none.
+        path: of the file, for messages.
 
     Raises:
         CheckpointError: names that are not as many different texts.
@@ -65,10 +68,13 @@ def recorded_classes(metadata: Mapping[str, Any]) -> Classes | None:
     if names is None:
         known = known_names(str(metadata.get("dataset")))
         return Classes(count, known if known and len(known) == count else None)
+    where = f"{path}: " if str(path) else ""
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise CheckpointError("class_names: expected a list of texts in the metadata, found something else")
-    if len(set(names)) != count:
-        raise CheckpointError(f"class_names: expected {count} different names, found {len(set(names))}")
+        raise CheckpointError(
+            f"{where}expected class_names to be a list of texts in the metadata, found something else"
+        )
+    if len(names) != count or len(set(names)) != count:
+        raise CheckpointError(f"{where}expected class_names of {count} different classes, found {len(set(names))}")
     return Classes(count, tuple(names))
 
 

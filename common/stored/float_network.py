@@ -38,7 +38,7 @@ def classes_in_file(path: Path | None, architecture: str) -> Classes | None:
     if path is None:
         return None
     content = checkpoint.load(path)
-    return recorded_classes(content.metadata or from_published(content, architecture)[1])
+    return recorded_classes(content.metadata or from_published(content, architecture)[1], path)
 
 
 def float_of_classes(path: Path, architecture: str, classes: int, new_head: bool = False) -> nn.Cell:
@@ -96,6 +96,7 @@ def load_float(path: str | Path, architecture: str) -> StoredNetwork:
     classes = metadata.get("num_classes")
     if not isinstance(classes, int) or classes < 1:
         raise CheckpointError(f"{path}: expected num_classes of at least 1 in the metadata, found {classes!r}")
+    recorded_classes(metadata, path)  # damaged names are refused here
     network = model(architecture).build(classes)
     network_state.restore(network, tensors, str(path))
     return StoredNetwork(network, metadata)
