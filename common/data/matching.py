@@ -70,9 +70,7 @@ def recorded_classes(metadata: Mapping[str, Any], path: str | Path = "") -> Clas
         return Classes(count, known if known and len(known) == count else None)
     where = f"{path}: " if str(path) else ""
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise CheckpointError(
-            f"{where}expected class_names to be a list of texts in the metadata, found something else"
-        )
+        raise CheckpointError(f"{where}expected class_names to be a list of texts, found something else")
     if len(names) != count or len(set(names)) != count:
         raise CheckpointError(f"{where}expected class_names of {count} different classes, found {len(set(names))}")
     return Classes(count, tuple(names))

@@ -100,7 +100,7 @@ def test_what_metadata_record():
 
 @pytest.mark.parametrize("names", ["abcd", ["a", "b"], ["a", "b", "b", "c"], [1, 2, 3, 4], {"a": 0}])
 def test_damaged_names(names):
-    with pytest.raises(CheckpointError, match="^file: expected class_names"):
+    with pytest.raises(CheckpointError, match=r"^file: expected class_names"):
         recorded_classes({"num_classes": 4, "class_names": names}, "file")
 
 
