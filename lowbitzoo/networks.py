@@ -40,9 +40,10 @@ def load(name_or_file: str | Path, network: "nn.Cell | None" = None) -> "StoredN
     entry = None if Path(name_or_file).exists() else zoo.entries().get(str(name_or_file))
     published = {"architecture": entry.network} if entry else {}  # published files do not record it
     stored = storage.FORMAT.load(zoo.named(Path(name_or_file)), **published, network=network)
-    if entry and entry.preprocessing and "preprocessing" not in stored.metadata:
-        stored = replace(stored, metadata=stored.metadata | {"preprocessing": entry.preprocessing})
-    return stored
+    if entry is None:
+        return stored
+    registered = {"dataset": entry.dataset, "preprocessing": entry.preprocessing}
+    return replace(stored, metadata={key: value for key, value in registered.items() if value} | stored.metadata)
 
 
 def evaluate(

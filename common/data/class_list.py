@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.data import class_folders
+from common.data.class_names import known_names
 from common.errors import ConfigError, DataError
 
 # Lists that are taken where they lie inside a data folder.
@@ -19,7 +20,8 @@ class LabelOrder:
 
     Attributes:
         given: list of the classes, one a line; the label is the index of the line.
-        inside: such a list that lies in the data folder; counts if none is given.
+        inside: such a list that lies in the data folder; counts if none is given. Where it holds ImageNet's 1000 ids,
+            in whatever order, these keep the labels by which networks know them.
         train: folder of the training images' class folders, whose names count for the test images too.
     """
 
@@ -46,6 +48,9 @@ class LabelOrder:
         present = [folder.name for folder in class_folders.class_folders(part)]
         if self.file is not None:
             labels = _listed(self.file, present)
+            ids = known_names("imagenet") or ()
+            if self.given is None and set(labels.names) == set(ids):
+                labels = FolderLabels({name: label for label, name in enumerate(ids)}, ids)
             where, advice = f"in {self.file} ({len(labels.names)} names)", "remove the folder or list it"
         else:
             train = class_folders.class_folders(self.train) if self.train else []

@@ -83,6 +83,14 @@ def test_a_given_list_goes_before_one_inside(form, make, tmp_path):
     assert open_dataset(dataset, root, "test", tmp_path / "mine.txt").labels.tolist() == [0, 1]
 
 
+def test_a_list_inside_does_not_reorder_the_thousand_classes(make, tmp_path):
+    ids = known_names("imagenet")
+    root = make("val", [ids[5], ids[2]])
+    (root / "wnids.txt").write_text("\n".join(ids[::-1]))
+    assert sorted(open_dataset("imagenet", root, "test").labels) == [2, 5]
+    assert sorted(open_dataset("imagenet", root, "test", root / "wnids.txt").labels) == [994, 997]
+
+
 @pytest.mark.parametrize(
     ("folders", "text", "names"),
     [
