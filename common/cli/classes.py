@@ -7,7 +7,7 @@ import numpy as np
 
 from common.data import DataSelection, ImageSource
 from common.data.matching import Classes, classes_of, match, recorded_classes
-from common.data.overlap import shared_images
+from common.data.overlap import say_shared
 from common.data.registry import class_root, label_order, open_split, without_parts
 from common.errors import CheckpointError
 
@@ -68,8 +68,8 @@ def open_both(data: DataSelection, network: Classes | None) -> tuple[ImageSource
     """
     train = open_train(data, network)
     test = _matched(open_images(data, "test"), classes_of(train), _PARTS, "test")
-    if without_parts(data) is None and (count := shared_images(train, test)):
-        print(f"warning: {count} of {len(test)} test images are training images too")
+    if without_parts(data) is None:
+        say_shared(train, test)
     return train, test
 
 

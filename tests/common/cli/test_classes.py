@@ -10,7 +10,7 @@ from common.checkpoint import network_state
 from common.cli import config, training
 from common.cli.classes import open_both, open_images
 from common.cli.run_options import run_options
-from common.data import DataSelection
+from common.data import DataSelection, notices
 from common.data.matching import Classes
 from common.errors import CheckpointError, ConfigError
 from common.models.registry import MODELS, Model
@@ -123,11 +123,12 @@ def test_a_folder_without_parts_is_both_and_said(folders, capsys):
 
 
 def test_shared_images_are_said(folders, capsys):
+    notices.forget()
     (folders / "train" / "ant" / "0.png").replace(folders / "train" / "bee" / "copy.png")
     target = folders / "test" / "cow" / "copy.png"
     target.write_bytes((folders / "train" / "bee" / "copy.png").read_bytes())
     open_both(DataSelection("cifar10", folders), None)
-    assert capsys.readouterr().out == "warning: 1 of 4 test images are training images too\n"
+    assert capsys.readouterr().err.startswith("warning: 1 of 4 test images are training images too")
 
 
 def test_parts_of_different_classes_are_refused(folders, small_cifar):
