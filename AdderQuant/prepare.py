@@ -9,8 +9,9 @@ from AdderQuant.calibration import CalibrationData, calibrate, reestimate
 from AdderQuant.quant_config import QuantConfig
 from common import checkpoint
 from common.checkpoint import network_state
-from common.data import DataSelection, ImageSource, open_split
-from common.data.class_names import CLASS_NAMES
+from common.cli.classes import fit, open_images
+from common.data import DataSelection, ImageSource
+from common.data.matching import class_record
 from common.errors import ConfigError
 from common.models.registry import model, preprocessing_of
 from common.stored.network import StoredNetwork
@@ -50,7 +51,7 @@ def prepare(stored: StoredNetwork, calibration: Calibration, data: DataSelection
     if stored.kind != "float":
         check_calibrated(stored.metadata["settings"], calibration)
     elif calibration.bits != 32 or calibration.config.reestimate:
-        images = open_split(data, "train")
+        images = fit(open_images(data, "train"), stored.metadata, "train")
         images = images.sample(min(calibration.size, len(images)), calibration.config.seed)
         return calibrated(stored, calibration, data.dataset, images)
     return stored
@@ -93,9 +94,7 @@ def _metadata(recorded: dict[str, Any], dataset: str, data: CalibrationData) -> 
     metadata |= {"dataset": dataset, "preprocessing": data.preprocessing.to_dict()}
     training = {key: value for key, value in recorded.get("training", {}).items() if key != "test_acc"}
     metadata["training"] = {**training, "images": len(data.images)}
-    if len(names := CLASS_NAMES.get(dataset, ())) == recorded["num_classes"]:
-        metadata["class_names"] = list(names)
-    return metadata
+    return metadata | class_record(data.images, recorded)
 
 
 def save(path: Path, stored: StoredNetwork) -> None:

@@ -10,7 +10,7 @@ from common.checkpoint import network_state
 from common.cli.training import Images, Start, finished_metadata, save_float
 from common.errors import ConfigError
 from common.models.registry import model
-from common.stored.float_network import load_float, of_classes
+from common.stored.float_network import float_of_classes, of_classes
 from common.stored.network import StoredNetwork
 from common.training import Trainer
 from DAMBQ import plots, storage
@@ -35,7 +35,7 @@ def start(options: TrainOptions, images: Images) -> Start:
         return _quantized(options, images, *_further(options, classes))
     pretrained = options.pretrained or (_shipped(options) if options.budget else None)
     if pretrained:
-        network = of_classes(pretrained, load_float(pretrained, options.arch), classes)
+        network = float_of_classes(pretrained, options.arch, classes, images.new_head)
     else:
         network = model(options.arch).build(classes)
     if options.budget is None:

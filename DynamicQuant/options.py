@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.cli import config, typed
-from common.cli.network_options import add_num_classes, add_wnids
+from common.cli.network_options import add_num_classes
 from common.cli.option_parser import OptionParser
 from common.cli.training_options import add_run, add_training, check_one_start
 from common.errors import ConfigError
@@ -22,7 +22,6 @@ def add_network(parser: OptionParser) -> None:
     group = parser.add_argument_group("network and data of DynamicQuant")
     network = "network to train, or network in a file that does not record it; default: resnet20, for imagenet resnet18"
     group.add_argument("--arch", "-a", choices=ARCHITECTURES, help=network)
-    add_wnids(group)
 
 
 def stored_parser(description: str = "") -> OptionParser:

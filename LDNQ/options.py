@@ -5,10 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.cli import config, typed
-from common.cli.network_options import add_num_classes, add_wnids
+from common.cli.network_options import add_num_classes
 from common.cli.option_parser import OptionParser
 from common.cli.training import TrainingOptions
-from common.cli.training_options import add_continue, add_pretrained, add_sgd, cosine_config
+from common.cli.training_options import (
+    add_continue,
+    add_new_head,
+    add_pretrained,
+    add_sgd,
+    check_new_head,
+    cosine_config,
+)
 from common.models.registry import architecture, model
 from LDNQ.levels import LEVEL_COUNTS
 from LDNQ.network import MODEL_NAMES
@@ -26,7 +33,6 @@ def add_network(parser: OptionParser) -> None:
     network = f"network to train, or network in a file that does not record it: {known}"
     names = {"type": architecture, "choices": MODEL_NAMES, "metavar": "NAME"}
     group.add_argument("--arch", **names, default="resnet20", help=network)
-    add_wnids(group)
     parser.add_alias("--model_name", "--arch")
     parser.add_alias("--dataset_name", "--dataset")
     parser.settable()["dataset"].type = _dataset_name
@@ -53,6 +59,7 @@ def train_parser() -> OptionParser:
     add_network(parser)
     group = parser.add_argument_group("training")
     add_pretrained(group)
+    add_new_head(group)
     add_sgd(group, epochs=20, weight_decay=5e-4, rate="learning rate of the first SGD step, then cosine to 0")
     goes_on = "go on with a run in --output_dir; with another --lr train its best network further, in a folder below"
     add_continue(group, goes_on)
@@ -155,11 +162,12 @@ def training_options(args: Namespace) -> TrainingOptions:
     """The training that the options of ``train.py`` describe.
 
     Raises:
-        ConfigError: the network does not take the images.
+        ConfigError: the network does not take the images, or a new last layer has no start.
     """
     model(args.arch, args.dataset)
+    check_new_head(args)
     name = f"{args.arch}_{args.dataset}"
-    return TrainingOptions(cosine_config(args), args.output_dir, name, args.go_on, args.test_every)
+    return TrainingOptions(cosine_config(args), args.output_dir, name, args.go_on, args.test_every, args.new_head)
 
 
 def quantization_options(args: Namespace) -> QuantizationOptions:

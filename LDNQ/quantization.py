@@ -8,12 +8,12 @@ from typing import Any
 from mindspore import nn
 
 from common.cli import saved_config
+from common.cli.classes import fit, open_images
 from common.cli.entry_point import kept
-from common.cli.evaluation import check_classes
 from common.cli.result import finish
 from common.cli.run_options import RunOptions
-from common.data import ImageSource, Preprocessing, open_split
-from common.data.class_names import CLASS_NAMES
+from common.data import Preprocessing
+from common.data.matching import class_record
 from common.evaluation import Metrics, evaluator
 from common.models.registry import preprocessing_of
 from common.stored.float_network import load_float
@@ -74,7 +74,7 @@ def _headline(chosen: QuantizationOptions) -> str:
 def _calibration_set(
     options: RunOptions, chosen: QuantizationOptions, stored: StoredNetwork, preprocessing: Preprocessing
 ) -> CalibrationSet:
-    images = _images(options, stored, "train")
+    images = fit(open_images(options.data, "train"), stored.metadata, "train")
     count = calibration_count(len(images), chosen.images.ratio, chosen.images.count)
     record = options.output_dir / "images.json"
     images = choose_images(images, count, options.seed, record, chosen.images.resample)
@@ -85,13 +85,7 @@ def _test(options: RunOptions, stored: StoredNetwork, preprocessing: Preprocessi
     """The measurement of a network on the test images; None where the options name none (digits are built in)."""
     if options.data.dataset != "digits" and options.data.folder("test") is None:
         return None
-    return evaluator(_images(options, stored, "test"), preprocessing, options.batch_size)
-
-
-def _images(options: RunOptions, stored: StoredNetwork, split: str) -> ImageSource:
-    images = open_split(options.data, split)
-    check_classes(images, stored.metadata["num_classes"])
-    return images
+    return evaluator(fit(open_images(options.data, "test"), stored.metadata), preprocessing, options.batch_size)
 
 
 def _cascade(
@@ -112,8 +106,7 @@ def _metadata(
     training = {**stored.metadata.get("training", {}), "images": len(data), "seed": options.seed}
     about = {"kind": "packed", "settings": asdict(chosen.config), "training": training}
     about |= {"dataset": options.data.dataset, "preprocessing": data.preprocessing.to_dict()}
-    if names := CLASS_NAMES.get(options.data.dataset):
-        about["class_names"] = list(names)
+    about |= class_record(data.images, stored.metadata)
     if metrics:
         about |= {"accuracy": metrics.accuracy, "samples": metrics.samples}
     return {**stored.metadata, **about}

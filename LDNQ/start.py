@@ -8,7 +8,7 @@ from common import checkpoint
 from common.checkpoint import network_state
 from common.cli.training import Images, Start, TrainingOptions
 from common.models.registry import model
-from common.stored.float_network import load_float, of_classes
+from common.stored.float_network import float_of_classes
 from common.training import Trainer
 from LDNQ import storage
 
@@ -43,7 +43,7 @@ def start(architecture: str, pretrained: Path | None, images: Images) -> Start:
     about = {"method": storage.METHOD, "kind": "float", "network": architecture}
     if pretrained is None:
         return Start(model(architecture).build(classes), about)
-    return Start(of_classes(pretrained, load_float(pretrained, architecture), classes), about)
+    return Start(float_of_classes(pretrained, architecture, classes, images.new_head), about)
 
 
 def save(path: Path, trainer: Trainer) -> str:

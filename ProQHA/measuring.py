@@ -13,7 +13,7 @@ from ProQHA import storage
 from ProQHA.cost_model import MixedBits, cost_model, table
 from ProQHA.quant import get_bits
 
-_CLASSES = {"imagenet": 1000}
+_CLASSES = {"imagenet": 1000, "cifar100": 100}
 
 
 @dataclass(frozen=True)

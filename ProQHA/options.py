@@ -1,10 +1,11 @@
 """The values that the options of ProQHA's scripts make, see :mod:`ProQHA.parsers`."""
 
 from argparse import Namespace
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from common.cli.run_options import RunOptions, run_options
 from common.cli.training import TrainingOptions
+from common.cli.training_options import check_new_head
 from common.errors import ConfigError
 from common.models.registry import model
 from common.training import Schedule, TrainConfig
@@ -90,8 +91,13 @@ def start_options(args: Namespace, chosen: Choice, bits: MixedBits | None = None
 
 
 def training_start(args: Namespace, chosen: Choice) -> StartOptions:
-    """The network that ``train.py`` begins with."""
-    return start_options(args, chosen, _mixed_bits(args))
+    """The network that ``train.py`` begins with.
+
+    Raises:
+        ConfigError: a new last layer of no float network, and as :func:`start_options`.
+    """
+    check_new_head(args)
+    return replace(start_options(args, chosen, _mixed_bits(args)), new_head=args.new_head)
 
 
 def training_options(args: Namespace) -> TrainingOptions:
@@ -99,7 +105,9 @@ def training_options(args: Namespace) -> TrainingOptions:
     milestones = max(1, args.epochs // 2), max(2, 3 * args.epochs // 4)
     schedule = Schedule(args.schedule, args.lr, milestones=milestones, warmup_epochs=args.warmup_epochs)
     how = _train_config(args, args.epochs, schedule, args.optimizer)
-    return TrainingOptions(how, args.output_dir / args.run_name, args.run_name, args.go_on, args.test_every)
+    return TrainingOptions(
+        how, args.output_dir / args.run_name, args.run_name, args.go_on, args.test_every, args.new_head
+    )
 
 
 def _train_config(args: Namespace, epochs: int, schedule: Schedule, optimizer: str) -> TrainConfig:

@@ -4,9 +4,16 @@ from argparse import _ActionsContainer
 from pathlib import Path
 
 from common.cli import config, typed
-from common.cli.network_options import add_num_classes, add_wnids
+from common.cli.network_options import add_num_classes
 from common.cli.option_parser import OptionParser
-from common.cli.training_options import add_continue, add_init_from, add_pretrained, add_run_name, add_test_every
+from common.cli.training_options import (
+    add_continue,
+    add_init_from,
+    add_new_head,
+    add_pretrained,
+    add_run_name,
+    add_test_every,
+)
 from common.quant.dorefa import MAX_BITS, MIN_BITS
 from common.training.schedules import KINDS
 from ProQHA.network import DEFAULT, IMAGENET, SMALL_IMAGES
@@ -24,7 +31,6 @@ def add_network(parser: OptionParser) -> None:
     group.add_argument("--arch", default=DEFAULT, help=f"network: {known}; or resnet, vgg, densenet with --num_layers")
     layers = "number of layers, where --arch does not name it"
     group.add_argument("--num_layers", type=typed.positive_int, metavar="N", help=layers)
-    add_wnids(group)
     for alias, option in {"--data_dir": "--dataset_path", "--job_dir": "--output_dir"}.items():
         parser.add_alias(alias, option)
 
@@ -51,6 +57,7 @@ def train_parser() -> OptionParser:
         help="origin trains a float network, quant a quantized one",
     )
     group = parser.add_argument_group("training")
+    add_new_head(group)
     group.add_argument("--epochs", type=typed.positive_int, default=300, help="passes over the training images")
     add_test_every(group)
     _add_step(group)

@@ -9,12 +9,15 @@ from mindspore import nn
 
 from common.checkpoint import network_state
 from common.cli import saved_config
+from common.cli.classes import open_both
 from common.cli.run_options import RunOptions
 from common.cli.training import Images, run_or_advise
-from common.data import ImageSource, open_split
+from common.data import ImageSource
+from common.data.matching import class_record
 from common.errors import ConfigError
 from common.evaluation import evaluator
 from common.models.registry import model, preprocessing_of
+from common.stored.float_network import classes_in_file
 from common.stored.network import StoredNetwork
 from common.training import TrainConfig, TrainData
 from ProQHA import storage
@@ -85,8 +88,9 @@ def run(options: RunOptions, search: SearchOptions) -> None:
     """
     options.device.set_up()
     data = options.data
-    train, held_out = split(search.score, open_split(data, "train"))
-    images = Images(train, open_split(data, "test"), preprocessing_of(data.dataset, {}))
+    whole, test = open_both(data, classes_in_file(search.start.path, search.start.arch))
+    train, held_out = split(search.score, whole)
+    images = Images(train, test, preprocessing_of(data.dataset, {}))
     progressive = make_search(options, search, images, held_out)
     run_or_advise(progressive, search.go_on)
     saved_config.save(options.values, search.folder)
@@ -163,6 +167,7 @@ def _metadata(search: SearchOptions, network: nn.Cell, config: QuantConfig, imag
         "options": {"score": asdict(search.score), "training": training},
         "train_images": len(images.train),
         "labels": images.train.labels_digest(),
+        **class_record(images.train),
     }
 
 

@@ -13,7 +13,7 @@ from common.errors import CheckpointError, ConfigError
 from common.models.registry import model, recorded_architecture
 from common.quant.calibration import calibration_batches
 from common.quant.layers import quant_layers
-from common.stored.float_network import load_float, of_classes
+from common.stored.float_network import float_of_classes, of_classes
 from common.stored.network import StoredNetwork
 from common.training import Trainer
 from ProQHA import storage
@@ -38,6 +38,7 @@ class StartOptions:
         kind: kind of network that the file must hold, ``float`` or ``latent``; None takes either.
         bits: bits of a quantized network that starts from a float one.
         activation_clip: first clip of such a network; None: that of least squared error on training images.
+        new_head: the float network gets a new last layer, whatever classes it tells apart.
     """
 
     arch: str
@@ -47,6 +48,7 @@ class StartOptions:
     kind: str | None
     bits: MixedBits
     activation_clip: float | None
+    new_head: bool = False
 
 
 def float_start(options: StartOptions, images: Images) -> Start:
@@ -101,7 +103,7 @@ def start_quantized(
 
 def _float(path: Path, options: StartOptions, classes: int) -> nn.Cell:
     _check_architecture(path, options)
-    return of_classes(path, load_float(path, options.arch), classes)
+    return float_of_classes(path, options.arch, classes, options.new_head)
 
 
 def _kind_of(path: Path) -> str:

@@ -13,11 +13,12 @@ from mindspore import nn
 
 from common import report
 from common.checkpoint import network_state
+from common.cli.classes import fit, open_images
 from common.cli.evaluation import Stored
 from common.cli.option_parser import OptionParser
 from common.cli.run_options import RunOptions, run_options
 from common.cli.typed import path as path_type
-from common.data import Preprocessing, open_split
+from common.data import Preprocessing
 from common.errors import ConfigError, ExportError
 from common.export import mindir
 from common.export.parity import compare
@@ -120,7 +121,7 @@ def export(
         ExportError: the logits do not agree, or the network has no ONNX form.
         ConfigError: the file cannot be written.
     """
-    images, size = open_split(options.run.data, "test"), options.run.batch_size
+    images, size = fit(open_images(options.run.data, "test"), stored.metadata), options.run.batch_size
     with without_native():
         portable = again().network
     network_state.restore(portable, network_state.state(stored.network))

@@ -29,6 +29,22 @@ def add_pretrained(group: _ActionsContainer, text: str = "float network to start
     group.add_argument("--pretrained", type=checkpoint, metavar="FILE|NAME", help=text)
 
 
+def add_new_head(group: _ActionsContainer) -> None:
+    """``--new_head``: for weights of other classes."""
+    text = "give the network of --pretrained a new last layer: it may be of any classes"
+    group.add_argument("--new_head", action="store_true", help=text)
+
+
+def check_new_head(args: Namespace) -> None:
+    """Refuse a new last layer of a network that is new, or quantized.
+
+    Raises:
+        ConfigError: ``--new_head`` without ``--pretrained``.
+    """
+    if args.new_head and not args.pretrained:
+        raise ConfigError("new_head: it goes with the weights of --pretrained FILE, found none; leave it out")
+
+
 def add_init_from(group: _ActionsContainer, text: str = "quantized network to train further (best.ckpt)") -> None:
     """Add ``--init_from``, a network with latent weights to train further."""
     group.add_argument("--init_from", type=checkpoint, metavar="FILE|NAME", help=text)
@@ -51,16 +67,18 @@ def add_run(parser: OptionParser, name: str) -> None:
     group = parser.add_argument_group("run")
     add_run_name(group, name)
     add_pretrained(group)
+    add_new_head(group)
     add_init_from(group)
     add_continue(group)
 
 
 def check_one_start(args: Namespace) -> None:
-    """Refuse both starts at once.
+    """Refuse both starts at once, and a new last layer of neither.
 
     Raises:
-        ConfigError: ``--pretrained`` and ``--init_from`` are both given.
+        ConfigError: ``--pretrained`` and ``--init_from`` are both given, or as :func:`check_new_head`.
     """
+    check_new_head(args)
     if args.pretrained and args.init_from:
         raise ConfigError("expected one start, found both --pretrained and --init_from; give one of them")
 
@@ -142,4 +160,4 @@ def cosine_config(args: Namespace) -> TrainConfig:
 def training_options(args: Namespace) -> TrainingOptions:
     """The run that the options of :func:`add_run` and :func:`add_training` describe."""
     folder = args.output_dir / args.run_name
-    return TrainingOptions(train_config(args), folder, args.run_name, args.go_on, args.test_every)
+    return TrainingOptions(train_config(args), folder, args.run_name, args.go_on, args.test_every, args.new_head)

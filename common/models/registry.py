@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from mindspore import nn
 
-from common.data import CIFAR10, CIFAR10_IMAGENET_STATS, DIGITS, IMAGENET, Preprocessing
+from common.data import CIFAR10, CIFAR10_IMAGENET_STATS, CIFAR100, DIGITS, IMAGENET, Preprocessing
 from common.errors import ConfigError
 from common.models.adder import adder_published_name, adder_resnet
 from common.models.densenet import DenseNetCifar
@@ -23,6 +23,7 @@ from common.models.vgg_small import VGGSmall
 PREPROCESSING: dict[str, Preprocessing] = {
     "digits": DIGITS,
     "cifar10": CIFAR10_IMAGENET_STATS,
+    "cifar100": CIFAR100,
     "imagenet": IMAGENET,
 }
 
@@ -50,7 +51,7 @@ class Model:
 
 
 def _small(build: Callable[[int], nn.Cell], name: Callable[[str], str | None] = str) -> Model:
-    return Model(build, name, ("digits", "cifar10"))
+    return Model(build, name, ("digits", "cifar10", "cifar100"))
 
 
 def _adder(depth: int) -> Model:

@@ -8,6 +8,7 @@ from typing import Any
 from mindspore import nn
 
 from common import checkpoint
+from common.data.matching import recorded_classes
 from common.errors import CheckpointError, ConfigError, QuantizationError
 from common.models.registry import MODELS, model, recorded_architecture
 from common.quant.integer_weight import IntegerLayer
@@ -166,6 +167,7 @@ class Format:
         classes = metadata.get("num_classes")
         if not isinstance(classes, int) or classes < 1:
             raise CheckpointError(f"{path}: expected num_classes of at least 1 in the metadata, found {classes!r}")
+        recorded_classes(metadata, path)  # damaged names are refused here
         if num_classes not in (None, classes):
             raise CheckpointError(f"{path}: expected num_classes {num_classes}, found {classes}")
         return metadata

@@ -69,6 +69,6 @@ def test_another_number_of_classes_is_refused_in_one_line(capsys, tmp_path, fold
     torchvision_file(tmp_path / "resnet18.pth", 12)
     words = ["--dataset", "imagenet", "--dataset_path", folder, "--mode", "pynative"]
     line = refused(capsys, train, *words, "--pretrained", tmp_path / "resnet18.pth", "--output_dir", tmp_path)
-    assert f"expected images of 12 classes, as the network has, found {classes}" in line
+    assert f"expected training images of 12 classes, found {classes} classes" in line and "--new_head" in line
     line = refused(capsys, evaluation, *words, "--checkpoint_path", tmp_path / "resnet18.pth")
     assert f"found {classes}" in line

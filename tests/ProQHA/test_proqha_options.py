@@ -127,7 +127,7 @@ def test_files_of_the_wrong_kind_are_refused_in_one_line(capsys, data, tiny_floa
     folder, other = tmp_path / "w8", tmp_path / "other.ckpt"
     content = checkpoint.load(floating)
     few = {name: value[:4] if name.startswith("last.") else value for name, value in content.tensors.items()}
-    checkpoint.save(other, few, {**content.metadata, "num_classes": 4})
+    checkpoint.save(other, few, {**content.metadata, "num_classes": 4, "class_names": list("abcd")})
     for case, expected in (
         ([*quantize, folder / "w8.ckpt"], "found a packed one; give best.ckpt or search.ckpt"),
         ([*quantize, folder / "last.ckpt"], "the state of a training run"),
@@ -136,8 +136,8 @@ def test_files_of_the_wrong_kind_are_refused_in_one_line(capsys, data, tiny_floa
             [*quantize, folder / "best.ckpt", "--arch", "resnet20"],
             "expected preact_resnet20, found Tiny; give --arch tiny",
         ),
-        ([*quantize, other], "expected a network of the data's 10 classes, found one of 4"),
-        (["--resume", other], "expected a network of the data's 10 classes, found one of 4"),
+        ([*quantize, other], "expected training images of 4 classes (a, b, c, d), found 10 classes (airplane"),
+        (["--resume", other], "expected training images of 4 classes (a, b, c, d), found 10 classes (airplane"),
         (["--resume", folder / "best.ckpt"], "expected a float network, found a latent one"),
         (["--resume", folder / "w8.ckpt"], "expected a float network, found a packed one"),
         (["--archtype", "quant"], "pretrained: no float Tiny is shipped for cifar10"),
