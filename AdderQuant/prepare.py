@@ -21,13 +21,13 @@ _BITS = 8  # that a float network gets if none are asked for
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is wanted of a network.
+    """Settings that bring a float network to the one that is wanted.
 
     Attributes:
-        bits: 2 to 8, 32 for float; None: what a calibrated file has, else 8.
-        config: of the quantization, its bits apart.
-        size: most training images that are calibrated with.
-        reestimation_batches: of 128 images, that BatchNorm statistics are taken from.
+        bits: bits of weights and inputs, 2 to 8, or 32 for float; None: those of a calibrated file, else 8.
+        config: quantization settings; their bits are not read.
+        size: number of training images to calibrate with, at most.
+        reestimation_batches: number of batches of 128 images that BatchNorm statistics are taken from.
     """
 
     bits: int | None
@@ -40,9 +40,9 @@ def prepare(stored: StoredNetwork, calibration: Calibration, data: DataSelection
     """The network to evaluate or export.
 
     Args:
-        stored: float, which is changed, or calibrated.
-        calibration: what is wanted.
-        data: whose training images are opened only where they are needed.
+        stored: float network, which is changed, or a calibrated one.
+        calibration: settings that are asked for.
+        data: data set; its training images are opened only where they are needed.
 
     Raises:
         ConfigError: the file was calibrated otherwise than is asked for.
@@ -61,7 +61,7 @@ def check_calibrated(settings: dict[str, Any], calibration: Calibration) -> None
     """Refuse options that ask for another network than the calibrated one that a file holds.
 
     Raises:
-        ConfigError: one does.
+        ConfigError: an option differs from the recorded setting.
     """
     config, usual = calibration.config, QuantConfig()
     asked = {name: getattr(config, name) for name in ("scheme", "quantile", "reestimate")}
@@ -89,7 +89,7 @@ def calibrated(stored: StoredNetwork, calibration: Calibration, dataset: str, im
 
 
 def _metadata(recorded: dict[str, Any], dataset: str, data: CalibrationData) -> dict[str, Any]:
-    """What a float file records, without its accuracy, which is not that of the calibrated network."""
+    """Metadata of a float file without its accuracy, which is not that of the calibrated network."""
     metadata = {key: value for key, value in recorded.items() if key not in ("accuracy", "samples")}
     metadata |= {"dataset": dataset, "preprocessing": data.preprocessing.to_dict()}
     training = {key: value for key, value in recorded.get("training", {}).items() if key != "test_acc"}

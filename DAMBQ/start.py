@@ -24,7 +24,7 @@ _CALIBRATION_IMAGES = 512
 
 
 def start(options: TrainOptions, images: Images) -> Start:
-    """The network to train, and what goes with it.
+    """The network to train, its metadata and its callbacks.
 
     Raises:
         ConfigError: no start is given where none is shipped, or options that contradict the start.
@@ -86,7 +86,7 @@ def _metadata(options: TrainOptions, begun: nn.Cell | None, kind: str) -> dict[s
 
 
 def save(path: Path, trainer: Trainer) -> str:
-    """Write the network to use, and the picture of its bits; returns what it is."""
+    """Write the trained network and the picture of its bits; returns a short description of it."""
     if not trainer.callbacks:
         return save_float(path, trainer)
     storage.save_packed(path, StoredNetwork(trainer.network, finished_metadata(trainer)))
@@ -96,7 +96,7 @@ def save(path: Path, trainer: Trainer) -> str:
 
 
 def warn(trainer: Trainer) -> None:
-    """Say so where a run has ended above its budget."""
+    """Print a warning where a run has ended above its budget."""
     if trainer.callbacks and not (allocator := _allocator(trainer)).finished():
         budget = allocator.budget
         print(

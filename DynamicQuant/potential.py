@@ -1,4 +1,4 @@
-"""What there is to gain by choosing bits, and how much of it a controller could know, see :mod:`DynamicQuant.gains`.
+"""Gain that choosing bits can bring, and how much of it a controller could know, see :mod:`DynamicQuant.gains`.
 
 python potential.py --checkpoint_path outputs/dynamic3/dynamic3.ckpt --dataset_path CIFAR10
 """

@@ -25,7 +25,7 @@ _CALIBRATION_IMAGES = 512
 
 
 def start(options: TrainOptions, training: TrainConfig, images: Images) -> Start:
-    """The network to train, and what goes with it.
+    """The network to train, its metadata, callbacks, objective and test.
 
     Raises:
         CheckpointError: a file that is not what its option asks for, or of another number of classes than the images.
@@ -87,7 +87,7 @@ def _metadata(options: TrainOptions, digest: str) -> dict[str, Any]:
 
 
 def save(path: Path, trainer: Trainer) -> str:
-    """Write the network to use; returns what it is."""
+    """Write the trained network; returns a short description of it."""
     stored = StoredNetwork(trainer.network, finished_metadata(trainer))
     if stored.kind == "float":
         return save_float(path, trainer)

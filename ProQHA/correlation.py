@@ -1,4 +1,4 @@
-"""How well scores rank what lowering single quantizers really costs, see :mod:`ProQHA.ranking`.
+"""Rank correlation of scores with the true cost of lowering single quantizers, see :mod:`ProQHA.ranking`.
 
 python correlation.py --pretrained outputs/float/best.ckpt --bits 8 --interval 5 --dataset_path CIFAR10
 """
@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> None:
     choice = options.choice(args)
     choice.run.device.set_up()
     chosen = options.rank_options(args, choice)
-    source = open_train(choice.run.data, classes_in_file(chosen.start.path, chosen.start.model_name))
+    source = open_train(choice.run.data, classes_in_file(chosen.start.path, chosen.start.arch))
     ranks = measure(chosen, source, preprocessing_of(choice.dataset, {}))
     true = ranks["true"]
     print(

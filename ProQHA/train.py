@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> None:
         options.training_options(args),
         start=partial(begin, chosen),
         save=save,
-        begins=lambda: classes_in_file(chosen.path, chosen.model_name),
+        begins=lambda: classes_in_file(chosen.path, chosen.arch),
     )
 
 

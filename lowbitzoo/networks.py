@@ -28,8 +28,8 @@ def load(name_or_file: str | Path, network: "nn.Cell | None" = None) -> "StoredN
         logits = stored.network(images)  # (N, 3, H, W) to (N, K)
 
     Args:
-        name_or_file: a registered name (a file of that name wins), or the path of a file.
-        network: a float network of the kind that was quantized, where it is none of :func:`lowbitzoo.list_models`; it
+        name_or_file: registered name (a file of that name wins), or path of a file.
+        network: float network of the kind that was quantized, where it is none of :func:`lowbitzoo.list_models`; it
             is changed and used.
 
     Raises:
@@ -66,13 +66,13 @@ def evaluate(
 
     Args:
         stored: from :func:`load`, or a network alone, of images (N, 3, H, W) to logits (N, K).
-        dataset: ``digits``, ``cifar10``, ``cifar100`` or ``imagenet``; says how images are prepared where the file
-            does not.
+        dataset: name of the data set, ``digits``, ``cifar10``, ``cifar100`` or ``imagenet``; its preprocessing holds
+            where the file records none.
         path: folder of the data set; ``digits`` is built in.
-        images: in the place of the data set's test images.
+        images: images to evaluate on, in the place of the data set's test images.
         classes: file that lists the classes of class folders in label order.
-        num_samples: of so many images alone, spread over the classes.
-        batch_size: images of a step.
+        num_samples: number of images to evaluate on, spread over the classes; None: all.
+        batch_size: images per step.
 
     Raises:
         ConfigError: an unknown data set, a path that is missing or not wanted, images of other classes than the
@@ -106,11 +106,11 @@ def quantize(network: "StoredNetwork | nn.Cell", method: str, *, name: str | Non
         lowbitzoo.save(stored, "mine.ckpt")
 
     Args:
-        network: float, of images (N, 3, H, W) to logits; it is changed and used.
-        method: ``DAMBQ``, ``DynamicQuant`` or ``ProQHA``. The others take images: their scripts say how.
-        name: of the network in the file; one of :func:`lowbitzoo.list_models` is built when the file is loaded, any
-            other must be given to :func:`load`. By default what a loaded network is called, or the name of its class.
-        options: fields of the method's configuration.
+        network: float network from images (N, 3, H, W) to logits; it is changed and used.
+        method: name of the method, ``DAMBQ``, ``DynamicQuant`` or ``ProQHA``. The others need images.
+        name: name of the network in the file; one of :func:`lowbitzoo.list_models` is built when the file is loaded,
+            any other must be given to :func:`load`. Default: the name in the metadata, or the name of the class.
+        options: fields of the method's ``QuantConfig``.
 
     Returns:
         A :class:`common.stored.network.StoredNetwork`.

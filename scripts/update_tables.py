@@ -20,7 +20,7 @@ def updated(readme: str, table: str) -> str:
     """The README with the table between the marks replaced.
 
     Raises:
-        ConfigError: it does not have each mark once.
+        ConfigError: a mark that is missing or repeated.
     """
     if (readme.count(BEGIN), readme.count(END)) != (1, 1):
         raise ConfigError(f"expected one {BEGIN} and one {END} in a README with results, found others")

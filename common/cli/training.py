@@ -11,6 +11,7 @@ from common import checkpoint
 from common.checkpoint import network_state
 from common.cli import saved_config
 from common.cli.classes import open_both
+from common.cli.entry_point import kept
 from common.cli.run_options import RunOptions
 from common.data import ImageSource, Preprocessing
 from common.data.matching import Classes, class_record
@@ -147,7 +148,8 @@ def run_or_advise(trainer: Runs, go_on: bool) -> None:
         CheckpointError: the folder holds another run, or a damaged one.
     """
     try:
-        trainer.run(go_on)
+        with kept(trainer.folder):
+            trainer.run(go_on)
     except OtherRunError as error:
         raise CheckpointError(f"{error}; choose another --output_dir, or start anew with --no-continue") from None
 

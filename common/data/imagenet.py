@@ -4,7 +4,6 @@ Images are decoded when a batch asks for them, on several threads (Pillow's deco
 interpreter free).
 """
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from common.data import class_folders, draws, transforms
 from common.data.class_list import LabelOrder
 from common.data.preprocessing import Preprocessing
 from common.data.source import ImageSource
+from common.distributed import processors
 from common.errors import ConfigError
 
 _FOLDERS = {"train": "train", "test": "val"}
@@ -109,5 +109,5 @@ class ImageFolder(ImageSource):
         def pixels(file: str, row: np.ndarray) -> np.ndarray:
             return np.asarray(view(class_folders.read_rgb(file), row))
 
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(processors.count()) as pool:
             return np.stack(list(pool.map(pixels, [self.files[i] for i in indices], numbers)))

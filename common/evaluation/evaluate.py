@@ -13,7 +13,7 @@ from common.data import ImageSource, Preprocessing, batches, eval_dataset
 from common.errors import QuantizationError
 from common.report.progress import Progress
 
-# Told of each batch as the data gave it, and of the network's outputs (B, ...), logits first, as NumPy arrays. Rows
+# Called with each batch as the data gave it, and the network's outputs (B, ...), logits first, as NumPy arrays. Rows
 # that batch["valid"] says no to fill the batch up and are not counted.
 OnBatch = Callable[[Mapping[str, np.ndarray], tuple[np.ndarray, ...]], None]
 
@@ -86,13 +86,13 @@ def evaluate(
     All batches have the same size, so that the network compiles once; only the images marked valid are counted.
 
     Args:
-        network: from images to logits (B, K), or to a tuple that begins with them.
+        network: network from images to logits (B, K), or to a tuple that begins with them.
         data: batches as above.
-        samples: number of images to come, for the progress line.
+        samples: number of images, for the progress line.
         label: text in front of the progress line.
-        stream: where that line goes; stderr for None.
-        on_batch: told of each batch what the network gave, see :data:`OnBatch`.
-        classes: that labels refer to; None: no more than there are logits.
+        stream: stream that the progress line is written to; stderr for None.
+        on_batch: function that is called with each batch and the network's outputs, see :data:`OnBatch`.
+        classes: number of classes of the labels; None: no more than there are logits.
 
     Raises:
         QuantizationError: a logit that is not finite, another number of logits than of classes, or a label that the
@@ -158,7 +158,7 @@ def _together(part: Metrics) -> Metrics:
 
 
 def evaluator(source: ImageSource, preprocessing: Preprocessing, batch_size: int) -> Callable[[nn.Cell], Metrics]:
-    """What measures a network on test images, as the training engine takes it."""
+    """Function from a network to its metrics on test images, as the training engine takes it."""
     return lambda network: evaluate_images(network, source, preprocessing, batch_size, "test")
 
 

@@ -68,7 +68,7 @@ def of_classes(path: str | Path, stored: StoredNetwork, classes: int) -> nn.Cell
     """The network of a file, if it tells as many classes apart as the data have.
 
     Raises:
-        CheckpointError: it does not.
+        CheckpointError: another number of classes.
     """
     recorded = stored.metadata["num_classes"]
     if recorded != classes:

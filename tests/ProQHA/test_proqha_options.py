@@ -58,7 +58,7 @@ def test_a_start_is_what_its_option_says():
 
 def test_the_documented_names_say_which_network_they_are(capsys):
     args = settled(evaluation, "--arch", "resnet20")
-    assert choice(args).model_name == "preact_resnet20"
+    assert choice(args).arch == "preact_resnet20"
     line = "--arch resnet20 is preact_resnet20 in ProQHA, as in the original release; post-activation is postresnet20"
     assert capsys.readouterr().out.splitlines() == [line]
     for words in (["--arch", "postresnet20"], ["--arch", "vgg16"], ["--arch", "resnet18"], []):
@@ -75,7 +75,7 @@ def test_the_number_of_layers_is_inferred(script):
         ("--arch densenet --num_layers 40", "densenet40"),
         ("", "preact_resnet20"),
     ):
-        assert choice(settled(script, *words.split())).model_name == expected
+        assert choice(settled(script, *words.split())).arch == expected
 
 
 @pytest.mark.parametrize("file", sorted((Path(train.__file__).parent / "config").glob("*.yaml")), ids=lambda p: p.stem)
