@@ -12,15 +12,7 @@ from common.data.matching import Classes, recorded_classes
 from common.errors import CheckpointError
 from common.models.registry import model, recorded_architecture
 from common.stored.network import StoredNetwork
-
-_LAST_BIASES = ("head.fc.bias", "fc.bias", "classifier.1.bias", "head.bn2.beta")
-_DEFAULT_CLASSES = 10
-
-
-def class_count(tensors: dict[str, np.ndarray]) -> int:
-    """Number of classes by the last layer's bias; 10 where none has a known name."""
-    biases = (tensors[name] for name in _LAST_BIASES if name in tensors)
-    return len(np.atleast_1d(next(biases, np.zeros(_DEFAULT_CLASSES))))
+from common.stored.signature import check_size, class_count, fitting
 
 
 def from_published(content: checkpoint.Checkpoint, architecture: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -64,6 +56,26 @@ def float_of_classes(path: Path, architecture: str, classes: int, new_head: bool
     return network
 
 
+def restore(
+    network: nn.Cell, tensors: dict[str, np.ndarray], content: checkpoint.Checkpoint, architecture: str
+) -> None:
+    """Assign the parameters of a file to a network.
+
+    Raises:
+        CheckpointError: they do not fit; of a published file the line says which architecture they are of.
+    """
+    try:
+        network_state.restore(network, tensors, content.path)
+    except CheckpointError as error:
+        names = [] if content.metadata else [name for name in fitting(content.tensors) if name != architecture]
+        if not names:
+            raise
+        raise CheckpointError(
+            f"{content.path}: expected the weights of {architecture}, found those of {' or '.join(names)}; choose that "
+            "network, with --arch"
+        ) from error
+
+
 def of_classes(path: str | Path, stored: StoredNetwork, classes: int) -> nn.Cell:
     """The network of a file, if it tells as many classes apart as the data have.
 
@@ -97,6 +109,7 @@ def load_float(path: str | Path, architecture: str) -> StoredNetwork:
     if not isinstance(classes, int) or classes < 1:
         raise CheckpointError(f"{path}: expected num_classes of at least 1 in the metadata, found {classes!r}")
     recorded_classes(metadata, path)  # damaged names are refused here
+    check_size(content, architecture, classes)
     network = model(architecture).build(classes)
-    network_state.restore(network, tensors, str(path))
+    restore(network, tensors, content, architecture)
     return StoredNetwork(network, metadata)

@@ -8,17 +8,17 @@ from typing import Any
 from mindspore import nn
 
 from common import checkpoint
-from common.checkpoint import network_state
 from common.data.matching import recorded_classes
 from common.errors import CheckpointError, ConfigError, QuantizationError
 from common.models.registry import MODELS, model, recorded_architecture
 from common.quant.integer_weight import IntegerLayer
 from common.quant.packed_layers import LayerShape
 from common.runtime import context
-from common.stored.float_network import from_published
+from common.stored.float_network import from_published, restore
 from common.stored.network import KINDS, StoredNetwork
 from common.stored.packing import Tensors, pack_network, unpack_network
 from common.stored.quantized_layers import integer_layers, layer_shapes, layer_tensors
+from common.stored.signature import check_size
 
 # Metadata of the run that a packed file records; the rest tells runs apart and is of no use in it.
 _KEPT: tuple[str, ...] = (
@@ -88,11 +88,12 @@ class Format:
         Raises:
             CheckpointError: the file is missing, damaged, or not of this method, network or class count.
         """
-        content = checkpoint.load(path)
+        file = content = checkpoint.load(path)
         if not content.metadata:
             content = checkpoint.Checkpoint(content.path, *self.published(content, architecture or self.architecture))
         metadata = self._checked(content, num_classes, network is not None)
         if network is None:
+            check_size(content, metadata["network"], metadata["num_classes"])
             network = model(metadata["network"]).build(metadata["num_classes"])
         tensors = content.tensors
         layers: dict[str, IntegerLayer] = {}
@@ -100,7 +101,7 @@ class Format:
             network = self._quantized(network, metadata, path)
         if metadata["kind"] == "packed":
             tensors, layers = self._unpacked(network, content, path)
-        network_state.restore(network, tensors, str(path))
+        restore(network, tensors, file, metadata.get("network", ""))
         return StoredNetwork(network, metadata, layers)
 
     def save_packed(self, path: str | Path, stored: StoredNetwork, changed: Tensors | None = None) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 from mindspore import nn
 
 from common.checkpoint import network_state
-from common.checkpoint.pytorch.state_dict import to_mindspore_names
+from common.checkpoint.pytorch.names import to_mindspore_names
 from common.runtime.context import execution_mode
 
 

@@ -7,7 +7,8 @@ import pytest
 from mindspore import Tensor, nn
 
 from common.checkpoint.network_state import restore
-from common.checkpoint.pytorch.state_dict import read_state_file, to_mindspore_names
+from common.checkpoint.pytorch.names import to_mindspore_names
+from common.checkpoint.pytorch.state_dict import read_state_file
 from common.errors import ConfigError
 from common.models.layers import Layers, conv2d
 from common.models.resnet_cifar import ConvNormHead, PadShortcut, ResNetCifar, published_name

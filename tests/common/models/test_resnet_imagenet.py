@@ -6,7 +6,7 @@ import pytest
 
 from common import checkpoint
 from common.checkpoint import network_state
-from common.checkpoint.pytorch.state_dict import to_mindspore_names
+from common.checkpoint.pytorch.names import to_mindspore_names
 from common.errors import CheckpointError, ConfigError
 from common.models.layers import Layers
 from common.models.resnet_imagenet import ResNetImageNet
