@@ -135,7 +135,9 @@ def run(
 
 
 class Runs(Protocol):
-    """What goes on with a run that its folder holds: a trainer, or a method's search."""
+    """A trainer or a method's search, which goes on with a run that its folder holds."""
+
+    folder: Path
 
     def run(self, go_on: bool) -> object:
         """To its end; raises OtherRunError where the folder holds another run."""

@@ -92,7 +92,7 @@ def evaluate(
         label: text in front of the progress line.
         stream: stream that the progress line is written to; stderr for None.
         on_batch: function that is called with each batch and the network's outputs, see :data:`OnBatch`.
-        classes: number of classes of the labels; None: no more than there are logits.
+        classes: number of classes that labels refer to; None: no more than there are logits.
 
     Raises:
         QuantizationError: a logit that is not finite, another number of logits than of classes, or a label that the

@@ -21,6 +21,26 @@ def from_published(content: checkpoint.Checkpoint, architecture: str) -> tuple[d
     return tensors, {"kind": "float", "network": architecture, "num_classes": class_count(tensors)}
 
 
+def restore(
+    network: nn.Cell, tensors: dict[str, np.ndarray], content: checkpoint.Checkpoint, architecture: str
+) -> None:
+    """Assign the parameters of a file to a network.
+
+    Raises:
+        CheckpointError: they do not fit; of a published file the line says which architecture they are of.
+    """
+    try:
+        network_state.restore(network, tensors, content.path)
+    except CheckpointError as error:
+        names = [] if content.metadata else [name for name in fitting(content.tensors) if name != architecture]
+        if not names:
+            raise
+        raise CheckpointError(
+            f"{content.path}: expected the weights of {architecture}, found those of {' or '.join(names)}; choose that "
+            "network, with --arch"
+        ) from error
+
+
 def classes_in_file(path: Path | None, architecture: str) -> Classes | None:
     """The classes that the network in a file tells apart; None without a file, or where it does not say.
 
@@ -56,26 +76,6 @@ def float_of_classes(path: Path, architecture: str, classes: int, new_head: bool
     return network
 
 
-def restore(
-    network: nn.Cell, tensors: dict[str, np.ndarray], content: checkpoint.Checkpoint, architecture: str
-) -> None:
-    """Assign the parameters of a file to a network.
-
-    Raises:
-        CheckpointError: they do not fit; of a published file the line says which architecture they are of.
-    """
-    try:
-        network_state.restore(network, tensors, content.path)
-    except CheckpointError as error:
-        names = [] if content.metadata else [name for name in fitting(content.tensors) if name != architecture]
-        if not names:
-            raise
-        raise CheckpointError(
-            f"{content.path}: expected the weights of {architecture}, found those of {' or '.join(names)}; choose that "
-            "network, with --arch"
-        ) from error
-
-
 def of_classes(path: str | Path, stored: StoredNetwork, classes: int) -> nn.Cell:
     """The network of a file, if it tells as many classes apart as the data have.
 
@@ -108,8 +108,8 @@ def load_float(path: str | Path, architecture: str) -> StoredNetwork:
     classes = metadata.get("num_classes")
     if not isinstance(classes, int) or classes < 1:
         raise CheckpointError(f"{path}: expected num_classes of at least 1 in the metadata, found {classes!r}")
-    recorded_classes(metadata, path)  # damaged names are refused here
     check_size(content, architecture, classes)
+    recorded_classes(metadata, path)  # damaged names are refused here
     network = model(architecture).build(classes)
     restore(network, tensors, content, architecture)
     return StoredNetwork(network, metadata)
