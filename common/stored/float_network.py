@@ -12,7 +12,7 @@ from common.data.matching import Classes, recorded_classes
 from common.errors import CheckpointError
 from common.models.registry import model, recorded_architecture
 from common.stored.network import StoredNetwork
-from common.stored.signature import check_size, class_count, fitting
+from common.stored.signature import check_size, class_count, fits, fitting, signature
 
 
 def from_published(content: checkpoint.Checkpoint, architecture: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -44,13 +44,19 @@ def restore(
 def classes_in_file(path: Path | None, architecture: str) -> Classes | None:
     """The classes that the network in a file tells apart; None without a file, or where it does not say.
 
+    Nothing is said of published weights of another architecture: their reader refuses them.
+
     Raises:
         CheckpointError: the file is missing or damaged.
     """
     if path is None:
         return None
     content = checkpoint.load(path)
-    return recorded_classes(content.metadata or from_published(content, architecture)[1], path)
+    if content.metadata:
+        return recorded_classes(content.metadata, path)
+    if not fits(content.tensors, architecture):
+        return None
+    return recorded_classes(from_published(content, architecture)[1])
 
 
 def float_of_classes(path: Path, architecture: str, classes: int, new_head: bool = False) -> nn.Cell:
@@ -68,11 +74,10 @@ def float_of_classes(path: Path, architecture: str, classes: int, new_head: bool
     stored = load_float(path, architecture)
     if not new_head:
         return of_classes(path, stored, classes)
-    network, wider = (model(architecture).build(count) for count in (classes, classes + 1))
-    fresh, other = network_state.state(network), network_state.state(wider)
-    trained = network_state.state(stored.network)
-    body = {name: trained[name] for name, value in fresh.items() if value.shape == other[name].shape}
-    network_state.restore(network, fresh | body)
+    network, trained = model(architecture).build(classes), network_state.state(stored.network)
+    shapes, wider = signature(architecture, classes), signature(architecture, classes + 1)
+    body = {name: trained[name] for name in shapes if shapes[name] == wider[name]}
+    network_state.restore(network, network_state.state(network) | body)
     return network
 
 

@@ -95,6 +95,7 @@ class Format:
         if network is None:
             check_size(content, metadata["network"], metadata["num_classes"])
             network = model(metadata["network"]).build(metadata["num_classes"])
+        recorded_classes(metadata, path)  # damaged names are refused here
         tensors = content.tensors
         layers: dict[str, IntegerLayer] = {}
         if metadata["kind"] != "float":
@@ -167,7 +168,6 @@ class Format:
         classes = metadata.get("num_classes")
         if not isinstance(classes, int) or classes < 1:
             raise CheckpointError(f"{path}: expected num_classes of at least 1 in the metadata, found {classes!r}")
-        recorded_classes(metadata, path)  # damaged names are refused here
         if num_classes not in (None, classes):
             raise CheckpointError(f"{path}: expected num_classes {num_classes}, found {classes}")
         return metadata

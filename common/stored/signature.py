@@ -37,10 +37,11 @@ def signature(architecture: str, num_classes: int) -> Shapes:
 
 def fitting(tensors: Mapping[str, np.ndarray]) -> list[str]:
     """The architectures whose names and shapes, of any number of classes, are those of a published file."""
-    return [name for name in MODELS if _fits(tensors, name)]
+    return [name for name in MODELS if fits(tensors, name)]
 
 
-def _fits(tensors: Mapping[str, np.ndarray], architecture: str) -> bool:
+def fits(tensors: Mapping[str, np.ndarray], architecture: str) -> bool:
+    """Whether the names and shapes of a published file are those of an architecture, of any number of classes."""
     named = model(architecture).from_published(tensors)
     shapes = {name: value.shape for name, value in named.items()}
     return shapes == signature(architecture, max(1, class_count(named)))

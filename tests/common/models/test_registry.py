@@ -41,8 +41,8 @@ def test_unknown_name(name):
 @pytest.mark.parametrize(
     ("name", "dataset", "takes"),
     [
-        ("resnet20", "imagenet", "digits or cifar10"),
-        ("vgg_small", "imagenet", "digits or cifar10"),
+        ("resnet20", "imagenet", "digits or cifar10 or cifar100"),
+        ("vgg_small", "imagenet", "digits or cifar10 or cifar100"),
         ("resnet18", "cifar10", "imagenet"),
         ("resnet50", "svhn", "imagenet"),
     ],
