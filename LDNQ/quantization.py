@@ -9,6 +9,7 @@ from mindspore import nn
 
 from common.cli import saved_config
 from common.cli.evaluation import check_classes
+from common.cli.preprocessing import with_preprocessing
 from common.cli.result import finish
 from common.cli.run_options import RunOptions
 from common.data import ImageSource, Preprocessing, open_split
@@ -41,7 +42,8 @@ def run(options: RunOptions, chosen: QuantizationOptions) -> None:
         DataError: there are too few images.
     """
     options.device.set_up()
-    stored = load_float(chosen.pretrained or storage.shipped(options.data.dataset, "float"), chosen.model_name)
+    file = chosen.pretrained or storage.shipped(options.data.dataset, "float")
+    stored = with_preprocessing(options, load_float(file, chosen.model_name), file)
     print(_headline(chosen))
     preprocessing = preprocessing_of(options.data.dataset, stored.metadata)
     data = _calibration_set(options, chosen, stored, preprocessing)

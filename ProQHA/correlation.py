@@ -8,6 +8,7 @@ import json
 from common import report
 from common.cli import config
 from common.cli.entry_point import entry_point
+from common.cli.preprocessing import of_start
 from common.data import open_split
 from common.models.registry import preprocessing_of
 from ProQHA import options, parsers
@@ -22,7 +23,8 @@ def main(argv: list[str] | None = None) -> None:
     args = config.parse(make_parser(), argv)
     choice = options.choice(args)
     choice.run.device.set_up()
-    source, preprocessing = open_split(choice.run.data, "train"), preprocessing_of(choice.dataset, {})
+    source = open_split(choice.run.data, "train")
+    preprocessing = of_start(choice.run, preprocessing_of(choice.dataset, {}))
     ranks = measure(options.rank_options(args, choice), source, preprocessing)
     true = ranks["true"]
     print(

@@ -9,6 +9,7 @@ from mindspore import nn
 
 from common.checkpoint import network_state
 from common.cli import saved_config
+from common.cli.preprocessing import of_start
 from common.cli.run_options import RunOptions
 from common.cli.training import Images, run_or_advise
 from common.data import ImageSource, open_split
@@ -86,7 +87,7 @@ def run(options: RunOptions, search: SearchOptions) -> None:
     options.device.set_up()
     data = options.data
     train, held_out = split(search.score, open_split(data, "train"))
-    images = Images(train, open_split(data, "test"), preprocessing_of(data.dataset, {}))
+    images = Images(train, open_split(data, "test"), of_start(options, preprocessing_of(data.dataset, {})))
     progressive = make_search(options, search, images, held_out)
     run_or_advise(progressive, search.go_on)
     saved_config.save(options.values, search.folder)

@@ -12,7 +12,7 @@ from lowbitzoo.methods import method_of, part
 if TYPE_CHECKING:
     from mindspore import nn
 
-    from common.data import ImageSource
+    from common.data import ImageSource, Preprocessing
     from common.evaluation import Metrics
     from common.stored.network import StoredNetwork
 
@@ -53,6 +53,7 @@ def evaluate(
     images: "ImageSource | None" = None,
     num_samples: int | None = None,
     batch_size: int = 128,
+    preprocessing: "Preprocessing | None" = None,
 ) -> "Metrics":
     """Accuracy and loss of a network over test images, each counted once.
 
@@ -66,6 +67,7 @@ def evaluate(
         images: in the place of the data set's test images.
         num_samples: of the first so many images alone.
         batch_size: images of a step.
+        preprocessing: of the images; None: what the file records, else what is usual for the network and ``dataset``.
 
     Raises:
         ConfigError: an unknown data set, a path that is missing or not wanted, or MindSpore is not installed.
@@ -83,7 +85,7 @@ def evaluate(
     source = open_dataset(dataset, path, "test") if images is None else images
     source = source.head(num_samples) if num_samples else source
     with context.execution_mode("graph"):
-        return evaluate_images(network, source, preprocessing_of(dataset, metadata), batch_size)
+        return evaluate_images(network, source, preprocessing or preprocessing_of(dataset, metadata), batch_size)
 
 
 def quantize(network: "StoredNetwork | nn.Cell", method: str, *, name: str | None = None, **options: Any):

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from mindspore import nn
 
+from common.cli.preprocessing import with_preprocessing
 from common.cli.result import finish
 from common.cli.run_options import RunOptions
 from common.data import ImageSource, Preprocessing, open_split
@@ -101,14 +102,14 @@ def run(
     path = options.checkpoint_path or shipped(options.data.dataset)
     stored = load(path)
     check(stored.metadata["network"], options.data.dataset)
-    stored = ready(stored)
+    stored = ready(with_preprocessing(options, stored, path))
     preprocessing = preprocessing_of(options.data.dataset, stored.metadata)
     summary = summarize(stored, path, preprocessing.image_size)
     images = open_split(options.data, "test")
     check_classes(images, stored.metadata["num_classes"])
     print(summary.headline)
     metrics, added = measure(Evaluation(options, path, stored, images, preprocessing, summary))
-    finish(options, metrics, path, {**summary.record, **added})
+    finish(options, metrics, path, {**summary.record, "preprocessing": preprocessing.to_dict(), **added})
 
 
 def check_classes(images: ImageSource, classes: int) -> None:

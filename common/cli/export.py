@@ -15,6 +15,7 @@ from common import report
 from common.checkpoint import network_state
 from common.cli.evaluation import Stored
 from common.cli.option_parser import OptionParser
+from common.cli.preprocessing import with_preprocessing
 from common.cli.run_options import RunOptions, run_options
 from common.cli.typed import path as path_type
 from common.data import Preprocessing, open_split
@@ -168,7 +169,7 @@ def run(
     stored = load(path)
     check(stored.metadata["network"], dataset)
     output = output_file(options, path, no_onnx(stored))
-    stored = ready(stored)
+    stored = ready(with_preprocessing(options.run, stored, path))
 
     def portable() -> Stored:
         return again(stored) if again else load(path)

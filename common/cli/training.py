@@ -11,6 +11,7 @@ from common import checkpoint
 from common.checkpoint import network_state
 from common.cli import saved_config
 from common.cli.evaluation import check_classes
+from common.cli.preprocessing import of_start
 from common.cli.run_options import RunOptions
 from common.data import ImageSource, Preprocessing, open_split
 from common.data.class_names import CLASS_NAMES
@@ -105,7 +106,7 @@ def run(
     """
     options.device.set_up()
     data = options.data
-    images = Images(open_split(data, "train"), open_split(data, "test"), preprocessing[data.dataset])
+    images = Images(open_split(data, "train"), open_split(data, "test"), of_start(options, preprocessing[data.dataset]))
     check_classes(images.test, images.train.num_classes)
     begun = start(images)
     about = {"num_classes": images.train.num_classes, "dataset": data.dataset}

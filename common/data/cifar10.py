@@ -17,13 +17,15 @@ from pathlib import Path
 
 import numpy as np
 
-from common.data import cifar10_pickle, class_folders
+from common.data import cifar10_pickle, class_folders, image_file, layout
 from common.data.arrays import ImageArrays
 from common.errors import ConfigError, DataError
 
 NUM_CLASSES = 10
 SIDE = 32
 _RECORD = 1 + 3 * SIDE * SIDE
+# Suffix and folders of each form.
+_FILES = {"binary": (".bin", "cifar-10-batches-bin", "cifar-10-verify-bin"), "python": ("", "cifar-10-batches-py")}
 
 Part = tuple[np.ndarray, np.ndarray]
 
@@ -42,12 +44,14 @@ def load(path: str | Path, split: str) -> ImageArrays:
     if split not in ("train", "test"):
         raise ConfigError(f"split must be train or test, found {split!r}")
     root = class_folders.existing_folder(path)
-    if files := _files(root, split, ".bin", "cifar-10-batches-bin", "cifar-10-verify-bin"):
+    if files := _files(root, split, *_FILES["binary"]):
         return _join([_checked(file, *_parse_binary(_read(file), file)) for file in files])
-    if files := _files(root, split, "", "cifar-10-batches-py"):
+    if files := _files(root, split, *_FILES["python"]):
         return _join([_checked(file, *cifar10_pickle.parse(_read(file), file)) for file in files])
     if folder := _image_root(root, split):
         return _read_class_folders(folder)
+    if missing := layout.missing_part(root, split, split):
+        raise DataError(missing)
     raise DataError(_nothing_found(root, split))
 
 
@@ -61,6 +65,11 @@ def _files(root: Path, split: str, suffix: str, *folders: str) -> list[Path]:
             _check_numbers(folder, [number for number, _ in numbers], suffix)
             return [folder / name for _, name in numbers]
     return []
+
+
+def holds_files(root: Path, split: str) -> bool:
+    """Whether the folder holds files of the split that are no images."""
+    return any(_files(root, split, *where) for where in _FILES.values())
 
 
 def _check_numbers(folder: Path, numbers: list[int], suffix: str) -> None:
@@ -124,7 +133,7 @@ def _read_class_folders(root: Path) -> ImageArrays:
 
 
 def _pixels(file: Path) -> np.ndarray:
-    return np.asarray(class_folders.read_rgb(file, (SIDE, SIDE)))
+    return np.asarray(image_file.read_rgb(file, (SIDE, SIDE)))
 
 
 def _nothing_found(root: Path, split: str) -> str:
@@ -132,5 +141,5 @@ def _nothing_found(root: Path, split: str) -> str:
     name = "data_batch_1" if split == "train" else "test_batch"
     return (
         f"{root}: no CIFAR-10 {split} images: expected {name}.bin, {name} of the Python release "
-        f"or {split}/<class>/*.png, found {found}; give the folder that holds them"
+        f"or {split}/<class>/*.png, found {found}{layout.hint(root)}; give the folder that holds them"
     )

@@ -1,4 +1,4 @@
-"""ImageNet, or any data set of the same form: one folder of JPEG or PNG files for each class.
+"""ImageNet, or any data set of the same form: one folder of image files for each class.
 
 Images are decoded when a batch asks for them, on several threads (Pillow's decoder and resizing leave the
 interpreter free).
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from common.data import class_folders, draws, transforms
+from common.data import class_folders, draws, image_file, layout, transforms
 from common.data.preprocessing import Preprocessing
 from common.data.source import ImageSource
 from common.errors import ConfigError, DataError
@@ -71,6 +71,8 @@ def load(path: str | Path, split: str, wnids: str | Path | None = None) -> "Imag
         raise ConfigError(f"split must be train or test, found {split!r}")
     root = class_folders.existing_folder(path)
     if any((root / name).is_dir() for name in _FOLDERS.values()):
+        if missing := layout.missing_part(root, _FOLDERS[split], split):
+            raise DataError(missing)
         root = class_folders.existing_folder(root / _FOLDERS[split])
     files, labels = zip(*index(root, wnids))
     num_classes = len(set(labels)) if wnids is None else len(read_wnids(wnids))
@@ -82,7 +84,7 @@ class ImageFolder(ImageSource):
     """Image files of any size.
 
     Attributes:
-        files: N paths, JPEG or PNG.
+        files: N paths.
         labels: int32 (N,), each in [0, num_classes).
         num_classes: number of classes the labels refer to.
     """
@@ -107,7 +109,8 @@ class ImageFolder(ImageSource):
         """Shorter side resized, centre cropped, normalised: float32 (B, 3, S, S)."""
 
         def view(image: Image.Image, _: np.ndarray) -> Image.Image:
-            resized = transforms.resize_shorter_side(image, preprocessing.resize or preprocessing.image_size)
+            size, resampling = preprocessing.resize or preprocessing.image_size, preprocessing.resampling
+            resized = transforms.resize_shorter_side(image, size, resampling)
             return transforms.center_crop(resized, preprocessing.image_size)
 
         return preprocessing.normalize(self._decode(indices, view, np.empty((len(indices), 0))))
@@ -116,7 +119,9 @@ class ImageFolder(ImageSource):
         """A random part of each image, resized, mirrored or not, normalised: float32 (B, 3, S, S)."""
 
         def view(image: Image.Image, numbers: np.ndarray) -> Image.Image:
-            part = transforms.random_resized_crop(image, numbers[:-1], preprocessing.image_size)
+            part = transforms.random_resized_crop(
+                image, numbers[:-1], preprocessing.image_size, preprocessing.resampling
+            )
             mirrored = preprocessing.flip and numbers[-1] < 0.5
             return part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else part
 
@@ -128,7 +133,7 @@ class ImageFolder(ImageSource):
         """``view`` of each image with its row of ``numbers``, uint8 (B, S, S, 3)."""
 
         def pixels(file: str, row: np.ndarray) -> np.ndarray:
-            return np.asarray(view(class_folders.read_rgb(file), row))
+            return np.asarray(view(image_file.read_rgb(file), row))
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             return np.stack(list(pool.map(pixels, [self.files[i] for i in indices], numbers)))
