@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from mindspore import nn
 
@@ -14,13 +14,7 @@ from common.data import ImageSource, Preprocessing, open_split
 from common.errors import ConfigError
 from common.evaluation import Metrics, OnBatch, evaluate_images
 from common.models.registry import model, preprocessing_of
-
-
-class Stored(Protocol):
-    """A network from a file, and what that records: ``network``, ``num_classes`` and more."""
-
-    network: nn.Cell
-    metadata: dict[str, Any]
+from common.stored.network import StoredNetwork as Stored
 
 
 @dataclass(frozen=True)

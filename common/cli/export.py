@@ -13,7 +13,6 @@ from mindspore import nn
 
 from common import report
 from common.checkpoint import network_state
-from common.cli.evaluation import Stored
 from common.cli.option_parser import OptionParser
 from common.cli.preprocessing import with_preprocessing
 from common.cli.run_options import RunOptions, run_options
@@ -25,6 +24,7 @@ from common.export.parity import compare
 from common.files.atomic_file import write_atomically
 from common.kernels.custom import without_native
 from common.models.registry import model, preprocessing_of
+from common.stored.network import StoredNetwork as Stored
 
 if TYPE_CHECKING:
     from common.export.onnx_graph import IntegerLayer

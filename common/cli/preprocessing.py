@@ -1,4 +1,4 @@
-"""Which preprocessing a run takes: what a file records, else what is usual for its network, and over both what is given.
+"""Which preprocessing a run takes: what a file records, else what is usual, and over both what is given.
 
 Everything that reads a network from a file comes here, so that no preprocessing is guessed without a word.
 """

@@ -6,10 +6,10 @@ from common.data import image_file
 from common.errors import DataError
 
 # What file managers, archivers and file systems leave behind; their hidden ones begin with a dot.
-_SYSTEM = frozenset(
+_SYSTEM_FOLDERS = frozenset(
     ("__macosx", "@eadir", "#recycle", "#snapshot", "lost+found", "$recycle.bin", "system volume information")
-    + ("thumbs.db", "desktop.ini", "icon\r")
 )
+_SYSTEM_FILES = frozenset(("thumbs.db", "desktop.ini", "icon\r"))
 
 
 def existing_folder(path: str | Path) -> Path:
@@ -41,7 +41,7 @@ def content(folder: Path) -> list[Path]:
 
 
 def _ignored(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _SYSTEM
+    return name.startswith(".") or name.lower() in _SYSTEM_FOLDERS | _SYSTEM_FILES
 
 
 def is_image(file: Path) -> bool:

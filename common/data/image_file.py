@@ -11,8 +11,8 @@ I;16, I;16B ..., I of a PGM     the high byte, which is what Pillow keeps of RGB
 I of other files, F             refused: nothing says which value is white
 ==============================  =======================================================================================
 
-EXIF orientation is not applied (a remark says so), for networks were trained on pixels as they lie in the files; TIFF is
-the exception that Pillow makes. Of several frames the first counts.
+EXIF orientation is not applied (a remark says so), for networks were trained on pixels as they lie in the files; TIFF
+is the exception that Pillow makes. Of several frames the first counts.
 """
 
 import functools
@@ -38,7 +38,6 @@ USUAL = ".jpg, .png, .webp, .bmp, .tif and others that Pillow reads"
 _ORIENTATION, _UPRIGHT = 0x0112, 1
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 _BEGINNINGS = {
-    b"": "an empty file",
     b"<!doctype": "a web page",
     b"<html": "a web page",
     b"version https://git-lfs": "a pointer of Git LFS (git lfs pull fetches the image)",
@@ -95,25 +94,24 @@ def decode(file: str | Path, size: tuple[int, int] | None = None) -> Decoded:
         with collected() as messages, Image.open(file, formats=_formats(file)) as image:
             mode, remarks = image.mode, _turned(image)
             if size is not None and image.size != size:
-                raise _Refused(
-                    f"expected an image of {size[0]}x{size[1]} pixels, found {image.size[0]}x{image.size[1]}"
-                )
+                width, height = image.size
+                raise _RefusedError(f"expected an image of {size[0]}x{size[1]} pixels, found {width}x{height}")
             return Decoded(_to_rgb(image), mode, (*dict.fromkeys(messages), *remarks))
-    except _Refused as refused:
+    except _RefusedError as refused:
         raise DataError(f"{file}: {refused}") from None
     except Exception as error:  # damaged files make Pillow raise many types, SyntaxError and struct.error among them
         reason = _beginning(file) or " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"{file}: not a readable image ({reason}); replace or remove the file") from error
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """An image that could be read, and is not taken."""
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F" or (image.mode == "I" and image.format not in ("PPM", "PNG")):
         numbers = "floating-point numbers" if image.mode == "F" else "whole numbers of 32 bits"
-        raise _Refused(f"expected pixels of 8 or 16 bits, found {numbers}, which have no white; save it with 8 bits")
+        raise _RefusedError(f"expected pixels of 8 or 16 bits, found {numbers} without a scale; save it with 8 bits")
     if image.mode == "I" or image.mode.startswith("I;16"):
         return _high_bytes(image).convert("RGB")
     return image.convert("RGB")
@@ -137,9 +135,7 @@ def _turned(image: Image.Image) -> tuple[str, ...]:
         return ()
     if orientation == _UPRIGHT:
         return ()
-    return (
-        f"EXIF orientation {orientation} is not applied, as in torchvision: turn the pixels if they must be upright",
-    )
+    return (f"EXIF orientation {orientation} is not applied, as in torchvision; save it upright if it must be",)
 
 
 def _beginning(file: str | Path) -> str | None:
@@ -149,6 +145,6 @@ def _beginning(file: str | Path) -> str | None:
             start = stream.read(64).lstrip().lower()
     except (OSError, ValueError):
         return None
-    return next(
-        (what for begin, what in _BEGINNINGS.items() if start.startswith(begin) and bool(begin) == bool(start)), None
-    )
+    if not start:
+        return "an empty file"
+    return next((what for begin, what in _BEGINNINGS.items() if start.startswith(begin)), None)

@@ -20,7 +20,7 @@ def are_parts(names: Sequence[str]) -> bool:
 
 
 def other_name(root: Path, part: str) -> Path | None:
-    """The folder that holds the ``train`` or ``test`` images under another name than expected; None if there is none."""
+    """The folder that holds the ``train`` or ``test`` images, by the names people give it; None if none does."""
     known = _TRAIN if part == "train" else _TEST
     entries = {entry.name.lower(): entry for entry in folder_content.class_folders(root)}
     return next((entries[name] for name in known if name in entries), None)
@@ -56,9 +56,7 @@ def without_classes(path: Path) -> str:
     entries = folder_content.content(path)
     folders = [entry.name for entry in entries if entry.is_dir()]
     if folders:
-        return (
-            f"found {_listed(folders)}, which are parts of a data set; give one of them, or rename them train and val"
-        )
+        return f"found parts of a data set ({_listed(folders)}); give one of them, or rename them train and val"
     if archives := _archives(entries):
         return f"found {_counted(archives, 'archive')}, not unpacked; unpack each into a folder of its name: {_UNPACK}"
     if images := [entry for entry in entries if folder_content.is_image(entry)]:
@@ -74,9 +72,7 @@ def without_images(folder: Path) -> str:
     entries = folder_content.content(folder)
     below = [entry for entry in entries if entry.is_dir() and folder_content.image_files(entry)]
     if folder.name.lower() in _PARTS:
-        return (
-            f"found {_listed([entry.name for entry in entries])} in what seems to be a part of the data; give {folder}"
-        )
+        return f"found {_listed([entry.name for entry in entries])}: it seems to be a part of the data; give {folder}"
     if below:
         names = _listed([entry.name for entry in below])
         return f"found folders that hold them ({names}), one level deeper; give {folder} if they are its classes"
@@ -84,9 +80,8 @@ def without_images(folder: Path) -> str:
         return f"found class folders one level deeper, in {inner}; give {folder} as the data set, or {inner}"
     if archives := _archives(entries):
         return f"found {_counted(archives, 'archive')}, not unpacked; unpack them there"
-    return (
-        f"found {'none, but ' + _listed([entry.name for entry in entries]) if entries else 'none'}; remove the folder"
-    )
+    others = f", but {_listed([entry.name for entry in entries])}" if entries else ""
+    return f"found none{others}; remove the folder"
 
 
 def _archives(entries: Sequence[Path]) -> list[Path]:

@@ -36,10 +36,8 @@ def run(words: Sequence[str]) -> None:
         print(*_lines(inspection, args.faults), sep="\n")
     if len(inspections) == 2 and (shared := len(inspections[0].digests & inspections[1].digests)):
         print(f"warning: {shared} different images are in both parts: a network would be tested on what it learnt")
-    faults, total = (
-        [fault for each in inspections for fault in each.faults],
-        sum(len(each.part) for each in inspections),
-    )
+    faults = [fault for each in inspections for fault in each.faults]
+    total = sum(len(each.part) for each in inspections)
     if faults:
         raise DataError(f"{args.data}: {len(faults)} faults in {total} images, the first: {faults[0]}")
     print(f"{args.data}: all {total} images can be read")

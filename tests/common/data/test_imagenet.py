@@ -132,7 +132,7 @@ def test_grey_and_cmyk_images(tmp_path):
 def test_damaged_image_is_named(image_tree):
     file = image_tree / "n02" / "2.JPEG"
     file.write_bytes(file.read_bytes()[:1000])
-    with pytest.raises(DataError, match=r"n02/2\.JPEG: not a readable JPEG"):
+    with pytest.raises(DataError, match=r"n02/2\.JPEG: not a readable image"):
         imagenet.load(image_tree, "test").eval_batch(np.arange(7), SMALL)
 
 

@@ -1,0 +1,33 @@
+"""Images that are in the training and in the test part: accuracy on them says nothing of others."""
+
+import hashlib
+import os
+
+import numpy as np
+
+from common.data.arrays import ImageArrays
+from common.data.imagenet import ImageFolder
+from common.data.notices import say_once
+from common.data.source import ImageSource
+
+
+def shared_images(train: ImageSource, test: ImageSource) -> int:
+    """How many test images are training images too: by their pixels in memory, by their paths on disk.
+
+    Copies under other names on disk take reading all files: ``python -m lowbitzoo check`` does.
+    """
+    known = set(_keys(train))
+    return sum(key in known for key in _keys(test))
+
+
+def say_shared(train: ImageSource, test: ImageSource) -> None:
+    """Print a warning if there are such images."""
+    if shared := shared_images(train, test):
+        images = f"{shared} of {len(test)} test images are training images too"
+        say_once("shared", f"{images}: the accuracy on them is none of unseen images; separate the parts")
+
+
+def _keys(source: ImageSource) -> list[bytes]:
+    if isinstance(source, ImageArrays):
+        return [hashlib.blake2b(np.ascontiguousarray(image), digest_size=16).digest() for image in source.images]
+    return [os.fsencode(os.path.realpath(file)) for file in source.files] if isinstance(source, ImageFolder) else []
