@@ -14,6 +14,7 @@ from common.cli.result import finish
 from common.cli.run_options import RunOptions
 from common.data import ImageSource, Preprocessing, open_split
 from common.data.class_names import CLASS_NAMES
+from common.data.overlap import say_shared
 from common.evaluation import Metrics, evaluator
 from common.models.registry import preprocessing_of
 from common.stored.float_network import load_float
@@ -46,8 +47,11 @@ def run(options: RunOptions, chosen: QuantizationOptions) -> None:
     stored = with_preprocessing(options, load_float(file, chosen.model_name), file)
     print(_headline(chosen))
     preprocessing = preprocessing_of(options.data.dataset, stored.metadata)
-    data = _calibration_set(options, chosen, stored, preprocessing)
-    test = _test(options, stored, preprocessing)
+    train, tested = _images(options, stored, "train"), _test_images(options, stored)
+    data = _calibration_set(options, chosen, train, preprocessing)
+    if tested is not None:
+        say_shared(data.images, tested)
+    test = evaluator(tested, preprocessing, options.batch_size) if tested is not None else None
     saved_config.save(options.values, options.output_dir)
     before = test(stored.network) if test else None
     cascade = _cascade(options, chosen, stored.network, data, test)
@@ -72,20 +76,19 @@ def _headline(chosen: QuantizationOptions) -> str:
 
 
 def _calibration_set(
-    options: RunOptions, chosen: QuantizationOptions, stored: StoredNetwork, preprocessing: Preprocessing
+    options: RunOptions, chosen: QuantizationOptions, images: ImageSource, preprocessing: Preprocessing
 ) -> CalibrationSet:
-    images = _images(options, stored, "train")
     count = calibration_count(len(images), chosen.images.ratio, chosen.images.count)
     record = options.output_dir / "images.json"
     images = choose_images(images, count, options.seed, record, chosen.images.resample)
     return CalibrationSet(images, preprocessing, chosen.images.views, options.seed)
 
 
-def _test(options: RunOptions, stored: StoredNetwork, preprocessing: Preprocessing) -> Measure | None:
-    """What measures a network on the test images; None where the options name none (those of the digits are there)."""
+def _test_images(options: RunOptions, stored: StoredNetwork) -> ImageSource | None:
+    """The test images; None where the options name none (those of the digits are there)."""
     if options.data.dataset != "digits" and options.data.folder("test") is None:
         return None
-    return evaluator(_images(options, stored, "test"), preprocessing, options.batch_size)
+    return _images(options, stored, "test")
 
 
 def _images(options: RunOptions, stored: StoredNetwork, split: str) -> ImageSource:

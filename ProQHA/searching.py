@@ -13,6 +13,7 @@ from common.cli.preprocessing import of_start
 from common.cli.run_options import RunOptions
 from common.cli.training import Images, run_or_advise
 from common.data import ImageSource, open_split
+from common.data.overlap import say_shared
 from common.errors import ConfigError
 from common.evaluation import evaluator
 from common.models.registry import model, preprocessing_of
@@ -88,6 +89,7 @@ def run(options: RunOptions, search: SearchOptions) -> None:
     data = options.data
     train, held_out = split(search.score, open_split(data, "train"))
     images = Images(train, open_split(data, "test"), of_start(options, preprocessing_of(data.dataset, {})))
+    say_shared(train, images.test)
     progressive = make_search(options, search, images, held_out)
     run_or_advise(progressive, search.go_on)
     saved_config.save(options.values, search.folder)

@@ -38,7 +38,7 @@ class PreprocessingOptions:
             ConfigError: values that do not fit each other.
         """
         base = PREPROCESSINGS[self.name] if self.name else usual
-        given = {"mean": self.mean, "std": self.std, "image_size": self.crop, "resize": self.resize}
+        given: dict[str, Any] = {"mean": self.mean, "std": self.std, "image_size": self.crop, "resize": self.resize}
         given |= {"interpolation": self.interpolation}
         if self.crop and not self.resize and base.resize:
             given["resize"] = int(self.crop * base.resize / base.image_size)

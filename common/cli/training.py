@@ -15,6 +15,7 @@ from common.cli.preprocessing import of_start
 from common.cli.run_options import RunOptions
 from common.data import ImageSource, Preprocessing, open_split
 from common.data.class_names import CLASS_NAMES
+from common.data.overlap import say_shared
 from common.errors import CheckpointError
 from common.evaluation import Metrics, evaluator
 from common.models.registry import PREPROCESSING
@@ -108,6 +109,7 @@ def run(
     data = options.data
     images = Images(open_split(data, "train"), open_split(data, "test"), of_start(options, preprocessing[data.dataset]))
     check_classes(images.test, images.train.num_classes)
+    say_shared(images.train, images.test)
     begun = start(images)
     about = {"num_classes": images.train.num_classes, "dataset": data.dataset}
     trainer = Trainer(

@@ -35,7 +35,7 @@ def list_classes(path: Path) -> list[tuple[Path, list[Path]]]:
 
 def skipped_line(others: list[Path]) -> str:
     """How many files are no images, by their suffixes."""
-    kinds = Counter("folders" if entry.is_dir() else entry.suffix.lower() or "without suffix" for entry in others)
+    kinds = Counter("folder" if entry.is_dir() else entry.suffix.lower() or "without suffix" for entry in others)
     counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5))
     what = "file was skipped" if len(others) == 1 else "files were skipped"
     return f"{len(others)} {what}, no image by its suffix ({counts}), such as {others[0].parent.name}/{others[0].name}"
