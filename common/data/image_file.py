@@ -31,8 +31,8 @@ from common.errors import DataError
 _BY_CONTENT = ("JPEG", "PNG", "WEBP", "AVIF", "JPEG2000", "TIFF", "GIF", "BMP", "PPM", "QOI", "PSD", "DDS")
 # Taken for what their suffix says: a damaged file of another format could pass for one of these.
 _BY_SUFFIX = ("DIB", "ICO", "MSP", "PCX", "SGI", "SUN", "TGA", "XBM")
-# Not read: what Pillow gives up (IM), starts other programs (EPS), needs a decoder from elsewhere (WMF, BUFR, GRIB, HDF5, MPEG), or holds
-# measured values without a scale (FITS, SPIDER, MCIDAS).
+# Not read: what Pillow gives up (IM), starts other programs (EPS), needs a decoder from elsewhere (WMF, BUFR, GRIB,
+# HDF5, MPEG), or holds measured values without a scale (FITS, SPIDER, MCIDAS).
 FORMATS = _BY_CONTENT + _BY_SUFFIX
 USUAL = ".jpg, .png, .webp, .bmp, .tif and others that Pillow reads"
 _ORIENTATION, _UPRIGHT = 0x0112, 1

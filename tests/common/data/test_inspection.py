@@ -52,7 +52,8 @@ def test_images_of_any_size_unless_they_are_to_be_small(folder, capsys):
 
 def test_remarks_name_each_file(folder):
     for name in ("0001", "0011"):
-        Image.new("P", (32, 32)).save(folder / "train" / "automobile" / f"{name}.png", transparency=bytes(8))
+        colours = Image.fromarray(np.arange(1024, dtype=np.uint8).reshape(32, 32)).convert("P")
+        colours.save(folder / "train" / "automobile" / f"{name}.png", transparency=bytes(64))
     inspection = inspect(parts(folder)[0], False, lambda count: None)
     assert [remark.split(":")[0][-8:] for remark in inspection.remarks] == ["0001.png", "0011.png"]
     assert inspection.modes == {"RGB": 18, "P": 2} and not inspection.faults
