@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from common import checkpoint, zoo
@@ -103,8 +104,8 @@ def test_a_stored_network_carries_what_was_taken():
 
 
 def test_a_training_takes_the_preprocessing_of_the_file_it_starts_from(tmp_path, capsys):
-    checkpoint.save(tmp_path / "start.ckpt", {}, {"preprocessing": CIFAR10.to_dict()})
-    checkpoint.save(tmp_path / "bare.ckpt", {}, {"network": "resnet20"})
+    checkpoint.save(tmp_path / "start.ckpt", {"a": np.zeros(1, np.float32)}, {"preprocessing": CIFAR10.to_dict()})
+    checkpoint.save(tmp_path / "bare.ckpt", {"a": np.zeros(1, np.float32)}, {"network": "resnet20"})
     parser = config.build_parser("", evaluates=False)
     parser.add_argument("--pretrained")
 
