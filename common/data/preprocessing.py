@@ -15,7 +15,8 @@ from common.errors import ConfigError
 
 _REQUIRED = ("image_size", "mean", "std")
 _BILINEAR = "bilinear"
-INTERPOLATIONS = {method.name.lower(): method for method in Image.Resampling}
+_METHODS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")  # torchvision's, by its names
+INTERPOLATIONS = {name: Image.Resampling[name.upper()] for name in _METHODS}
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Which preprocessing a run takes, and what is said of it."""
 
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,13 @@ from common.stored.network import StoredNetwork
 from common.zoo.store import path_of
 
 FILE = Path("mine.pth")
+FACES = {
+    "AdderQuant": ("train", "eval", "export"),
+    "DAMBQ": ("train", "eval", "export"),
+    "DynamicQuant": ("train", "eval", "export", "potential"),
+    "LDNQ": ("train", "main", "eval", "export"),
+    "ProQHA": ("train", "search", "measure", "correlation", "eval", "export"),
+}
 
 
 def given(*words):
@@ -127,3 +135,14 @@ def test_dictionaries_of_all_versions_are_read():
     for wrong in ("area", None, ["bicubic"], 3):
         with pytest.raises(ConfigError, match=r"preprocessing\.interpolation must be one of nearest, .*bicubic"):
             Preprocessing.from_dict({**old, "interpolation": wrong})
+
+
+SCRIPTS = [f"{method}.{script}" for method, scripts in FACES.items() for script in scripts]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_script_takes_a_preprocessing(script):
+    parser = importlib.import_module(script).make_parser()
+    words = "--mean 0.1 0.2 0.3 --std 1 2 3 --crop 24 --resize 28 --interpolation bicubic --preprocessing imagenet"
+    options = run_options(config.parse(parser, words.split())).preprocessing
+    assert options.over(DIGITS) == Preprocessing(24, (0.1, 0.2, 0.3), (1, 2, 3), 28, 0, True, "bicubic")

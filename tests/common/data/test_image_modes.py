@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common.data import open_dataset
 from common.data.image_file import FORMATS, decode, read_rgb, suffixes
 from common.errors import DataError
 
@@ -55,6 +56,16 @@ def test_sixteen_bits_of_eight_are_these(tmp_path):
     for factor in (256, 257):
         Image.fromarray(grey * factor).save(tmp_path / "grey.png")
         assert np.array_equal(np.asarray(read_rgb(tmp_path / "grey.png"))[..., 2], grey)
+
+
+def test_digits_of_sixteen_bits_are_the_digits(tmp_path):
+    digits = open_dataset("digits", None, "test").head(40)
+    for number, (image, label) in enumerate(zip(digits.images, digits.labels)):
+        (tmp_path / "test" / str(label)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[..., 0].astype(np.uint16) * 257).save(tmp_path / "test" / str(label) / f"{number:03}.png")
+    order = np.argsort(digits.labels, kind="stable")
+    grey16 = open_dataset("cifar10", tmp_path, "test")
+    assert np.array_equal(grey16.images, digits.images[order]) and np.array_equal(grey16.labels, digits.labels[order])
 
 
 def test_big_endian_tiff(tmp_path):
