@@ -77,7 +77,7 @@ class BudgetLoss(nn.Cell):
 
 
 class NoiseDecay(Callback):
-    """Takes the noise of the choices to zero, linearly over the first epochs, as an observer of training.
+    """Takes the noise of the choices to zero, linearly over the first epochs, as a callback of training.
 
     Evaluation chooses without noise. In the epochs after the decay training does so too: weights, BatchNorm and
     penalty then see the choices that will be made.

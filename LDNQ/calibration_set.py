@@ -21,7 +21,7 @@ def calibration_count(total: int, ratio: float, count: int | None) -> int:
     """How many of ``total`` images to learn from: ``count``, or the share ``ratio`` of them.
 
     Raises:
-        DataError: that is less than two images (one gives no BatchNorm statistics).
+        DataError: fewer than two images (one gives no BatchNorm statistics).
     """
     chosen = count or round(ratio * total)
     if chosen < 2:
@@ -37,7 +37,7 @@ def choose_images(source: ImageSource, count: int, seed: int, record: Path, resa
     Args:
         source: to choose from.
         count: how many.
-        seed: of the choice.
+        seed: number that the choice depends on.
         record: JSON file of the choice, written if absent.
         resample: choose anew and replace the record.
 
@@ -75,9 +75,9 @@ class CalibrationSet:
 
     Args:
         images: their labels are not used.
-        preprocessing: of the network.
+        preprocessing: what the network expects.
         views: number of augmented views of each image.
-        seed: of views and batches.
+        seed: number that views and batches depend on.
     """
 
     def __init__(self, images: ImageSource, preprocessing: Preprocessing, views: int, seed: int):

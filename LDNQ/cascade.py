@@ -48,7 +48,7 @@ class Cascade:
         data: the calibration images.
         config: what the weights become.
         plan: how they get there.
-        folder: of the run; made if absent.
+        folder: where the run keeps its state; made if absent.
         test: accuracy of the network as it is now, shown after each layer; None for none.
 
     Attributes:

@@ -31,7 +31,7 @@ class CascadeState:
     Attributes:
         network: in whatever state it is, changed in place.
         levelled: parameters that are quantized sooner or later, by name.
-        momentum: of the training step, one of each trained parameter.
+        momentum: running gradient of each trained parameter.
         records: what quantization did to each finished layer.
         refined: finished steps of the refinement.
         seconds: spent in each stage.
@@ -57,8 +57,8 @@ class CascadeState:
         """Write the state.
 
         Args:
-            path: of the file.
-            fingerprint: of the run, see :func:`run_fingerprint`.
+            path: file to write.
+            fingerprint: what tells the run from others, see :func:`run_fingerprint`.
         """
         tensors = {f"{_NETWORK}{name}": value for name, value in network_state.state(self.network).items()}
         tensors |= {name: parameter.asnumpy() for name, parameter in self._beside_network().items()}

@@ -22,7 +22,7 @@ def patches(inputs: np.ndarray, geometry: ConvGeometry) -> np.ndarray:
 
     Args:
         inputs: (N, C, H, W), or (N, C) for a linear layer.
-        geometry: of the layer; its groups must divide C.
+        geometry: how the layer reads its input; its groups must divide C.
 
     Returns:
         (groups, n, N * OH * OW) of the inputs' type, n = C / groups * KH * KW, plus 1 with a bias.
@@ -101,7 +101,7 @@ def weight_matrix(weight: np.ndarray, bias: np.ndarray | None, groups: int = 1) 
     Args:
         weight: (F, C / groups, KH, KW) or (F, C).
         bias: (F,) or None.
-        groups: of channels.
+        groups: number of groups of channels.
 
     Returns:
         float64 (groups, F / groups, n).

@@ -56,7 +56,7 @@ class LevelledParameter:
         """Put the parameter on its levels; the latent values come from what it held.
 
         Args:
-            levels: of the parameter's shape.
+            levels: q of each value, in the parameter's shape.
             scale: (F,), one of each row.
             level_count: number of levels.
         """
@@ -110,7 +110,7 @@ class MatchStep(nn.Cell):
         network: to train.
         levelled: those of its parameters that are quantized sooner or later, by name.
         level_count: number of levels.
-        momentum: of SGD.
+        momentum: share of the running gradient that a step keeps.
         clip_norm: upper limit of the gradient's global L2 norm.
     """
 

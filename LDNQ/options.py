@@ -73,7 +73,8 @@ def _add_quantization(group) -> None:
     group.add_argument("--granularity", choices=GRANULARITIES, default="channel", help="weights of one scale")
     ends = "all layers; false: those between alone"
     group.add_argument("--quantized_first_and_last", **_SWITCH, default=True, help=ends)
-    group.add_argument("--rho", type=typed.positive_float, default=0.3, help="of ADMM, by the Hessian's mean diagonal")
+    penalty = "penalty of ADMM, by the Hessian's mean diagonal"
+    group.add_argument("--rho", type=typed.positive_float, default=0.3, help=penalty)
     group.add_argument("--polish", action=BooleanOptionalAction, default=True, help="coordinate descent after ADMM")
 
 

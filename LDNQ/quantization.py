@@ -34,7 +34,7 @@ def run(options: RunOptions, chosen: QuantizationOptions) -> None:
     """Quantize a network, write it to ``output_dir`` and, where there are test images, measure it.
 
     Args:
-        options: that all scripts share.
+        options: what all scripts share.
         chosen: what is quantized, and how.
 
     Raises:

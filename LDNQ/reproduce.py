@@ -30,11 +30,16 @@ def make_parser() -> OptionParser:
     """Options of this script."""
     parser = reproduction.make_parser("Record LDNQ's results.", "lossless", training=False)
     add_pretrained(parser, "float network")
-    parser.add_argument("--arch", type=architecture, default="resnet20", help="of the float network")
-    parser.add_argument("--levels", type=int, nargs="+", choices=LEVEL_COUNTS, default=list(LEVEL_COUNTS))
-    parser.add_argument("--granularity", nargs="+", choices=GRANULARITIES, default=["channel"])
+    parser.add_argument("--arch", type=architecture, default="resnet20", help="architecture of the float network")
+    counts = {"choices": LEVEL_COUNTS, "default": list(LEVEL_COUNTS)}
+    parser.add_argument("--levels", type=int, nargs="+", **counts, help="numbers of levels")
+    parser.add_argument(
+        "--granularity", nargs="+", choices=GRANULARITIES, default=["channel"], help="weights of one scale"
+    )
     parser.add_argument("--refine_steps", type=typed.int_range(0), nargs="+", help="as configured if not given")
-    parser.add_argument("--seeds", type=typed.int_range(0), nargs="+", default=[1], help="of images and augmentation")
+    parser.add_argument(
+        "--seeds", type=typed.int_range(0), nargs="+", default=[1], help="each chooses images and augmentation"
+    )
     parser.add_argument("--num_images", type=typed.int_range(2), default=500, help="unlabelled training images")
     return parser
 

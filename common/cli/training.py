@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from mindspore import nn
 
@@ -130,7 +130,14 @@ def run(
     return trainer
 
 
-def run_or_advise(trainer: Trainer, go_on: bool) -> None:
+class Runs(Protocol):
+    """What goes on with a run that its folder holds: a trainer, or a method's search."""
+
+    def run(self, go_on: bool) -> object:
+        """To its end; raises OtherRunError where the folder holds another run."""
+
+
+def run_or_advise(trainer: Runs, go_on: bool) -> None:
     """Run a trainer; where its folder holds another run, say by which options that is mended.
 
     Raises:

@@ -15,7 +15,7 @@ from common.errors import ConfigError
 DOCUMENTED = {
     "DAMBQ.train": [
         ("-a resnet20", "arch", "resnet20"),
-        ("-a vgg-small", "arch", "vgg-small"),
+        ("-a vgg-small", "arch", "vgg_small"),
         ("--expr-name cifar10_resnet20_w4a4_", "run_name", "cifar10_resnet20_w4a4_"),
         ("--lr 5e-2", "lr", 0.05),
         ("--wgt-target 2.0", "wgt_target", 2.0),
