@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.data.arrays import ImageArrays
 from common.data.imagenet import ImageFolder
-from common.data.preprocessing import CIFAR10, CIFAR10_IMAGENET_STATS, DIGITS, IMAGENET, Preprocessing
+from common.data.preprocessing import CIFAR10, CIFAR10_IMAGENET_STATS, CIFAR100, DIGITS, IMAGENET, Preprocessing
 from common.data.registry import DATASETS, open_dataset, open_split
 from common.data.selection import DataSelection
 from common.data.source import ImageSource
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CIFAR10",
     "CIFAR10_IMAGENET_STATS",
+    "CIFAR100",
     "DATASETS",
     "DIGITS",
     "IMAGENET",

@@ -8,7 +8,7 @@ from common.data.folder_content import class_folders, content, existing_folder, 
 from common.data.notices import say_once
 from common.errors import DataError
 
-__all__ = ["content", "existing_folder", "holds_classes", "list_classes", "skipped", "skipped_line"]
+__all__ = ["class_folders", "content", "existing_folder", "holds_classes", "list_classes", "skipped", "skipped_line"]
 
 
 def skipped(path: Path) -> list[Path]:

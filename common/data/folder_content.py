@@ -55,8 +55,13 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def class_folders(path: Path) -> list[Path]:
-    """The folders in ``path``, sorted by name; files beside them are ignored."""
-    return [entry for entry in content(path) if entry.is_dir()]
+    """The folders in ``path``, sorted by name, whole numbers as numbers and first; files beside them are ignored."""
+    return sorted((entry for entry in content(path) if entry.is_dir()), key=lambda folder: _place(folder.name))
+
+
+def _place(name: str) -> tuple[bool, int, str]:
+    number = name.isascii() and name.isdecimal()
+    return not number, int(name) if number else 0, name
 
 
 def holds_classes(path: Path) -> bool:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from common.data import cifar10, class_folders, folder_content, image_file, layout
 from common.data.arrays import ImageArrays
-from common.data.class_names import CLASS_NAMES
 from common.errors import DataError
 
 _AT_ONCE = 1024  # so that millions of files do not wait in the pool's queue
@@ -141,7 +140,7 @@ def _read_all(part: Part, size: tuple[int, int] | None) -> Iterator[tuple[Path, 
 
 
 def _of_arrays(part: Part, arrays: ImageArrays, tick: Callable[[int], object]) -> Inspection:
-    names = CLASS_NAMES["cifar10"]
+    names = arrays.class_names or tuple(map(str, range(arrays.num_classes)))
     counts = Counter(arrays.labels.tolist())
     tick(len(arrays))
     modes, digests = Counter({"RGB": len(arrays)}), {_digest(image.tobytes()) for image in arrays.images}
