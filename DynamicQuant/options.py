@@ -7,6 +7,7 @@ from pathlib import Path
 from common.cli import config, typed
 from common.cli.network_options import add_num_classes
 from common.cli.option_parser import OptionParser
+from common.cli.preprocessing_options import preprocessing_options
 from common.cli.training_options import add_run, add_training, check_one_start
 from common.errors import ConfigError
 from common.models.registry import model, preprocessing_of
@@ -203,7 +204,7 @@ def _quant_config(args: Namespace) -> QuantConfig:
         bits=args.bits,
         quantizer=args.quantizer,
         static=args.static,
-        image_size=preprocessing_of(args.dataset, {}).image_size,
+        image_size=preprocessing_options(args).over(preprocessing_of(args.dataset, {})).image_size,
         temperature=args.temperature,
         preference=args.preference,
     )

@@ -7,6 +7,7 @@ from common import report
 from common.cli import config
 from common.cli.classes import fit, open_images
 from common.cli.entry_point import entry_point
+from common.cli.preprocessing import with_preprocessing
 from common.cli.run_options import RunOptions, run_options
 from common.models.registry import model, preprocessing_of
 from DynamicQuant import options, storage
@@ -32,6 +33,7 @@ def run(common: RunOptions, chosen: PotentialOptions) -> None:
     data, path = common.data, common.checkpoint_path or storage.shipped(common.data.dataset)
     stored = load_dynamic(path, chosen.network.arch, chosen.network.num_classes)
     model(stored.metadata["network"], data.dataset)
+    stored = with_preprocessing(common, stored, path)
     preprocessing = preprocessing_of(data.dataset, stored.metadata)
 
     def measured(split: str, count: int) -> Marginals:

@@ -10,10 +10,12 @@ from mindspore import nn
 from common.cli import saved_config
 from common.cli.classes import fit, open_images
 from common.cli.entry_point import kept
+from common.cli.preprocessing import with_preprocessing
 from common.cli.result import finish
 from common.cli.run_options import RunOptions
-from common.data import Preprocessing
+from common.data import ImageSource, Preprocessing
 from common.data.matching import class_record
+from common.data.overlap import say_shared
 from common.evaluation import Metrics, evaluator
 from common.models.registry import preprocessing_of
 from common.stored.float_network import load_float
@@ -42,11 +44,15 @@ def run(options: RunOptions, chosen: QuantizationOptions) -> None:
         DataError: too few images.
     """
     options.device.set_up()
-    stored = load_float(chosen.pretrained or storage.shipped(options.data.dataset, "float"), chosen.arch)
+    file = chosen.pretrained or storage.shipped(options.data.dataset, "float")
+    stored = with_preprocessing(options, load_float(file, chosen.arch), file)
     print(_headline(chosen))
     preprocessing = preprocessing_of(options.data.dataset, stored.metadata)
-    data = _calibration_set(options, chosen, stored, preprocessing)
-    test = _test(options, stored, preprocessing)
+    train, tested = fit(open_images(options.data, "train"), stored.metadata, "train"), _test_images(options, stored)
+    data = _calibration_set(options, chosen, train, preprocessing)
+    if tested is not None:
+        say_shared(data.images, tested)
+    test = evaluator(tested, preprocessing, options.batch_size) if tested is not None else None
     saved_config.save(options.values, options.output_dir)
     before = test(stored.network) if test else None
     cascade = _cascade(options, chosen, stored.network, data, test)
@@ -72,20 +78,19 @@ def _headline(chosen: QuantizationOptions) -> str:
 
 
 def _calibration_set(
-    options: RunOptions, chosen: QuantizationOptions, stored: StoredNetwork, preprocessing: Preprocessing
+    options: RunOptions, chosen: QuantizationOptions, images: ImageSource, preprocessing: Preprocessing
 ) -> CalibrationSet:
-    images = fit(open_images(options.data, "train"), stored.metadata, "train")
     count = calibration_count(len(images), chosen.images.ratio, chosen.images.count)
     record = options.output_dir / "images.json"
     images = choose_images(images, count, options.seed, record, chosen.images.resample)
     return CalibrationSet(images, preprocessing, chosen.images.views, options.seed)
 
 
-def _test(options: RunOptions, stored: StoredNetwork, preprocessing: Preprocessing) -> Measure | None:
-    """The measurement of a network on the test images; None where the options name none (digits are built in)."""
+def _test_images(options: RunOptions, stored: StoredNetwork) -> ImageSource | None:
+    """The test images; None where the options name none (digits are built in)."""
     if options.data.dataset != "digits" and options.data.folder("test") is None:
         return None
-    return evaluator(fit(open_images(options.data, "test"), stored.metadata), preprocessing, options.batch_size)
+    return fit(open_images(options.data, "test"), stored.metadata)
 
 
 def _cascade(

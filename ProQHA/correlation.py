@@ -9,6 +9,7 @@ from common import report
 from common.cli import config
 from common.cli.classes import open_train
 from common.cli.entry_point import entry_point
+from common.cli.preprocessing import of_start
 from common.models.registry import preprocessing_of
 from common.stored.float_network import classes_in_file
 from ProQHA import options, parsers
@@ -25,7 +26,7 @@ def main(argv: list[str] | None = None) -> None:
     choice.run.device.set_up()
     chosen = options.rank_options(args, choice)
     source = open_train(choice.run.data, classes_in_file(chosen.start.path, chosen.start.arch))
-    ranks = measure(chosen, source, preprocessing_of(choice.dataset, {}))
+    ranks = measure(chosen, source, of_start(choice.run, preprocessing_of(choice.dataset, {})))
     true = ranks["true"]
     print(
         f"{len(true)} quantizers lowered by {args.interval} bits, one at a time: loss {ranks['loss']:.4f} on "

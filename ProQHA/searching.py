@@ -10,6 +10,7 @@ from mindspore import nn
 from common.checkpoint import network_state
 from common.cli import saved_config
 from common.cli.classes import open_both
+from common.cli.preprocessing import of_start
 from common.cli.run_options import RunOptions
 from common.cli.training import Images, run_or_advise
 from common.data import ImageSource
@@ -90,7 +91,7 @@ def run(options: RunOptions, search: SearchOptions) -> None:
     data = options.data
     whole, test = open_both(data, classes_in_file(search.start.path, search.start.arch))
     train, held_out = split(search.score, whole)
-    images = Images(train, test, preprocessing_of(data.dataset, {}))
+    images = Images(train, test, of_start(options, preprocessing_of(data.dataset, {})))
     progressive = make_search(options, search, images, held_out)
     run_or_advise(progressive, search.go_on)
     saved_config.save(options.values, search.folder)

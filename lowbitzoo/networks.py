@@ -12,7 +12,7 @@ from lowbitzoo.methods import method_of, part
 if TYPE_CHECKING:
     from mindspore import nn
 
-    from common.data import ImageSource
+    from common.data import ImageSource, Preprocessing
     from common.evaluation import Metrics
     from common.stored.network import StoredNetwork
 
@@ -55,6 +55,7 @@ def evaluate(
     classes: str | Path | None = None,
     num_samples: int | None = None,
     batch_size: int = 128,
+    preprocessing: "Preprocessing | None" = None,
 ) -> "Metrics":
     """Accuracy and loss of a network over test images, each counted once.
 
@@ -73,6 +74,7 @@ def evaluate(
         classes: file that lists the classes of class folders in label order.
         num_samples: number of images to evaluate on, spread over the classes; None: all.
         batch_size: images per step.
+        preprocessing: of the images; None: what the file records, else what is usual for the network and ``dataset``.
 
     Raises:
         ConfigError: an unknown data set, a path that is missing or not wanted, images of other classes than the
@@ -96,7 +98,7 @@ def evaluate(
         source = images.spread(num_samples) if num_samples else images
     source = fit(source, metadata) if "num_classes" in metadata else source
     with context.execution_mode("graph"):
-        return evaluate_images(network, source, preprocessing_of(dataset, metadata), batch_size)
+        return evaluate_images(network, source, preprocessing or preprocessing_of(dataset, metadata), batch_size)
 
 
 def quantize(network: "StoredNetwork | nn.Cell", method: str, *, name: str | None = None, **options: Any):

@@ -18,6 +18,7 @@ from pathlib import Path
 from common.cli.checkpoint_names import resolved
 from common.cli.option_parser import OptionParser
 from common.cli.outputs import check_outputs
+from common.cli.preprocessing_options import add_preprocessing
 from common.cli.typed import checkpoint, int_range, path, positive_int
 from common.cli.yaml_options import read_config
 
@@ -36,6 +37,7 @@ def build_parser(description: str, config_file: Path | None = None, evaluates: b
     group.add_argument("--config", type=path, metavar="FILE", help="YAML file; its keys are the options named here")
     group.add_argument("--seed", type=int_range(0, 2**32 - 1), default=1, help="seed of every random number")
     _add_data(parser.add_argument_group("data"))
+    add_preprocessing(parser.add_argument_group("preprocessing (that of the file if not given)"))
     group = parser.add_argument_group("execution")
     if evaluates:
         names = "of a checkpoint; python -m lowbitzoo list"

@@ -3,23 +3,18 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from mindspore import nn
 
 from common.cli.classes import fit, open_images
+from common.cli.preprocessing import with_preprocessing
 from common.cli.result import finish
 from common.cli.run_options import RunOptions
 from common.data import ImageSource, Preprocessing
 from common.evaluation import Metrics, OnBatch, evaluate_images
 from common.models.registry import model, preprocessing_of
-
-
-class Stored(Protocol):
-    """A network from a file, and what that records: ``network``, ``num_classes`` and more."""
-
-    network: nn.Cell
-    metadata: dict[str, Any]
+from common.stored.network import StoredNetwork as Stored
 
 
 @dataclass(frozen=True)
@@ -101,10 +96,10 @@ def run(
     path = options.checkpoint_path or shipped(options.data.dataset)
     stored = load(path)
     check(stored.metadata["network"], options.data.dataset)
-    stored = ready(stored)
+    stored = ready(with_preprocessing(options, stored, path))
     preprocessing = preprocessing_of(options.data.dataset, stored.metadata)
     summary = summarize(stored, path, preprocessing.image_size)
     images = fit(open_images(options.data, "test"), stored.metadata)
     print(summary.headline)
     metrics, added = measure(Evaluation(options, path, stored, images, preprocessing, summary))
-    finish(options, metrics, path, {**summary.record, **added})
+    finish(options, metrics, path, {**summary.record, "preprocessing": preprocessing.to_dict(), **added})

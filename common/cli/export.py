@@ -14,8 +14,8 @@ from mindspore import nn
 from common import report
 from common.checkpoint import network_state
 from common.cli.classes import fit, open_images
-from common.cli.evaluation import Stored
 from common.cli.option_parser import OptionParser
+from common.cli.preprocessing import with_preprocessing
 from common.cli.run_options import RunOptions, run_options
 from common.cli.typed import path as path_type
 from common.data import Preprocessing
@@ -25,6 +25,7 @@ from common.export.parity import compare
 from common.files.atomic_file import write_atomically
 from common.kernels.custom import without_native
 from common.models.registry import model, preprocessing_of
+from common.stored.network import StoredNetwork as Stored
 
 if TYPE_CHECKING:
     from common.export.onnx_graph import IntegerLayer
@@ -171,7 +172,7 @@ def run(
     stored = load(path)
     check(stored.metadata["network"], dataset)
     output = output_file(options, path, no_onnx(stored))
-    stored = ready(stored)
+    stored = ready(with_preprocessing(options.run, stored, path))
 
     def portable() -> Stored:
         return again(stored) if again else load(path)

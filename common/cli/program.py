@@ -10,7 +10,7 @@ from common.cli.commands.eval import Evaluations
 from common.cli.entry_point import entry_point
 from common.errors import ConfigError
 
-COMMANDS = ("list", "show", "download", "verify", "eval", "data")
+COMMANDS = ("list", "show", "download", "verify", "eval", "data", "check")
 
 
 @entry_point

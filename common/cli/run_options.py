@@ -2,10 +2,11 @@
 
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from common.cli.preprocessing_options import PreprocessingOptions, preprocessing_options
 from common.cli.saved_config import as_dict
 from common.data import DataSelection
 from common.runtime import context
@@ -51,6 +52,7 @@ class RunOptions:
         json: file for the result as one JSON object; None: none.
         checkpoint_path: file to evaluate; None: the shipped one, or a script that trains.
         values: all options as plain values, to be saved and reported.
+        preprocessing: what is given of it.
     """
 
     data: DataSelection
@@ -61,6 +63,7 @@ class RunOptions:
     json: Path | None
     checkpoint_path: Path | None
     values: Mapping[str, Any]
+    preprocessing: PreprocessingOptions = field(default_factory=PreprocessingOptions)
 
     def on_dataset(self, dataset: str) -> "RunOptions":
         """The same on another data set."""
@@ -91,4 +94,5 @@ def run_options(args: Namespace) -> RunOptions:
         json=getattr(args, "json", None),  # of scripts that measure a network from a file
         checkpoint_path=getattr(args, "checkpoint_path", None),
         values=as_dict(args),
+        preprocessing=preprocessing_options(args),
     )

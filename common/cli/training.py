@@ -12,6 +12,7 @@ from common.checkpoint import network_state
 from common.cli import saved_config
 from common.cli.classes import open_both
 from common.cli.entry_point import kept
+from common.cli.preprocessing import of_start
 from common.cli.run_options import RunOptions
 from common.data import ImageSource, Preprocessing
 from common.data.matching import Classes, class_record
@@ -113,7 +114,7 @@ def run(
     options.device.set_up()
     data = options.data
     both = open_both(data, None if training.new_head else begins())
-    images = Images(*both, preprocessing[data.dataset], training.new_head)
+    images = Images(*both, of_start(options, preprocessing[data.dataset]), training.new_head)
     begun = start(images)
     about = {"num_classes": images.train.num_classes, "dataset": data.dataset, **class_record(images.train)}
     trainer = Trainer(

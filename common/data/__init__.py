@@ -6,13 +6,17 @@
 ...     batch["image"], batch["label"], batch["valid"]
 """
 
+from typing import TYPE_CHECKING, Any
+
 from common.data.arrays import ImageArrays
 from common.data.imagenet import ImageFolder
-from common.data.pipeline import batches, eval_dataset, train_dataset
 from common.data.preprocessing import CIFAR10, CIFAR10_IMAGENET_STATS, CIFAR100, DIGITS, IMAGENET, Preprocessing
 from common.data.registry import DATASETS, open_dataset, open_split
 from common.data.selection import DataSelection
 from common.data.source import ImageSource
+
+if TYPE_CHECKING:
+    from common.data.pipeline import batches, eval_dataset, train_dataset
 
 __all__ = [
     "CIFAR10",
@@ -32,3 +36,12 @@ __all__ = [
     "open_split",
     "train_dataset",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What is MindSpore's, imported when it is first asked for: files are checked without it."""
+    if name not in ("batches", "eval_dataset", "train_dataset"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from common.data import pipeline
+
+    return getattr(pipeline, name)

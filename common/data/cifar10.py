@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.data import cifar10_pickle, class_folders
+from common.data import cifar10_pickle, class_folders, image_file, layout
 from common.data.arrays import ImageArrays
 from common.data.class_list import LabelOrder
 from common.data.class_names import FIXED_NAMES
@@ -53,7 +53,7 @@ def load(path: str | Path, split: str, order: LabelOrder = _SORTED) -> ImageArra
     elif folder := image_root(root, split):
         return read_class_folders(folder, order)
     else:
-        raise DataError(_nothing_found(root, split))
+        raise DataError(layout.missing_part(root, split, split) or _nothing_found(root, split))
     order.refuse_list(files[0])
     return joined("cifar10", files, parts)
 
@@ -81,6 +81,11 @@ def _files(root: Path, split: str, suffix: str, *folders: str) -> list[Path]:
             _check_numbers(folder, [number for number, _ in numbers], suffix)
             return [folder / name for _, name in numbers]
     return []
+
+
+def holds_files(root: Path, split: str) -> bool:
+    """Whether the folder holds files of the split that are no images."""
+    return bool(_binary_files(root, split) or _python_files(root, split))
 
 
 def _check_numbers(folder: Path, numbers: list[int], suffix: str) -> None:
@@ -166,7 +171,7 @@ def read_class_folders(root: Path, order: LabelOrder) -> ImageArrays:
 
 
 def _pixels(file: Path) -> np.ndarray:
-    return np.asarray(class_folders.read_rgb(file, (SIDE, SIDE)))
+    return np.asarray(image_file.read_rgb(file, (SIDE, SIDE)))
 
 
 def _nothing_found(root: Path, split: str) -> str:
@@ -174,5 +179,5 @@ def _nothing_found(root: Path, split: str) -> str:
     name = "data_batch_1" if split == "train" else "test_batch"
     return (
         f"{root}: no CIFAR-10 {split} images: expected {name}.bin, {name} of the Python release "
-        f"or {split}/<class>/*.png, found {found}; give the folder that holds them"
+        f"or {split}/<class>/*.png, found {found}{layout.hint(root)}; give the folder that holds them"
     )

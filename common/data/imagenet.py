@@ -1,4 +1,4 @@
-"""ImageNet, or any data set of the same form: one folder of JPEG or PNG files for each class.
+"""ImageNet, or any data set of the same form: one folder of image files for each class.
 
 Images are decoded when a batch asks for them, on several threads (Pillow's decoder and resizing leave the
 interpreter free).
@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from common.data import class_folders, draws, transforms
+from common.data import class_folders, draws, image_file, layout, transforms
 from common.data.class_list import LabelOrder
 from common.data.preprocessing import Preprocessing
 from common.data.source import ImageSource
 from common.distributed import processors
-from common.errors import ConfigError
+from common.errors import ConfigError, DataError
 
 _FOLDERS = {"train": "train", "test": "val"}
 _SORTED = LabelOrder()
@@ -38,7 +38,10 @@ def load(path: str | Path, split: str, order: LabelOrder = _SORTED) -> "ImageFol
     """
     if split not in _FOLDERS:
         raise ConfigError(f"split must be train or test, found {split!r}")
-    root = class_root(class_folders.existing_folder(path), split)
+    folder = class_folders.existing_folder(path)
+    root = class_root(folder, split)
+    if root != folder and (missing := layout.missing_part(folder, _FOLDERS[split], split)):
+        raise DataError(missing)
     classes, known = class_folders.list_classes(class_folders.existing_folder(root)), order.of_folders(root)
     files, labels = zip(*((str(file), known.by_folder[folder.name]) for folder, files in classes for file in files))
     return ImageFolder(files, np.array(labels, np.int32), len(known.names), known.names)
@@ -55,7 +58,7 @@ class ImageFolder(ImageSource):
     """Image files of any size.
 
     Attributes:
-        files: N paths, JPEG or PNG.
+        files: N paths.
         labels: int32 (N,), each in [0, num_classes).
         num_classes: number of classes the labels refer to.
         class_names: of these classes, or None.
@@ -86,7 +89,8 @@ class ImageFolder(ImageSource):
         """Shorter side resized, centre cropped, normalised: float32 (B, 3, S, S)."""
 
         def view(image: Image.Image, _: np.ndarray) -> Image.Image:
-            resized = transforms.resize_shorter_side(image, preprocessing.resize or preprocessing.image_size)
+            size, resampling = preprocessing.resize or preprocessing.image_size, preprocessing.resampling
+            resized = transforms.resize_shorter_side(image, size, resampling)
             return transforms.center_crop(resized, preprocessing.image_size)
 
         return preprocessing.normalize(self._decode(indices, view, np.empty((len(indices), 0))))
@@ -95,7 +99,9 @@ class ImageFolder(ImageSource):
         """A random part of each image, resized, mirrored or not, normalised: float32 (B, 3, S, S)."""
 
         def view(image: Image.Image, numbers: np.ndarray) -> Image.Image:
-            part = transforms.random_resized_crop(image, numbers[:-1], preprocessing.image_size)
+            part = transforms.random_resized_crop(
+                image, numbers[:-1], preprocessing.image_size, preprocessing.resampling
+            )
             mirrored = preprocessing.flip and numbers[-1] < 0.5
             return part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else part
 
@@ -107,7 +113,7 @@ class ImageFolder(ImageSource):
         """``view`` of each image with its row of ``numbers``, uint8 (B, S, S, 3)."""
 
         def pixels(file: str, row: np.ndarray) -> np.ndarray:
-            return np.asarray(view(class_folders.read_rgb(file), row))
+            return np.asarray(view(image_file.read_rgb(file), row))
 
         with ThreadPoolExecutor(processors.count()) as pool:
             return np.stack(list(pool.map(pixels, [self.files[i] for i in indices], numbers)))

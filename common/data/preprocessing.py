@@ -5,14 +5,18 @@ A checkpoint records its :class:`Preprocessing` through ``to_dict`` and gets it 
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from common.errors import ConfigError
 
 _REQUIRED = ("image_size", "mean", "std")
+_BILINEAR = "bilinear"
+_METHODS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")  # torchvision's, by its names
+INTERPOLATIONS = {name: Image.Resampling[name.upper()] for name in _METHODS}
 
 
 @dataclass(frozen=True)
@@ -23,9 +27,10 @@ class Preprocessing:
         image_size: side S of the square network input, in pixels.
         mean: per channel (red, green, blue), of values scaled to [0, 1].
         std: per channel, above 0. The defaults of ``mean`` and ``std`` only scale to [0, 1].
-        resize: length the shorter side is brought to (bilinear) before the crop in evaluation; None keeps the size.
+        resize: length the shorter side is brought to before the crop in evaluation; None keeps the size.
         crop_padding: in training, black pixels added on each side before a random crop back to ``image_size``.
         flip: in training, mirror half of the images from left to right.
+        interpolation: how images are resized, one of ``INTERPOLATIONS``, in evaluation and in training.
 
     Raises:
         ConfigError: a value of the wrong type or out of its range.
@@ -37,6 +42,7 @@ class Preprocessing:
     resize: int | None = None
     crop_padding: int = 0
     flip: bool = False
+    interpolation: str = _BILINEAR
 
     def __post_init__(self) -> None:
         _check_integer("image_size", self.image_size, 1)
@@ -45,14 +51,32 @@ class Preprocessing:
             _check_integer("resize", self.resize, self.image_size)
         if not isinstance(self.flip, bool):
             raise ConfigError(f"preprocessing.flip must be true or false, found {self.flip!r}")
+        if not isinstance(self.interpolation, str) or self.interpolation not in INTERPOLATIONS:
+            known = ", ".join(INTERPOLATIONS)
+            raise ConfigError(f"preprocessing.interpolation must be one of {known}, found {self.interpolation!r}")
         object.__setattr__(self, "mean", _channels("mean", self.mean))
         object.__setattr__(self, "std", _channels("std", self.std))
         if min(self.std) <= 0:
             raise ConfigError(f"preprocessing.std must be above 0 in each channel, found {list(self.std)}")
 
+    @property
+    def resampling(self) -> Image.Resampling:
+        """Pillow's name of the interpolation."""
+        return INTERPOLATIONS[self.interpolation]
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain values that JSON and YAML can hold; the inverse of :meth:`from_dict`."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        """Plain values that JSON and YAML can hold; the inverse of :meth:`from_dict`.
+
+        Without the interpolation where it is bilinear, as files of all versions have it.
+        """
+        values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return {key: value for key, value in values.items() if (key, value) != ("interpolation", _BILINEAR)}
+
+    def __str__(self) -> str:
+        size = f"{self.image_size} x {self.image_size} pixels"
+        how = f" of the shorter side resized to {self.resize} ({self.interpolation})" if self.resize else ""
+        mean, std = (" ".join(f"{value:g}" for value in values) for values in (self.mean, self.std))
+        return f"{size}{how}, mean {mean}, std {std}"
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Preprocessing":
@@ -114,3 +138,13 @@ CIFAR100 = Preprocessing(32, (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762),
 IMAGENET = Preprocessing(224, _IMAGENET_MEAN, _IMAGENET_STD, resize=256, flip=True)
 # Mean and standard deviation of the pixels of the 1437 training images; a mirrored digit is no digit, so no flip.
 DIGITS = Preprocessing(32, (0.3057, 0.3057, 0.3057), (0.3234, 0.3234, 0.3234), crop_padding=2)
+
+# The known ones by name.
+PREPROCESSINGS = {
+    "digits": DIGITS,
+    "cifar10": CIFAR10,
+    "cifar10-imagenet-stats": CIFAR10_IMAGENET_STATS,
+    "imagenet": IMAGENET,
+    "imagenet-v2": replace(IMAGENET, resize=232),  # of torchvision's second weights
+    "imagenet-bicubic": replace(IMAGENET, interpolation="bicubic"),
+}

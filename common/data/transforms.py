@@ -37,12 +37,14 @@ def crop_and_flip(images: np.ndarray, draws: np.ndarray, padding: int, flip: boo
     return result
 
 
-def resize_shorter_side(image: Image.Image, size: int) -> Image.Image:
-    """Bilinear, the shorter side to ``size`` and the longer one to ``int(size * long / short)``."""
+def resize_shorter_side(
+    image: Image.Image, size: int, resampling: Image.Resampling = Image.Resampling.BILINEAR
+) -> Image.Image:
+    """The shorter side to ``size`` and the longer one to ``int(size * long / short)``."""
     width, height = image.size
     longer = int(size * max(width, height) / min(width, height))
     target = (size, longer) if width <= height else (longer, size)
-    return image if target == image.size else image.resize(target, Image.Resampling.BILINEAR)
+    return image if target == image.size else image.resize(target, resampling)
 
 
 def center_crop(image: Image.Image, size: int) -> Image.Image:
@@ -52,9 +54,11 @@ def center_crop(image: Image.Image, size: int) -> Image.Image:
     return image.crop((left, top, left + size, top + size))
 
 
-def random_resized_crop(image: Image.Image, draws: np.ndarray, size: int) -> Image.Image:
-    """A random part of the image (see :func:`random_box`) brought to (size, size), bilinear."""
-    return image.crop(random_box(*image.size, draws)).resize((size, size), Image.Resampling.BILINEAR)
+def random_resized_crop(
+    image: Image.Image, draws: np.ndarray, size: int, resampling: Image.Resampling = Image.Resampling.BILINEAR
+) -> Image.Image:
+    """A random part of the image (see :func:`random_box`) brought to (size, size)."""
+    return image.crop(random_box(*image.size, draws)).resize((size, size), resampling)
 
 
 def random_box(

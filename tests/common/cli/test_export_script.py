@@ -3,7 +3,6 @@
 import json
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,10 +12,12 @@ from mindspore import Tensor
 from common.cli import config
 from common.cli import export as script
 from common.cli.entry_point import entry_point
+from common.data import DIGITS
 from common.errors import ConfigError, ExportError
 from common.export import mindir
 from common.export.parity import Parity
 from common.kernels.custom import use_native, without_native
+from common.stored.network import StoredNetwork
 
 pytestmark = pytest.mark.usefixtures("pynative")
 
@@ -30,7 +31,7 @@ def parsed(*words):
 @entry_point
 def main(*words):
     """An ``export.py`` of the tiny network."""
-    stored, again = (SimpleNamespace(network=seeded(Tiny(), seed), metadata=METADATA) for seed in (0, 1))
+    stored, again = (StoredNetwork(seeded(Tiny(), seed), METADATA) for seed in (0, 1))
     script.run(
         parsed(*words),
         shipped=lambda dataset: Path("checkpoints/tiny.ckpt"),
@@ -40,7 +41,7 @@ def main(*words):
     )
 
 
-METADATA = {"network": "Tiny", "num_classes": 10}
+METADATA = {"network": "Tiny", "num_classes": 10, "preprocessing": DIGITS.to_dict()}
 
 
 def refused(capsys, *words) -> str:

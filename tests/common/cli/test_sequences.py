@@ -1,7 +1,7 @@
 """The sequences that the methods' eval.py and train.py share, with a network of one layer."""
 
 import json
-from types import SimpleNamespace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from common.cli.run_options import run_options
 from common.data import DIGITS
 from common.errors import CheckpointError, ConfigError
 from common.report import curves
+from common.stored.network import StoredNetwork
 from common.training import Schedule, TrainConfig
 
 pytestmark = pytest.mark.usefixtures("pynative")
@@ -23,10 +24,13 @@ def parsed(*words, evaluates=True):
     return run_options(config.parse(config.build_parser("", evaluates=evaluates), [*few, *map(str, words)]))
 
 
+METADATA = {"network": "Tiny", "num_classes": 10, "preprocessing": DIGITS.to_dict()}
+
+
 def evaluate(options, network=None, **special):
-    stored = SimpleNamespace(network=network or seeded(Tiny()), metadata={"network": "Tiny", "num_classes": 10})
+    stored = StoredNetwork(network or seeded(Tiny()), METADATA)
     steps = {
-        "shipped": lambda dataset: f"shipped for {dataset}",
+        "shipped": lambda dataset: Path(f"shipped for {dataset}"),
         "load": lambda path: stored,
         "summarize": lambda stored, path, size: evaluation.Summary(f"{path}, {size} pixels", "tiny", {"bits": 32}),
         "check": lambda name, dataset: None,
@@ -58,7 +62,7 @@ def test_a_method_may_measure_more(tmp_path):
 
 def test_images_of_other_classes_are_refused():
     with pytest.raises(ConfigError, match="expected test images of 7 classes, found 10 classes"):
-        stored = SimpleNamespace(network=None, metadata={"network": "Tiny", "num_classes": 7})
+        stored = StoredNetwork(None, METADATA | {"num_classes": 7})
         evaluate(parsed(), load=lambda path: stored)
 
 

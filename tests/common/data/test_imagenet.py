@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -77,14 +78,14 @@ def test_unknown_split(image_tree):
         imagenet.load(image_tree, "val")
 
 
-def reference_view(file: str, preprocessing: Preprocessing) -> np.ndarray:
+def reference_view(file: str, preprocessing: Preprocessing, resampling=Image.Resampling.BILINEAR) -> np.ndarray:
     """Resize and CenterCrop of torchvision 0.20 written out, uint8 (S, S, 3)."""
     image, size, crop = Image.open(file).convert("RGB"), preprocessing.resize, preprocessing.image_size
     w, h = image.size
     if w <= h:
-        image = image.resize((size, int(size * h / w)), Image.BILINEAR)
+        image = image.resize((size, int(size * h / w)), resampling)
     else:
-        image = image.resize((int(size * w / h), size), Image.BILINEAR)
+        image = image.resize((int(size * w / h), size), resampling)
     left, top = round((image.width - crop) / 2), round((image.height - crop) / 2)
     return np.asarray(image)[top : top + crop, left : left + crop]
 
@@ -135,7 +136,7 @@ def test_grey_and_cmyk_images(tmp_path):
 def test_damaged_image_is_named(image_tree):
     file = image_tree / "n02" / "2.JPEG"
     file.write_bytes(file.read_bytes()[:1000])
-    with pytest.raises(DataError, match=r"n02/2\.JPEG: not a readable JPEG"):
+    with pytest.raises(DataError, match=r"n02/2\.JPEG: not a readable image"):
         imagenet.load(image_tree, "test").eval_batch(np.arange(7), SMALL)
 
 
@@ -164,3 +165,11 @@ def test_real_images(shared_data):
     batch = source.eval_batch(np.arange(42), IMAGENET)
     expected = np.stack([reference_view(file, IMAGENET) for file in source.files])
     assert np.array_equal(batch, IMAGENET.normalize(expected))
+
+
+@pytest.mark.parametrize("name", ["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"])
+def test_interpolation(image_tree, name):
+    source, preprocessing = imagenet.load(image_tree, "test"), replace(SMALL, interpolation=name)
+    resampling = Image.Resampling[name.upper()]
+    expected = np.stack([reference_view(file, SMALL, resampling) for file in source.files])
+    assert np.array_equal(source.eval_batch(np.arange(7), preprocessing), SMALL.normalize(expected))

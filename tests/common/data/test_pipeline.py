@@ -161,7 +161,7 @@ class TestErrors:
         dataset = eval_dataset(damaged, SMALL, 1)
         for _ in range(20):
             seen = []
-            with pytest.raises(DataError, match=r"n02/5\.JPEG: not a readable JPEG or PNG image"):
+            with pytest.raises(DataError, match=r"n02/5\.JPEG: not a readable image"):
                 seen.extend(row["label"][0] for row in batches(dataset))
             assert seen == [0, 0, 1][: len(seen)]  # batches that wait in the queue may be lost
 
