@@ -16,7 +16,7 @@ sys.path.append(str(ROOT / "tests" / "contracts"))
 
 from common.cli.option_parser import OptionParser  # noqa: E402
 from common.cli.typed import int_range, path, positive_float, positive_int  # noqa: E402
-from common.report import write_rows  # noqa: E402
+from common.report import replace_row  # noqa: E402
 from tests.fuzz.run import BYTES, Outcome, fuzz, limit_memory  # noqa: E402
 from tests.fuzz.targets import Target, targets  # noqa: E402
 
@@ -73,7 +73,8 @@ def main() -> int:
             _round(chosen, _share(args.mutations - total), args.seed, folder, outcomes, firsts)
             total = sum(outcome.counts.total() for outcome in outcomes.values())
             if args.record:
-                write_rows(RESULTS, [_row(name, outcome, args.seed) for name, outcome in outcomes.items()])
+                for name, outcome in outcomes.items():
+                    replace_row(RESULTS, ["format"], _row(name, outcome, args.seed))
             print(f"{total} mutations, {sum(len(outcome.faults) for outcome in outcomes.values())} faults", flush=True)
     return 1 if any(outcome.faults for outcome in outcomes.values()) else 0
 
