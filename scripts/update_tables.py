@@ -20,7 +20,7 @@ def updated(readme: str, name: str, table: str) -> str:
     """The README with the table between the marks of a name replaced.
 
     Raises:
-        ConfigError: it does not have each mark once.
+        ConfigError: a mark that is missing or repeated.
     """
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     if (readme.count(begin), readme.count(end)) != (1, 1):

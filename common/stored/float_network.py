@@ -8,6 +8,7 @@ from mindspore import nn
 
 from common import checkpoint
 from common.checkpoint import network_state
+from common.data.matching import Classes, recorded_classes
 from common.errors import CheckpointError
 from common.models.registry import model, recorded_architecture
 from common.stored.network import StoredNetwork
@@ -40,11 +41,46 @@ def restore(
         ) from error
 
 
+def classes_in_file(path: Path | None, architecture: str) -> Classes | None:
+    """The classes that the network in a file tells apart; None without a file, or where it does not say.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+    """
+    if path is None:
+        return None
+    content = checkpoint.load(path)
+    return recorded_classes(content.metadata or from_published(content, architecture)[1], path)
+
+
+def float_of_classes(path: Path, architecture: str, classes: int, new_head: bool = False) -> nn.Cell:
+    """The float network of a file, for images of so many classes.
+
+    Args:
+        path: of the file.
+        architecture: of the network.
+        classes: of the images.
+        new_head: the last layer is a new one, whatever classes the file's network tells apart.
+
+    Raises:
+        CheckpointError: as :func:`load_float`; without ``new_head`` also if the file has other classes.
+    """
+    stored = load_float(path, architecture)
+    if not new_head:
+        return of_classes(path, stored, classes)
+    network, wider = (model(architecture).build(count) for count in (classes, classes + 1))
+    fresh, other = network_state.state(network), network_state.state(wider)
+    trained = network_state.state(stored.network)
+    body = {name: trained[name] for name, value in fresh.items() if value.shape == other[name].shape}
+    network_state.restore(network, fresh | body)
+    return network
+
+
 def of_classes(path: str | Path, stored: StoredNetwork, classes: int) -> nn.Cell:
     """The network of a file, if it tells as many classes apart as the data have.
 
     Raises:
-        CheckpointError: it does not.
+        CheckpointError: another number of classes.
     """
     recorded = stored.metadata["num_classes"]
     if recorded != classes:
@@ -73,6 +109,7 @@ def load_float(path: str | Path, architecture: str) -> StoredNetwork:
     if not isinstance(classes, int) or classes < 1:
         raise CheckpointError(f"{path}: expected num_classes of at least 1 in the metadata, found {classes!r}")
     check_size(content, architecture, classes)
+    recorded_classes(metadata, path)  # damaged names are refused here
     network = model(architecture).build(classes)
     restore(network, tensors, content, architecture)
     return StoredNetwork(network, metadata)

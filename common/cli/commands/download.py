@@ -14,11 +14,13 @@ SUMMARY = "fetch each NAME into the cache and print its path"
 def make_parser() -> OptionParser:
     """Names, and where to fetch from."""
     parser = command_parser("download", SUMMARY)
-    parser.add_argument("--mirrors", nargs="*", metavar="URL|DIR", help="addresses or folders, tried in order")
+    parser.add_argument(
+        "--mirrors", nargs="*", metavar="URL|DIR", help="addresses or folders to fetch from, tried in order"
+    )
     parser.add_argument(
         "--allow_unverified",
         action="store_true",
-        help="take a file without a registered sha256, print its own",
+        help="accept a file that has no registered sha256, and print the sha256 of what came",
     )
     parser.add_argument(
         "--max_bytes", type=positive_int, default=MAX_BYTES, metavar="N", help="of a file whose size is not registered"

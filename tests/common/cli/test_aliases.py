@@ -148,8 +148,8 @@ def parsed(script: str, words: str):
     ids=lambda part: part if isinstance(part, str) else "",
 )
 def test_a_documented_option_sets_what_it_meant(script, words, name, value):
-    found = getattr(parsed(script, words), name)
-    assert found == value and type(found) is type(value)
+    parsed_value = getattr(parsed(script, words), name)
+    assert parsed_value == value and type(parsed_value) is type(value)
 
 
 @pytest.mark.parametrize(

@@ -96,15 +96,15 @@ def test_inputs_of_pact_also_beside_every_threshold(bits, signed, clip):
         values = [np.nextafter(values[0], np.float32(-9)), *values, np.nextafter(values[-1], np.float32(9))]
     values = np.concatenate([*values, 1.3 * settled * images(20, 8).ravel(), [0, -0.0, settled, 3e38]])
     batch = np.resize(values, (-(-values.size // 192), 3, 8, 8)).astype(np.float32)
-    found = onnx_model.decode(onnx_model.encode(network, 8, 192), 1)(batch)
-    assert np.array_equal(found, network(Tensor(batch)).asnumpy())
-    assert np.array_equal(found, pact(batch, bits, clip, signed).reshape(found.shape))
-    assert len(np.unique(found)) == steps + 1
+    outputs = onnx_model.decode(onnx_model.encode(network, 8, 192), 1)(batch)
+    assert np.array_equal(outputs, network(Tensor(batch)).asnumpy())
+    assert np.array_equal(outputs, pact(batch, bits, clip, signed).reshape(outputs.shape))
+    assert len(np.unique(outputs)) == steps + 1
 
 
 def test_a_parameter_can_be_a_weight_without_quantizer():
     layer = QuantDense(nn.Dense(27, 4), None, PACTActivation(8, 1.0))
     layer.weight = Parameter(Tensor(np.random.default_rng(0).normal(0, 1, (4, 27)).astype(np.float32)))
     network, batch = Flat(layer), np.abs(images(2, 3))
-    found = onnx_model.decode(onnx_model.encode(network, 3, 4), 1)(batch)
-    np.testing.assert_allclose(found, network(Tensor(batch)).asnumpy(), atol=1e-5)
+    outputs = onnx_model.decode(onnx_model.encode(network, 3, 4), 1)(batch)
+    np.testing.assert_allclose(outputs, network(Tensor(batch)).asnumpy(), atol=1e-5)
