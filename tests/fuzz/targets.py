@@ -15,7 +15,6 @@ from common import checkpoint
 from common.cli.config import build_parser
 from common.cli.yaml_options import read_config
 from common.data import open_dataset
-from common.data.registry import DATASETS
 from common.data.source import ImageSource
 from common.models.registry import MODELS
 from common.stored.float_network import load_float
@@ -169,13 +168,16 @@ def _data_sets() -> Iterator[Target]:
     test, fine = partial(_images, name="cifar10"), partial(_images, name="cifar100")
     yield Target("CIFAR-10, binary", [seeds.cifar_binary(1)], "test_batch.bin", test, 4)
     yield Target("CIFAR-10, Python", _pickled("labels"), "test_batch", test, 8, pickles)
-    if "cifar100" in DATASETS:
-        yield Target("CIFAR-100, binary", [seeds.cifar_binary(2)], "test.bin", fine, 2)
-        yield Target("CIFAR-100, Python", _pickled("fine_labels"), "test", fine, 4, pickles)
+    yield Target("CIFAR-100, binary", [seeds.cifar_binary(2)], "test.bin", fine, 2)
+    yield Target("CIFAR-100, Python", _pickled("fine_labels"), "test", fine, 4, pickles)
     pictures = [seeds.image("PNG", mode) for mode in ("RGB", "L", "P", "RGBA", "1")]
     pictures += [seeds.image("JPEG", "RGB"), seeds.image("JPEG", "CMYK")]
     others = tuple((f"test/{label}/a.png", pictures[0]) for label in range(10))
     yield Target("class folders", pictures, "test/3/b.png", test, 8, beside=others)
+    names = b"".join(b"%d\n" % label for label in range(10))
+    yield Target(
+        "lists of classes", [names], "classes.txt", test, 2, partial(damaged, tokens=TEXT_TOKENS), beside=others
+    )
 
 
 def _pickled(labels: str) -> list[bytes]:
