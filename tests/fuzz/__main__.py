@@ -5,7 +5,6 @@ checksum covers may change in silence. ``--minutes`` goes on with other mutation
 README.
 """
 
-import argparse
 import sys
 import tempfile
 import time
@@ -15,7 +14,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests" / "contracts"))
 
-from common.report import write_rows  # noqa: E402
+from common.cli.option_parser import OptionParser  # noqa: E402
+from common.cli.typed import int_range, path, positive_float, positive_int  # noqa: E402
+from common.report import replace_row  # noqa: E402
 from tests.fuzz.run import BYTES, Outcome, fuzz, limit_memory  # noqa: E402
 from tests.fuzz.targets import Target, targets  # noqa: E402
 
@@ -24,16 +25,15 @@ _ROUND = 5000  # mutations over all formats; after each, counts are recorded
 Outcomes = dict[str, Outcome]
 
 
-def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument(
-        "--mutations", type=int, default=_ROUND, metavar="N", help="over all formats (default %(default)s)"
-    )
-    parser.add_argument("--minutes", type=float, metavar="M", help="go on for so long, with other mutations")
-    parser.add_argument("--seed", type=int, default=1)
+def make_parser() -> OptionParser:
+    """How much to try, and of what."""
+    parser = OptionParser((__doc__ or "").partition("\n")[0])
+    parser.add_argument("--mutations", type=positive_int, default=_ROUND, metavar="N", help="over all formats")
+    parser.add_argument("--minutes", type=positive_float, metavar="M", help="go on for so long, with other mutations")
+    parser.add_argument("--seed", type=int_range(0), default=1, help="of all random numbers")
     parser.add_argument("--format", metavar="TEXT", help="formats alone whose name contains it")
-    parser.add_argument("--first", type=int, default=0, metavar="N", help="number of the first mutation of each format")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="where files stay, those with faults among them")
+    parser.add_argument("--first", type=int_range(0), default=0, metavar="N", help="number of each format's first one")
+    parser.add_argument("--keep", type=path, metavar="DIR", help="where files stay, those with faults among them")
     parser.add_argument("--record", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
     return parser
 
@@ -73,7 +73,8 @@ def main() -> int:
             _round(chosen, _share(args.mutations - total), args.seed, folder, outcomes, firsts)
             total = sum(outcome.counts.total() for outcome in outcomes.values())
             if args.record:
-                write_rows(RESULTS, [_row(name, outcome, args.seed) for name, outcome in outcomes.items()])
+                for name, outcome in outcomes.items():
+                    replace_row(RESULTS, ["format"], _row(name, outcome, args.seed))
             print(f"{total} mutations, {sum(len(outcome.faults) for outcome in outcomes.values())} faults", flush=True)
     return 1 if any(outcome.faults for outcome in outcomes.values()) else 0
 

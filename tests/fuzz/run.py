@@ -59,7 +59,8 @@ def fuzz(target: Target, numbers: range, seed: int, folder: Path) -> Outcome:
         which = int(rng.integers(len(target.files)))
         content = target.mutate(target.files[which], rng)
         path.write_bytes(content)
-        kind, fault = _tried(target, folder, intact[which] if intact else None)
+        covered = target.checksum is not None and target.checksum(content)
+        kind, fault = _tried(target, folder, intact[which] if covered else None)
         outcome.counts[kind] += 1
         if fault:
             outcome.faults.append(f"{target.name}, seed {seed}, number {number}: {fault}")

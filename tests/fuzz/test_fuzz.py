@@ -27,7 +27,7 @@ def test_no_damaged_file_does_more_than_be_refused_or_read():
     assert re.search(r"^25\d\d mutations, 0 faults\n$", done.stdout)
 
 
-def planted(read, tmp_path, checksum=False):
+def planted(read, tmp_path, checksum=None):
     target = Target("planted", [b"0123456789" * 20], "file", read, checksum=checksum)
     return run.fuzz(target, range(20), 1, tmp_path)
 
@@ -70,7 +70,8 @@ def test_a_silent_change_is_a_fault_where_a_checksum_is(tmp_path):
         return (folder / "file").read_bytes()
 
     assert not planted(read, tmp_path).faults
-    assert "changed in silence" in planted(read, tmp_path, checksum=True).faults[0]
+    assert not planted(read, tmp_path, checksum=lambda content: False).faults
+    assert "changed in silence" in planted(read, tmp_path, checksum=lambda content: True).faults[0]
 
 
 def test_what_takes_long_or_much_is_a_fault(tmp_path, monkeypatch):
