@@ -1,4 +1,4 @@
-"""What quantization did to each layer: a table and a CSV file."""
+"""Effect of quantization on each layer, as a table and a CSV file."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ _FORMATS = {"error": ".2%", "sqnr_db": ".1f", "match_before": ".3f", "match_afte
 
 
 def table(records: Sequence[Mapping[str, Any]]) -> str:
-    """One line per layer."""
+    """The text table, one line per layer."""
     return report.text_table(records, COLUMNS, _FORMATS)
 
 

@@ -55,13 +55,17 @@ def build_parser(description: str, config_file: Path | None = None, evaluates: b
 
 
 def _add_data(group: argparse._ArgumentGroup) -> None:
-    kinds, which = ["digits", "cifar10", "imagenet"], "kind of images; cifar10 if a folder is given, else digits"
+    kinds = ["digits", "cifar10", "cifar100", "imagenet"]
+    which = "kind of images; cifar10 if a folder is given, else digits"
     group.add_argument("--dataset", choices=kinds, help=which)
     group.add_argument("--dataset_path", type=path, metavar="DIR", help="folder of the data set, both parts")
     group.add_argument("--train_dataset_path", type=path, metavar="DIR", help="folder of the training images alone")
     group.add_argument("--eval_dataset_path", type=path, metavar="DIR", help="folder of the test images alone")
     group.add_argument("--batch_size", type=positive_int, default=128, help="images per step")
-    group.add_argument("--num_samples", type=positive_int, metavar="N", help="evaluate only the first N images")
+    listed = "class folders in label order, one a line, and the name of the class after it if it has another"
+    group.add_argument("--classes", "--wnids", type=path, metavar="FILE", help=listed)
+    spread = "evaluate only N images, spread over the classes, the same for all seeds"
+    group.add_argument("--num_samples", type=positive_int, metavar="N", help=spread)
     few = "use N training images alone, the same for all seeds"
     group.add_argument("--train_samples", type=positive_int, metavar="N", help=few)
 

@@ -1,4 +1,4 @@
-"""How a script ends: on an error that a user can mend, on Ctrl-C, and where nobody reads what it prints."""
+"""End of a script: on an error that a user can mend, on Ctrl-C, and where nobody reads what it prints."""
 
 import contextlib
 import ctypes

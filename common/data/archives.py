@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from common.errors import DataError
 from common.files import temporary
@@ -108,7 +108,8 @@ def unpack(archive: Archive, file: Path, root: Path) -> None:
         (root / archive.folder).mkdir(parents=True, exist_ok=True)
         with gzip.open(file) as stream:
             wanted = sum(member.size for member in archive.members.values())
-            with tarfile.open(fileobj=_Bounded(stream, _FACTOR * wanted + _CHUNK), mode="r|") as tar:
+            bounded = cast(IO[bytes], _Bounded(cast(IO[bytes], stream), _FACTOR * wanted + _CHUNK))
+            with tarfile.open(fileobj=bounded, mode="r|") as tar:
                 for entry in tar:
                     folder, _, name = entry.name.removeprefix("./").rpartition("/")
                     if folder == archive.folder and name in archive.members and name not in done:
@@ -130,7 +131,7 @@ def _take(tar: tarfile.TarFile, entry: tarfile.TarInfo, member: Member, target: 
     unfinished, digest = temporary.beside(target), hashlib.sha1(usedforsecurity=False)
     try:
         with unfinished.open("xb") as file:
-            content = tar.extractfile(entry)
+            content = cast(IO[bytes], tar.extractfile(entry))  # None only for what is no regular file
             while chunk := content.read(_CHUNK):
                 digest.update(chunk)
                 file.write(chunk)

@@ -49,7 +49,7 @@ def rank() -> int:
 
 
 def size() -> int:
-    """How many processes there are."""
+    """Number of processes."""
     return _size
 
 
@@ -67,30 +67,30 @@ def gathered(values: np.ndarray) -> np.ndarray:
     """The values of all processes, float64 (size, ...) in their order, the same in each of them.
 
     Args:
-        values: of this process, finite and within the range of float32; all have the same shape.
+        values: values of this process, finite and within the range of float32; all have the same shape.
     """
-    own = np.asarray(values, np.float64)
+    local = np.asarray(values, np.float64)
     if _size == 1:
-        return own[None]
+        return local[None]
     from mindspore import Tensor, ops
 
-    board = np.zeros((_size, _PARTS, own.size), np.float32)  # MindSpore's sums on CPU are of float32 alone
-    rest = own.ravel().copy()
+    board = np.zeros((_size, _PARTS, local.size), np.float32)  # MindSpore's sums on CPU are of float32 alone
+    rest = local.ravel().copy()
     for part in board[_rank]:
         part[:] = rest
         rest -= part
-    found = ops.AllReduce()(Tensor(board)).asnumpy().astype(np.float64)  # all but one addend of each are zero
-    return found.sum(1).reshape(_size, *own.shape)
+    boards = ops.AllReduce()(Tensor(board)).asnumpy().astype(np.float64)  # all but one addend of each are zero
+    return boards.sum(1).reshape(_size, *local.shape)
 
 
 def total(values: np.ndarray) -> np.ndarray:
     """The sum over all processes, float64, in their order: bit for bit the same in each of them."""
-    own = np.asarray(values, np.float64)
-    pieces = np.array_split(own.ravel(), max(1, -(-own.size // _PIECE)))
-    return np.concatenate([gathered(piece).sum(0) for piece in pieces]).reshape(own.shape)
+    local = np.asarray(values, np.float64)
+    pieces = np.array_split(local.ravel(), max(1, -(-local.size // _PIECE)))
+    return np.concatenate([gathered(piece).sum(0) for piece in pieces]).reshape(local.shape)
 
 
 def wait() -> None:
-    """Go on when all processes have come here."""
+    """Wait until all processes have come here."""
     if _size > 1:
         total(np.zeros(1))

@@ -20,7 +20,7 @@ class PlacedEntry(Entry):
     """What is fetched like a checkpoint, but into a folder of the user's choice.
 
     Attributes:
-        folder: of the file.
+        folder: folder of the file.
     """
 
     folder: Path
@@ -28,10 +28,10 @@ class PlacedEntry(Entry):
 
 def path_of(entry: Entry) -> Path | None:
     """Where the file is or belongs: in the repository or in the cache; None if its name is not known."""
-    if isinstance(entry, PlacedEntry):
-        return entry.folder / entry.file
     if entry.file is None:
         return None
+    if isinstance(entry, PlacedEntry):
+        return entry.folder / entry.file
     return ROOT / entry.file if entry.shipped else user_cache("checkpoints") / entry.file
 
 

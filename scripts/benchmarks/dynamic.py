@@ -16,7 +16,7 @@ CASES = (("resnet20", 32, 128), ("resnet18", 224, 16))
 
 
 def all_branches(conv):
-    """What a dynamic layer computes if it computes everything, with the same kernels."""
+    """A dynamic layer that computes all its branches, with the same kernels."""
     from mindspore import nn
 
     from common.kernels.conv import float_conv2d

@@ -39,13 +39,13 @@ def _end_with_parent() -> None:
 
 
 class Scripts:
-    """Scripts of the methods; what they print goes to stderr, each line behind the name of its network.
+    """Scripts of the methods; their output goes to stderr, each line after the name of its network.
 
     Args:
-        shared: options that all of them get.
-        threads: of each; None: its share of the processor's cores.
-        jobs: how many run at a time. The cores are divided among them, and each has its own to itself, for MindSpore's
-            threads wait for each other; where there are more jobs than cores, none has.
+        shared: options that all scripts get.
+        threads: number of threads of each; None: its share of the processor's cores.
+        jobs: number of scripts at a time. The cores are divided among them, and each has its own to itself, for
+            MindSpore's threads wait for each other; where there are more jobs than cores, none has.
     """
 
     def __init__(self, shared: Sequence[str], threads: int | None, jobs: int):
@@ -60,7 +60,7 @@ class Scripts:
         """Run a script in its method's folder.
 
         Raises:
-            ConfigError: it fails (it has said why), or another one did or :meth:`end` was called before.
+            ConfigError: the script fails (it has said why), another one did, or :meth:`end` was called before.
         """
         method, script = os.path.split(command.script)
         cores = self._parts.get()

@@ -68,9 +68,23 @@ def _fetched(name: str, archive: Archive, root: Path, mirrors: Sequence[str] | N
     Raises:
         DataError: no address gives it; the message says where to put it by hand.
     """
-    known = {"name": name, "dataset": name, "file": archive.file, "url": archive.url, "size": archive.size}
-    unknown = {"method": "", "network": "", "bits": "", "preprocessing": None, "expected": {}, "recipe": [], "note": ""}
-    entry = PlacedEntry(**known, **unknown, source="external", sha256=archive.sha256, folder=root)
+    entry = PlacedEntry(
+        name=name,
+        method="",
+        network="",
+        dataset=name,
+        bits="",
+        source="external",
+        file=archive.file,
+        url=archive.url,
+        sha256=archive.sha256,
+        size=archive.size,
+        preprocessing=None,
+        expected={},
+        recipe=[],
+        note="",
+        folder=root,
+    )
     try:
         return download(entry, mirrors)
     except CheckpointError as error:
