@@ -73,6 +73,8 @@ class Command:
                 return f"{method_of(name)}/eval.py", ["--checkpoint_path", name, *options]
             case ["python", "-m", "lowbitzoo", command, *options]:
                 return f"common/cli/commands/{command}.py", options
+            case ["python", "-m", module, *options]:
+                return f"{module.replace('.', '/')}/__main__.py", options
             case ["python", file, *options]:
                 return self._python_file(file), options
             case ["bash", file, method, *options] if script := _METHOD_SCRIPT.fullmatch(file):

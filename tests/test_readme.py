@@ -65,7 +65,7 @@ def parsed(file: str, options: list[str]) -> None:
     parser = parser_of(file)
     if parser is None:
         assert not options
-    elif "device_target" in parser.settable():
+    elif "device_target" in getattr(parser, "settable", dict)():
         config.parse(parser, options)
     else:
         names = getattr(parser.parse_args(options), "names", [])

@@ -24,7 +24,7 @@ _ROUND = 5000  # mutations over all formats; after each, counts are recorded
 Outcomes = dict[str, Outcome]
 
 
-def _arguments() -> argparse.Namespace:
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
         "--mutations", type=int, default=_ROUND, metavar="N", help="over all formats (default %(default)s)"
@@ -35,7 +35,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=0, metavar="N", help="number of the first mutation of each format")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="where files stay, those with faults among them")
     parser.add_argument("--record", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
-    return parser.parse_args()
+    return parser
 
 
 def _round(chosen: list[Target], share: int, seed: int, folder: Path, outcomes: Outcomes, firsts: Counter) -> None:
@@ -60,7 +60,7 @@ def _share(left: int) -> int:
 
 def main() -> int:
     """Fuzz; the number of faults decides the exit status."""
-    args = _arguments()
+    args = make_parser().parse_args()
     outcomes: Outcomes = {}
     with tempfile.TemporaryDirectory() as made:
         folder = args.keep or Path(made)
