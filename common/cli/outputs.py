@@ -28,6 +28,8 @@ def check_outputs(args: Namespace, folders: bool) -> None:
         if (path := getattr(args, name, None)) is not None:
             with _said(name, path):
                 target = path.resolve()  # a link stays a link
+                if name == "output" and (target.is_dir() or not target.parent.is_dir()):
+                    continue  # common.cli.export says what it must be
                 if name in FILES and (target.is_dir() or path.name in ("", ".", "..") or _is_device(target)):
                     raise ConfigError(f"{name}: expected the name of a file, found a folder or a device: {path}")
                 _try_folder(target if name in FOLDERS else target.parent)

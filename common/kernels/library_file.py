@@ -64,7 +64,7 @@ class LibraryFile:
     def is_whole(self) -> bool:
         """Whether the library is there, ours or root's, and all that was compiled."""
         with contextlib.suppress(OSError):
-            content, digest = self.path.read_bytes(), self.digest_path.read_text(encoding="ascii", errors="replace")
+            content, digest = self.path.read_bytes(), self.digest_path.read_text(encoding="utf-8", errors="replace")
             return not file_distrust(self.path) and hashlib.sha256(content).hexdigest() == digest.strip()
         return False
 
@@ -121,7 +121,7 @@ class LibraryFile:
     def _keep(self, unfinished: Path) -> None:
         unfinished.chmod(unfinished.stat().st_mode & _OTHERS_MAY_NOT_WRITE)
         digest = temporary.beside(self.digest_path)
-        digest.write_text(hashlib.sha256(unfinished.read_bytes()).hexdigest() + "\n", encoding="ascii")
+        digest.write_text(hashlib.sha256(unfinished.read_bytes()).hexdigest() + "\n", encoding="utf-8")
         put_in_place(unfinished, self.path)
         put_in_place(digest, self.digest_path)
 

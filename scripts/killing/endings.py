@@ -12,7 +12,18 @@ import numpy as np
 from common import checkpoint
 
 # What may differ, by name: measured times, and the order in which jobs that run at once come to an end.
-TIMES = ("seconds", "images_per_second", "stages", "speed", "date", "time", "images/s", "s", "time s")
+TIMES = (
+    "seconds",
+    "images_per_second",
+    "stages",
+    "speed",
+    "date",
+    "time",
+    "images/s",
+    "s",
+    "time s",
+    "seconds to produce",
+)
 # MindSpore's value of the loss, not its gradient, may differ in the last bit with the alignment of its buffers.
 LAST_BIT = ("loss", "test_loss", "before", "after")
 _LAST_BIT = 1e-5

@@ -53,8 +53,13 @@ def test_files(capsys, script, path):
     assert "json: " in line and path in line
 
 
-@pytest.mark.parametrize(("script", "option"), [(adder_eval, "save_checkpoint"), (ldnq_export, "output")])
-@pytest.mark.parametrize("path", ["/proc/x.onnx", "/etc/passwd/x.onnx", "/tmp", "/dev/full"])
+@pytest.mark.parametrize(
+    ("script", "option", "path"),
+    [
+        *((adder_eval, "save_checkpoint", path) for path in ("/proc/x", "/etc/passwd/x", "/tmp", "/dev/full")),
+        *((ldnq_export, "output", path) for path in ("/proc/x.onnx", "/dev/full")),
+    ],
+)
 def test_other_files(capsys, script, option, path):
     assert f"{option}: " in refused(capsys, script, f"--{option}", path)
 
