@@ -56,6 +56,11 @@ def class_root(root: Path, split: str) -> Path | None:
     return None if _binary_file(root, split) or _python_file(root, split) else cifar10.image_root(root, split)
 
 
+def holds_files(root: Path, split: str) -> bool:
+    """Whether the folder holds the file of the split that is no image."""
+    return bool(_binary_file(root, split) or _python_file(root, split))
+
+
 def _binary_file(root: Path, split: str) -> Path | None:
     return _file(root / "cifar-100-binary" / f"{split}.bin", root / f"{split}.bin")
 

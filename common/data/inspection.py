@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 
-from common.data import cifar10, class_folders, folder_content, image_file, layout
+from common.data import cifar10, cifar100, class_folders, folder_content, image_file, layout
 from common.data.arrays import ImageArrays
 from common.errors import DataError
 
@@ -25,7 +26,7 @@ class Part:
         name: ``train``, ``test``, or ``data`` if the folder has no parts.
         folder: of the images.
         classes: image files of each class folder.
-        arrays: images of CIFAR-10's own files, in place of ``classes``.
+        arrays: images of CIFAR's own files, in place of ``classes``.
     """
 
     name: str
@@ -70,8 +71,8 @@ def parts(root: Path) -> list[Part]:
         folders = {"data": root}
     if folders:
         return [_of_folder(name, folder) for name, folder in folders.items()]
-    if _of_cifar(root):
-        return [Part(split, root, arrays=cifar10.load(root, split)) for split in ("train", "test")]
+    if reader := _of_cifar(root):
+        return [Part(split, root, arrays=reader.load(root, split)) for split in ("train", "test")]
     raise DataError(f"{root}: expected one folder of images for each class, {layout.without_classes(root)}")
 
 
@@ -83,8 +84,10 @@ def _part_folder(root: Path, name: str) -> Path | None:
     return folder if is_part else None
 
 
-def _of_cifar(root: Path) -> bool:
-    return any(cifar10.holds_files(root, split) for split in ("train", "test"))
+def _of_cifar(root: Path) -> ModuleType | None:
+    """The reader of CIFAR's own files that lie in the folder; None if there are none."""
+    readers = (cifar10, cifar100)
+    return next((each for each in readers if any(each.holds_files(root, split) for split in ("train", "test"))), None)
 
 
 def _of_folder(name: str, folder: Path) -> Part:

@@ -69,6 +69,13 @@ def test_files_of_cifar(tmp_path, random_images, write_binary, capsys):
         check.run([str(tmp_path)])
 
 
+def test_files_of_cifar100(tmp_path, capsys):
+    for split, count in (("train", 5), ("test", 3)):
+        (tmp_path / f"{split}.bin").write_bytes(bytes(3074 * count))
+    out = run(capsys, tmp_path)
+    assert "train: 5 images of 100 classes" in out and "test: 3 images of 100 classes" in out
+
+
 def test_a_class_called_train(tmp_path, random_images, write_class_folders):
     write_class_folders(tmp_path, random_images(4)[0], np.array([0, 1, 2, 3]), ["apple", "train", "tulip", "wolf"])
     (part,) = parts(tmp_path)
