@@ -5,7 +5,14 @@ from pathlib import Path
 
 from common.cli import config, typed
 from common.cli.option_parser import OptionParser
-from common.cli.training_options import add_continue, add_init_from, add_pretrained, add_run_name, add_test_every
+from common.cli.training_options import (
+    add_continue,
+    add_epochs,
+    add_init_from,
+    add_pretrained,
+    add_run_name,
+    add_test_every,
+)
 from common.quant.dorefa import MAX_BITS, MIN_BITS
 from common.training.schedules import KINDS
 from ProQHA.network import DEFAULT, IMAGENET, SMALL_IMAGES
@@ -45,7 +52,7 @@ def train_parser() -> OptionParser:
     _add_run(parser, "go on with this run if it was stopped; --no-continue starts it anew")
     parser.add_argument("--archtype", choices=["origin", "quant"], default="origin", help="float or quantized")
     group = parser.add_argument_group("training")
-    group.add_argument("--epochs", type=typed.positive_int, default=300, help="passes over the training images")
+    add_epochs(group, 300)
     add_test_every(group)
     _add_step(group)
     group.add_argument("--optimizer", choices=["sgd", "adam"], default="sgd", help="sgd with momentum 0.9, or adam")

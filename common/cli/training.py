@@ -141,7 +141,7 @@ def run_or_advise(trainer: Trainer, go_on: bool) -> None:
 
 def save_float(path: Path, trainer: Trainer) -> str:
     """Write a float network with the metadata of its run; returns ``float``."""
-    checkpoint.save(path, network_state.state(trainer.network), {**trainer.metadata, "epochs": len(trainer.history)})
+    checkpoint.save(path, network_state.state(trainer.network), {**trainer.metadata, "epochs": trainer.epochs})
     return "float"
 
 
@@ -149,7 +149,7 @@ def finished_metadata(trainer: Trainer) -> dict[str, Any]:
     """Metadata of the network to use, at the end of a run: test accuracy and N, epochs, seed, names of the classes."""
     last, names = trainer.history[-1], CLASS_NAMES.get(trainer.metadata["dataset"], ())
     about = {"accuracy": last["test_acc"], "samples": last["test_samples"]}
-    about["training"] = {"epochs": len(trainer.history), "seed": trainer.config.seed}
+    about["training"] = {"epochs": trainer.epochs, "seed": trainer.config.seed}
     if len(names) == trainer.metadata["num_classes"]:
         about["class_names"] = list(names)
     return {**trainer.metadata, **about}

@@ -38,7 +38,9 @@ def _dequantized(graph: GraphBuilder, weight: IntegerWeight) -> Symbol:
     if weight.levels not in (DOREFA, DOREFA_ZERO):
         return graph.dequantized(weight.levels.levels(bits)[weight.codes], weight.scale)
     doubled = graph.dequantized(dorefa_codes(weight), 2.0)
-    values = graph.add("Mul", graph.add("Sub", graph.add("Div", doubled, np.float32(2**bits - 1)), 1.0), weight.scale[0])
+    values = graph.add(
+        "Mul", graph.add("Sub", graph.add("Div", doubled, np.float32(2**bits - 1)), 1.0), weight.scale[0]
+    )
     if weight.levels is DOREFA:
         return values
     return graph.add("Mul", values, graph.dequantized(weight.dequantize() != 0, 1.0))  # pruned weights are 0
