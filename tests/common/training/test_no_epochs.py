@@ -21,19 +21,19 @@ class Reporting(Callback):
 
 
 def trainer(folder, network, config=CONFIG, **options):
-    return run.trainer(folder, network, config=config, **options)
+    return run.trainer(folder, config, network=network, **options)
 
 
 def test_nothing_is_trained_and_the_test_is_recorded(tmp_path, no_picture, pynative, monkeypatch):
     network = run.Small()
-    before = {p.name: p.asnumpy().copy() for p in network.get_parameters()}
+    before = {name: p.asnumpy().copy() for name, p in network.parameters_and_names()}
     made = trainer(tmp_path, network, callbacks=[Reporting()])
     monkeypatch.setattr(Trainer, "_finite", lambda *_: pytest.fail("a step of training"))
     (record,) = made.run()
     assert record["epoch"] == made.epochs == 0 and record["bits"] == 4 and record["finished"] is False
     assert 0 <= record["test_acc"] <= 1 and "loss" not in record
-    for parameter in network.get_parameters():
-        np.testing.assert_array_equal(parameter.asnumpy(), before[parameter.name])
+    for name, parameter in network.parameters_and_names():
+        np.testing.assert_array_equal(parameter.asnumpy(), before[name])
     assert (tmp_path / "last.ckpt").exists() and not (tmp_path / "best.ckpt").exists()
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 1
 
