@@ -28,9 +28,9 @@ class CalibrationData:
     """Unlabelled images to calibrate with.
 
     Attributes:
-        images: their labels are not used.
-        preprocessing: of the network.
-        reestimation_batches: how many batches BatchNorm statistics are taken from.
+        images: unlabelled images; labels that they have are not read.
+        preprocessing: preprocessing of the network.
+        reestimation_batches: number of batches of 128 images that BatchNorm statistics are taken from.
     """
 
     images: ImageSource
@@ -59,9 +59,9 @@ def calibrate(network: nn.Cell, config: QuantConfig, data: CalibrationData) -> n
     """Quantize a float network in place and fuse it, ready to evaluate or save.
 
     Args:
-        network: float.
-        config: bits, scheme and so on.
-        data: what to calibrate with.
+        network: float network; it is changed.
+        config: bits, scheme and the other settings.
+        data: calibration images.
 
     Raises:
         QuantizationError: a layer that the scheme cannot represent, see :func:`input_ranges`.
@@ -83,7 +83,7 @@ def observe_inputs(network: nn.Cell, images: Images) -> dict[str, MagnitudeHisto
     """Statistics of |x| at the input of every adder layer of a float network in evaluation.
 
     Args:
-        network: float.
+        network: float network.
         images: batches of this process; the statistics are those of the images of all processes.
     """
     layers = adder_layers(network)

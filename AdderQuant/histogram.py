@@ -1,4 +1,4 @@
-"""What calibration needs to know of a layer's inputs, over any amount of data in one pass and fixed memory."""
+"""Statistics of a layer's inputs for calibration, over any amount of data in one pass and fixed memory."""
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class MagnitudeHistogram:
         self.counts += np.bincount(bins, minlength=len(self.counts))
 
     def add_others(self) -> None:
-        """Take in what all other processes have counted, each of which calls this too: all end with the same."""
+        """Add the counts of all other processes, each of which calls this too: all end with the same histogram."""
         octaves = self.counts.reshape(-1, _OCTAVE)
         used = distributed.total(octaves.any(1)) > 0  # the empty ones need not travel
         octaves[used] = distributed.total(octaves[used])

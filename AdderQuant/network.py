@@ -1,4 +1,4 @@
-"""What AdderQuant adds to :mod:`common.models.adder`: its layers by name, and fused blocks."""
+"""Adder layers of a network by name, and fused blocks of them: additions to :mod:`common.models.adder`."""
 
 from mindspore import nn
 
@@ -13,7 +13,7 @@ class FusedBlock(nn.Cell):
     """A basic block of quantized adder layers, each one operator with what follows it.
 
     Args:
-        block: its layers quantized; takes over its cells and their names.
+        block: basic block of quantized layers, whose cells and names are taken over.
     """
 
     def __init__(self, block: BasicBlock):

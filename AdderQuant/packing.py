@@ -16,7 +16,7 @@ def integer_layers(network: nn.Cell) -> dict[str, IntegerLayer]:
 
 
 def layer_shapes(network: nn.Cell) -> dict[str, LayerShape]:
-    """What the integers of a network must fit, by layer."""
+    """Shapes that the integers of a network must fit, by layer."""
     return {name: LayerShape(layer.codes.shape) for name, layer in adder_layers(network).items()}
 
 

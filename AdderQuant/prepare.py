@@ -9,8 +9,9 @@ from AdderQuant.calibration import CalibrationData, calibrate, reestimate
 from AdderQuant.quant_config import QuantConfig
 from common import checkpoint
 from common.checkpoint import network_state
-from common.data import DataSelection, ImageSource, open_split
-from common.data.class_names import CLASS_NAMES
+from common.cli.classes import fit, open_images
+from common.data import DataSelection, ImageSource
+from common.data.matching import class_record
 from common.errors import ConfigError
 from common.models.registry import model, preprocessing_of
 from common.stored.network import StoredNetwork
@@ -20,13 +21,13 @@ _BITS = 8  # that a float network gets if none are asked for
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is wanted of a network.
+    """Settings that bring a float network to the one that is wanted.
 
     Attributes:
-        bits: 2 to 8, 32 for float; None: what a calibrated file has, else 8.
-        config: of the quantization, its bits apart.
-        size: most training images that are calibrated with.
-        reestimation_batches: of 128 images, that BatchNorm statistics are taken from.
+        bits: bits of weights and inputs, 2 to 8, or 32 for float; None: those of a calibrated file, else 8.
+        config: quantization settings; their bits are not read.
+        size: number of training images to calibrate with, at most.
+        reestimation_batches: number of batches of 128 images that BatchNorm statistics are taken from.
     """
 
     bits: int | None
@@ -39,9 +40,9 @@ def prepare(stored: StoredNetwork, calibration: Calibration, data: DataSelection
     """The network to evaluate or export.
 
     Args:
-        stored: float, which is changed, or calibrated.
-        calibration: what is wanted.
-        data: whose training images are opened only where they are needed.
+        stored: float network, which is changed, or a calibrated one.
+        calibration: settings that are asked for.
+        data: data set; its training images are opened only where they are needed.
 
     Raises:
         ConfigError: the file was calibrated otherwise than is asked for.
@@ -50,7 +51,7 @@ def prepare(stored: StoredNetwork, calibration: Calibration, data: DataSelection
     if stored.kind != "float":
         check_calibrated(stored.metadata["settings"], calibration)
     elif calibration.bits != 32 or calibration.config.reestimate:
-        images = open_split(data, "train")
+        images = fit(open_images(data, "train"), stored.metadata, "train")
         images = images.sample(min(calibration.size, len(images)), calibration.config.seed)
         return calibrated(stored, calibration, data.dataset, images)
     return stored
@@ -60,7 +61,7 @@ def check_calibrated(settings: dict[str, Any], calibration: Calibration) -> None
     """Refuse options that ask for another network than the calibrated one that a file holds.
 
     Raises:
-        ConfigError: one does.
+        ConfigError: an option differs from the recorded setting.
     """
     config, usual = calibration.config, QuantConfig()
     asked = {name: getattr(config, name) for name in ("scheme", "quantile", "reestimate")}
@@ -88,14 +89,12 @@ def calibrated(stored: StoredNetwork, calibration: Calibration, dataset: str, im
 
 
 def _metadata(recorded: dict[str, Any], dataset: str, data: CalibrationData) -> dict[str, Any]:
-    """What a float file records, without its accuracy, which is not that of the calibrated network."""
+    """Metadata of a float file without its accuracy, which is not that of the calibrated network."""
     metadata = {key: value for key, value in recorded.items() if key not in ("accuracy", "samples")}
     metadata |= {"dataset": dataset, "preprocessing": data.preprocessing.to_dict()}
     training = {key: value for key, value in recorded.get("training", {}).items() if key != "test_acc"}
     metadata["training"] = {**training, "images": len(data.images)}
-    if len(names := CLASS_NAMES.get(dataset, ())) == recorded["num_classes"]:
-        metadata["class_names"] = list(names)
-    return metadata
+    return metadata | class_record(data.images, recorded)
 
 
 def save(path: Path, stored: StoredNetwork) -> None:

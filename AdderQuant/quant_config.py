@@ -1,4 +1,4 @@
-"""How AdderQuant quantizes a network."""
+"""Quantization settings of AdderQuant."""
 
 from dataclasses import dataclass
 
@@ -12,16 +12,16 @@ PAPER_QUANTILE = 0.9997
 
 @dataclass(frozen=True)
 class QuantConfig:
-    """What a network is quantized to.
+    """Settings that a network is quantized by.
 
     Attributes:
-        bits: of weights and activations, 2 to 8.
+        bits: bits of weights and activations, 2 to 8.
         scheme: ``two-sided`` or ``paper``, see :mod:`AdderQuant.quant`.
         groups: scale groups per layer of ``paper``, 1 to 8.
         quantile: share of each layer's inputs that the clamp leaves as they are; None takes the scheme's own:
             ``PAPER_QUANTILE`` for ``paper``, the least squared error of each layer's inputs for ``two-sided``.
         reestimate: whether BatchNorm statistics are taken anew.
-        seed: of the grouping, of the calibration images and of their augmentation.
+        seed: seed of the grouping, of the calibration images and of their augmentation.
 
     Raises:
         ConfigError: a value outside its range.

@@ -1,4 +1,4 @@
-"""What a report says of an AdderNet beside its accuracy: settings and cost."""
+"""Figures of an AdderNet in a report beside its accuracy: settings and cost."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -18,7 +18,7 @@ from common.cli.reproduction import add_pretrained, evaluated, folders_by_name
 from common.report.results import Results, mean
 
 RESULTS = Results(Path(__file__).parent / "results.csv", ("data", "samples", "scheme", "bits", "reestimated", "seed"))
-# ResNet-20 on CIFAR-10 with re-estimation; the float row is theirs without it.
+# The paper's ResNet-20 on CIFAR-10 with re-estimation; the float row is without it.
 PUBLISHED = {"32": "90.44", "8": "91.36", "6": "91.21", "5": "90.86", "4": "90.27"}
 
 
@@ -26,8 +26,9 @@ def make_parser() -> OptionParser:
     """Options of this script."""
     parser = reproduction.make_parser("Record AdderQuant's results.", "CIFAR-10", training=False)
     add_pretrained(parser, "float network")
-    parser.add_argument("--seeds", type=typed.int_range(0), nargs="+", default=[1], help="of the calibration images")
-    parser.add_argument("--again", action="store_true", help="measure also what is recorded already")
+    seeds = "seeds of the calibration images, one run each"
+    parser.add_argument("--seeds", type=typed.int_range(0), nargs="+", default=[1], help=seeds)
+    parser.add_argument("--again", action="store_true", help="measure rows anew that are recorded already")
     return parser
 
 

@@ -15,7 +15,7 @@ make_parser = options.train_parser
 
 
 def save_trained(path: Path, trainer: Trainer) -> str:
-    """Write the trained network; returns what it is."""
+    """Write the trained network; returns a short description of it."""
     save(path, StoredNetwork(trainer.network, training.finished_metadata(trainer)))
     return "float"
 

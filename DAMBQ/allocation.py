@@ -30,13 +30,13 @@ GRANULARITIES = ("channel", "layer", "network")
 
 @dataclass(frozen=True)
 class Budget:
-    """Where the average bits shall go, and how fast.
+    """Targets of the average bits, and the pace at which an allocation reaches them.
 
     Attributes:
         weights: target of the average bits of weights, 0 to 4.
-        activations: the same of activations.
-        granularity: what has bits of its own: every ``channel``, every ``layer``, or only the whole ``network``.
-        shares: of the groups that lose a bit in the first and in the last epoch of ``duration``, linear between.
+        activations: target of the average bits of activations, 0 to 4.
+        granularity: unit that has bits of its own: each ``channel``, each ``layer``, or only the whole ``network``.
+        shares: shares of all groups that lose a bit in the first and in the last epoch of ``duration``, linear between.
         duration: first epoch with an allocation, and the epoch from which the share stays at its end.
 
     Raises:
@@ -78,24 +78,24 @@ def lower(bits: np.ndarray, sensitivity: np.ndarray, cost: np.ndarray, target: f
     """Bits after one allocation.
 
     Args:
-        bits: (G,) integers.
-        sensitivity: (G,), lowest first to lose a bit; ties in their order.
-        cost: (G,) > 0.
-        target: average at or below which nothing more is taken.
-        share: of all G groups that lose a bit at most, rounded up.
+        bits: bits of the G groups, integers (G,).
+        sensitivity: E of each group, (G,); the lowest lose a bit first, ties in their order.
+        cost: number of values of each group, (G,), > 0.
+        target: average bits at or below which nothing more is taken.
+        share: share of all G groups that lose a bit at most, rounded up.
 
     Returns:
         A new (G,) array; its average is above the target only if ``share`` did not suffice.
     """
-    found = bits.copy()
+    lowered = bits.copy()
     total, spent = cost.sum(), float(np.dot(bits, cost))
     candidates = [group for group in np.argsort(sensitivity, kind="stable") if bits[group] > 0]
     for group in candidates[: int(np.ceil(round(share * len(bits), 9)))]:
         if spent <= target * total:
             break
-        found[group] -= 1
+        lowered[group] -= 1
         spent -= cost[group]
-    return found
+    return lowered
 
 
 @dataclass(eq=False)
@@ -121,7 +121,7 @@ def _costs(members: Sequence[_Member]) -> np.ndarray:
 
 
 def average_bits(network: nn.Cell, image_size: int) -> dict[str, float]:
-    """Average bits of ``weights`` and ``activations`` of the multi-bit layers, by the numbers of both."""
+    """Average bits of ``weights`` and ``activations`` of the multi-bit layers, weighted by the number of values."""
     return {
         kind: average(np.concatenate([member.quantizer.bits.asnumpy() for member in members]), _costs(members))
         for kind, members in _members(network, image_size).items()
@@ -149,8 +149,8 @@ class Allocator(Sensitivities):
     """Lowers bits of a network in training after each epoch until the budget is met.
 
     Args:
-        network: quantized.
-        budget: where to go.
+        network: quantized network.
+        budget: targets and pace.
         image_size: side of the network's images, which decides what activations cost.
 
     Raises:
@@ -169,7 +169,7 @@ class Allocator(Sensitivities):
             self._check_equal(members)
 
     def _check_equal(self, members: Sequence[_Member]) -> None:
-        """What shall have its bits in common must have them in common from the beginning."""
+        """Make sure that the channels whose bits stay in common have them in common from the beginning."""
         together = [member.quantizer.bits.asnumpy() for member in members]
         if self.budget.granularity == "network":
             together = [np.concatenate(together)]
@@ -188,13 +188,13 @@ class Allocator(Sensitivities):
         return self.report()
 
     def report(self) -> dict[str, Any]:
-        """Average bits of weights and of activations, and those of each layer."""
-        found: dict[str, Any] = {}
+        """Average bits of weights and of activations, over the network and of each layer."""
+        record: dict[str, Any] = {}
         for kind, (members, _) in self.kinds.items():
             bits = [member.quantizer.bits.asnumpy() for member in members]
-            found[f"{kind}_bits"] = average(np.concatenate(bits), _costs(members))
-            found[f"{kind}_bits_of_layers"] = {m.layer: round(float(b.mean()), 4) for m, b in zip(members, bits)}
-        return found
+            record[f"{kind}_bits"] = average(np.concatenate(bits), _costs(members))
+            record[f"{kind}_bits_of_layers"] = {m.layer: round(float(b.mean()), 4) for m, b in zip(members, bits)}
+        return record
 
     def finished(self) -> bool:
         """Whether both averages are at or below their targets."""
@@ -209,18 +209,18 @@ class Allocator(Sensitivities):
             parts = np.split(lowered, np.cumsum(counts)[:-1])
         else:
             each = np.broadcast_to(lowered, len(members))
-            parts = [np.full(count, own) for count, own in zip(counts, each)]
-        for member, own in zip(members, parts):
-            self._assign(member, own)
+            parts = [np.full(count, channel_bits) for count, channel_bits in zip(counts, each)]
+        for member, channel_bits in zip(members, parts):
+            self._assign(member, channel_bits)
 
     def _groups(self, members: Sequence[_Member]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Bits, sensitivity and cost of all groups: channels, or layers, or one of everything."""
         bits = [member.quantizer.bits.asnumpy() for member in members]
         sums = [member.quantizer.sensitivity.asnumpy().astype(float) for member in members]
-        costs = [np.full(len(own), member.cost, float) for own, member in zip(bits, members)]
+        costs = [np.full(len(channels), member.cost, float) for channels, member in zip(bits, members)]
         if self.budget.granularity != "channel":  # all channels of a layer have the same bits and the same sum
-            bits, sums = [own[:1] for own in bits], [own[:1] for own in sums]
-            costs = [own.sum(keepdims=True) for own in costs]
+            bits, sums = [channels[:1] for channels in bits], [channels[:1] for channels in sums]
+            costs = [channels.sum(keepdims=True) for channels in costs]
         all_bits, all_sums, cost = (np.concatenate(part) for part in (bits, sums, costs))
         if self.budget.granularity == "network":
             return all_bits[:1], all_sums[:1], cost.sum(keepdims=True)
@@ -237,12 +237,12 @@ class Allocator(Sensitivities):
 
 
 def input_values(network: nn.Cell, image_size: int) -> dict[str, int]:
-    """Activations of one input channel of each multi-bit layer, of one image."""
-    layers, found = multi_bit_layers(network), {}
+    """Number of activations in one input channel of each multi-bit layer, for one image."""
+    layers, counts = multi_bit_layers(network), {}
 
     def take(name: str, x: np.ndarray) -> None:
-        found[name] = int(np.prod(x.shape[1:])) // len(layers[name].quantize_input.bits)
+        counts[name] = int(np.prod(x.shape[1:])) // len(layers[name].quantize_input.bits)
 
     with evaluating(network), input_hooks(layers, take):
         network(Tensor(np.zeros((1, 3, image_size, image_size), np.float32)))
-    return found
+    return counts

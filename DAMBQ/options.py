@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.cli import config, typed
+from common.cli.network_options import add_num_classes
 from common.cli.option_parser import OptionParser
 from common.cli.training_options import add_run, add_training, check_one_start
 from common.errors import ConfigError
@@ -20,26 +21,27 @@ _CONFIG = Path(__file__).parent / "config"
 def add_network(parser: OptionParser) -> None:
     """The options that all scripts of this method share."""
     group = parser.add_argument_group("network and data of DAMBQ")
-    group.add_argument("--arch", "-a", type=_architecture, choices=ARCHITECTURES, default="resnet20", help="network")
-    wnids = "imagenet: class folders in label order"
-    group.add_argument("--wnids", type=typed.path, metavar="FILE", help=wnids)
+    network = "network to train, or network in a file that does not record it"
+    group.add_argument("--arch", "-a", type=_architecture, choices=ARCHITECTURES, default="resnet20", help=network)
 
 
 def _architecture(name: str) -> str:
     return name.replace("-", "_")
 
 
-def eval_parser(description: str = "Evaluate DAMBQ.") -> OptionParser:
+def eval_parser(description: str = "Evaluate a float network or one that DAMBQ has quantized.") -> OptionParser:
     """Options of ``eval.py``."""
     parser = config.build_parser(description, _CONFIG / "eval.yaml")
     add_network(parser)
-    parser.add_argument("--num_classes", type=typed.positive_int, help="the file's own if not given")
+    add_num_classes(parser)
     return parser
 
 
 def train_parser() -> OptionParser:
     """Options of ``train.py``; the aliases are the names in the original release's documentation."""
-    parser = config.build_parser("Train with DAMBQ.", _CONFIG / "train.yaml", evaluates=False)
+    parser = config.build_parser(
+        "Train a float network, or quantize one with DAMBQ.", _CONFIG / "train.yaml", evaluates=False
+    )
     add_network(parser)
     add_run(parser, "dambq")
     add_training(parser, epochs=300, schedule="cosine", milestones=(150, 225), warmup_epochs=0)
@@ -51,17 +53,21 @@ def train_parser() -> OptionParser:
 
 def _add_quantization(group) -> None:
     truth, fraction = typed.truth, typed.fraction
-    group.add_argument("--quantize", action="store_true", help="train a quantized network")
-    group.add_argument("--wgt_target", type=float, default=4.0, help="average bits of weights, 0 to 4")
-    group.add_argument("--act_target", type=float, default=4.0, help="average bits of activations, 0 to 4")
-    group.add_argument("--granularity", choices=GRANULARITIES, default="channel", help="what has bits of its own")
-    layerwise = "granularity layer"
+    group.add_argument("--quantize", action="store_true", help="train a quantized network, not a float one")
+    group.add_argument("--wgt_target", type=float, default=4.0, help="target of the average bits of weights, 0 to 4")
+    activations = "target of the average bits of activations, 0 to 4"
+    group.add_argument("--act_target", type=float, default=4.0, help=activations)
+    unit = "unit that has bits of its own"
+    group.add_argument("--granularity", choices=GRANULARITIES, default="channel", help=unit)
+    layerwise = "short for --granularity layer"
     group.add_argument("--layerwise", type=truth, nargs="?", const=True, default=False, metavar="BOOL", help=layerwise)
-    group.add_argument("--shares", type=fraction, nargs=2, default=[0.01, 0.3], help="of groups lowered an epoch")
-    rise = "epochs of their rise"
-    group.add_argument("--duration", type=typed.int_range(0), nargs=2, default=[0, 150], help=rise)
-    group.add_argument("--table", choices=list(TABLES), help="of the weights' levels: v2, or that of --init_from")
-    clip = "first clip of activations, 3 if not given"
+    shares = "shares of the groups that lose a bit in the first and in the last epoch of --duration"
+    group.add_argument("--shares", type=fraction, nargs=2, default=[0.01, 0.3], metavar="SHARE", help=shares)
+    rise = "first and last epoch, counted from 0, between which the share rises linearly"
+    group.add_argument("--duration", type=typed.int_range(0), nargs=2, default=[0, 150], metavar="EPOCH", help=rise)
+    table = "table of the weights' levels; default: v2, or that of --init_from"
+    group.add_argument("--table", choices=list(TABLES), help=table)
+    clip = "first value of the activations' learned clips, > 0; default: 3, or those of --init_from"
     group.add_argument("--activation_clip", type=typed.positive_float, help=clip)
 
 
@@ -71,7 +77,7 @@ class NetworkOptions:
 
     Attributes:
         arch: name of the architecture, for files that do not record it.
-        num_classes: what the file must have; None takes any.
+        num_classes: number of classes that the file must have; None takes any.
     """
 
     arch: str
@@ -80,17 +86,17 @@ class NetworkOptions:
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What is trained, and from what.
+    """Start, budget and settings of a training.
 
     Attributes:
         arch: name of the architecture.
         dataset: name of the data set.
-        seed: of the calibration images.
+        seed: seed of the calibration images.
         pretrained: float network to start from.
         init_from: quantized network to start from.
-        budget: where the bits shall go; None: the network is float.
-        table: of the weights' levels; None: v2, or what ``init_from`` has.
-        activation_clip: first value of the clips; None: 3, or what ``init_from`` has learned.
+        budget: targets of the average bits; None: the network is float.
+        table: name of the weights' level table; None: v2, or that of ``init_from``.
+        activation_clip: first value of the activations' clips; None: 3, or those that ``init_from`` has learned.
     """
 
     arch: str
@@ -104,12 +110,12 @@ class TrainOptions:
 
 
 def network_options(args: Namespace) -> NetworkOptions:
-    """What the options say of the network in a file."""
+    """Architecture and number of classes that the options say of a file."""
     return NetworkOptions(args.arch, args.num_classes)
 
 
 def train_options(args: Namespace) -> TrainOptions:
-    """What the options of ``train.py`` say.
+    """The training that the options of ``train.py`` describe.
 
     Raises:
         ConfigError: they contradict each other, or the network does not take the images.
@@ -126,7 +132,7 @@ def train_options(args: Namespace) -> TrainOptions:
 
 
 def granularity(args: Namespace) -> str:
-    """What has bits of its own; ``--layerwise``, an option of the original release, stands for ``layer``.
+    """Unit that has bits of its own; ``--layerwise``, an option of the original release, stands for ``layer``.
 
     Raises:
         ConfigError: the two options contradict each other.

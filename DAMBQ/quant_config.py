@@ -1,4 +1,4 @@
-"""How DAMBQ quantizes a network."""
+"""Quantization settings of DAMBQ."""
 
 from dataclasses import dataclass
 
@@ -8,11 +8,11 @@ from DAMBQ.tables import MAX_BITS, TABLES
 
 @dataclass(frozen=True)
 class QuantConfig:
-    """What a network's layers become; the bits of single channels are parameters of the network.
+    """Settings that a network is quantized by; the bits of single channels are parameters of the network.
 
     Attributes:
-        table: levels of the weights, ``v2`` or ``v1-cifar``.
-        bits: of all weights and activations to begin with, first and last layer apart; 0 to 4.
+        table: name of the weights' level table, ``v2`` or ``v1-cifar``.
+        bits: bits of all weights and activations to begin with, first and last layer apart; 0 to 4.
         activation_clip: first value of the activations' clips, > 0.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a report says of a network of DAMBQ beside its accuracy."""
+"""Figures of a network of DAMBQ in a report beside its accuracy."""
 
 from pathlib import Path
 
@@ -26,9 +26,9 @@ def summarize(stored: StoredNetwork, path: Path, image_size: int) -> Summary:
     """Method, network, average bits and cost.
 
     Args:
-        stored: the network.
-        path: its file.
-        image_size: side of its images in pixels.
+        stored: network with its metadata.
+        path: file of the network.
+        image_size: side of the images in pixels.
     """
     network = stored.network
     bits, names = layer_bits(network), list(quant_layers(network))

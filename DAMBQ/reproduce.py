@@ -29,7 +29,7 @@ RESULTS = Results(Path(__file__).parent / "results.csv", ("network", "stage", "e
 COLUMNS = ("network", "stage", "weight_bits", "activation_bits", "epochs", "seed", "data", "samples", "top1")
 COLUMNS += ("file_bytes", "hours", "mindspore")
 
-# Options of train.py: of all stages, of those that go to 2 bits, and of each.
+# Options of train.py: for all stages, for those that go to 2 bits, and for each.
 COMMON = {"batch_size": 128, "schedule": "cosine"}
 TWO_BITS = {"lr": 0.03, "wgt_target": 2, "act_target": 2, "duration": (0, 3)}
 STAGES: dict[str, dict] = {
@@ -45,9 +45,10 @@ def make_parser() -> OptionParser:
     """Options of this script."""
     parser = reproduction.make_parser("Record DAMBQ's results.", "jpeg")
     add_pretrained(parser, "published float ResNet-20")
-    parser.add_argument("--stages", nargs="+", choices=list(STAGES), default=list(STAGES), help="in this order")
-    parser.add_argument("--epochs", type=typed.positive_int, default=10, help="of each quantized stage")
-    parser.add_argument("--seed", type=typed.int_range(0), default=0, help="of order and augmentation")
+    stages = "stages to run, in this order"
+    parser.add_argument("--stages", nargs="+", choices=list(STAGES), default=list(STAGES), help=stages)
+    parser.add_argument("--epochs", type=typed.positive_int, default=10, help="epochs of each quantized stage")
+    parser.add_argument("--seed", type=typed.int_range(0), default=0, help="seed of order and augmentation")
     return parser
 
 
@@ -93,7 +94,7 @@ def record(args: Namespace, stage: str) -> None:
 
 
 def record_start(args: Namespace) -> None:
-    """Rows of the published network as it is."""
+    """Record the published network as it is, a row for each test set."""
     for name, path in folders_by_name(args).items():
         key = {"network": "resnet20", "stage": "published", "epochs": 0, "seed": args.seed, "data": name}
         if not RESULTS.has(key):
@@ -101,12 +102,12 @@ def record_start(args: Namespace) -> None:
 
 
 def measure(args: Namespace, checkpoint: Path, folder: str) -> dict:
-    """What a row says of a network."""
-    found = evaluated(evaluation, args, checkpoint, folder)
-    bits = found["average_bits"]
+    """Figures of a network in a row."""
+    record = evaluated(evaluation, args, checkpoint, folder)
+    bits = record["average_bits"]
     row = {"weight_bits": f"{bits['weights']:.3f}", "activation_bits": f"{bits['activations']:.3f}"}
-    row |= {"samples": found["samples"], "top1": f"{100 * found['acc']:.2f}"}
-    return row | {"file_bytes": checkpoint.stat().st_size, "mindspore": found["versions"]["mindspore"]}
+    row |= {"samples": record["samples"], "top1": f"{100 * record['acc']:.2f}"}
+    return row | {"file_bytes": checkpoint.stat().st_size, "mindspore": record["versions"]["mindspore"]}
 
 
 def table(rows: Sequence[Mapping[str, str]]) -> str:
@@ -114,18 +115,23 @@ def table(rows: Sequence[Mapping[str, str]]) -> str:
     sets = list(dict.fromkeys((row["data"], row["samples"]) for row in rows))
     lines = []
     for key in dict.fromkeys((row["stage"], row["epochs"], row["seed"]) for row in rows):
-        own = [row for row in rows if (row["stage"], row["epochs"], row["seed"]) == key]
-        line = {"stage": key[0], "epochs": key[1], "W bits": own[0]["weight_bits"], "A bits": own[0]["activation_bits"]}
+        alike = [row for row in rows if (row["stage"], row["epochs"], row["seed"]) == key]
+        line = {
+            "stage": key[0],
+            "epochs": key[1],
+            "W bits": alike[0]["weight_bits"],
+            "A bits": alike[0]["activation_bits"],
+        }
         for data, samples in sets:
-            line[f"{data} top-1 % (N = {samples})"] = _score(own, rows, data)
-        lines.append({**line, "file bytes": own[0]["file_bytes"], "hours": own[0]["hours"] or "-"})
+            line[f"{data} top-1 % (N = {samples})"] = _score(alike, rows, data)
+        lines.append({**line, "file bytes": alike[0]["file_bytes"], "hours": alike[0]["hours"] or "-"})
     return report.markdown_table(lines, list(lines[0])) if lines else ""
 
 
-def _score(own: Sequence[Mapping[str, str]], rows: Sequence[Mapping[str, str]], data: str) -> str:
-    score = next((row["top1"] for row in own if row["data"] == data), "-")
+def _score(alike: Sequence[Mapping[str, str]], rows: Sequence[Mapping[str, str]], data: str) -> str:
+    score = next((row["top1"] for row in alike if row["data"] == data), "-")
     base = next((row["top1"] for row in rows if row["stage"] == "float" and row["data"] == data), None)
-    if score == "-" or base is None or own[0]["stage"] in ("published", "float"):
+    if score == "-" or base is None or alike[0]["stage"] in ("published", "float"):
         return score
     return f"{score} ({float(score) - float(base):+.2f})"
 

@@ -10,7 +10,7 @@ from common.checkpoint import network_state
 from common.cli.training import Images, Start, finished_metadata, save_float
 from common.errors import ConfigError
 from common.models.registry import model
-from common.stored.float_network import load_float, of_classes
+from common.stored.float_network import float_of_classes, of_classes
 from common.stored.network import StoredNetwork
 from common.training import TrainConfig, Trainer
 from DAMBQ import plots, storage
@@ -24,7 +24,7 @@ _CALIBRATION_IMAGES = 512
 
 
 def start(options: TrainOptions, training: TrainConfig, images: Images) -> Start:
-    """The network to train, and what goes with it.
+    """The network to train, its metadata and its callbacks.
 
     Where nothing is trained, and no clip is given, the clips are those of the least squared error: what training learns
     from its first clip on is not to be had otherwise.
@@ -38,7 +38,7 @@ def start(options: TrainOptions, training: TrainConfig, images: Images) -> Start
         return _quantized(options, images, *_further(options, classes))
     pretrained = options.pretrained or (_shipped(options) if options.budget else None)
     if pretrained:
-        network = of_classes(pretrained, load_float(pretrained, options.arch), classes)
+        network = float_of_classes(pretrained, options.arch, classes, images.new_head)
     else:
         network = model(options.arch).build(classes)
     if options.budget is None:
@@ -95,7 +95,7 @@ def _metadata(options: TrainOptions, begun: nn.Cell | None, kind: str) -> dict[s
 
 
 def save(path: Path, trainer: Trainer) -> str:
-    """Write the network to use, and the picture of its bits; returns what it is."""
+    """Write the trained network and the picture of its bits; returns a short description of it."""
     if not trainer.callbacks:
         return save_float(path, trainer)
     storage.save_packed(path, StoredNetwork(trainer.network, finished_metadata(trainer)))
@@ -105,7 +105,7 @@ def save(path: Path, trainer: Trainer) -> str:
 
 
 def warn(trainer: Trainer) -> None:
-    """Say so where a run has ended above its budget."""
+    """Print a warning where a run has ended above its budget."""
     if trainer.callbacks and not (allocator := _allocator(trainer)).finished():
         budget = allocator.budget
         print(

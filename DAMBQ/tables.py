@@ -22,7 +22,7 @@ class CodeTable:
     """Coefficients and clips of 0 to ``MAX_BITS`` bits.
 
     Attributes:
-        coefficients: row k holds a_1 ... a_k, zeros behind; float64 (5, 4).
+        coefficients: a_1 ... a_k in row k, then zeros; float64 (5, 4).
         clips: c_k; float64 (5,).
     """
 
@@ -40,7 +40,7 @@ class CodeTable:
         return np.sort(codes @ self.coefficients[bits, :bits])
 
     def as_array(self) -> np.ndarray:
-        """Row k the levels of k bits, zeros behind; float32 (5, 16), as the kernels take it."""
+        """The levels of k bits in row k, then zeros; float32 (5, 16), as the kernels take it."""
         table = np.zeros((MAX_BITS + 1, 2**MAX_BITS), np.float32)
         for bits in range(1, MAX_BITS + 1):
             table[bits, : 2**bits] = self.levels(bits)
@@ -51,7 +51,7 @@ class CodeTable:
 
         Args:
             values: levels of :meth:`levels`, exactly or after rounding to float32.
-            bits: their width.
+            bits: width of the codes, 0 to 4.
         """
         codes = np.array(list(itertools.product((-1, 1), repeat=bits)), np.int8)
         sums = codes @ self.coefficients[bits, :bits]

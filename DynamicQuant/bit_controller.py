@@ -20,15 +20,15 @@ class BitController(nn.Cell):
     choice never depends on the rest of the batch, as it could after a matrix product.
 
     Args:
-        channels: C.
-        side: S, a multiple of 8.
-        layers: L, how many layers choose.
-        candidates: K, how many bit-widths each may take.
-        seed: of the first weights and of dropout; None leaves dropout out, for networks that are only evaluated.
-        preference: by how much the middle candidate leads at first.
+        channels: number of input channels C.
+        side: side S of the feature map, a multiple of 8.
+        layers: number L of layers that choose.
+        candidates: number K of bit-widths that each may take.
+        seed: seed of the first weights and of dropout; None leaves dropout out, for networks that are only evaluated.
+        preference: lead of the middle candidate's first scores over the others.
 
     Raises:
-        ConfigError: another side.
+        ConfigError: a side that is no multiple of 8.
     """
 
     def __init__(

@@ -25,7 +25,7 @@ from DynamicQuant.quant_config import QuantConfig
 # Kind of budget: default weight of its penalty. That of mean-bits is the original release's. An image 1 % over its bit
 # operations costs 0.01 of bitflops: at 1, ten per cent too many weigh as much as a tenth of cross-entropy.
 BUDGETS = {"bitflops": 1.0, "mean-bits": 0.05}
-_ERRORS = 2.0  # standard errors of the mean cost, left for images other than those that were looked at
+_ERRORS = 2.0  # standard errors of the mean cost that are kept in reserve for images outside of the sample
 _STEPS = 40  # of bisection
 _REACH = 32.0  # largest shift per bit
 
@@ -34,9 +34,9 @@ def candidate_costs(macs: Iterable[int], config: QuantConfig, budget: str) -> tu
     """Cost (L, K) of every candidate of every dynamic layer, float64, and the limit of their sum over layers.
 
     Args:
-        macs: of the dynamic layers.
-        config: of the network.
-        budget: ``bitflops`` or ``mean-bits``.
+        macs: multiply-accumulates of the dynamic layers.
+        config: quantization settings of the network.
+        budget: kind of budget, ``bitflops`` or ``mean-bits``.
     """
     macs, bits = np.array(list(macs), float), np.array(config.candidates, float)
     if budget == "mean-bits":
@@ -55,11 +55,11 @@ class BudgetLoss(nn.Cell):
     ``construct(images, labels)``: (B, 3, H, W), (B,) to loss and logits.
 
     Args:
-        network: dynamic.
-        costs: (L, K), see :func:`candidate_costs`.
-        limit: of the mean cost.
-        penalty: its weight w.
-        label_smoothing: of the cross-entropy.
+        network: dynamic network.
+        costs: cost of each candidate, (L, K), see :func:`candidate_costs`.
+        limit: limit of the mean cost.
+        penalty: weight w of the excess over the limit.
+        label_smoothing: label smoothing of the cross-entropy.
     """
 
     def __init__(
@@ -77,14 +77,14 @@ class BudgetLoss(nn.Cell):
 
 
 class NoiseDecay(Callback):
-    """Takes the noise of the choices to zero, linearly over the first epochs, as an observer of training.
+    """Takes the noise of the choices to zero, linearly over the first epochs.
 
     Evaluation chooses without noise. In the epochs after the decay training does so too: weights, BatchNorm and
     penalty then see the choices that will be made.
 
     Args:
-        network: dynamic; it holds the noise's level, so that a continued run goes on with it.
-        epochs: after which the noise is zero; 0 keeps it as it is, as the paper does.
+        network: dynamic network; it holds the noise's level, so that a continued run goes on with it.
+        epochs: number of epochs after which the noise is zero; 0 keeps it as it is, as the paper does.
     """
 
     def __init__(self, network: DynamicNetwork, epochs: float):
@@ -106,10 +106,10 @@ def least_shift(scores: np.ndarray, costs: np.ndarray, bits: np.ndarray, limit: 
     One number for the whole network brings the noise-free ones to it, from above or from below.
 
     Args:
-        scores: z (N, L, K).
-        costs: (L, K).
-        bits: (K,) in rising order.
-        limit: of the mean cost, not below that of the fewest bits.
+        scores: controller's scores z, (N, L, K).
+        costs: cost of each candidate, (L, K).
+        bits: bits of the candidates, (K,), in rising order.
+        limit: limit of the mean cost, not below that of the fewest bits.
     """
     low, high = -_REACH, _REACH  # the cost never rises with d
     for _ in range(_STEPS):
@@ -127,7 +127,7 @@ def shifted(scores: np.ndarray, bits: np.ndarray, shift: float) -> np.ndarray:
 
 
 def image_costs(scores: np.ndarray, costs: np.ndarray) -> np.ndarray:
-    """What the noise-free choices of each image cost, (N,): scores (N, L, K), costs (L, K)."""
+    """Costs (N,) of the noise-free choices of each image: scores (N, L, K), costs (L, K)."""
     return costs[np.arange(len(costs)), scores.argmax(2)].sum(1)
 
 
@@ -139,11 +139,11 @@ def fit_budget(
     That is an estimate from a sample: two standard errors of its mean are left, for other images to stay within it too.
 
     Args:
-        network: frozen.
+        network: frozen dynamic network.
         images: batches (N, 3, H, W) that the network was trained on, not augmented.
-        costs: (L, K).
-        limit: of the mean cost.
-        config: of the network.
+        costs: cost of each candidate, (L, K).
+        limit: limit of the mean cost.
+        config: quantization settings of the network.
 
     Returns:
         The shift per bit.

@@ -1,4 +1,4 @@
-"""What the images of a set chose: bits and bit operations per image, layer and class, and how much choices differ."""
+"""Choices of the images of a set: bits and bit operations per image, layer and class, and how much they differ."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ class Choices:
     """The candidates that N images took in L dynamic layers.
 
     Attributes:
-        index: (N, L), number of the candidate.
+        index: number of the candidate that each image took in each layer, (N, L).
         labels: classes of the images, (N,).
-        config: of the network.
+        config: quantization settings of the network.
         layers: names of the L layers.
         macs: multiply-accumulates of an image in each quantized layer, static ones too, by name.
     """
@@ -94,7 +94,7 @@ class Choices:
 
 
 class ChoiceRecorder:
-    """Keeps what images chose: an ``on_batch`` of :func:`common.evaluation.evaluate` for a network of any kind.
+    """Keeps the choices of images: an ``on_batch`` of :func:`common.evaluation.evaluate` for a network of any kind.
 
     A dynamic network is evaluated as :class:`~DynamicQuant.network.Decisions`, whose masks are kept.
     """
@@ -112,7 +112,7 @@ class ChoiceRecorder:
         self._uniform.append(np.log(np.exp(values - top[:, None]).sum(1)) + top - values.mean(1))
 
     def choices(self, labels: np.ndarray, config: QuantConfig, network: DynamicNetwork) -> Choices:
-        """What all images chose; ``labels`` (N,) are theirs."""
+        """The choices of all images; ``labels`` (N,) are the images' classes."""
         return Choices(self.index(len(labels)), labels, config, network.dynamic, network.macs)
 
     def index(self, samples: int) -> np.ndarray:

@@ -78,7 +78,7 @@ def quantize_network(
 def layer_macs(network: nn.Cell, image_size: int) -> dict[str, int]:
     """Multiply-accumulates of one image in each layer that is quantized, by name, of a float network."""
     inner = set(inner_layers(network))
-    return {layer.name: layer.taps for layer in cost.trace(network, (3, image_size, image_size)) if layer.name in inner}
+    return {layer.name: layer.macs for layer in cost.trace(network, (3, image_size, image_size)) if layer.name in inner}
 
 
 def calibrate(network: nn.Cell, images: Iterable[np.ndarray], bits: int) -> dict[str, float]:

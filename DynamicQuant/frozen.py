@@ -1,4 +1,4 @@
-"""Networks for evaluation: the weights of one in training, quantized once for each width."""
+"""Frozen networks for evaluation: the latent weights of a network in training, quantized once for each width."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from DynamicQuant.quant_config import QuantConfig
 
 
 def config_of(stored: StoredNetwork) -> QuantConfig | None:
-    """How a network is quantized; None for a float one."""
+    """Quantization settings of a network; None for a float one."""
     return None if stored.kind == "float" else QuantConfig(**stored.metadata["settings"])
 
 
@@ -68,10 +68,10 @@ def continued(stored: StoredNetwork, config: QuantConfig, path: str | Path, seed
     A static one gives its weights, BatchNorm and clips to a network of any config; a dynamic one goes on as it is.
 
     Args:
-        stored: latent.
-        config: of the network to train.
-        path: of the file, for messages.
-        seed: of the noise in training.
+        stored: latent network.
+        config: quantization settings of the network to train.
+        path: path of the file, for messages.
+        seed: seed of the noise in training.
 
     Raises:
         CheckpointError: a dynamic network of another config.

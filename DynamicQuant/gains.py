@@ -1,10 +1,10 @@
-"""What there is to gain by choosing bits, and how much of it a controller could know.
+"""The gain that choosing bits can bring, and how much of it a controller could know.
 
 On training images: the change of the loss when one layer alone takes a bit less or more than t, and what the
-straight-through gradient, which trains the controller, says of it. On test images: how much of the change a linear map
-of the first stage's output, fitted on the training images, predicts (R^2; the best of several ridge penalties), and the
-change of the loss, layers taken as independent, when bits are chosen within the budget of t bits by the layer alone, by
-that map, and by the change itself, which only the labels give.
+straight-through gradient, which trains the controller, predicts of it. On test images: how much of the change a linear
+map of the first stage's output, fitted on the training images, predicts (R^2; the best of several ridge penalties), and
+the change of the loss, layers taken as independent, when bits are chosen within the budget of t bits: by the layer
+alone, by that map, and by the change itself, which only the labels give.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,9 +24,9 @@ def allocate(change: np.ndarray, costs: np.ndarray, limit: float) -> np.ndarray:
     :math:`\arg\min_k \Delta_{nlk} + \lambda c_{lk}` with the smallest multiplier that will do.
 
     Args:
-        change: of the loss, (N, L, K), known or predicted.
-        costs: (L, K), rising with k.
-        limit: of the mean over images of the sum over layers.
+        change: change of the loss, (N, L, K), known or predicted.
+        costs: cost of each candidate, (L, K), rising with k.
+        limit: limit of the mean over images of the sum over layers.
     """
     low, high = 0.0, 1e6
     for _ in range(_STEPS):
@@ -62,13 +62,13 @@ def explained(prediction: np.ndarray, change: np.ndarray, mean: np.ndarray) -> f
 
 
 def study(known: Marginals, other: Marginals, costs: np.ndarray, limit: float) -> dict[str, Any]:
-    """The figures of the module's text.
+    """The figures that the module's text describes.
 
     Args:
-        known: of training images.
-        other: of test images.
-        costs: (L, K), rising with k.
-        limit: of the mean over images of the sum over layers.
+        known: measurements on training images.
+        other: measurements on test images.
+        costs: cost of each candidate, (L, K), rising with k.
+        limit: limit of the mean over images of the sum over layers.
     """
     mean = known.change.mean(0)
     tries = [predicted(known, other.features, ridge) for ridge in _RIDGES]

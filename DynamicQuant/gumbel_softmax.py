@@ -12,7 +12,7 @@ _LEAST = 2.0**-24
 
 
 def one_hot(scores):
-    """Where the largest of the last axis is, the first of equal ones: scores (..., K) to float32 of 0 and 1."""
+    """A 1 at the largest score of the last axis, the first of equal ones: scores (..., K) to float32 of 0 and 1."""
     index = ops.argmax(scores, dim=-1).astype(mstype.int32)
     return (ops.expand_dims(index, -1) == ops.arange(0, scores.shape[-1], 1).astype(mstype.int32)).astype(
         mstype.float32
@@ -47,11 +47,11 @@ class GumbelSoftmax(nn.Cell):
     ``construct(scores)``: z (N, L, K) to m, one-hot float32. Ties go to the first candidate, the one of fewest bits.
 
     Args:
-        temperature: tau > 0.
-        seed: of the noise; the number of draws is saved with the network.
+        temperature: tau of the softmax, > 0.
+        seed: seed of the noise; the number of draws is saved with the network.
 
     Attributes:
-        level: a, float32 (1,), not trained; 1 is the paper's. Where it is 0, training chooses as evaluation does.
+        level: level a of the noise, float32 (1,), not trained; 1 is the paper's, at 0 training chooses as evaluation.
     """
 
     def __init__(self, temperature: float = 1.0, seed: int = 0):

@@ -1,4 +1,4 @@
-r"""What single choices are worth: the loss of each image when one layer alone takes another candidate.
+r"""Worth of single choices: the loss of each image when one layer alone takes another candidate.
 
 .. math::
     \Delta_{nlk} = \ell_n(m^t \text{ but } k \text{ in layer } l) - \ell_n(m^t), \qquad
@@ -26,10 +26,10 @@ class Marginals:
     """Losses of N images with single choices in L dynamic layers of K candidates.
 
     Attributes:
-        change: of the loss, (N, L, K) float64, 0 at t bits.
-        gradient: what the straight-through gradient predicts of it, (N, L, K), 0 at t bits.
-        features: what the controller sees of the images, (N, F).
-        loss: of each image at t bits everywhere, (N,).
+        change: change of the loss, (N, L, K) float64, 0 at t bits.
+        gradient: prediction of that change by the straight-through gradient, (N, L, K), 0 at t bits.
+        features: input of the controller for each image, (N, F).
+        loss: loss of each image at t bits everywhere, (N,).
     """
 
     change: np.ndarray
@@ -90,7 +90,7 @@ def measure(network: DynamicNetwork, batches: Iterable[tuple[np.ndarray, np.ndar
     """Try every other candidate of every layer by itself.
 
     Args:
-        network: dynamic, with three candidates.
+        network: dynamic network with three candidates.
         batches: images (B, 3, H, W) and labels (B,), all of one size.
     """
     network.set_train(False)

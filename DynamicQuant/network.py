@@ -16,7 +16,7 @@ class DynamicBlock(nn.Cell):
     """A residual block whose convolutions choose: x (N, C, H, W), one mask (N, K) for each of them.
 
     Args:
-        block: of a network in :mod:`common.models`, its convolutions dynamic; takes over its cells and names.
+        block: block of a network in :mod:`common.models`, its convolutions dynamic; takes over its cells and names.
     """
 
     def __init__(self, block: nn.Cell):
@@ -47,15 +47,15 @@ class DynamicNetwork(nn.Cell):
     """A ResNet with a bit controller on its first stage: images (N, 3, H, W) to logits (N, classes).
 
     Args:
-        network: its convolutions after the first stage dynamic, shortcuts apart; taken over.
-        config: how it is quantized.
-        channels: of the first stage's output.
-        seed: of the noise in training; None for a network that is only evaluated.
+        network: network whose convolutions after the first stage are dynamic, shortcuts apart; taken over.
+        config: quantization settings.
+        channels: number of channels of the first stage's output.
+        seed: seed of the noise in training; None for a network that is only evaluated.
         macs: multiply-accumulates of an image in each quantized layer, by name.
 
     Attributes:
         dynamic: names of the dynamic layers, in the order of the masks.
-        macs: as given.
+        macs: multiply-accumulates of an image in each quantized layer, by name.
     """
 
     def __init__(self, network: nn.Cell, config: QuantConfig, channels: int, seed: int | None, macs: Mapping[str, int]):

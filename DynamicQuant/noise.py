@@ -30,11 +30,11 @@ class CounterNoise(nn.Cell):
     """Uniform numbers in (0, 1): ``construct(count)`` gives float32 (count,), others in each call.
 
     Args:
-        seed: 0 to 2^32 - 1.
-        stream: tells generators of one seed apart, 0 to 2^16 - 1.
+        seed: seed of the numbers, 0 to 2^32 - 1.
+        stream: number that tells generators of one seed apart, 0 to 2^16 - 1.
 
     Attributes:
-        state: int64 (2,), not trained: the word of seed and stream, and the number of draws so far.
+        state: the word of seed and stream, and the number of draws so far; int64 (2,), not trained.
     """
 
     def __init__(self, seed: int, stream: int = 0):
@@ -58,8 +58,8 @@ class Dropout(nn.Cell):
     ``construct(x)``: any shape.
 
     Args:
-        rate: 0 <= rate < 1.
-        seed: of the noise.
+        rate: probability of a zero, 0 <= rate < 1.
+        seed: seed of the noise.
     """
 
     def __init__(self, rate: float, seed: int):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.cli import config, typed
+from common.cli.network_options import add_num_classes
 from common.cli.option_parser import OptionParser
 from common.cli.training_options import add_run, add_training, check_one_start
 from common.errors import ConfigError
@@ -19,37 +20,40 @@ _CONFIG = Path(__file__).parent / "config"
 def add_network(parser: OptionParser) -> None:
     """The options that all scripts of this method share."""
     group = parser.add_argument_group("network and data of DynamicQuant")
-    group.add_argument("--arch", "-a", choices=ARCHITECTURES, help="network; resnet20, for imagenet resnet18")
-    group.add_argument("--wnids", type=typed.path, metavar="FILE", help="imagenet: class folders in label order")
+    network = "network to train, or network in a file that does not record it; default: resnet20, for imagenet resnet18"
+    group.add_argument("--arch", "-a", choices=ARCHITECTURES, help=network)
 
 
 def stored_parser(description: str = "") -> OptionParser:
     """Options of scripts that read a network from a file."""
     parser = config.build_parser(description, _CONFIG / "eval.yaml")
     add_network(parser)
-    parser.add_argument("--num_classes", type=typed.positive_int, help="the file's own if not given")
+    add_num_classes(parser)
     return parser
 
 
 def eval_parser() -> OptionParser:
     """Options of ``eval.py``; those of the original release keep their names."""
-    parser = stored_parser("Evaluate DynamicQuant.")
-    parser.add_argument("--smoothing", type=typed.share, default=0.0, help="label smoothing of the loss")
-    parser.add_argument("--plots", action="store_true", help="write bits.png and examples.png into output_dir")
+    parser = stored_parser("Evaluate a float network, or a static or dynamic one of DynamicQuant.")
+    parser.add_argument(
+        "--smoothing", type=typed.share, default=0.0, help="label smoothing of the reported loss, 0 to 1"
+    )
+    parser.add_argument("--plots", action="store_true", help="write bits.png and examples.png to --output_dir")
     return parser
 
 
 def potential_parser() -> OptionParser:
     """Options of ``potential.py``."""
-    parser = stored_parser("What choices are worth.")
-    parser.add_argument("--images", type=typed.positive_int, default=2048, help="training images to look at")
-    parser.add_argument("--held_out", type=typed.positive_int, default=1024, help="test images to look at")
+    parser = stored_parser("Measure what choosing bits can gain over the same bits everywhere.")
+    known, held_out = "number of training images to learn from", "number of test images to measure on"
+    parser.add_argument("--images", type=typed.positive_int, default=2048, metavar="N", help=known)
+    parser.add_argument("--held_out", type=typed.positive_int, default=1024, metavar="N", help=held_out)
     return parser
 
 
 def train_parser() -> OptionParser:
     """Options of ``train.py``."""
-    parser = config.build_parser("Train with DynamicQuant.", _CONFIG / "train.yaml", evaluates=False)
+    parser = config.build_parser("Train a float, static or dynamic network.", _CONFIG / "train.yaml", evaluates=False)
     add_network(parser)
     add_run(parser, "dynamic")
     add_training(parser, epochs=110, schedule="multistep", milestones=(30, 60, 85, 95), warmup_epochs=5)
@@ -58,19 +62,28 @@ def train_parser() -> OptionParser:
 
 
 def _add_quantization(group) -> None:
-    group.add_argument("--bits", type=int, default=4, help="target t, 3 to 7; candidates are t - 1, t, t + 1")
-    group.add_argument("--quantizer", choices=QUANTIZERS, default="dorefa", help="pact learns the clips")
-    group.add_argument("--float", action="store_true", help="no bits at all: a float network to start others from")
-    group.add_argument("--static", action="store_true", help="t bits everywhere, 2 to 8: what to compare with")
-    group.add_argument("--budget", choices=list(BUDGETS), default="bitflops", help="what the penalty limits")
+    target = "target bits t, 3 to 7, with --static 2 to 8; the candidates of a layer are t - 1, t and t + 1"
+    group.add_argument("--bits", type=int, default=4, help=target)
+    group.add_argument(
+        "--quantizer", choices=QUANTIZERS, default="dorefa", help="quantizer; pact learns the clips of activations"
+    )
+    group.add_argument("--float", action="store_true", help="train a float network, which others can start from")
+    static = "train the static network of t bits everywhere, to compare with"
+    group.add_argument("--static", action="store_true", help=static)
+    limited = "quantity that the penalty limits: mean bit operations, or mean bits, of the static network"
+    group.add_argument("--budget", choices=list(BUDGETS), default="bitflops", help=limited)
     weights = ", ".join(f"{weight:g} for {name}" for name, weight in BUDGETS.items())
-    group.add_argument("--penalty", type=typed.positive_float, help=f"weight of the budget in the loss; {weights}")
-    group.add_argument("--temperature", type=typed.positive_float, default=1.0, help="of the Gumbel-softmax")
-    lead = "by how much t bits lead in the controller's first scores; 0: all candidates are equal, as in the paper"
+    group.add_argument(
+        "--penalty", type=typed.positive_float, help=f"weight of the budget in the loss, > 0; default: {weights}"
+    )
+    group.add_argument(
+        "--temperature", type=typed.positive_float, default=1.0, help="temperature of the Gumbel-softmax"
+    )
+    lead = "lead of t bits in the controller's first scores, at least 0; at 0 all candidates are equal, as in the paper"
     group.add_argument("--preference", type=typed.nonnegative_float, default=2.0, help=lead)
-    decay = "share of the epochs after which the noise of choices is gone; 0 keeps it, as in the paper"
+    decay = "share of the epochs, 0 to 1, after which the noise of choices is gone; 0 keeps it, as in the paper"
     group.add_argument("--noise_decay", type=typed.share, default=0.5, metavar="SHARE", help=decay)
-    clip = "first clip of activations: a number (the papers: 1 for dorefa, 10 for pact), or calibrate on images"
+    clip = "first clip of activations, > 0 (the papers: 1 for dorefa, 10 for pact), or calibrated on training images"
     kind = typed.positive_float_or("calibrate")
     group.add_argument("--activation_clip", type=kind, default="calibrate", metavar="NUMBER|calibrate", help=clip)
 
@@ -81,7 +94,7 @@ class NetworkOptions:
 
     Attributes:
         arch: name in the registry, for files that do not record it.
-        num_classes: what the file must have; None takes any.
+        num_classes: number of classes that the file must have; None takes any.
     """
 
     arch: str
@@ -90,7 +103,7 @@ class NetworkOptions:
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What ``eval.py`` reports beside the accuracy.
+    """Figures and pictures that ``eval.py`` adds to the accuracy.
 
     Attributes:
         smoothing: label smoothing of the loss, 0 to 1.
@@ -103,10 +116,10 @@ class ReportOptions:
 
 @dataclass(frozen=True)
 class PotentialOptions:
-    """What ``potential.py`` looks at.
+    """Network and images that ``potential.py`` measures.
 
     Attributes:
-        network: of the file.
+        network: network of the file.
         images: number of training images.
         held_out: number of test images.
     """
@@ -118,16 +131,16 @@ class PotentialOptions:
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What is trained, and from what.
+    """Start, budget and settings of a training.
 
     Attributes:
-        config: how the network is quantized; None: it is float.
+        config: quantization settings; None: the network is float.
         arch: name in the registry.
         dataset: name of the data set.
         pretrained: float network to start from.
         init_from: quantized network to start from.
-        seed: of noise and calibration images.
-        budget: ``bitflops`` or ``mean-bits``.
+        seed: seed of noise and calibration images.
+        budget: kind of budget, ``bitflops`` or ``mean-bits``.
         penalty: weight of the budget in the loss.
         noise_decay: share of the epochs after which the noise is gone.
         activation_clip: first clip of activations, or ``calibrate``.
@@ -151,17 +164,17 @@ def arch_of(args: Namespace) -> str:
 
 
 def network_options(args: Namespace) -> NetworkOptions:
-    """What the options say of the network in a file."""
+    """Architecture and number of classes that the options say of a file."""
     return NetworkOptions(arch_of(args), args.num_classes)
 
 
 def potential_options(args: Namespace) -> PotentialOptions:
-    """What the options of ``potential.py`` say."""
+    """Network and images that the options of ``potential.py`` choose."""
     return PotentialOptions(network_options(args), args.images, args.held_out)
 
 
 def train_options(args: Namespace) -> TrainOptions:
-    """What the options of ``train.py`` say.
+    """The training that the options of ``train.py`` describe.
 
     Raises:
         ConfigError: they contradict each other, or the network does not take the images.

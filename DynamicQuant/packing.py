@@ -31,7 +31,7 @@ def integer_layers(network: nn.Cell) -> dict[str, IntegerLayer]:
 
 
 def layer_shapes(network: nn.Cell) -> dict[str, LayerShape]:
-    """What the integers of a frozen network must fit, by layer."""
+    """Shapes that the integers of a frozen network must fit, by layer."""
     shapes = static.layer_shapes(network)
     shapes |= {name: LayerShape(layer.weight.shape[1:]) for name, layer in _dynamic(network).items()}
     return {name: shapes[name] for name in quantized_layers(network)}
@@ -55,7 +55,7 @@ def layer_tensors(network: nn.Cell, layers: Mapping[str, IntegerLayer]) -> dict[
 
 
 def training_only(parameter: str) -> bool:
-    """Whether a parameter is no part of a frozen network: what noise of training needs."""
+    """Whether a parameter serves the noise of training alone, so that a frozen network does not have it."""
     return parameter.endswith("noise.state") or parameter == "choose.level"
 
 

@@ -15,7 +15,7 @@ def plot_bits(choices: Choices, path: Path) -> None:
     """Draw a bar per layer, divided by the share of the images that took each width.
 
     Args:
-        choices: of a test set.
+        choices: choices of a test set.
         path: PNG file.
     """
     picture = figure.new(10, 1.5 + 0.28 * len(choices.layers))
@@ -37,9 +37,9 @@ def plot_examples(choices: Choices, source: ImageSource, preprocessing: Preproce
     """Draw the images of fewest bit operations above those of most.
 
     Args:
-        choices: of all images of the source, in its order.
+        choices: choices of all images of the source, in its order.
         source: the images.
-        preprocessing: of the network.
+        preprocessing: preprocessing of the network.
         path: PNG file.
     """
     order = np.argsort(choices.operations, kind="stable")

@@ -1,14 +1,13 @@
-"""What there is to gain by choosing bits, and how much of it a controller could know, see :mod:`DynamicQuant.gains`.
+"""Gain that choosing bits can bring, and how much of it a controller could know, see :mod:`DynamicQuant.gains`.
 
 python potential.py --checkpoint_path outputs/dynamic3/dynamic3.ckpt --dataset_path CIFAR10
 """
 
 from common import report
 from common.cli import config
+from common.cli.classes import fit, open_images
 from common.cli.entry_point import entry_point
-from common.cli.evaluation import check_classes
 from common.cli.run_options import RunOptions, run_options
-from common.data import open_split
 from common.models.registry import model, preprocessing_of
 from DynamicQuant import options, storage
 from DynamicQuant.budget import network_costs
@@ -36,8 +35,7 @@ def run(common: RunOptions, chosen: PotentialOptions) -> None:
     preprocessing = preprocessing_of(data.dataset, stored.metadata)
 
     def measured(split: str, count: int) -> Marginals:
-        source = open_split(data, split)
-        check_classes(source, stored.metadata["num_classes"])
+        source = fit(open_images(data, split), stored.metadata, split)
         images = source.sample(min(count, len(source)), common.seed)
         return measure(stored.network, labelled_batches(images, preprocessing, common.batch_size))
 

@@ -29,7 +29,7 @@ def published_network(content: Checkpoint, architecture: str) -> tuple[Tensors, 
     """Tensors by our names, and metadata, of a file without metadata: the published network, or a float one.
 
     Raises:
-        CheckpointError: its controller has another shape.
+        CheckpointError: the controller in the file has another shape.
     """
     if not set(_CONTROLLER) <= content.tensors.keys():
         return from_published(content, architecture)
@@ -61,7 +61,7 @@ def _quantizers(layer: str) -> Tensors:
 
 
 def _noise() -> Tensors:
-    """What only training needs, at its beginning."""
+    """Parameters that only training needs, with their first values."""
     states = dict.fromkeys(("choose.noise.state", "controller.dropout.noise.state"), np.zeros(2, np.int64))
     return {"choose.level": np.ones(1, np.float32), **states}
 

@@ -1,4 +1,4 @@
-"""How a network is quantized, as the metadata of its files record it."""
+"""Quantization settings of DynamicQuant, as the metadata of files record them."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ QUANTIZERS = ("dorefa", "pact")
 
 @dataclass(frozen=True)
 class QuantConfig:
-    """How a network is quantized.
+    """Settings that a network is quantized by.
 
     Attributes:
-        bits: target t; a dynamic layer has the candidates t - 1, t, t + 1, all others have t bits.
-        quantizer: ``dorefa`` or ``pact``.
+        bits: target bits t; a dynamic layer has the candidates t - 1, t, t + 1, all others have t bits.
+        quantizer: name of the quantizer, ``dorefa`` or ``pact``.
         static: whether all layers have t bits.
-        image_size: H and W of the images.
+        image_size: side of the images, H and W, in pixels.
         temperature: tau of the Gumbel-softmax, > 0.
         preference: lead of t bits in the controller's first scores; at 0 all candidates are equal.
         dynamic_shortcuts: whether the 1 x 1 convolutions of shortcuts choose too, as in the published network.

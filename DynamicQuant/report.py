@@ -1,4 +1,4 @@
-"""What a report says of a network of DynamicQuant: kind, cost, and what its images chose."""
+"""Figures of a network of DynamicQuant in a report: kind, cost, and the choices of the images."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -92,7 +92,7 @@ def cost_of(evaluation: Evaluation, choices: Choices | None) -> dict[str, Any]:
 
 
 def lines_of(choices: Choices) -> list[str]:
-    """What was chosen: layers, classes, the whole set."""
+    """Lines about the choices: layers, classes, the whole set."""
     figures, widths = choices.summary(), choices.config.candidates
     bits, operations = figures["bits"], figures["bit_operations"]
     giga = {name: f"{value / 1e9:.4f} G" for name, value in operations.items() if name != "formula"}

@@ -51,10 +51,10 @@ class Run:
     """One training.
 
     Attributes:
-        stage: of ``STAGES``.
-        quantizer: of the network, empty for float.
+        stage: one of ``STAGES``.
+        quantizer: quantizer of the network, empty for float.
         bits: the target; 32 for float.
-        seed: of order, augmentation, noise.
+        seed: seed of order, augmentation, noise.
     """
 
     stage: str
@@ -72,15 +72,23 @@ def make_parser() -> OptionParser:
     """Options of this script."""
     parser = reproduction.make_parser("Record DynamicQuant's results.", "jpeg")
     add_pretrained(parser, "published float ResNet-20")
-    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES), help="what to run")
-    parser.add_argument("--quantizers", nargs="+", choices=QUANTIZERS, default=list(QUANTIZERS), help="which")
-    parser.add_argument("--bits", type=typed.int_range(3, 7), default=3, help="target")
-    parser.add_argument("--epochs", type=typed.positive_int, default=10, help="of each quantized network")
-    parser.add_argument("--float_epochs", type=typed.positive_int, default=5, help="of the float one")
-    parser.add_argument("--lr", type=typed.positive_float, default=0.02, help="of quantized networks")
-    parser.add_argument("--float_lr", type=typed.positive_float, default=0.01, help="of the float one")
-    parser.add_argument("--train_samples", type=typed.positive_int, metavar="N", help="of all runs; else all images")
-    parser.add_argument("--seeds", nargs="+", type=typed.int_range(0), default=[0, 1, 2], help="one run each")
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES), help="stages to run")
+    parser.add_argument(
+        "--quantizers", nargs="+", choices=QUANTIZERS, default=list(QUANTIZERS), help="quantizers to run"
+    )
+    parser.add_argument("--bits", type=typed.int_range(3, 7), default=3, help="target bits t, 3 to 7")
+    parser.add_argument("--epochs", type=typed.positive_int, default=10, help="epochs of each quantized network")
+    parser.add_argument("--float_epochs", type=typed.positive_int, default=5, help="epochs of the float network")
+    parser.add_argument(
+        "--lr", type=typed.positive_float, default=0.02, help="learning rate of the first step, quantized networks"
+    )
+    parser.add_argument(
+        "--float_lr", type=typed.positive_float, default=0.01, help="learning rate of the first step, float network"
+    )
+    images = "number of training images of all runs; all if not given"
+    parser.add_argument("--train_samples", type=typed.positive_int, metavar="N", help=images)
+    seeds = "seeds of order, augmentation and noise, one run each"
+    parser.add_argument("--seeds", nargs="+", type=typed.int_range(0), default=[0, 1, 2], help=seeds)
     return parser
 
 
@@ -96,7 +104,7 @@ def runs_of(args: Namespace) -> Iterator[Run]:
 
 
 def key_of(args: Namespace, run: Run) -> dict:
-    """What tells the rows of a run from others."""
+    """Columns that tell the rows of a run from others."""
     epochs = args.float_epochs if run.stage == "float" else args.epochs
     kind = {"stage": run.stage, "quantizer": run.quantizer, "bits": run.bits, "epochs": epochs}
     return {"network": "resnet20", **kind, "images": args.train_samples or "all", "seed": run.seed}
@@ -147,7 +155,7 @@ def record(args: Namespace, run: Run) -> None:
 
 
 def record_start(args: Namespace) -> None:
-    """Rows of the published network as it is."""
+    """Record the published network as it is, a row for each test set."""
     for name, path in folders_by_name(args).items():
         key = {"network": "resnet20", "stage": "published", "quantizer": "", "bits": 32, "epochs": 0}
         key |= {"images": "all", "seed": 0, "data": name}
@@ -156,7 +164,7 @@ def record_start(args: Namespace) -> None:
 
 
 def measure(args: Namespace, checkpoint: Path, folder: str, plots: bool = False) -> dict:
-    """What a row says of a network."""
+    """Figures of a network in a row."""
     words = ["--plots"] if plots else []
     record = evaluated(evaluation, args, checkpoint, folder, *words, "--output_dir", args.output_dir)
     row = {

@@ -7,11 +7,10 @@ from typing import Any
 from mindspore import nn
 
 from common.checkpoint import network_state
-from common.cli.evaluation import check_classes
 from common.cli.training import Images, Start, finished_metadata, save_float
 from common.models.registry import model
 from common.quant.calibration import calibration_batches
-from common.stored.float_network import load_float
+from common.stored.float_network import float_of_classes, of_classes
 from common.stored.network import StoredNetwork
 from common.training import TrainConfig, Trainer
 from DynamicQuant import storage
@@ -26,11 +25,10 @@ _CALIBRATION_IMAGES = 512
 
 
 def start(options: TrainOptions, training: TrainConfig, images: Images) -> Start:
-    """The network to train, and what goes with it.
+    """The network to train, its metadata, callbacks, objective and test.
 
     Raises:
-        ConfigError: images of another number of classes than the start.
-        CheckpointError: a file that is not what its option asks for.
+        CheckpointError: a file that is not what its option asks for, or of another number of classes than the images.
     """
     network, digest = _network(options, images)
     metadata = _metadata(options, digest)
@@ -48,14 +46,12 @@ def _network(options: TrainOptions, images: Images) -> tuple[nn.Cell, str]:
     classes = images.train.num_classes
     if options.init_from:
         stored = storage.load_latent(options.init_from, options.arch)
-        check_classes(images.train, stored.metadata["num_classes"])
-        digest = network_state.digest(stored.network)
+        digest = network_state.digest(of_classes(options.init_from, stored, classes))
         return continued(stored, options.config, options.init_from, options.seed), digest
     network, digest = model(options.arch).build(classes), ""
     if pretrained := _pretrained(options):
-        stored = load_float(pretrained, options.arch)
-        check_classes(images.train, stored.metadata["num_classes"])
-        network, digest = stored.network, network_state.digest(stored.network)
+        network = float_of_classes(pretrained, options.arch, classes, images.new_head)
+        digest = network_state.digest(network)
     if options.config is None:
         return network, digest
     clips = _first_clips(options, network, images)
@@ -91,7 +87,7 @@ def _metadata(options: TrainOptions, digest: str) -> dict[str, Any]:
 
 
 def save(path: Path, trainer: Trainer) -> str:
-    """Write the network to use; returns what it is."""
+    """Write the trained network; returns a short description of it."""
     stored = StoredNetwork(trainer.network, finished_metadata(trainer))
     if stored.kind == "float":
         return save_float(path, trainer)

@@ -1,4 +1,4 @@
-"""The test after each epoch: of the network as it would be used, frozen and with its budget met."""
+"""The test after each epoch, on the network as it would be used: frozen and with its budget met."""
 
 from dataclasses import dataclass, fields
 
@@ -24,8 +24,8 @@ class DynamicMetrics(Metrics):
     Attributes:
         bits: mean bits over images and dynamic layers.
         of_static: mean bit operations relative to the static network's.
-        entropy: mean over the layers of the entropy of their choices, in bits.
-        shift: of the controller's bias, per bit, that met the budget.
+        entropy: entropy of a layer's choices in bits, mean over the layers.
+        shift: shift of the controller's bias, per bit, that met the budget.
     """
 
     bits: float
@@ -42,14 +42,14 @@ class DynamicTester:
     """Freezes a dynamic network in training, fits its budget on training images, and measures it.
 
     Args:
-        stored: the network and what its files record.
-        images: what it is trained on, and what it is measured on.
-        batch_size: of the evaluation.
-        budget: ``bitflops`` or ``mean-bits``.
-        seed: of the choice of training images.
+        stored: network in training, and the metadata of its files.
+        images: images of training and test, and their preprocessing.
+        batch_size: images per step of the evaluation.
+        budget: kind of budget, ``bitflops`` or ``mean-bits``.
+        seed: seed of the choice of training images.
 
     Attributes:
-        choices: what the test images chose in the last measurement; None before it.
+        choices: choices of the test images in the last measurement; None before it.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class DynamicTester:
         self.choices: Choices | None = None
 
     def prepare(self, network: nn.Cell) -> float:
-        """Make the frozen twin what the network would be used as; returns the shift of its bias."""
+        """Bring the frozen twin to the state in which the network would be used; returns the shift of its bias."""
         freeze(network, self.twin)
         size = min(self.batch_size, len(self.sample))
         whole = self.sample.head(len(self.sample) // size * size)  # whole batches: nothing is compiled for a rest

@@ -7,6 +7,7 @@ from common.cli import config, training
 from common.cli.entry_point import entry_point
 from common.cli.run_options import run_options
 from common.cli.training_options import training_options
+from common.stored.float_network import classes_in_file
 from DynamicQuant import options
 from DynamicQuant.start import save, start
 
@@ -18,7 +19,13 @@ def main(argv: list[str] | None = None) -> None:
     """Train to the last epoch, then write the network to use beside the run's own files."""
     args = config.parse(make_parser(), argv)
     chosen, run = options.train_options(args), training_options(args)
-    training.run(run_options(args), run, start=lambda images: start(chosen, run.config, images), save=save)
+    training.run(
+        run_options(args),
+        run,
+        start=lambda images: start(chosen, run.config, images),
+        save=save,
+        begins=lambda: classes_in_file(chosen.init_from or chosen.pretrained, chosen.arch),
+    )
 
 
 if __name__ == "__main__":

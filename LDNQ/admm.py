@@ -41,14 +41,14 @@ def admm(
     Repeats T = (H + rho I)^-1 (H W + rho (G - L)), G = project(T + L), L = L + T - G from G = W, L = 0.
 
     Args:
-        weight: (F, n) float.
-        hessian: (n, n), symmetric, positive semidefinite.
+        weight: float weights, (F, n).
+        hessian: second moment of the inputs, (n, n), symmetric, positive semidefinite.
         level_count: number of levels.
-        per_channel: one scale for each row.
-        rho: in units of the mean of the diagonal of H, > 0.
-        iterations: at most this many.
+        per_channel: whether each row has a scale of its own.
+        rho: penalty in units of the mean of the diagonal of H, > 0.
+        iterations: number of iterations, at most.
         tolerance: relative fall of the error that counts as progress.
-        patience: iterations without progress after which it ends.
+        patience: number of iterations without progress after which it ends.
 
     Raises:
         QuantizationError: the Hessian does not fit the weights or is not finite.
@@ -87,13 +87,13 @@ def descend(
     With R = (G - W) H the best value of weight j of every row is g_j - R_j / H_jj, rounded to a level.
 
     Args:
-        start: where to begin.
-        weight: (F, n) float.
-        hessian: (n, n).
+        start: solution to begin with.
+        weight: float weights, (F, n).
+        hessian: second moment of the inputs, (n, n).
         level_count: number of levels.
-        per_channel: one scale for each row.
-        sweeps: at most this many passes over the n weights.
-        tolerance: ends when a sweep lowers the error by less than this part of it.
+        per_channel: whether each row has a scale of its own.
+        sweeps: number of passes over the n weights, at most.
+        tolerance: relative fall of the error in a sweep below which it ends.
     """
     weight, hessian = _checked(weight, hessian)
     levels, scale, error = start.levels.copy(), start.scale, output_error(weight, start.values, hessian)

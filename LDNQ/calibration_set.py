@@ -1,4 +1,4 @@
-"""The few unlabelled images LDNQ learns from: which ones, their augmented views, the float network's logits of each."""
+"""The few unlabelled images that LDNQ learns from, their augmented views, and the float network's logits of each."""
 
 import itertools
 import json
@@ -18,10 +18,10 @@ _CHUNK = 128
 
 
 def calibration_count(total: int, ratio: float, count: int | None) -> int:
-    """How many of ``total`` images to learn from: ``count``, or the share ``ratio`` of them.
+    """Number of images to learn from, of ``total``: ``count``, or the share ``ratio`` of them.
 
     Raises:
-        DataError: that is less than two images (one gives no BatchNorm statistics).
+        DataError: a number below two (one image gives no BatchNorm statistics).
     """
     chosen = count or round(ratio * total)
     if chosen < 2:
@@ -35,14 +35,14 @@ def choose_images(source: ImageSource, count: int, seed: int, record: Path, resa
     """``count`` of the images, the ones that ``record`` names where it exists.
 
     Args:
-        source: to choose from.
-        count: how many.
-        seed: of the choice.
+        source: images to choose from.
+        count: number of images to choose.
+        seed: seed of the choice.
         record: JSON file of the choice, written if absent.
-        resample: choose anew and replace the record.
+        resample: whether to choose anew and replace the record.
 
     Raises:
-        DataError: there are fewer images, or the record is damaged or of another choice.
+        DataError: fewer images than ``count``, or a record that is damaged or names other images.
     """
     if count > len(source):
         raise DataError(
@@ -74,10 +74,10 @@ class CalibrationSet:
     once. The batch of a training step depends on (seed, step) alone, so an interrupted run can go on anywhere.
 
     Args:
-        images: their labels are not used.
-        preprocessing: of the network.
+        images: unlabelled images; labels that they have are not read.
+        preprocessing: preprocessing of the network.
         views: number of augmented views of each image.
-        seed: of views and batches.
+        seed: seed of views and batches.
     """
 
     def __init__(self, images: ImageSource, preprocessing: Preprocessing, views: int, seed: int):

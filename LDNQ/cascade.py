@@ -44,15 +44,15 @@ class Cascade:
     """Brings the weights of a float network to their levels, in place.
 
     Args:
-        network: float.
-        data: the calibration images.
-        config: what the weights become.
-        plan: how they get there.
-        folder: of the run; made if absent.
-        test: accuracy of the network as it is now, shown after each layer; None for none.
+        network: float network; it is changed.
+        data: calibration images.
+        config: levels that the weights are brought to.
+        plan: settings of the cascade.
+        folder: folder of the run; made if absent.
+        test: function from the network to its accuracy, shown after each layer; None for none.
 
     Attributes:
-        state: how far it has come.
+        state: progress of the cascade.
     """
 
     def __init__(

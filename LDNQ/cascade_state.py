@@ -1,4 +1,4 @@
-"""State of a cascade, and ``cascade.ckpt``, what one that was killed goes on from."""
+"""State of a cascade, and ``cascade.ckpt``, the file from which a killed one goes on."""
 
 import hashlib
 import json
@@ -26,15 +26,15 @@ _NETWORK = "network/"
 
 @dataclass(eq=False)
 class CascadeState:
-    """How far a cascade has come, with all that its next step depends on.
+    """Progress of a cascade, with all that its next step depends on.
 
     Attributes:
-        network: in whatever state it is, changed in place.
+        network: network between float and quantized, changed in place.
         levelled: parameters that are quantized sooner or later, by name.
-        momentum: of the training step, one of each trained parameter.
-        records: what quantization did to each finished layer.
-        refined: finished steps of the refinement.
-        seconds: spent in each stage.
+        momentum: momentum of the training step, one of each trained parameter.
+        records: effect of quantization on each finished layer.
+        refined: number of finished steps of the refinement.
+        seconds: time spent in each stage, in seconds.
     """
 
     network: nn.Cell
@@ -57,8 +57,8 @@ class CascadeState:
         """Write the state.
 
         Args:
-            path: of the file.
-            fingerprint: of the run, see :func:`run_fingerprint`.
+            path: path of the file.
+            fingerprint: fingerprint of the run, see :func:`run_fingerprint`.
         """
         tensors = {f"{_NETWORK}{name}": value for name, value in network_state.state(self.network).items()}
         tensors |= {name: parameter.asnumpy() for name, parameter in self._beside_network().items()}
@@ -94,7 +94,7 @@ class CascadeState:
 
 
 def run_fingerprint(network: nn.Cell, data: CalibrationSet, config: QuantConfig, plan: Plan) -> dict[str, Any]:
-    """What must be equal for a run to go on: settings, images and the float network."""
+    """Values that must be equal for a run to go on: settings, images and the float network."""
     digest = hashlib.sha256()
     for name, value in sorted(network_state.state(network).items()):
         digest.update(name.encode() + value.tobytes())

@@ -28,8 +28,8 @@ def quantized_network(network: nn.Cell, config: QuantConfig, layers: Mapping[str
 
     Args:
         network: float, as the cascade has left it.
-        config: that it followed.
-        layers: integers of each quantized layer.
+        config: what the cascade followed.
+        layers: integers of each quantized layer, by name.
     """
     rest = {name: value for name, value in network_state.state(network).items() if not belongs(name, layers)}
     freeze(network, config)

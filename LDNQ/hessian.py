@@ -21,8 +21,8 @@ def patches(inputs: np.ndarray, geometry: ConvGeometry) -> np.ndarray:
     """The patches of each group as columns.
 
     Args:
-        inputs: (N, C, H, W), or (N, C) for a linear layer.
-        geometry: of the layer; its groups must divide C.
+        inputs: inputs of the layer, (N, C, H, W), or (N, C) for a linear layer.
+        geometry: geometry of the layer; its groups must divide C.
 
     Returns:
         (groups, n, N * OH * OW) of the inputs' type, n = C / groups * KH * KW, plus 1 with a bias.
@@ -77,7 +77,7 @@ class InputMoment:
         self.count += columns.shape[2]
 
     def add_others(self) -> None:
-        """Take in what all other processes have, each of which calls this too: all end with the same bits."""
+        """Add the sums of all other processes, each of which calls this too: all end with the same bits."""
         shape = (0, 0, 0) if self.total is None else self.total.shape
         shape = distributed.gathered(shape).max(0).astype(int)  # a process without a batch does not know it
         total = np.zeros(shape) if self.total is None else self.total
@@ -99,9 +99,9 @@ def weight_matrix(weight: np.ndarray, bias: np.ndarray | None, groups: int = 1) 
     """The weights of a layer as rows in the order of the patches.
 
     Args:
-        weight: (F, C / groups, KH, KW) or (F, C).
-        bias: (F,) or None.
-        groups: of channels.
+        weight: weights of the layer, (F, C / groups, KH, KW) or (F, C).
+        bias: bias of the layer, (F,), or None.
+        groups: number of groups of channels.
 
     Returns:
         float64 (groups, F / groups, n).

@@ -1,7 +1,7 @@
 r"""The level sets of LDNQ and the projection onto them.
 
-A weight is a level q times the scale a of its layer or of its output channel. The number of levels (``kbits`` in the
-paper) names the set:
+A weight is a level q times the scale a of its layer or of its output channel. The number of levels names the
+set (``--kbits`` of the original release):
 
 ======  ==============================  ==============  ==================================
 number  levels q                        bits of a code  largest weight (zero: always one)
@@ -79,9 +79,9 @@ class Solution:
     """A weight matrix on its levels, and how good it is.
 
     Attributes:
-        levels: (F, n) float64, the q of each weight.
-        scale: the a of all weights (1, 1), or of each row (F, 1); float64, 0 where a row is all zero.
-        error: what was minimised.
+        levels: level q of each weight, (F, n) float64.
+        scale: scale a of all weights (1, 1), or of each row (F, 1); float64, 0 where a row is all zero.
+        error: value of the objective that was minimised.
     """
 
     levels: np.ndarray
@@ -112,11 +112,11 @@ def project(
     No step raises ||w - a q||^2; where it stops depends on the start, as with k-means.
 
     Args:
-        weight: (F, n).
+        weight: float weights, (F, n).
         level_count: number of levels.
-        per_channel: one scale for each row instead of one for all.
-        scale: start; :func:`initial_scale` if not given.
-        iterations: at most this many; it ends as soon as the scale stays the same.
+        per_channel: whether each row has a scale of its own.
+        scale: scale to begin with; :func:`initial_scale` if not given.
+        iterations: number of iterations, at most; it ends as soon as the scale stays the same.
     """
     scale = initial_scale(weight, level_count, per_channel) if scale is None else scale
     size, before = np.abs(weight), None

@@ -36,9 +36,9 @@ class LevelledParameter:
     """A parameter whose values are on levels, or will be.
 
     Attributes:
-        value: the network's parameter, g.
-        latent: t, of the same shape.
-        scale: a, of a shape that broadcasts to it.
+        value: parameter g of the network.
+        latent: latent values t, of the same shape.
+        scale: scale a, of a shape that broadcasts to it.
     """
 
     value: Parameter
@@ -56,8 +56,8 @@ class LevelledParameter:
         """Put the parameter on its levels; the latent values come from what it held.
 
         Args:
-            levels: of the parameter's shape.
-            scale: (F,), one of each row.
+            levels: level of each value, of the parameter's shape.
+            scale: scale of each row, (F,).
             level_count: number of levels.
         """
         scale = scale.astype(np.float32).reshape(self.scale.shape)
@@ -107,10 +107,10 @@ class MatchStep(nn.Cell):
     """One training step: images (B, 3, H, W), logits (B, K), learning rate, states (P,) to the loss.
 
     Args:
-        network: to train.
-        levelled: those of its parameters that are quantized sooner or later, by name.
+        network: network to train.
+        levelled: parameters of the network that are quantized sooner or later, by name.
         level_count: number of levels.
-        momentum: of SGD.
+        momentum: momentum of SGD.
         clip_norm: upper limit of the gradient's global L2 norm.
     """
 
@@ -139,7 +139,7 @@ class MatchStep(nn.Cell):
         self.jumps = list(zip(middles.tolist(), np.diff(magnitudes(level_count)).tolist()))
 
     def restart(self) -> None:
-        """Forget the momentum, as every stage begins."""
+        """Set the momentum to zero, as at the beginning of every stage."""
         for speed in self.speeds:
             speed.set_data(Tensor(np.zeros(speed.shape, np.float32)))
 
@@ -170,7 +170,7 @@ class MatchStep(nn.Cell):
         return loss
 
     def advance(self, images: np.ndarray, logits: np.ndarray, rate: float, states: Mapping[str, int]) -> float:
-        """One step; ``states`` by the names of the levelled parameters. Returns the loss before it.
+        """Take one step; ``states`` by the names of the levelled parameters. Returns the loss before it.
 
         Raises:
             QuantizationError: the loss is not finite.

@@ -18,8 +18,8 @@ def input_hessian(network: nn.Cell, layer: nn.Cell, images: Images) -> np.ndarra
     follow the quantized layers before it at once, the moving ones only after some steps.
 
     Args:
-        network: its first layers quantized.
-        layer: a convolution or linear layer of it.
+        network: network whose first layers are quantized.
+        layer: convolution or linear layer of it.
         images: batches (N, 3, H, W), of this process; the moment is that of the images of all processes.
 
     Raises:

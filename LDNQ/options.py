@@ -5,9 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.cli import config, typed
+from common.cli.network_options import add_num_classes
 from common.cli.option_parser import OptionParser
 from common.cli.training import TrainingOptions
-from common.cli.training_options import add_continue, add_pretrained, add_sgd, cosine_config
+from common.cli.training_options import (
+    add_continue,
+    add_new_head,
+    add_pretrained,
+    add_sgd,
+    check_new_head,
+    cosine_config,
+)
 from common.models.registry import architecture, model
 from LDNQ.levels import LEVEL_COUNTS
 from LDNQ.network import MODEL_NAMES
@@ -21,10 +29,10 @@ _SWITCH = {"type": typed.truth, "nargs": "?", "const": True, "metavar": "BOOL"}
 def add_network(parser: OptionParser) -> None:
     """The options that all scripts of this method share; data sets may be written as the original release does."""
     group = parser.add_argument_group("network and data of LDNQ")
-    where = f"where the file does not record it: {', '.join(MODEL_NAMES)}, or as ResNet18-ImageNet"
+    known = f"{', '.join(MODEL_NAMES)}, or written as ResNet18-ImageNet"
+    network = f"network to train, or network in a file that does not record it: {known}"
     names = {"type": architecture, "choices": MODEL_NAMES, "metavar": "NAME"}
-    group.add_argument("--arch", **names, default="resnet20", help=where)
-    group.add_argument("--wnids", type=typed.path, metavar="FILE", help="imagenet: class folders in label order")
+    group.add_argument("--arch", **names, default="resnet20", help=network)
     parser.add_alias("--model_name", "--arch")
     parser.add_alias("--dataset_name", "--dataset")
     parser.settable()["dataset"].type = _dataset_name
@@ -37,20 +45,23 @@ def _dataset_name(text: str) -> str:
 
 def eval_parser() -> OptionParser:
     """Options of ``eval.py``."""
-    parser = config.build_parser("Evaluate LDNQ.", _CONFIG / "eval.yaml")
+    parser = config.build_parser("Evaluate a float network or one that LDNQ has quantized.", _CONFIG / "eval.yaml")
     add_network(parser)
-    parser.add_argument("--num_classes", type=typed.positive_int, help="what the file must have; any if not given")
+    add_num_classes(parser)
     return parser
 
 
 def train_parser() -> OptionParser:
     """Options of ``train.py``; ``--resume`` is the original release's name of ``--continue``."""
-    parser = config.build_parser("Train for LDNQ.", _CONFIG / "train.yaml", evaluates=False)
+    parser = config.build_parser(
+        "Train a float network that LDNQ can quantize.", _CONFIG / "train.yaml", evaluates=False
+    )
     add_network(parser)
     group = parser.add_argument_group("training")
     add_pretrained(group)
-    add_sgd(group, epochs=20, weight_decay=5e-4, rate="first learning rate, cosine to 0")
-    goes_on = "go on with a run in output_dir; with another --lr: train its best network further, in a folder below"
+    add_new_head(group)
+    add_sgd(group, epochs=20, weight_decay=5e-4, rate="learning rate of the first SGD step, then cosine to 0")
+    goes_on = "go on with a run in --output_dir; with another --lr train its best network further, in a folder below"
     add_continue(group, goes_on)
     parser.add_alias("--resume", "--continue")
     return parser
@@ -58,7 +69,10 @@ def train_parser() -> OptionParser:
 
 def quantization_parser() -> OptionParser:
     """Options of ``main.py``; ``--kbits`` is the original release's name of ``--levels``."""
-    parser = config.build_parser("Quantize with LDNQ.", _CONFIG / "quantize.yaml")
+    parser = config.build_parser(
+        "Quantize a float network with LDNQ from few unlabelled images.", _CONFIG / "quantize.yaml"
+    )
+    parser.fills_output_dir = True
     add_network(parser)
     _add_quantization(parser.add_argument_group("quantization"))
     _add_images(parser.add_argument_group("calibration images"))
@@ -68,30 +82,40 @@ def quantization_parser() -> OptionParser:
 
 
 def _add_quantization(group) -> None:
-    add_pretrained(group, "float network to quantize; digits: the shipped one")
-    group.add_argument("--levels", type=int, choices=LEVEL_COUNTS, default=3, help="NUMBER of levels of a weight")
-    group.add_argument("--granularity", choices=GRANULARITIES, default="channel", help="weights of one scale")
-    ends = "all layers; false: those between alone"
+    add_pretrained(group, "float network to quantize; for digits the shipped one if not given")
+    number = "number of levels of a weight, not of bits: 3 levels take 2 bits, 5 and 7 take 3, 9 and 11 take 4"
+    group.add_argument("--levels", type=int, choices=LEVEL_COUNTS, default=3, help=number)
+    unit = "unit whose weights share a scale"
+    group.add_argument("--granularity", choices=GRANULARITIES, default="channel", help=unit)
+    ends = "whether the first and the last layer are quantized too"
     group.add_argument("--quantized_first_and_last", **_SWITCH, default=True, help=ends)
-    group.add_argument("--rho", type=typed.positive_float, default=0.3, help="of ADMM, by the Hessian's mean diagonal")
-    group.add_argument("--polish", action=BooleanOptionalAction, default=True, help="coordinate descent after ADMM")
+    penalty = "penalty of ADMM in units of the mean of the Hessian's diagonal, > 0"
+    group.add_argument("--rho", type=typed.positive_float, default=0.3, help=penalty)
+    group.add_argument("--polish", action=BooleanOptionalAction, default=True, help="run coordinate descent after ADMM")
 
 
 def _add_images(group) -> None:
-    group.add_argument("--ratio", type=typed.fraction, default=0.01, help="share of the training images to learn from")
-    group.add_argument("--num_images", type=typed.int_range(2), metavar="N", help="their number, in place of --ratio")
-    group.add_argument("--resample", **_SWITCH, default=False, help="choose the images anew")
-    group.add_argument("--views", type=typed.positive_int, default=20, help="augmented views of each image")
+    ratio = "share of the training images to learn from, above 0 to 1"
+    group.add_argument("--ratio", type=typed.fraction, default=0.01, help=ratio)
+    number = "number of training images to learn from, at least 2; replaces --ratio"
+    group.add_argument("--num_images", type=typed.int_range(2), metavar="N", help=number)
+    group.add_argument("--resample", **_SWITCH, default=False, help="choose the images anew and replace images.json")
+    group.add_argument("--views", type=typed.positive_int, default=20, help="number of augmented views of each image")
 
 
 def _add_matching(group) -> None:
-    group.add_argument("--match_batch_size", type=typed.int_range(2), default=64, help="images of a training step")
-    group.add_argument("--steps", type=typed.int_range(0), default=16, help="at most so many steps after each layer")
-    group.add_argument("--lr", type=typed.positive_float, default=3e-3, help="learning rate of these steps")
-    group.add_argument("--refine_steps", type=typed.int_range(0), default=200, help="0: the paper's cascade alone")
-    group.add_argument("--refine_lr", type=typed.positive_float, default=1e-3, help="its first learning rate")
-    add_continue(group, "go on with a run in output_dir; --no-continue starts it anew")
-    group.add_argument("--test_layers", action=BooleanOptionalAction, default=True, help="test accuracy per layer")
+    group.add_argument("--match_batch_size", type=typed.int_range(2), default=64, help="images per training step")
+    group.add_argument("--steps", type=typed.int_range(0), default=16, help="training steps after each layer, at most")
+    group.add_argument(
+        "--lr", type=typed.positive_float, default=3e-3, help="learning rate of the SGD steps after a layer"
+    )
+    refine = "training steps of the refinement after the cascade; 0 leaves it out, as the paper does"
+    group.add_argument("--refine_steps", type=typed.int_range(0), default=200, help=refine)
+    rate = "learning rate of the first refinement step, then cosine to 0"
+    group.add_argument("--refine_lr", type=typed.positive_float, default=1e-3, help=rate)
+    add_continue(group, "go on with a stopped run in --output_dir; --no-continue starts it anew")
+    tested = "measure the test accuracy after each layer"
+    group.add_argument("--test_layers", action=BooleanOptionalAction, default=True, help=tested)
 
 
 @dataclass(frozen=True)
@@ -100,9 +124,9 @@ class ImageOptions:
 
     Attributes:
         ratio: share of the training images.
-        count: number of them, in place of the share; None: the share.
-        resample: choose anew, whatever the run's folder records.
-        views: augmented views of each image.
+        count: number of training images, in place of the share; None: the share.
+        resample: whether to choose anew, whatever the run's folder records.
+        views: number of augmented views of each image.
     """
 
     ratio: float
@@ -113,19 +137,19 @@ class ImageOptions:
 
 @dataclass(frozen=True)
 class QuantizationOptions:
-    """What is quantized, and how.
+    """Network, levels, images and settings of a quantization.
 
     Attributes:
-        model_name: name of the network in the registry.
-        pretrained: float network; None: the one that ships for the data set.
-        config: what the weights become.
-        plan: how they get there.
-        images: to learn from.
-        go_on: continue a run that was stopped; otherwise start it anew.
-        test_layers: test the network after each layer.
+        arch: name of the network in the registry.
+        pretrained: file of the float network; None: the one that ships for the data set.
+        config: levels that the weights are brought to.
+        plan: settings of the cascade.
+        images: images to learn from.
+        go_on: whether a run that was stopped is continued; otherwise it starts anew.
+        test_layers: whether the network is tested after each layer.
     """
 
-    model_name: str
+    arch: str
     pretrained: Path | None
     config: QuantConfig
     plan: Plan
@@ -135,18 +159,19 @@ class QuantizationOptions:
 
 
 def training_options(args: Namespace) -> TrainingOptions:
-    """What the options of ``train.py`` say.
+    """The training that the options of ``train.py`` describe.
 
     Raises:
-        ConfigError: the network does not take the images.
+        ConfigError: the network does not take the images, or a new last layer has no start.
     """
     model(args.arch, args.dataset)
+    check_new_head(args)
     name = f"{args.arch}_{args.dataset}"
-    return TrainingOptions(cosine_config(args), args.output_dir, name, args.go_on, args.test_every)
+    return TrainingOptions(cosine_config(args), args.output_dir, name, args.go_on, args.test_every, args.new_head)
 
 
 def quantization_options(args: Namespace) -> QuantizationOptions:
-    """What the options of ``main.py`` say.
+    """The quantization that the options of ``main.py`` describe.
 
     Raises:
         ConfigError: the network does not take the images.
@@ -154,7 +179,7 @@ def quantization_options(args: Namespace) -> QuantizationOptions:
     model(args.arch, args.dataset)
     names = ("rho", "polish", "steps", "lr", "refine_steps", "refine_lr")
     return QuantizationOptions(
-        model_name=args.arch,
+        arch=args.arch,
         pretrained=args.pretrained,
         config=QuantConfig(args.levels, args.granularity, args.quantized_first_and_last),
         plan=Plan(batch_size=args.match_batch_size, **{name: getattr(args, name) for name in names}),

@@ -5,21 +5,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Plan:
-    """How a network is brought to its levels; which levels these are is its :class:`LDNQ.quant_config.QuantConfig`.
+    """Settings of the way to the levels; the levels themselves are in :class:`LDNQ.quant_config.QuantConfig`.
 
     Attributes:
         rho: penalty of ADMM, in units of the mean of the Hessian's diagonal.
         polish: whether coordinate descent follows ADMM.
-        batch_size: images of a training step.
+        batch_size: images per training step.
         steps: training steps after each layer, at most.
-        lr: learning rate of these.
-        window: steps over which the loss is averaged to see progress.
+        lr: learning rate of the steps after a layer.
+        window: number of steps over which the loss is averaged to see progress.
         tolerance: relative fall of that average that counts as progress.
-        patience: windows without progress after which a stage ends.
+        patience: number of windows without progress after which a stage ends.
         refine_steps: training steps of the refinement.
-        refine_lr: its first learning rate, cosine to 0.
-        hessian_views: augmented views of each image that a Hessian is taken from.
-        statistics_views: views that the final BatchNorm statistics are taken from.
+        refine_lr: learning rate of the first refinement step, then cosine to 0.
+        hessian_views: number of augmented views of each image that a Hessian is taken from.
+        statistics_views: number of views that the final BatchNorm statistics are taken from.
         save_every: steps of the refinement between two checkpoints.
     """
 

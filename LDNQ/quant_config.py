@@ -1,4 +1,4 @@
-"""How LDNQ quantizes a network."""
+"""Quantization settings of LDNQ."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,11 @@ GRANULARITIES = ("channel", "layer")
 
 @dataclass(frozen=True)
 class QuantConfig:
-    """What the weights of a network become; how they get there is the cascade's :class:`LDNQ.plan.Plan`.
+    """Levels of a quantized network's weights; the way to them is the cascade's :class:`LDNQ.plan.Plan`.
 
     Attributes:
-        levels: number of levels, 3, 5, 7, 9 or 11 (the paper's kbits).
-        granularity: one scale per ``channel`` (output) or per ``layer``.
+        levels: number of levels, 3, 5, 7, 9 or 11.
+        granularity: unit of one scale, output ``channel`` or ``layer``.
         first_and_last: whether the first and the last layer are quantized too.
 
     Raises:

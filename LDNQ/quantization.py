@@ -8,11 +8,12 @@ from typing import Any
 from mindspore import nn
 
 from common.cli import saved_config
-from common.cli.evaluation import check_classes
+from common.cli.classes import fit, open_images
+from common.cli.entry_point import kept
 from common.cli.result import finish
 from common.cli.run_options import RunOptions
-from common.data import ImageSource, Preprocessing, open_split
-from common.data.class_names import CLASS_NAMES
+from common.data import Preprocessing
+from common.data.matching import class_record
 from common.evaluation import Metrics, evaluator
 from common.models.registry import preprocessing_of
 from common.stored.float_network import load_float
@@ -32,16 +33,16 @@ def run(options: RunOptions, chosen: QuantizationOptions) -> None:
     """Quantize a network, write it to ``output_dir`` and, where there are test images, measure it.
 
     Args:
-        options: that all scripts share.
-        chosen: what is quantized, and how.
+        options: options that all scripts share.
+        chosen: network, levels, images and settings.
 
     Raises:
         ConfigError: network and images do not fit each other.
-        CheckpointError: the float network is no such, or the folder holds another run.
-        DataError: there are too few images.
+        CheckpointError: a file that is no float network, or a folder that holds another run.
+        DataError: too few images.
     """
     options.device.set_up()
-    stored = load_float(chosen.pretrained or storage.shipped(options.data.dataset, "float"), chosen.model_name)
+    stored = load_float(chosen.pretrained or storage.shipped(options.data.dataset, "float"), chosen.arch)
     print(_headline(chosen))
     preprocessing = preprocessing_of(options.data.dataset, stored.metadata)
     data = _calibration_set(options, chosen, stored, preprocessing)
@@ -49,11 +50,12 @@ def run(options: RunOptions, chosen: QuantizationOptions) -> None:
     saved_config.save(options.values, options.output_dir)
     before = test(stored.network) if test else None
     cascade = _cascade(options, chosen, stored.network, data, test)
-    layers = cascade.run(chosen.go_on)
+    with kept(options.output_dir):
+        layers = cascade.run(chosen.go_on)
     quantized_network(stored.network, chosen.config, layers)
     after = test(stored.network) if test else None
     finished = StoredNetwork(stored.network, _metadata(options, chosen, stored, data, after), layers)
-    path = options.output_dir / f"{chosen.model_name}_{chosen.config.levels}levels.ckpt"
+    path = options.output_dir / f"{chosen.arch}_{chosen.config.levels}levels.ckpt"
     storage.save_packed(path, finished)
     _report_layers(options.output_dir, cascade, path)
     if test:
@@ -66,13 +68,13 @@ def run(options: RunOptions, chosen: QuantizationOptions) -> None:
 
 def _headline(chosen: QuantizationOptions) -> str:
     levels, granularity = chosen.config.levels, chosen.config.granularity
-    return f"{chosen.model_name}: {levels} levels = {code_bits(levels)} bits per weight, one scale per {granularity}"
+    return f"{chosen.arch}: {levels} levels = {code_bits(levels)} bits per weight, one scale per {granularity}"
 
 
 def _calibration_set(
     options: RunOptions, chosen: QuantizationOptions, stored: StoredNetwork, preprocessing: Preprocessing
 ) -> CalibrationSet:
-    images = _images(options, stored, "train")
+    images = fit(open_images(options.data, "train"), stored.metadata, "train")
     count = calibration_count(len(images), chosen.images.ratio, chosen.images.count)
     record = options.output_dir / "images.json"
     images = choose_images(images, count, options.seed, record, chosen.images.resample)
@@ -80,16 +82,10 @@ def _calibration_set(
 
 
 def _test(options: RunOptions, stored: StoredNetwork, preprocessing: Preprocessing) -> Measure | None:
-    """What measures a network on the test images; None where the options name none (those of the digits are there)."""
+    """The measurement of a network on the test images; None where the options name none (digits are built in)."""
     if options.data.dataset != "digits" and options.data.folder("test") is None:
         return None
-    return evaluator(_images(options, stored, "test"), preprocessing, options.batch_size)
-
-
-def _images(options: RunOptions, stored: StoredNetwork, split: str) -> ImageSource:
-    images = open_split(options.data, split)
-    check_classes(images, stored.metadata["num_classes"])
-    return images
+    return evaluator(fit(open_images(options.data, "test"), stored.metadata), preprocessing, options.batch_size)
 
 
 def _cascade(
@@ -106,12 +102,11 @@ def _metadata(
     data: CalibrationSet,
     metrics: Metrics | None,
 ) -> dict[str, Any]:
-    """What the file records."""
+    """Metadata of the packed file."""
     training = {**stored.metadata.get("training", {}), "images": len(data), "seed": options.seed}
     about = {"kind": "packed", "settings": asdict(chosen.config), "training": training}
     about |= {"dataset": options.data.dataset, "preprocessing": data.preprocessing.to_dict()}
-    if names := CLASS_NAMES.get(options.data.dataset):
-        about["class_names"] = list(names)
+    about |= class_record(data.images, stored.metadata)
     if metrics:
         about |= {"accuracy": metrics.accuracy, "samples": metrics.samples}
     return {**stored.metadata, **about}

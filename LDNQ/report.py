@@ -1,4 +1,4 @@
-"""What a report says of a network of LDNQ beside its accuracy."""
+"""Figures of a network of LDNQ in a report beside its accuracy."""
 
 from pathlib import Path
 
@@ -12,9 +12,9 @@ def summarize(stored: StoredNetwork, path: Path, image_size: int) -> Summary:
     """Method, network, levels, bits of a weight as stored, and cost.
 
     Args:
-        stored: the network.
-        path: its file.
-        image_size: side of its images in pixels.
+        stored: network with its metadata.
+        path: file of the network.
+        image_size: side of the images in pixels.
     """
     settings, training = (stored.metadata.get(key, {}) for key in ("settings", "training"))
     bits = {name: (int(layer.weights[0].bits[0]), 32) for name, layer in stored.layers.items()}

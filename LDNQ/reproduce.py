@@ -30,17 +30,21 @@ def make_parser() -> OptionParser:
     """Options of this script."""
     parser = reproduction.make_parser("Record LDNQ's results.", "lossless", training=False)
     add_pretrained(parser, "float network")
-    parser.add_argument("--arch", type=architecture, default="resnet20", help="of the float network")
-    parser.add_argument("--levels", type=int, nargs="+", choices=LEVEL_COUNTS, default=list(LEVEL_COUNTS))
-    parser.add_argument("--granularity", nargs="+", choices=GRANULARITIES, default=["channel"])
-    parser.add_argument("--refine_steps", type=typed.int_range(0), nargs="+", help="as configured if not given")
-    parser.add_argument("--seeds", type=typed.int_range(0), nargs="+", default=[1], help="of images and augmentation")
-    parser.add_argument("--num_images", type=typed.int_range(2), default=500, help="unlabelled training images")
+    parser.add_argument("--arch", type=architecture, default="resnet20", help="architecture of the float network")
+    levels, units = "numbers of levels of a weight", "units whose weights share a scale"
+    parser.add_argument("--levels", type=int, nargs="+", choices=LEVEL_COUNTS, default=list(LEVEL_COUNTS), help=levels)
+    parser.add_argument("--granularity", nargs="+", choices=GRANULARITIES, default=["channel"], help=units)
+    steps = "training steps of the refinement, one run each; those of main.py if not given"
+    parser.add_argument("--refine_steps", type=typed.int_range(0), nargs="+", metavar="N", help=steps)
+    seeds = "seeds of the choice of images and of their augmentation, one run each"
+    parser.add_argument("--seeds", type=typed.int_range(0), nargs="+", default=[1], help=seeds)
+    images = "number of unlabelled training images, at least 2"
+    parser.add_argument("--num_images", type=typed.int_range(2), default=500, help=images)
     return parser
 
 
 def record_float(args: Namespace) -> None:
-    """A row of the float network for each test set."""
+    """Evaluate the float network and write a row for each test set."""
     for name, folder in folders_by_name(args).items():
         row = {"network": args.arch, "levels": "float", "data": name}
         if not RESULTS.has(row):

@@ -8,7 +8,7 @@ from common import checkpoint
 from common.checkpoint import network_state
 from common.cli.training import Images, Start, TrainingOptions
 from common.models.registry import model
-from common.stored.float_network import load_float, of_classes
+from common.stored.float_network import float_of_classes
 from common.training import Trainer
 from LDNQ import storage
 
@@ -19,8 +19,8 @@ def further(options: TrainingOptions, pretrained: Path | None) -> tuple[Training
     As the original release's ``--resume --lr``: the best network of such a run is trained further, in a folder below.
 
     Args:
-        options: as the user gave them.
-        pretrained: float network that the user gave.
+        options: run that the user asked for.
+        pretrained: file of the float network that the user gave; None for none.
     """
     last = options.folder / "last.ckpt"
     if not options.go_on or not last.exists():
@@ -33,21 +33,21 @@ def further(options: TrainingOptions, pretrained: Path | None) -> tuple[Training
     return replace(options, folder=folder), start
 
 
-def start(model_name: str, pretrained: Path | None, images: Images) -> Start:
-    """A network of a file, or a new one.
+def start(architecture: str, pretrained: Path | None, images: Images) -> Start:
+    """The network to train: that of a file, or a new one.
 
     Raises:
         CheckpointError: the file is not a float network of this model and of the data's number of classes.
     """
     classes = images.train.num_classes
-    about = {"method": storage.METHOD, "kind": "float", "network": model_name}
+    about = {"method": storage.METHOD, "kind": "float", "network": architecture}
     if pretrained is None:
-        return Start(model(model_name).build(classes), about)
-    return Start(of_classes(pretrained, load_float(pretrained, model_name), classes), about)
+        return Start(model(architecture).build(classes), about)
+    return Start(float_of_classes(pretrained, architecture, classes, images.new_head), about)
 
 
 def save(path: Path, trainer: Trainer) -> str:
-    """Write the trained network; returns what it is."""
+    """Write the trained network; returns a short description of it."""
     about = {"training": {"epochs": trainer.config.epochs, "seed": trainer.config.seed}}
     checkpoint.save(path, network_state.state(trainer.network), {**trainer.metadata, **about})
     return "float"

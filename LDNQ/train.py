@@ -3,6 +3,7 @@
 from common.cli import config, training
 from common.cli.entry_point import entry_point
 from common.cli.run_options import run_options
+from common.stored.float_network import classes_in_file
 from LDNQ import options
 from LDNQ.start import further, save, start
 
@@ -14,7 +15,13 @@ def main(argv: list[str] | None = None) -> None:
     """Train to the last epoch, then write the network's checkpoint beside the run's own files."""
     args = config.parse(make_parser(), argv)
     chosen, pretrained = further(options.training_options(args), args.pretrained)
-    training.run(run_options(args), chosen, start=lambda images: start(args.arch, pretrained, images), save=save)
+    training.run(
+        run_options(args),
+        chosen,
+        start=lambda images: start(args.arch, pretrained, images),
+        save=save,
+        begins=lambda: classes_in_file(pretrained, args.arch),
+    )
 
 
 if __name__ == "__main__":

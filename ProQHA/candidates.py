@@ -19,12 +19,12 @@ _LEAST_SAVING = 1e-12
 
 @dataclass(frozen=True)
 class Targets:
-    """Where a search ends; None where nothing is demanded.
+    """Costs at which a search ends; None where nothing is demanded.
 
     Attributes:
-        storage: as :meth:`CostModel.storage`, 4 bits are 0.125.
-        compute: as :meth:`CostModel.compute`, 4 x 4 bits are 0.015625.
-        floor: least bits of a quantizer.
+        storage: weight storage relative to float, see :meth:`CostModel.storage`; 4 bits are 0.125.
+        compute: bit operations relative to float, see :meth:`CostModel.compute`; 4 x 4 bits are 0.015625.
+        floor: least bits of a quantizer, 2 to 8.
 
     Raises:
         ConfigError: a target below what the floor allows, or one that asks for nothing.
@@ -61,7 +61,7 @@ class Targets:
         return np.stack([unmet & weights, unmet & activations], -1)
 
     def _ahead(self, storage: np.ndarray) -> np.ndarray:
-        """What the weights will leave of the bit operations when they are at their target."""
+        """Share of the bit operations that is left when the weights are at their target."""
         return np.minimum(1.0, self.storage / storage) if self.storage is not None else np.ones_like(storage)
 
     def lowerable(self, sizes: CostModel, bits: np.ndarray) -> np.ndarray:
@@ -69,7 +69,7 @@ class Targets:
         return (bits > self.floor) & self.open(sizes, bits)[..., None, :]
 
     def excess(self, sizes: CostModel, bits: np.ndarray) -> np.ndarray:
-        """By how much weight storage, and the operations that the weights will leave, are above target, (..., 2).
+        """Excess of weight storage, and of the operations that the weights will leave, over their targets, (..., 2).
 
         Minus infinity where there is no target.
         """
@@ -84,9 +84,9 @@ class Targets:
 
         Args:
             sizes: cost model of the layers.
-            bits: (..., L, 2) without it.
-            returned: (..., L, 2) with it.
-            column: weights or activations.
+            bits: bits without what would be taken back, (..., L, 2).
+            returned: bits with it, (..., L, 2).
+            column: ``WEIGHTS`` or ``ACTIVATIONS``.
         """
         works_for = 0 if column == WEIGHTS and self.storage is not None else 1
         if (self.storage, self.compute)[works_for] is None:
@@ -97,11 +97,11 @@ class Targets:
 
 @dataclass(frozen=True)
 class Moves:
-    """How bits are lowered in one step.
+    """Size of one step: how many quantizers are lowered, and by how much.
 
     Attributes:
-        ratio: share of the quantizers that can be lowered; their number is rounded up.
-        interval: bits that each loses, down to the floor.
+        ratio: share of the quantizers that can be lowered, above 0 to 1; their number is rounded up.
+        interval: number of bits that each loses, down to the floor.
     """
 
     ratio: float = 0.5
@@ -119,11 +119,11 @@ def apply(orders: np.ndarray, sizes: CostModel, bits: np.ndarray, targets: Targe
     as it stays met.
 
     Args:
-        orders: (K, m) numbers of quantizers in the flattened (L, 2); K candidates at once.
+        orders: numbers of quantizers in the flattened (L, 2), (K, m); K candidates at once.
         sizes: cost model of the layers.
-        bits: (L, 2) before.
-        targets: where the search ends.
-        moves: how bits are lowered.
+        bits: bits before, (L, 2).
+        targets: costs at which the search ends.
+        moves: size of the step.
     """
     after = np.repeat(bits[None], len(orders), 0)
     lowered, candidate = moves.lowered(bits, targets.floor), np.arange(len(orders))
@@ -153,11 +153,11 @@ def exact(scores: np.ndarray, sizes: CostModel, bits: np.ndarray, targets: Targe
     """The candidate (L, 2) of the quantizers with the least score for what they save, for scores that add up.
 
     Args:
-        scores: (L, 2) of lowering each quantizer.
+        scores: score of lowering each quantizer alone, (L, 2).
         sizes: cost model of the layers.
-        bits: (L, 2) before.
-        targets: see :func:`apply`.
-        moves: see :func:`apply`.
+        bits: bits before, (L, 2).
+        targets: costs at which the search ends.
+        moves: size of the step.
     """
     able = np.flatnonzero(targets.lowerable(sizes, bits))
     each = np.eye(bits.size, dtype=bool).reshape(-1, *bits.shape)

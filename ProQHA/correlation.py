@@ -1,4 +1,4 @@
-"""How well scores rank what lowering single quantizers really costs, see :mod:`ProQHA.ranking`.
+"""Rank correlation of scores with the true cost of lowering single quantizers, see :mod:`ProQHA.ranking`.
 
 python correlation.py --pretrained outputs/float/best.ckpt --bits 8 --interval 5 --dataset_path CIFAR10
 """
@@ -7,9 +7,10 @@ import json
 
 from common import report
 from common.cli import config
+from common.cli.classes import open_train
 from common.cli.entry_point import entry_point
-from common.data import open_split
 from common.models.registry import preprocessing_of
+from common.stored.float_network import classes_in_file
 from ProQHA import options, parsers
 from ProQHA.ranking import measure
 
@@ -22,8 +23,9 @@ def main(argv: list[str] | None = None) -> None:
     args = config.parse(make_parser(), argv)
     choice = options.choice(args)
     choice.run.device.set_up()
-    source, preprocessing = open_split(choice.run.data, "train"), preprocessing_of(choice.dataset, {})
-    ranks = measure(options.rank_options(args, choice), source, preprocessing)
+    chosen = options.rank_options(args, choice)
+    source = open_train(choice.run.data, classes_in_file(chosen.start.path, chosen.start.arch))
+    ranks = measure(chosen, source, preprocessing_of(choice.dataset, {}))
     true = ranks["true"]
     print(
         f"{len(true)} quantizers lowered by {args.interval} bits, one at a time: loss {ranks['loss']:.4f} on "

@@ -1,4 +1,4 @@
-"""What any bits of a network cost: weight storage, average bits, bit operations per layer and in total."""
+"""Cost of any bits of a network: weight storage, average bits, bit operations per layer and in total."""
 
 from dataclasses import dataclass
 
@@ -19,10 +19,10 @@ class CostModel:
     """Sizes of the L quantized layers, from which the cost of any bits (..., L, 2) follows.
 
     Attributes:
-        names: layer names, in the order of the network.
-        weights: (L,) number of weights.
-        activations: (L,) values of the input of one image.
-        macs: (L,) multiplications for one image.
+        names: names of the layers, in the order of the network.
+        weights: number of weights of each layer, (L,).
+        activations: number of input values of each layer for one image, (L,).
+        macs: number of multiply-accumulates of each layer for one image, (L,).
     """
 
     names: tuple[str, ...]
@@ -39,16 +39,16 @@ class CostModel:
         return self.bit_operations(bits).sum(-1) / (FLOAT_BITS**2 * self.macs.sum())
 
     def bit_operations(self, bits: np.ndarray) -> np.ndarray:
-        """Weight bits * activation bits * multiplications of each layer, (..., L), one image."""
+        """Weight bits * activation bits * multiply-accumulates of each layer for one image, (..., L)."""
         return bits.prod(-1) * self.macs
 
     def averages(self, bits: np.ndarray) -> tuple[float, float]:
-        """Mean bits of weights, by their number, and of activations, by theirs; ``bits`` (L, 2)."""
+        """Mean bits over all weights, and over all activations; ``bits`` (L, 2)."""
         sizes = self.weights, self.activations
         return tuple(float((bits[:, column] * size).sum() / size.sum()) for column, size in enumerate(sizes))
 
     def summary(self, bits: np.ndarray) -> dict[str, float]:
-        """All of it for one choice of bits (L, 2)."""
+        """All costs of one choice of bits (L, 2), as a report prints them."""
         weight_bits, activation_bits = self.averages(bits)
         return {
             "cost": float(self.storage(bits)),
@@ -63,14 +63,14 @@ def cost_model(network: nn.Cell, image_size: int) -> CostModel:
     """Sizes of the layers that are quantized, or that would be if the network is float.
 
     Args:
-        network: float or quantized.
-        image_size: side of its images in pixels.
+        network: float or quantized network.
+        image_size: side of the images in pixels.
     """
     names = list(quant_layers(network))
     traced = cost.trace(network, (3, image_size, image_size), products=names)
     layers = {layer.name: layer for layer in traced}
     names = names or quantized_names(network)
-    columns = ("weights", "activations", "taps")
+    columns = ("weights", "activations", "macs")
     sizes = [np.array([getattr(layers[name], column) for name in names], float) for column in columns]
     return CostModel(tuple(names), *sizes)
 

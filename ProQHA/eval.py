@@ -16,7 +16,7 @@ def main(argv: list[str] | None = None) -> None:
     evaluation.run(
         choice.run,
         shipped=storage.shipped,
-        load=lambda path: storage.load(path, choice.model_name, args.num_classes),
+        load=lambda path: storage.load(path, choice.arch, args.num_classes),
         summarize=summarize,
     )
 

@@ -21,7 +21,7 @@ def main(argv: list[str] | None = None) -> None:
     export.run(
         replace(export.export_options(args), run=choice.run),
         shipped=storage.shipped,
-        load=lambda path: storage.load(path, choice.model_name, args.num_classes),
+        load=lambda path: storage.load(path, choice.arch, args.num_classes),
     )
 
 

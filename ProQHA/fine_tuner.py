@@ -17,12 +17,12 @@ class FineTuner:
     """Trains a network after each step, from the same compiled training step.
 
     Args:
-        network: quantized.
+        network: quantized network.
         data: training images.
-        config: training after a step; None: there is none.
-        folder: where the search lives.
-        metadata: what identifies the network.
-        test: returns the test metrics of the network, for the log.
+        config: training after a step; None: none.
+        folder: folder of the search.
+        metadata: metadata that identify the network.
+        test: function from the network to its test metrics, for the log.
     """
 
     def __init__(

@@ -43,15 +43,15 @@ from ProQHA.scores import Lowering, Scorer
 
 
 class FisherScorer(Scorer):
-    """See the module; a candidate's score is the sum over the quantizers that it lowers, in nats.
+    """Fisher score of the module's text: the sum over the quantizers that a candidate lowers, in nats.
 
     Several processes share the images; the sums over all of them are the same in each.
 
     Args:
         network: a float network of the same description as those to be scored; it is quantized here.
-        config: how it is quantized.
-        images: (N, 3, H, W).
-        labels: (N,) int32.
+        config: quantization settings.
+        images: scoring images, (N, 3, H, W).
+        labels: classes of the images, (N,).
     """
 
     additive = True
@@ -100,7 +100,7 @@ def _shrunk(means: np.ndarray, images: int, lowered: np.ndarray) -> np.ndarray:
 
 
 def _moved(layer: QuantConv2d | QuantDense, trace: Trace, now: np.ndarray, low: np.ndarray, clip: float) -> np.ndarray:
-    """How far the log-odds of N images move, (2, N), when the weights or the inputs of a layer get lower bits (2,)."""
+    """Change of the log-odds of N images, (2, N), when the weights or the inputs of a layer get lower bits (2,)."""
     moved, quantizer = np.zeros((2, len(trace.inputs))), layer.quantize_input
     inputs = pact(trace.inputs, int(now[ACTIVATIONS]), quantizer.clip.asnumpy()[0], quantizer.signed)
     if low[WEIGHTS] < now[WEIGHTS]:

@@ -1,4 +1,4 @@
-"""What a search leaves to read: search_log.csv and the pictures of :mod:`ProQHA.plots`."""
+"""Log of a search, search_log.csv, and the pictures of :mod:`ProQHA.plots`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,8 +26,8 @@ def write(folder: Path, names: Sequence[str], records: plots.Records) -> None:
     """Write the log, ``bits.png`` and ``accuracy.png``.
 
     Args:
-        folder: where the search lives.
-        names: L layer names.
+        folder: folder of the search.
+        names: names of the L layers.
         records: one record per step.
     """
     write_log(folder / LOG, records)

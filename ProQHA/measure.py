@@ -18,7 +18,7 @@ def main(argv: list[str] | None = None) -> None:
     """Print the table and one line of totals."""
     args = config.parse(make_parser(), argv)
     choice = options.choice(args)
-    measuring.run(choice.run, choice.model_name, options.bits_choice(args))
+    measuring.run(choice.run, choice.arch, options.bits_choice(args))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from ProQHA import storage
 from ProQHA.cost_model import MixedBits, cost_model, table
 from ProQHA.quant import get_bits
 
-_CLASSES = {"imagenet": 1000}
+_CLASSES = {"imagenet": 1000, "cifar100": 100}
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,16 @@ class BitsChoice:
         return np.array(self.each).reshape(layers, 2)
 
 
-def run(options: RunOptions, model_name: str, choice: BitsChoice) -> None:
+def run(options: RunOptions, architecture: str, choice: BitsChoice) -> None:
     """Print the table and the totals of the file that the options name, or of a network of the registry."""
     options.device.set_up()
     dataset = options.data.dataset
     if options.checkpoint_path:
-        stored = storage.load(options.checkpoint_path, model_name)
+        stored = storage.load(options.checkpoint_path, architecture)
         name, network = stored.metadata["network"], stored.network
         dataset = stored.metadata.get("dataset", dataset)
     else:
-        name, network = model_name, model(model_name).build(_CLASSES.get(dataset, 10))
+        name, network = architecture, model(architecture).build(_CLASSES.get(dataset, 10))
     sizes = cost_model(network, PREPROCESSING[dataset].image_size)
     bits = choice.of_network(network, len(sizes.names))
     print(table(sizes, bits))

@@ -30,13 +30,13 @@ def architectures(dataset: str) -> dict[str, str]:
     return IMAGENET if dataset == "imagenet" else SMALL_IMAGES
 
 
-def model_name(arch: str, num_layers: int | None, dataset: str) -> str:
+def architecture(arch: str, num_layers: int | None, dataset: str) -> str:
     """The registry's name of a network.
 
     Args:
-        arch: ``resnet20``, or ``resnet`` with ``num_layers``; where only one depth exists, it needs no number.
-        num_layers: None to take what ``arch`` says.
-        dataset: ``digits``, ``cifar10`` or ``imagenet``.
+        arch: name such as ``resnet20``, or ``resnet`` with ``num_layers``; no number where one depth exists.
+        num_layers: number of layers; None: the one in ``arch``.
+        dataset: name of the data set, ``digits``, ``cifar10`` or ``imagenet``.
 
     Raises:
         ConfigError: no such network, or a number that contradicts the name.
@@ -62,8 +62,8 @@ def choose(arch: str, num_layers: int | None, dataset: str, settled: bool) -> tu
     A network that only ImageNet has makes that the data set, where digits stand for "none was named".
 
     Args:
-        arch: as in :func:`model_name`.
-        num_layers: its depth, or None.
+        arch: name of the network, see :func:`architecture`.
+        num_layers: number of layers, or None.
         dataset: name of the data set, as the options say.
         settled: whether a folder of images is given.
 
@@ -71,16 +71,16 @@ def choose(arch: str, num_layers: int | None, dataset: str, settled: bool) -> tu
         ConfigError: no such network for these images.
     """
     try:
-        return model_name(arch, num_layers, dataset), dataset
+        return architecture(arch, num_layers, dataset), dataset
     except ConfigError:
         if dataset == "digits" and not settled and _is_known(arch, num_layers, "imagenet"):
-            return model_name(arch, num_layers, "imagenet"), "imagenet"
+            return architecture(arch, num_layers, "imagenet"), "imagenet"
         raise
 
 
 def _is_known(arch: str, num_layers: int | None, dataset: str) -> bool:
     try:
-        return bool(model_name(arch, num_layers, dataset))
+        return bool(architecture(arch, num_layers, dataset))
     except ConfigError:
         return False
 

@@ -1,10 +1,11 @@
 """The values that the options of ProQHA's scripts make, see :mod:`ProQHA.parsers`."""
 
 from argparse import Namespace
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from common.cli.run_options import RunOptions, run_options
 from common.cli.training import TrainingOptions
+from common.cli.training_options import check_new_head
 from common.errors import ConfigError
 from common.models.registry import model
 from common.training import Schedule, TrainConfig
@@ -17,20 +18,20 @@ from ProQHA.ranking import RankOptions
 from ProQHA.searching import ScoreOptions, SearchOptions
 from ProQHA.start import StartOptions
 
-CLIP_LIMIT = 5.0  # of the gradient's norm by --clip, as in the original release
+CLIP_LIMIT = 5.0  # limit of the gradient's norm by --clip, as in the original release
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A network, and what all scripts share.
+    """A network, and the options that all scripts share.
 
     Attributes:
-        run: the options of all scripts, with the data set settled.
-        model_name: the network's name in the registry.
+        run: options of all scripts, with the data set settled.
+        arch: name of the network in the registry.
     """
 
     run: RunOptions
-    model_name: str
+    arch: str
 
     @property
     def dataset(self) -> str:
@@ -52,7 +53,7 @@ def choice(args: Namespace) -> Choice:
 
 
 def bits_choice(args: Namespace) -> BitsChoice:
-    """The bits that the options of ``measure.py`` say."""
+    """The bits that the options of ``measure.py`` describe."""
     each = None if args.layer_bits is None else tuple(args.layer_bits)
     return BitsChoice(each, _mixed_bits(args))
 
@@ -62,24 +63,24 @@ def _mixed_bits(args: Namespace) -> MixedBits:
 
 
 def start_options(args: Namespace, chosen: Choice, bits: MixedBits | None = None) -> StartOptions:
-    """What training or a search begins with.
+    """The network that training or a search begins with.
 
     Args:
-        args: the resolved options.
+        args: resolved options.
         chosen: network and data set.
-        bits: widths where it starts from a float network; None: ``--bits`` everywhere.
+        bits: bits of the quantizers where the start is a float network; None: ``--bits`` everywhere.
 
     Raises:
         ConfigError: more than one start, or a network that does not take the images.
     """
-    model(chosen.model_name, chosen.dataset)
+    model(chosen.arch, chosen.dataset)
     starts = {"pretrained": "float", "init_from": "latent", "resume": None}
     given = [option for option in starts if getattr(args, option)]
     if len(given) > 1:
         raise ConfigError(f"expected one start, found --{' and --'.join(given)}; give one of them")
     path, kind = (getattr(args, given[0]), starts[given[0]]) if given else (None, None)
     return StartOptions(
-        model_name=chosen.model_name,
+        arch=chosen.arch,
         dataset=chosen.dataset,
         seed=args.seed,
         path=path,
@@ -90,8 +91,13 @@ def start_options(args: Namespace, chosen: Choice, bits: MixedBits | None = None
 
 
 def training_start(args: Namespace, chosen: Choice) -> StartOptions:
-    """What ``train.py`` begins with."""
-    return start_options(args, chosen, _mixed_bits(args))
+    """The network that ``train.py`` begins with.
+
+    Raises:
+        ConfigError: a new last layer of no float network, and as :func:`start_options`.
+    """
+    check_new_head(args)
+    return replace(start_options(args, chosen, _mixed_bits(args)), new_head=args.new_head)
 
 
 def training_options(args: Namespace) -> TrainingOptions:
@@ -99,7 +105,9 @@ def training_options(args: Namespace) -> TrainingOptions:
     milestones = max(1, args.epochs // 2), max(2, 3 * args.epochs // 4)
     schedule = Schedule(args.schedule, args.lr, milestones=milestones, warmup_epochs=args.warmup_epochs)
     how = _train_config(args, args.epochs, schedule, args.optimizer)
-    return TrainingOptions(how, args.output_dir / args.run_name, args.run_name, args.go_on, args.test_every)
+    return TrainingOptions(
+        how, args.output_dir / args.run_name, args.run_name, args.go_on, args.test_every, args.new_head
+    )
 
 
 def _train_config(args: Namespace, epochs: int, schedule: Schedule, optimizer: str) -> TrainConfig:
@@ -126,7 +134,7 @@ def grad_clip_norm(args: Namespace) -> float | None:
 
 
 def search_options(args: Namespace, chosen: Choice) -> SearchOptions:
-    """What the options of ``search.py`` say.
+    """The search that the options of ``search.py`` describe.
 
     Raises:
         ConfigError: targets out of range, and as :func:`start_options`.
@@ -158,7 +166,7 @@ def _score_options(args: Namespace) -> ScoreOptions:
 
 
 def rank_options(args: Namespace, chosen: Choice) -> RankOptions:
-    """What the options of ``correlation.py`` say."""
+    """The measurement that the options of ``correlation.py`` describe."""
     return RankOptions(
         start=start_options(args, chosen),
         interval=args.interval,

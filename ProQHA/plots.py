@@ -16,8 +16,8 @@ def plot_bits(path: Path, names: Sequence[str], records: Records) -> None:
     """Draw the bits of each layer over the steps, weights on the left, activations on the right.
 
     Args:
-        path: where the PNG file goes.
-        names: L layer names.
+        path: PNG file.
+        names: names of the L layers.
         records: one per step, with ``step``, ``bits`` (L, 2), ``average_weight_bits``, ``average_activation_bits``.
     """
     bits = np.array([record["bits"] for record in records])  # (steps, L, 2)
@@ -37,7 +37,7 @@ def plot_accuracy(path: Path, records: Records) -> None:
     """Draw the test accuracy of the steps against their weight storage.
 
     Args:
-        path: where the PNG file goes.
+        path: PNG file.
         records: one per step, with ``step``, ``cost``, ``test_acc``, absent where a step was not tested.
     """
     picture = figure.new(7, 4.5)

@@ -24,8 +24,8 @@ class Probe(nn.Cell):
     ``construct(x)``: (B, C, ...) float32 to (B, F, ...), as the layer does.
 
     Args:
-        layer: whose quantizers are measured.
-        inputs: shape (B, C, ...) of the input of a whole batch.
+        layer: layer whose quantizers are measured.
+        inputs: shape of the input of a whole batch, (B, C, ...).
     """
 
     def __init__(self, layer: QuantConv2d | QuantDense, inputs: tuple[int, ...]):
@@ -44,12 +44,12 @@ class Probe(nn.Cell):
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """What a probe has recorded of N images.
+    """Inputs and gradients that a probe has recorded of N images.
 
     Attributes:
-        inputs: (N, C, ...) before quantization.
-        input_gradients: (N, C, ...) of each image's log-odds for its quantized inputs.
-        output_gradients: (N, F, ...) of the same for its outputs.
+        inputs: inputs before quantization, (N, C, ...).
+        input_gradients: gradients of each image's log-odds for its quantized inputs, (N, C, ...).
+        output_gradients: gradients of the log-odds for its outputs, (N, F, ...).
     """
 
     inputs: np.ndarray
@@ -63,9 +63,9 @@ class ProbedNetwork(nn.Cell):
     The log-odds of an image of class y are :math:`m = \log p_y - \log(1 - p_y)`.
 
     Args:
-        network: quantized; its layers are wrapped in place.
-        image_shape: (3, H, W) of the images to come.
-        images: how many there will be in all, for this process.
+        network: quantized network; its layers are wrapped in place.
+        image_shape: shape of an image, (3, H, W).
+        images: number of images in all, for this process.
 
     Attributes:
         batch: images of a pass, as many as memory should hold.
@@ -111,7 +111,7 @@ class ProbedNetwork(nn.Cell):
         return log_odds.asnumpy(), traces
 
     def _place(self, name: str) -> str:
-        """Where a parameter of the network is here."""
+        """Name of a parameter of the network in this cell."""
         layer = next((layer for layer in self.probes if name.startswith(f"{layer}.")), None)
         return f"{layer}.{_INSIDE}{name.removeprefix(layer)}" if layer else name
 

@@ -31,13 +31,13 @@ STEP_FOLDER = "step_"  # begins the name of the folder in which the network trai
 
 @dataclass(frozen=True)
 class Plan:
-    """What a search does.
+    """Steps, candidates and targets of a search.
 
     Attributes:
-        steps: at most so many.
-        count: candidates drawn in a step; 0 takes the exact minimiser of a score that adds up.
-        targets: where it ends.
-        moves: how bits are lowered.
+        steps: number of steps, at most.
+        count: number of candidates drawn in a step; 0 takes the exact minimiser of a score that adds up.
+        targets: costs at which the search ends.
+        moves: size of a step.
         seed: seed of the draws.
     """
 
@@ -52,13 +52,13 @@ class Progressive:
     """Runs a plan in a folder.
 
     Args:
-        network: quantized, to begin with.
+        network: quantized network to begin with.
         sizes: cost model of its layers.
-        plan: what to do.
-        scorer: measures what candidates cost.
-        train: trains the network after a step (its number) and returns what the log shall say, such as ``acc``.
-        folder: where the search lives.
-        metadata: what the network's checkpoints record; with the plan, what must be equal for a search to be continued.
+        plan: steps, candidates and targets.
+        scorer: score of the candidates.
+        train: function that trains the network after a step (its number) and returns figures for the log (``acc``).
+        folder: folder of the search.
+        metadata: metadata of the network's checkpoints; they and the plan must be equal for a search to be continued.
 
     Raises:
         ConfigError: no candidates with a score that does not add up.

@@ -1,4 +1,4 @@
-"""How ProQHA quantizes a network."""
+"""Quantization settings of ProQHA."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ PAPERS_CLIP = 10.0
 
 @dataclass(frozen=True)
 class QuantConfig:
-    """What the layers of a network become; their bits and clips are parameters of the network from then on.
+    """Settings that a network is quantized by; bits and clips are parameters of the network from then on.
 
     Attributes:
-        bits: width of all weights and activations to begin with, 2 to 8.
+        bits: bits of all weights and activations at the beginning, 2 to 8.
         activation_clip: first value of PACT's clips, > 0; the paper's is 10.
         signed: names of the layers whose inputs may be negative; None finds them.
 

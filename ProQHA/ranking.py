@@ -1,4 +1,4 @@
-"""How well scores rank what lowering single quantizers really costs, by trying all of them.
+"""Rank correlation of scores with the true cost of lowering single quantizers, by trying all of them.
 
 For each quantizer alone: the increase of the loss on training images that the scores do not see, and each score.
 Measured are Spearman's rank correlations; a random order has 0 on average, its spread is given beside. "halves" is that
@@ -30,13 +30,13 @@ _RANDOM_ORDERS = 1000
 
 @dataclass(frozen=True)
 class RankOptions:
-    """What is ranked, on which images.
+    """Network, images and steps of a ranking.
 
     Attributes:
         start: network whose quantizers are lowered.
-        interval: bits that each loses.
-        score_images: training images of the scores.
-        loss_images: further ones, of the true loss.
+        interval: number of bits that each loses.
+        score_images: number of training images that the scores see.
+        loss_images: number of further ones that the true loss is measured on.
         lr: learning rate of the step of ``adam``.
         grad_clip_norm: limit of the gradient's norm in that step; None for none.
     """
@@ -87,12 +87,12 @@ def measure(options: RankOptions, source: ImageSource, preprocessing: Preprocess
     """True increases, scores and correlations.
 
     Args:
-        options: what is ranked.
+        options: network, images and steps.
         source: training images.
-        preprocessing: what the network expects.
+        preprocessing: preprocessing of the network.
 
     Raises:
-        ConfigError: no quantizer can be lowered, or the scores leave no images for the loss.
+        ConfigError: no quantizer can be lowered, or no images are left for the loss.
     """
     network, config = start_quantized(options.start, source, preprocessing)
     seed = options.start.seed
@@ -102,7 +102,7 @@ def measure(options: RankOptions, source: ImageSource, preprocessing: Preprocess
     lowered = np.maximum(bits - options.interval, MIN_BITS)
     if np.array_equal(lowered, bits):
         raise ConfigError("interval: expected quantizers of more than 2 bits to lower, found none; raise --bits")
-    twin = model(options.start.model_name).build(source.num_classes)
+    twin = model(options.start.arch).build(source.num_classes)
     fisher = FisherScorer(twin, config, images, batch.labels)
     lowering, candidates = fisher.plan(network, lowered), singles(bits, lowered)
     halves = [batches(rest.take(np.arange(i, len(rest), 2)), preprocessing, seed) for i in (0, 1)]

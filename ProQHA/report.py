@@ -1,4 +1,4 @@
-"""What an evaluation says of a network of ProQHA beside its accuracy."""
+"""Figures of a network of ProQHA in a report beside its accuracy."""
 
 from pathlib import Path
 
@@ -15,9 +15,9 @@ def summarize(stored: StoredNetwork, path: Path, image_size: int) -> Summary:
     """Method, network, average bits and cost.
 
     Args:
-        stored: the network.
-        path: its file.
-        image_size: side of its images in pixels.
+        stored: network with its metadata.
+        path: file of the network.
+        image_size: side of the images in pixels.
     """
     network, names = stored.network, list(quant_layers(stored.network))
     pairs = [tuple(map(int, pair)) for pair in get_bits(network)]

@@ -35,17 +35,25 @@ TEST_EVERY = 4  # epochs; the last one is what counts
 def make_parser() -> OptionParser:
     """Options of this script."""
     parser = reproduction.make_parser("Record ProQHA's results.", "jpeg")
-    add_pretrained(parser, "float network, else trained", required=False)
+    add_pretrained(parser, "float network to start from; trained first if not given", required=False)
     whole, positive = typed.int_range, typed.positive_int
     parser.add_argument("--float_epochs", type=positive, default=16, help="epochs of the float network")
-    parser.add_argument("--epochs", type=positive, default=1, help="epochs of each quantized network in all")
-    parser.add_argument("--search_epochs", type=whole(0), default=0, help="how many of them after each step")
-    parser.add_argument("--interval", type=whole(1, 6), default=1, help="bits that a step of a search takes")
-    images = "training images of quantized networks; else all"
+    parser.add_argument("--epochs", type=positive, default=1, help="epochs of each quantized network, search included")
+    parser.add_argument("--search_epochs", type=whole(0), default=0, help="epochs, of those, after each search step")
+    parser.add_argument("--interval", type=whole(1, 6), default=1, help="number of bits that a search step takes away")
+    images = "number of training images of quantized networks; all if not given"
     parser.add_argument("--train_samples", type=positive, metavar="N", help=images)
-    parser.add_argument("--bits", type=whole(2, 7), nargs="+", default=[4, 3], help="uniform bits to beat")
-    parser.add_argument("--seeds", type=whole(0), nargs="+", default=[0, 1, 2], help="seeds of quantized networks")
-    rate = "learning rate of Adam, for quantized networks"
+    parser.add_argument(
+        "--bits",
+        type=whole(2, 7),
+        nargs="+",
+        default=[4, 3],
+        help="bits of the uniform networks to compare with, 2 to 7",
+    )
+    parser.add_argument(
+        "--seeds", type=whole(0), nargs="+", default=[0, 1, 2], help="seeds of quantized networks, one run each"
+    )
+    rate = "learning rate of the first Adam step of quantized networks"
     parser.add_argument("--lr", type=typed.positive_float, default=1e-3, help=rate)
     return parser
 
@@ -93,7 +101,7 @@ def quantized(args: Namespace, stage: str, bits: int, seed: int) -> Path:
 
 
 def key_of(args: Namespace, stage: str, bits: int, seed: int) -> dict[str, object]:
-    """What tells the rows of a network from others; None where an option has no part in it."""
+    """Columns that tell the rows of a network from others; None where an option has no part in it."""
     key = {"network": NETWORK, "stage": stage, "bits": bits, "seed": seed}
     if stage == "float":
         return key | {"epochs": args.float_epochs, "train_images": "all"}
@@ -113,7 +121,7 @@ def record(args: Namespace, stage: str, bits: int, seed: int) -> None:
 
 
 def measure(args: Namespace, path: Path, folder: str) -> dict:
-    """What a row says of a network."""
+    """Figures of a network in a row."""
     result = evaluated(evaluation, args, path, folder)
     row = {"samples": result["samples"], "top1": f"{100 * result['acc']:.2f}", "file_bytes": path.stat().st_size}
     row["mindspore"] = result["versions"]["mindspore"]

@@ -31,11 +31,11 @@ _PASS = 128  # images at a time
 
 @dataclass(frozen=True, eq=False)
 class Lowering:
-    """What every quantizer would become if it were lowered in this step.
+    """Bits and clips of every quantizer if it were lowered in this step.
 
     Attributes:
-        bits: (L, 2) lowered.
-        clips: (L,) of least squared error for the inputs at these bits.
+        bits: lowered bits, (L, 2).
+        clips: clips of least squared error for the inputs at these bits, (L,).
     """
 
     bits: np.ndarray
@@ -59,7 +59,7 @@ class Scorer(ABC):
         self.images = images
 
     def plan(self, network: nn.Cell, bits: np.ndarray) -> Lowering:
-        """What lowering the quantizers of the network, as it is, to ``bits`` (L, 2) would make of each.
+        """Bits and clips of each quantizer of the network, as it is, if it were lowered to ``bits`` (L, 2).
 
         The clips are those of the scoring images (N, 3, H, W).
         """
@@ -100,12 +100,12 @@ class OneByOne(Scorer):
 
 
 class AdamScorer(OneByOne):
-    """See the module; one forward and backward pass per candidate.
+    """Score ``adam`` of the module's text; one forward and backward pass per candidate.
 
     Args:
-        network: whose gradients are taken.
-        images: (N, 3, H, W).
-        labels: (N,).
+        network: network whose gradients are taken.
+        images: scoring images, (N, 3, H, W).
+        labels: classes of the images, (N,).
         lr: learning rate of the step.
         clip_norm: limit of the gradient's norm; None for none.
     """
@@ -142,13 +142,13 @@ class _Gradients(nn.Cell):
 
 
 class AccuracyScorer(OneByOne):
-    """See the module; one evaluation per candidate, whose batches several processes share.
+    """Score ``acc`` of the module's text; one evaluation per candidate, whose batches several processes share.
 
     Args:
-        images: (N, 3, H, W) that set the clips.
+        images: images that set the clips, (N, 3, H, W).
         source: images that training does not see.
-        preprocessing: what the network expects.
-        batch_size: images at a time.
+        preprocessing: preprocessing of the network.
+        batch_size: images per step.
     """
 
     def __init__(self, images: np.ndarray, source: ImageSource, preprocessing: Preprocessing, batch_size: int):

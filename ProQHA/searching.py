@@ -9,12 +9,15 @@ from mindspore import nn
 
 from common.checkpoint import network_state
 from common.cli import saved_config
+from common.cli.classes import open_both
 from common.cli.run_options import RunOptions
 from common.cli.training import Images, run_or_advise
-from common.data import ImageSource, open_split
+from common.data import ImageSource
+from common.data.matching import class_record
 from common.errors import ConfigError
 from common.evaluation import evaluator
 from common.models.registry import model, preprocessing_of
+from common.stored.float_network import classes_in_file
 from common.stored.network import StoredNetwork
 from common.training import TrainConfig, TrainData
 from ProQHA import storage
@@ -29,13 +32,13 @@ from ProQHA.start import StartOptions, start_quantized
 
 @dataclass(frozen=True)
 class ScoreOptions:
-    """What candidates are scored by.
+    """Score of the candidates, and its images.
 
     Attributes:
-        kind: one of :data:`ProQHA.scores.SCORES`.
-        images: training images of the scoring batch.
-        held_out: training images that are kept from training, for ``acc``.
-        batch_size: images at a time, for ``acc``.
+        kind: name of the score, one of :data:`ProQHA.scores.SCORES`.
+        images: number of training images in the scoring batch.
+        held_out: number of training images that are kept from training, for ``acc``.
+        batch_size: images per step, for ``acc``.
         lr: learning rate of the step of ``adam``.
         grad_clip_norm: limit of the gradient's norm in that step; None for none.
         seed: seed of the choice of images.
@@ -52,15 +55,15 @@ class ScoreOptions:
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """What is searched, and how.
+    """Start, plan, score and training of a search.
 
     Attributes:
-        start: the network to begin with.
+        start: network to begin with.
         plan: steps, draws and targets.
-        score: how candidates are scored.
-        training: what follows each step; None: nothing.
-        folder: where the search lives.
-        go_on: continue a search that was stopped; otherwise start it anew.
+        score: score of the candidates.
+        training: training after each step; None: none.
+        folder: folder of the search.
+        go_on: whether a search that was stopped is continued; otherwise it starts anew.
     """
 
     start: StartOptions
@@ -72,7 +75,7 @@ class SearchOptions:
 
     @property
     def path(self) -> Path:
-        """File of the network to use."""
+        """File of the network that the search ends with."""
         return self.folder / f"{self.folder.name}.ckpt"
 
 
@@ -81,12 +84,13 @@ def run(options: RunOptions, search: SearchOptions) -> None:
 
     Raises:
         ConfigError: options that do not fit each other or the images.
-        CheckpointError: a start that does not fit, or the folder holds another search.
+        CheckpointError: a start that does not fit, or a folder that holds another search.
     """
     options.device.set_up()
     data = options.data
-    train, held_out = split(search.score, open_split(data, "train"))
-    images = Images(train, open_split(data, "test"), preprocessing_of(data.dataset, {}))
+    whole, test = open_both(data, classes_in_file(search.start.path, search.start.arch))
+    train, held_out = split(search.score, whole)
+    images = Images(train, test, preprocessing_of(data.dataset, {}))
     progressive = make_search(options, search, images, held_out)
     run_or_advise(progressive, search.go_on)
     saved_config.save(options.values, search.folder)
@@ -145,7 +149,7 @@ def make_scorer(
         return AccuracyScorer(pixels, held_out, preprocessing, options.batch_size)
     if options.kind == "adam":
         return AdamScorer(network, pixels, batch.labels, options.lr, options.grad_clip_norm)
-    return FisherScorer(model(search.start.model_name).build(train.num_classes), config, pixels, batch.labels)
+    return FisherScorer(model(search.start.arch).build(train.num_classes), config, pixels, batch.labels)
 
 
 def _metadata(search: SearchOptions, network: nn.Cell, config: QuantConfig, images: Images) -> dict[str, Any]:
@@ -154,7 +158,7 @@ def _metadata(search: SearchOptions, network: nn.Cell, config: QuantConfig, imag
     return {
         "method": storage.METHOD,
         "kind": "latent",
-        "network": search.start.model_name,
+        "network": search.start.arch,
         "num_classes": images.train.num_classes,
         "dataset": search.start.dataset,
         "settings": asdict(config),
@@ -163,6 +167,7 @@ def _metadata(search: SearchOptions, network: nn.Cell, config: QuantConfig, imag
         "options": {"score": asdict(search.score), "training": training},
         "train_images": len(images.train),
         "labels": images.train.labels_digest(),
+        **class_record(images.train),
     }
 
 
@@ -173,11 +178,11 @@ def save(path: Path, search: Progressive) -> None:
 
 
 def final_line(path: Path, search: Progressive, images: int) -> str:
-    """What the network to use is.
+    """Line that describes the network that a search ended with.
 
     Args:
-        path: its file.
-        search: that has ended.
+        path: file of the network.
+        search: search that has ended.
         images: number of test images.
     """
     last = search.records[-1]

@@ -13,7 +13,7 @@ from common.errors import CheckpointError, ConfigError
 from common.models.registry import model, recorded_architecture
 from common.quant.calibration import calibration_batches
 from common.quant.layers import quant_layers
-from common.stored.float_network import load_float, of_classes
+from common.stored.float_network import float_of_classes, of_classes
 from common.stored.network import StoredNetwork
 from common.training import Trainer
 from ProQHA import storage
@@ -28,25 +28,27 @@ _CALIBRATION_IMAGES = 512
 
 @dataclass(frozen=True)
 class StartOptions:
-    """What training or a search begins with.
+    """The network that training or a search begins with.
 
     Attributes:
-        model_name: name of the network in the registry.
+        arch: name of the network in the registry.
         dataset: name of the data set.
         seed: seed of the calibration images and their augmentation.
         path: file of the network; None: a new float one, or for a quantized one the shipped float one.
-        kind: what the file must hold, ``float`` or ``latent``; None takes either.
-        bits: widths of a quantized network that starts from a float one.
+        kind: kind of network that the file must hold, ``float`` or ``latent``; None takes either.
+        bits: bits of a quantized network that starts from a float one.
         activation_clip: first clip of such a network; None: that of least squared error on training images.
+        new_head: the float network gets a new last layer, whatever classes it tells apart.
     """
 
-    model_name: str
+    arch: str
     dataset: str
     seed: int
     path: Path | None
     kind: str | None
     bits: MixedBits
     activation_clip: float | None
+    new_head: bool = False
 
 
 def float_start(options: StartOptions, images: Images) -> Start:
@@ -56,9 +58,9 @@ def float_start(options: StartOptions, images: Images) -> Start:
         CheckpointError: a file that is no float network of this description and number of classes.
     """
     classes = images.train.num_classes
-    about = {"method": storage.METHOD, "kind": "float", "network": options.model_name}
+    about = {"method": storage.METHOD, "kind": "float", "network": options.arch}
     if options.path is None:
-        return Start(model(options.model_name).build(classes), about)
+        return Start(model(options.arch).build(classes), about)
     network = _float(options.path, options, classes)
     return Start(network, {**about, "start": network_state.digest(network)})
 
@@ -66,7 +68,7 @@ def float_start(options: StartOptions, images: Images) -> Start:
 def quantized_start(options: StartOptions, images: Images) -> Start:
     """A quantized network to train, as :func:`start_quantized` gives it."""
     network, config = start_quantized(options, images.train, images.preprocessing)
-    about = {"method": storage.METHOD, "kind": "latent", "network": options.model_name, "settings": asdict(config)}
+    about = {"method": storage.METHOD, "kind": "latent", "network": options.arch, "settings": asdict(config)}
     return Start(network, {**about, "start": network_state.digest(network)} if options.path else about)
 
 
@@ -76,9 +78,9 @@ def start_quantized(
     """A quantized network: that of the options' file, bits and all, or a float one with the options' bits.
 
     Args:
-        options: which network.
+        options: network to begin with.
         source: training images, some of which set the clips.
-        preprocessing: what the network expects.
+        preprocessing: preprocessing of the network.
 
     Raises:
         ConfigError: no start is given where none is shipped.
@@ -87,7 +89,7 @@ def start_quantized(
     path = options.path or _shipped_float(options)
     if (options.kind or _kind_of(path)) == "latent":
         _check_architecture(path, options)
-        stored = storage.load_latent(path, options.model_name)
+        stored = storage.load_latent(path, options.arch)
         network = of_classes(path, stored, source.num_classes)
         return network, QuantConfig.recorded(stored.metadata["settings"])
     network = _float(path, options, source.num_classes)
@@ -101,7 +103,7 @@ def start_quantized(
 
 def _float(path: Path, options: StartOptions, classes: int) -> nn.Cell:
     _check_architecture(path, options)
-    return of_classes(path, load_float(path, options.model_name), classes)
+    return float_of_classes(path, options.arch, classes, options.new_head)
 
 
 def _kind_of(path: Path) -> str:
@@ -113,26 +115,26 @@ def _check_architecture(path: Path, options: StartOptions) -> None:
     """Answer a file of another network of this method by the name of ``--arch`` that fits.
 
     Raises:
-        CheckpointError: it is another network.
+        CheckpointError: the file holds another network.
     """
     metadata = checkpoint.load(path).metadata
     recorded = recorded_architecture(metadata)
     arch = arch_of(recorded, options.dataset) if "network" in metadata else None
-    if arch and recorded != options.model_name:
-        raise CheckpointError(f"{path}: expected {options.model_name}, found {recorded}; give --arch {arch}")
+    if arch and recorded != options.arch:
+        raise CheckpointError(f"{path}: expected {options.arch}, found {recorded}; give --arch {arch}")
 
 
 def _shipped_float(options: StartOptions) -> Path:
-    if (options.dataset, options.model_name) != ("digits", DEFAULT):
+    if (options.dataset, options.arch) != ("digits", DEFAULT):
         raise ConfigError(
-            f"pretrained: no float {options.model_name} is shipped for {options.dataset}; give --pretrained FILE "
+            f"pretrained: no float {options.arch} is shipped for {options.dataset}; give --pretrained FILE "
             "(float) or --init_from FILE (latent)"
         )
     return storage.shipped("digits", "float")
 
 
 def save(path: Path, trainer: Trainer) -> str:
-    """Write the network to use of a training; returns what it is."""
+    """Write the trained network; returns a short description of it."""
     network = trainer.network
     if not quant_layers(network):
         return save_float(path, trainer)

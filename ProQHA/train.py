@@ -7,6 +7,7 @@ from functools import partial
 
 from common.cli import config, training
 from common.cli.entry_point import entry_point
+from common.stored.float_network import classes_in_file
 from ProQHA import options, parsers
 from ProQHA.start import float_start, quantized_start, save
 
@@ -19,8 +20,14 @@ def main(argv: list[str] | None = None) -> None:
     args = config.parse(make_parser(), argv)
     choice = options.choice(args)
     begin = quantized_start if args.archtype == "quant" else float_start
-    begin = partial(begin, options.training_start(args, choice))
-    training.run(choice.run, options.training_options(args), start=begin, save=save)
+    chosen = options.training_start(args, choice)
+    training.run(
+        choice.run,
+        options.training_options(args),
+        start=partial(begin, chosen),
+        save=save,
+        begins=lambda: classes_in_file(chosen.path, chosen.arch),
+    )
 
 
 if __name__ == "__main__":

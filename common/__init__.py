@@ -1,1 +1,1 @@
-"""What the quantization methods share: data, models, quantizers, kernels, checkpoints, evaluation and reports."""
+"""Rooms that the quantization methods share: data, models, quantizers, kernels, checkpoints, evaluation and reports."""

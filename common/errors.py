@@ -4,9 +4,19 @@ Every error type of this project derives from :class:`UserError`. Its message is
 expected, what was found and what to do.
 """
 
+_LONGEST = 2000
+_END = 500
+
 
 class UserError(Exception):
-    """A mistake in what the user gave: an option, a path, a file. Ends an entry script with exit status 2."""
+    """A mistake in what the user gave: an option, a path, a file. Ends an entry script with exit status 2.
+
+    A message that quotes what a file or the user gives stays one line, and the middle of a very long one is left out.
+    """
+
+    def __init__(self, message: object) -> None:
+        line = " ".join(str(message).splitlines())
+        super().__init__(line if len(line) <= _LONGEST else f"{line[: _LONGEST - _END]} [...] {line[-_END:]}")
 
 
 class ConfigError(UserError):

@@ -8,7 +8,7 @@ def list_models(dataset: str | None = None) -> list[str]:
     """The names of the networks that the zoo describes.
 
     Args:
-        dataset: only those for the images of ``digits``, ``cifar10`` or ``imagenet``.
+        dataset: only those for the images of ``digits``, ``cifar10``, ``cifar100`` or ``imagenet``.
 
     Raises:
         ConfigError: MindSpore is not installed.
@@ -24,7 +24,7 @@ def list_checkpoints(method: str | None = None, dataset: str | None = None) -> l
 
     Args:
         method: only those that this method evaluates.
-        dataset: only those of ``digits``, ``cifar10`` or ``imagenet``.
+        dataset: only those of ``digits``, ``cifar10``, ``cifar100`` or ``imagenet``.
 
     >>> list_checkpoints("LDNQ", "digits")
     ['ldnq-resnet20-digits-ternary', 'resnet20-digits']

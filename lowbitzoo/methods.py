@@ -17,7 +17,7 @@ METHODS = {
     "LDNQ": "LDNQ",
     "ProQHA": "ProQHA",
 }
-# Of a published file, which does not say what it is: adder layers have weights of this name.
+# A published file does not say what it is; in one of adder layers the weights have this name.
 _ADDER_WEIGHT, _ADDER, _FLOAT = ".adder", "AdderQuant", "LDNQ"
 
 
@@ -60,7 +60,7 @@ def evaluation_of(name_or_file: str) -> Callable[[list[str]], None]:
     """The ``main`` of the ``eval.py`` that takes a checkpoint.
 
     Raises:
-        CheckpointError: as :func:`method_of`.
-        ConfigError: so too, or MindSpore is not installed.
+        CheckpointError: the file is missing, damaged, or of another project.
+        ConfigError: the name is not registered, or MindSpore is not installed.
     """
     return part(method_of(name_or_file), "eval").main

@@ -1,4 +1,4 @@
-"""Whether the package ``common`` that Python finds is the one that belongs to this package."""
+"""Check that the package ``common`` that Python finds is the one that belongs to this package."""
 
 import importlib
 from pathlib import Path

@@ -28,8 +28,8 @@ def load(name_or_file: str | Path, network: "nn.Cell | None" = None) -> "StoredN
         logits = stored.network(images)  # (N, 3, H, W) to (N, K)
 
     Args:
-        name_or_file: a registered name (a file of that name wins), or the path of a file.
-        network: a float network of the kind that was quantized, where it is none of :func:`lowbitzoo.list_models`; it
+        name_or_file: registered name (a file of that name wins), or path of a file.
+        network: float network of the kind that was quantized, where it is none of :func:`lowbitzoo.list_models`; it
             is changed and used.
 
     Raises:
@@ -40,9 +40,10 @@ def load(name_or_file: str | Path, network: "nn.Cell | None" = None) -> "StoredN
     entry = None if Path(name_or_file).exists() else zoo.entries().get(str(name_or_file))
     published = {"architecture": entry.network} if entry else {}  # published files do not record it
     stored = storage.FORMAT.load(zoo.named(Path(name_or_file)), **published, network=network)
-    if entry and entry.preprocessing and "preprocessing" not in stored.metadata:
-        stored = replace(stored, metadata=stored.metadata | {"preprocessing": entry.preprocessing})
-    return stored
+    if entry is None:
+        return stored
+    registered = {"dataset": entry.dataset, "preprocessing": entry.preprocessing}
+    return replace(stored, metadata={key: value for key, value in registered.items() if value} | stored.metadata)
 
 
 def evaluate(
@@ -51,6 +52,7 @@ def evaluate(
     path: str | Path | None = None,
     *,
     images: "ImageSource | None" = None,
+    classes: str | Path | None = None,
     num_samples: int | None = None,
     batch_size: int = 128,
 ) -> "Metrics":
@@ -59,29 +61,40 @@ def evaluate(
         lowbitzoo.evaluate(stored).accuracy
         lowbitzoo.evaluate(stored, "cifar10", "CIFAR10", num_samples=1000)
 
+    The images' classes are compared with those that the network's file records; where they are some of these, or in
+    another order, labels are matched by name and a line says so.
+
     Args:
         stored: from :func:`load`, or a network alone, of images (N, 3, H, W) to logits (N, K).
-        dataset: ``digits``, ``cifar10`` or ``imagenet``; says how images are prepared where the file does not.
+        dataset: name of the data set, ``digits``, ``cifar10``, ``cifar100`` or ``imagenet``; its preprocessing holds
+            where the file records none.
         path: folder of the data set; ``digits`` is built in.
-        images: in the place of the data set's test images.
-        num_samples: of the first so many images alone.
-        batch_size: images of a step.
+        images: images to evaluate on, in the place of the data set's test images.
+        classes: file that lists the classes of class folders in label order.
+        num_samples: number of images to evaluate on, spread over the classes; None: all.
+        batch_size: images per step.
 
     Raises:
-        ConfigError: an unknown data set, a path that is missing or not wanted, or MindSpore is not installed.
+        ConfigError: an unknown data set, a path that is missing or not wanted, images of other classes than the
+            network's, or MindSpore is not installed.
         DataError: the data set is missing or damaged.
         QuantizationError: the network does not fit the images.
     """
     require_mindspore("evaluate")
-    from common.data import open_dataset
+    from common.cli.classes import fit, open_images
+    from common.data import DataSelection
     from common.evaluation import evaluate_images
     from common.models.registry import preprocessing_of
     from common.runtime import context
 
     context.prepare_onednn()
     network, metadata = getattr(stored, "network", stored), getattr(stored, "metadata", {})
-    source = open_dataset(dataset, path, "test") if images is None else images
-    source = source.head(num_samples) if num_samples else source
+    if images is None:
+        folder, listed = (None if file is None else Path(file) for file in (path, classes))
+        source = open_images(DataSelection(dataset, folder, classes=listed, num_samples=num_samples), "test")
+    else:
+        source = images.spread(num_samples) if num_samples else images
+    source = fit(source, metadata) if "num_classes" in metadata else source
     with context.execution_mode("graph"):
         return evaluate_images(network, source, preprocessing_of(dataset, metadata), batch_size)
 
@@ -93,11 +106,11 @@ def quantize(network: "StoredNetwork | nn.Cell", method: str, *, name: str | Non
         lowbitzoo.save(stored, "mine.ckpt")
 
     Args:
-        network: float, of images (N, 3, H, W) to logits; it is changed and used.
-        method: ``DAMBQ``, ``DynamicQuant`` or ``ProQHA``. The others take images: their scripts say how.
-        name: of the network in the file; one of :func:`lowbitzoo.list_models` is built when the file is loaded, any
-            other must be given to :func:`load`. By default what a loaded network is called, or the name of its class.
-        options: fields of the method's configuration.
+        network: float network from images (N, 3, H, W) to logits; it is changed and used.
+        method: name of the method, ``DAMBQ``, ``DynamicQuant`` or ``ProQHA``. The others need images.
+        name: name of the network in the file; one of :func:`lowbitzoo.list_models` is built when the file is loaded,
+            any other must be given to :func:`load`. Default: the name in the metadata, or the name of the class.
+        options: fields of the method's ``QuantConfig``.
 
     Returns:
         A :class:`common.stored.network.StoredNetwork`.

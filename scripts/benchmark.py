@@ -25,11 +25,13 @@ BENCHMARKS = [name for name in BENCHMARKS if name not in ("__init__", "harness",
 def make_parser() -> OptionParser:
     """Options of this script."""
     parser = OptionParser("Time networks side by side.")
-    parser.add_argument("benchmark", choices=BENCHMARKS, help="what to time")
+    parser.add_argument("benchmark", choices=BENCHMARKS, help="networks to time")
     parser.add_argument(
-        "--batch_size", type=typed.positive_int, help="images per step; 128, ldnq 500, dynamic 128 and 16"
+        "--batch_size",
+        type=typed.positive_int,
+        help="images per step; default: 128, for ldnq 500, for dynamic 128 and 16",
     )
-    parser.add_argument("--rounds", type=typed.positive_int, default=7, help="turns of each candidate")
+    parser.add_argument("--rounds", type=typed.positive_int, default=7, help="number of turns of each candidate")
     parser.add_argument("--json", type=typed.path, metavar="FILE", help="write rows and machine as one JSON object")
     return parser
 

@@ -55,7 +55,7 @@ def _passed_over(tree: ast.Module) -> set[int]:
 
 
 def pairs(files: Mapping[str, str]) -> list[str]:
-    """What stands twice in files, by name: a line for each pair of places."""
+    """Logic that stands twice in files, by name: a line for each pair of places."""
     lines = {name: logic(text) for name, text in files.items()}
     places: dict[tuple[str, ...], list[tuple[str, int]]] = defaultdict(list)
     for name, content in lines.items():

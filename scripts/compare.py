@@ -23,14 +23,14 @@ from comparison.table import table
 from common import report, zoo
 from common.checkpoint.reading import read_bytes
 from common.cli import config, typed
-from common.cli.entry_point import entry_point
+from common.cli.entry_point import entry_point, kept
 from common.cli.option_parser import OptionParser
 from common.errors import ConfigError
 from common.files.atomic_file import write_text
 from common.report.results import Results
 
 _FOLDERS = ("dataset_path", "train_dataset_path", "eval_dataset_path")
-# Of each data set: epochs of a training, its batch, training images, images that LDNQ learns from.
+# By data set: epochs of a training, its batch, training images, images that LDNQ learns from.
 SCALES = {
     "digits": {"epochs": 2, "train_batch_size": 64, "train_samples": None, "calibration_images": 300},
     "cifar10": {"epochs": 4, "train_batch_size": 128, "train_samples": 10_000, "calibration_images": 500},
@@ -40,16 +40,22 @@ SCALES = {
 def make_parser() -> OptionParser:
     """Options of this script."""
     parser = config.build_parser("Compare all methods.", evaluates=False)
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="which of them")
-    parser.add_argument("--bits", type=typed.int_range(2, 4), nargs="+", default=[4, 3], help="budgets")
-    parser.add_argument("--pretrained", type=typed.checkpoint, metavar="FILE|NAME", help="float ResNet-20")
-    parser.add_argument("--adder_pretrained", type=typed.checkpoint, metavar="FILE|NAME", help="float AdderNet")
-    parser.add_argument("--epochs", type=typed.int_range(2), help="of each training; digits 2, CIFAR-10 4")
-    parser.add_argument("--train_batch_size", type=typed.positive_int, help="digits 64, CIFAR-10 128")
-    parser.add_argument("--calibration_images", type=typed.int_range(2), help="of LDNQ; digits 300, CIFAR-10 500")
-    parser.add_argument("--jobs", type=typed.positive_int, help="networks to make at a time; CPU 2, else 1")
-    parser.settable()["threads"].help = "of each job; else its share of the cores"
-    parser.add_argument("--record", action="store_true", help="keep rows and pictures for the README")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="methods to compare")
+    parser.add_argument("--bits", type=typed.int_range(2, 4), nargs="+", default=[4, 3], help="budgets in bits, 2 to 4")
+    parser.add_argument(
+        "--pretrained", type=typed.checkpoint, metavar="FILE|NAME", help="float ResNet-20 to start from"
+    )
+    adder = "float AdderNet that AdderQuant calibrates"
+    parser.add_argument("--adder_pretrained", type=typed.checkpoint, metavar="FILE|NAME", help=adder)
+    epochs = "epochs of each training, at least 2; default: 2 for digits, 4 for cifar10"
+    parser.add_argument("--epochs", type=typed.int_range(2), help=epochs)
+    batch = "images per training step; default: 64 for digits, 128 for cifar10"
+    parser.add_argument("--train_batch_size", type=typed.positive_int, help=batch)
+    images = "number of images that LDNQ learns from; default: 300 for digits, 500 for cifar10"
+    parser.add_argument("--calibration_images", type=typed.int_range(2), help=images)
+    parser.add_argument("--jobs", type=typed.positive_int, help="networks made at a time; default: 2 on CPU, else 1")
+    parser.settable()["threads"].help = "number of threads of each job; default: its share of the cores"
+    parser.add_argument("--record", action="store_true", help="keep rows and pictures for the README too")
     return parser
 
 
@@ -94,12 +100,12 @@ def shared(args: Namespace) -> list[str]:
 def settings(args: Namespace) -> dict[str, Any]:
     """The options that decide the figures: networks of others do not belong in one table."""
     names = ("dataset", "seed", "mode", "epochs", "train_batch_size", "train_samples", "calibration_images")
-    found = {name: getattr(args, name) for name in (*names, "num_samples", "batch_size", "jobs", "threads")}
-    found |= {name: str(getattr(args, name) or "") for name in _FOLDERS}
+    values = {name: getattr(args, name) for name in (*names, "num_samples", "batch_size", "jobs", "threads")}
+    values |= {name: str(getattr(args, name) or "") for name in _FOLDERS}
     for name in ("pretrained", "adder_pretrained"):
         file = getattr(args, name)
-        found[name] = hashlib.sha256(read_bytes(file)).hexdigest() if file else None
-    return found
+        values[name] = hashlib.sha256(read_bytes(file)).hexdigest() if file else None
+    return values
 
 
 def check_folder(args: Namespace) -> None:
@@ -108,18 +114,18 @@ def check_folder(args: Namespace) -> None:
     Raises:
         ConfigError: others did.
     """
-    file, own = args.output_dir / "settings.json", settings(args)
+    file, wanted = args.output_dir / "settings.json", settings(args)
     if file.exists():
-        found = json.loads(file.read_text(encoding="utf-8"))
-        if changed := [name for name, value in own.items() if found.get(name) != value]:
+        recorded = json.loads(file.read_text(encoding="utf-8"))
+        if changed := [name for name, value in wanted.items() if recorded.get(name) != value]:
             where = f"output_dir: {args.output_dir}"
             raise ConfigError(f"{where} has results of another {changed[0]}; choose another folder")
     args.output_dir.mkdir(parents=True, exist_ok=True)
-    report.write_json(file, own)
+    report.write_json(file, wanted)
 
 
 def key_of(args: Namespace, entry: Entry) -> dict[str, Any]:
-    """What tells the row of a network from others."""
+    """Columns that tell the row of a network from others."""
     return {"dataset": args.dataset, "method": entry.method, "budget": entry.bits, "seed": args.seed}
 
 
@@ -139,29 +145,29 @@ def measure(args: Namespace, entry: Entry, results: Results, scripts: Scripts) -
     words = ["--batch_size", str(args.batch_size), "--json", str(file)]
     words += ["--num_samples", str(args.num_samples)] if args.num_samples else []
     scripts.run(name, entry.evaluation, *words)
-    found = json.loads(file.read_text(encoding="utf-8"))
-    cost = found["cost"]
+    record = json.loads(file.read_text(encoding="utf-8"))
+    cost = record["cost"]
     results.put(
         {
             **key_of(args, entry),
-            "network": found["network"],
+            "network": record["network"],
             "epochs": entry.epochs,
             "train_images": entry.images or (args.train_samples or "all" if entry.make else None),
-            "samples": found["samples"],
-            "top1": f"{100 * found['acc']:.2f}",
+            "samples": record["samples"],
+            "top1": f"{100 * record['acc']:.2f}",
             "weight_bits": f"{cost['average_weight_bits']:.3f}",
             "activation_bits": f"{cost['average_activation_bits']:.3f}",
             "file_bytes": entry.file.stat().st_size,
             "bit_operations": round(cost["bit_operations"]),
             "seconds": f"{seconds:.0f}" if timed else None,
-            "images_per_second": f"{found['images_per_second']:.0f}",
+            "images_per_second": f"{record['images_per_second']:.0f}",
             "layers": json.dumps(cost["bits_of_layers"]),
         }
     )
 
 
 def order(row: Mapping[str, str]) -> tuple[int, int]:
-    """Of the rows: methods as they are named, most bits first."""
+    """Sort key of a row: methods as they are named, most bits first."""
     return METHODS.index(row["method"]), -int(row["budget"])
 
 
@@ -173,7 +179,8 @@ def main(argv: list[str] | None = None) -> None:
     check_folder(args)
     results, scripts = Results(args.output_dir / "results.csv", KEYS), Scripts(shared(args), args.threads, args.jobs)
     missing = [entry for entry in entries(args) if not results.has(key_of(args, entry))]
-    for_each(missing, lambda entry: measure(args, entry, results, scripts), args.jobs, scripts.end)
+    with kept(args.output_dir):
+        for_each(missing, lambda entry: measure(args, entry, results, scripts), args.jobs, scripts.end)
     rows = sorted(results.rows(), key=order)
     report.write_json(args.output_dir / "results.json", {"rows": rows, "versions": report.versions()})
     write_text(args.output_dir / "results.md", table(rows) + "\n")

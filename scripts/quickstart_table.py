@@ -36,10 +36,10 @@ def read_row(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: expected the JSON of an evaluation, found an error: {error}") from None
     if not isinstance(record, dict) or not isinstance(record.get("acc"), float | int) or "method" not in record:
         raise DataError(f"{path}: expected a JSON object with method and acc, found something else; run eval.py anew")
-    found = {}
+    values = {}
     for part in (record.get("config"), record.get("cost"), record, {"acc": 100 * record["acc"]}):
-        found.update(part if isinstance(part, dict) else {})
-    return {key: _cell(found.get(key), key in FORMATS) for key in COLUMNS}
+        values.update(part if isinstance(part, dict) else {})
+    return {key: _cell(values.get(key), key in FORMATS) for key in COLUMNS}
 
 
 def _cell(value: Any, number: bool) -> Any:

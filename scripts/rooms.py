@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-# A room imports from those behind it alone.
+# A room imports only from the rooms after it.
 ROOMS = (
     "cli",
     "export",
@@ -54,7 +54,7 @@ def rule(room: str) -> str:
     """The first sentence of what a room says of itself.
 
     Raises:
-        ValueError: it says nothing.
+        ValueError: the room has no docstring.
     """
     folder = ROOT / "common" / room
     file = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")

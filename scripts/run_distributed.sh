@@ -34,26 +34,45 @@ if [[ ! -x $python ]]; then python=python; fi
 export PATH=$(dirname "$(command -v "$python")"):$PATH PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 free_port='import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])'
 port=${PORT:-$(if ((nodes == 1)); then "$python" -c "$free_port"; else echo 8118; fi)}
-threads=$(($(nproc) / processes > 0 ? $(nproc) / processes : 1))
+allowed='from common.distributed import processors; print(processors.allowed())' # a container's quota counts too
+cores=$("$python" -c "$allowed" 2>/dev/null || nproc)
+threads=$((cores / processes > 0 ? cores / processes : 1))
 export OMP_NUM_THREADS=$threads
 
+seconds=${START_SECONDS:-120}
+# Processes that have not come together by then end by themselves, some seconds before the time is over.
+export START_BY=$(($(date +%s) + seconds - (seconds > 20 ? 5 : seconds / 4)))
+
 logs=$(mktemp -d "${TMPDIR:-/tmp}/lowbitzoo_processes.XXXXXX")
-trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
 first=$logs/worker_$((node * processes)).log
-status=0
 "$python" -c 'from mindspore.parallel.cluster.run import main; main()' \
     --worker_num=$((nodes * processes)) --local_worker_num="$processes" --node_rank="$node" --master_addr="$master" \
     --master_port="$port" --rank_table_file="${RANK_TABLE_FILE:-}" --log_dir="$logs" --join=True \
-    --cluster_time_out="${START_SECONDS:-120}" \
-    "$script" --threads "$threads" "${@:4}" >"$logs/msrun.log" 2>&1 || status=$?
+    --cluster_time_out="$seconds" \
+    "$script" --threads "$threads" "${@:4}" >"$logs/msrun.log" 2>&1 &
+launcher=$!
+mistake() { grep -hs '^error: ' "$logs"/worker_*.log | head -n 1 || true; }
+children() { cat /proc/"$launcher"/task/*/children 2>/dev/null || true; }
+end() { kill -KILL $(children) 2>/dev/null || true; } # msrun ends when they have
+trap 'end; kill "$launcher" 2>/dev/null || true' EXIT
+trap 'end; echo interrupted >&2; exit 130' INT
+status=0
+while kill -0 "$launcher" 2>/dev/null; do
+    if [[ -n $(mistake) ]]; then # msrun would wait for its scheduler, which waits for the processes that have ended
+        sleep 1
+        end
+    fi
+    sleep 0.2
+done
+wait "$launcher" || status=$?
 if ((status == 0)); then
     grep -v '^\[\(INFO\|WARNING\)\]' "$first" || true
     rm -rf "$logs"
     exit
 fi
-mistake=$(grep -h '^error: ' "$logs"/worker_*.log | head -n 1 || true)
-if [[ -n $mistake ]]; then
-    echo "$mistake" >&2
+said=$(mistake)
+if [[ -n $said ]]; then
+    echo "$said" >&2
     rm -rf "$logs"
     exit 2
 fi

@@ -1,7 +1,7 @@
-"""Write the tables of the READMEs from results.csv of the methods and of the comparison, between two marks."""
+"""Write the tables of the READMEs from results.csv of methods, comparison and fuzzers, between two marks."""
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from comparison import recorded
@@ -10,31 +10,42 @@ from common.cli.entry_point import entry_point
 from common.cli.option_parser import OptionParser
 from common.errors import ConfigError
 from common.files.atomic_file import write_text
-from common.report import read_rows
+from common.report import markdown_table, read_rows
 
 ROOT = Path(__file__).resolve().parents[1]
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+FUZZED = ROOT / "tests" / "fuzz" / "results.csv"
 
 
-def updated(readme: str, table: str) -> str:
-    """The README with the table between the marks replaced.
+def updated(readme: str, name: str, table: str) -> str:
+    """The README with the table between the marks of a name replaced.
 
     Raises:
-        ConfigError: it does not have each mark once.
+        ConfigError: a mark that is missing or repeated.
     """
-    if (readme.count(BEGIN), readme.count(END)) != (1, 1):
-        raise ConfigError(f"expected one {BEGIN} and one {END} in a README with results, found others")
-    before, rest = readme.split(BEGIN)
-    return f"{before}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}"
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    if (readme.count(begin), readme.count(end)) != (1, 1):
+        raise ConfigError(f"expected one {begin} and one {end} in a README with results, found others")
+    before, rest = readme.split(begin)
+    return f"{before}{begin}\n{table}\n{end}{rest.split(end)[1]}"
 
 
-def tables() -> Iterator[tuple[Path, str]]:
-    """The READMEs that show results, each with what stands between its marks."""
+def fuzzed(rows: Sequence[Mapping[str, str]]) -> str:
+    """Markdown: a line per format with its counts, and their sum."""
+    columns = ("mutations", "refused", "read", "faults")
+    lines = [{"format": row["format"], **{name: f"{int(row[name]):,}" for name in columns}} for row in rows]
+    sums = {name: f"{sum(int(row[name]) for row in rows):,}" for name in columns}
+    return markdown_table([*lines, {"format": "all", **sums}], ["format", *columns])
+
+
+def tables() -> Iterator[tuple[Path, str, str]]:
+    """The READMEs that show results, each with the name of the marks and what stands between them."""
     for results in sorted(ROOT.glob("*/results.csv")):
         method = importlib.import_module(f"{results.parent.name}.reproduce")
-        yield results.with_name("README.md"), method.table(read_rows(results))
+        yield results.with_name("README.md"), "results", method.table(read_rows(results))
     if rows := recorded.RESULTS.rows():
-        yield ROOT / "README.md", recorded.sections(rows)
+        yield ROOT / "README.md", "results", recorded.sections(rows)
+    if rows := read_rows(FUZZED):
+        yield ROOT / "README.md", "fuzz", fuzzed(rows)
 
 
 @entry_point
@@ -43,10 +54,10 @@ def main(argv: list[str] | None = None) -> None:
     parser = OptionParser("Write the tables of the READMEs from recorded results.")
     parser.add_argument("--check", action="store_true", help="fail if a table is stale, change nothing")
     check, stale = parser.parse_args(argv).check, []
-    for path, table in tables():
+    for path, name, table in tables():
         readme = path.read_text(encoding="utf-8")
-        if (new := updated(readme, table)) != readme:
-            stale.append(str(path.relative_to(ROOT)))
+        if (new := updated(readme, name, table)) != readme:
+            stale.append(f"{path.relative_to(ROOT)} ({name})")
             if not check:
                 write_text(path, new)
                 print(f"{stale[-1]}: updated")

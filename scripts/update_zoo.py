@@ -49,17 +49,20 @@ def with_accuracy(entry: registry.Entry, dataset_path: Path | None = None) -> re
         done = subprocess.run(command, cwd=registry.ROOT / entry.method, stdout=subprocess.DEVNULL, check=False)
         if done.returncode:
             raise ConfigError(f"{entry.name}: expected an evaluation, found exit status {done.returncode}, see above")
-        found = json.loads(out.read_text(encoding="utf-8"))
-    return replace(entry, expected={**entry.expected, "accuracy": found["acc"], "samples": found["samples"]})
+        record = json.loads(out.read_text(encoding="utf-8"))
+    return replace(entry, expected={**entry.expected, "accuracy": record["acc"], "samples": record["samples"]})
 
 
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Update or check the shipped entries, or those named."""
     parser = OptionParser("Record the shipped checkpoints in the registry.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="of entries; all shipped ones if none is given")
-    parser.add_argument("--check", action="store_true", help="fail if an entry is stale, change nothing")
-    parser.add_argument("--dataset_path", type=path, metavar="DIR", help="images of networks that are not of digits")
+    names = "names of the entries; all shipped ones if none is given"
+    parser.add_argument("names", nargs="*", metavar="NAME", help=names)
+    parser.add_argument("--check", action="store_true", help="change nothing, and fail if an entry is stale")
+    parser.add_argument(
+        "--dataset_path", type=path, metavar="DIR", help="folder of the data set of other networks than digits"
+    )
     args = parser.parse_args(argv)
     chosen = [registry.find(name) for name in args.names] or [e for e in registry.entries().values() if e.shipped]
     stale = []

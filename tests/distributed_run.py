@@ -31,11 +31,11 @@ def normalized(mode: str) -> dict:
     rng = np.random.default_rng(0)
     x, weight = (rng.normal(2, 3, (8, 3, 5, 5)).astype(np.float32) for _ in range(2))
     part = 8 // distributed.size()
-    own = slice(distributed.rank() * part, (distributed.rank() + 1) * part)
+    part_of_batch = slice(distributed.rank() * part, (distributed.rank() + 1) * part)
     with context.execution_mode(mode):
         cell = Normalized()
         cell.set_train(True)
-        gradient = ops.grad(cell, (0,), None)(Tensor(x[own]), Tensor(weight[own])).asnumpy()
+        gradient = ops.grad(cell, (0,), None)(Tensor(x[part_of_batch]), Tensor(weight[part_of_batch])).asnumpy()
         gradient = np.concatenate(distributed.gathered(gradient))
         moving = [cell.norm.moving_mean.asnumpy().tolist(), cell.norm.moving_variance.asnumpy().tolist()]
     return {"gradient": gradient.tolist(), "moving": moving}
@@ -53,8 +53,8 @@ def main(folder: Path, point: str) -> None:
     history = trainer.run()
     sizes = {}
     for count in (1, 12, 13):
-        found = evaluate_images(trainer.network, run.images(count, seed=1), run.PREPROCESSING, 5)
-        sizes[count] = [found.correct, found.correct_top5, found.samples, found.loss_sum]
+        metrics = evaluate_images(trainer.network, run.images(count, seed=1), run.PREPROCESSING, 5)
+        sizes[count] = [metrics.correct, metrics.correct_top5, metrics.samples, metrics.loss_sum]
     exact = distributed.total([2.0**-30 + 1, np.pi, -1e-20, 50_000]).tolist()
     modes = {mode: normalized(mode) for mode in ("graph", "pynative")}
     record = {"history": history, "sizes": sizes, "exact": exact, "norm": modes, "processes": distributed.size()}

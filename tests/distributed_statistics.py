@@ -91,8 +91,8 @@ def scores() -> Found:
 def main(folder: Path) -> None:
     """Find all of it and write it to a file of this process."""
     context.setup()
-    found = {**hessians(), **norms(), **ranges(), **scores(), **calibrated()}
-    np.savez(folder / f"found_{distributed.rank()}.npz", **found)
+    statistics = {**hessians(), **norms(), **ranges(), **scores(), **calibrated()}
+    np.savez(folder / f"found_{distributed.rank()}.npz", **statistics)
 
 
 if __name__ == "__main__":

@@ -73,10 +73,12 @@ class Command:
                 return f"{method_of(name)}/eval.py", ["--checkpoint_path", name, *options]
             case ["python", "-m", "lowbitzoo", command, *options]:
                 return f"common/cli/commands/{command}.py", options
+            case ["python", "-m", module, *options]:
+                return f"{module.replace('.', '/')}/__main__.py", options
             case ["python", file, *options]:
                 return self._python_file(file), options
-            case ["bash", file, method, *options] if found := _METHOD_SCRIPT.fullmatch(file):
-                return f"{method}/{found[2]}.py", options[1 if found[1] else 0 :]  # behind the number of processes
+            case ["bash", file, method, *options] if script := _METHOD_SCRIPT.fullmatch(file):
+                return f"{method}/{script[2]}.py", options[1 if script[1] else 0 :]  # behind the number of processes
             case ["bash", "scripts/download_checkpoint.sh", *names]:
                 return "common/cli/commands/download.py", names
         raise ValueError(f"{self.where}: expected python or a script that starts it, found {self.text}")
@@ -102,21 +104,21 @@ def blocks_in(language: str) -> list[Block]:
 
 def fenced_commands(block: Block) -> list[Command]:
     """The commands of a block in order; what ``cd`` does is in their folders."""
-    folder, found = _folder(block.readme), []
+    folder, commands = _folder(block.readme), []
     for line, text in _logical_lines(block):
-        folder = _collect(found, f"{block.readme}:{line}", text, folder, True)
-    return found
+        folder = _collect(commands, f"{block.readme}:{line}", text, folder, True)
+    return commands
 
 
 def spoken_commands(readme: str) -> list[Command]:
     """The commands in the sentences of a README; such a sentence may go over several lines."""
     text = (ROOT / readme).read_text(encoding="utf-8")
     prose = _FENCE.sub(lambda match: "\n" * match[0].count("\n"), text)
-    found = []
+    commands = []
     for match in _SPAN.finditer(prose):
         line = prose.count("\n", 0, match.start()) + 1
-        _collect(found, f"{readme}:{line}", " ".join(match[1].split()), _folder(readme), False)
-    return found
+        _collect(commands, f"{readme}:{line}", " ".join(match[1].split()), _folder(readme), False)
+    return commands
 
 
 def _folder(readme: str) -> PurePosixPath:
@@ -135,13 +137,13 @@ def _logical_lines(block: Block) -> Iterator[tuple[int, str]]:
         text = ""
 
 
-def _collect(found: list[Command], where: str, text: str, folder: PurePosixPath, fenced: bool) -> PurePosixPath:
+def _collect(commands: list[Command], where: str, text: str, folder: PurePosixPath, fenced: bool) -> PurePosixPath:
     """Add the commands of a line; returns the folder behind it."""
     for words in _simple_commands(text):
         if words[0] == "cd":
             folder = folder / words[1]
         else:
-            found.append(Command(where, tuple(words), str(folder), fenced))
+            commands.append(Command(where, tuple(words), str(folder), fenced))
     return folder
 
 

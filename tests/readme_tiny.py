@@ -64,6 +64,7 @@ def MyNetwork():
     return model("resnet20").build(10)
 """
 PREAMBLES = {
+    "README.md": "",
     "AdderQuant/README.md": "",
     "DAMBQ/README.md": f"""{_MY_NETWORK}
 from pathlib import Path

@@ -63,8 +63,8 @@ def kill_in_step(patch, count: int, kill=None) -> None:
 
 def final(folder: Path) -> tuple[dict, list]:
     """Tensors and history at the end of a run; wall time left out."""
-    found = checkpoint.load(folder / "last.ckpt")
-    records = [{key: value for key, value in one.items() if key != "seconds"} for one in found.metadata["history"]]
+    saved = checkpoint.load(folder / "last.ckpt")
+    records = [{key: value for key, value in one.items() if key != "seconds"} for one in saved.metadata["history"]]
     for record in records:  # MindSpore's loss value may differ in the last bit with the alignment of its buffers
         record["loss"] = pytest.approx(record["loss"], rel=1e-6)
-    return found.tensors, records
+    return saved.tensors, records

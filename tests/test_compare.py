@@ -33,10 +33,10 @@ def settled(*words):
 
 def test_every_command_is_one_that_its_script_takes(tmp_path):
     args = settled("--output_dir", tmp_path, "--bits", 4, 3)
-    found = list(entries(args))
-    assert [entry.method for entry in found[:2]] == ["float", "uniform"] and {e.method for e in found} == set(METHODS)
-    assert [(e.method, e.bits) for e in found if e.method == "AdderQuant"] == [("AdderQuant", b) for b in (32, 4, 3)]
-    for entry in found:
+    made = list(entries(args))
+    assert [entry.method for entry in made[:2]] == ["float", "uniform"] and {e.method for e in made} == set(METHODS)
+    assert [(e.method, e.bits) for e in made if e.method == "AdderQuant"] == [("AdderQuant", b) for b in (32, 4, 3)]
+    for entry in made:
         for command in (*entry.make, entry.evaluation):
             module = importlib.import_module(command.script.removesuffix(".py").replace("/", "."))
             config.parse(module.make_parser(), command.words())
@@ -165,13 +165,13 @@ def test_networks_are_made_at_the_same_time():
 def test_cores_are_divided(tmp_path, capfd):
     (tmp_path / "show.py").write_text("import os, sys; print(sorted(os.sched_getaffinity(0)), sys.argv[1:])")
     cores = sorted(os.sched_getaffinity(0))
-    for count, threads, own in ((1, None, cores), (len(cores), None, cores[:1]), (64, 3, cores)):
+    for count, threads, expected in ((1, None, cores), (len(cores), None, cores[:1]), (64, 3, cores)):
         for_one = jobs.Scripts(["--mode", "graph"], threads, count)
         thread = threading.Thread(target=for_one.run, args=("own", Command(f"{tmp_path}/show.py")))
         thread.start()  # as a job: this one keeps its cores
         thread.join()
         shown = capfd.readouterr().err.strip().splitlines()[-1]
-        assert shown == f"own: {own} ['--mode', 'graph', '--threads', '{threads or len(own)}']"
+        assert shown == f"own: {expected} ['--mode', 'graph', '--threads', '{threads or len(expected)}']"
     assert sorted(os.sched_getaffinity(0)) == cores
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,13 @@ def test_a_mistake_is_the_one_line_of_the_program(tmp_path):
     done = run("run_distribute_eval.sh", "LDNQ", 2, "--checkpoint_path", "absent.ckpt", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert done.stderr.startswith("error: ") and "absent.ckpt" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("node", [0, 1])
+def test_a_node_that_waits_for_another_in_vain_ends_in_time(tmp_path, node):
+    begun = time.monotonic()
+    done = run("run_distribute_eval.sh", "LDNQ", 1, cwd=tmp_path, NODES="2", NODE=str(node), START_SECONDS="20")
+    assert time.monotonic() - begun < 20
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "not all 2 processes" in done.stderr or "no scheduler answers at 127.0.0.1:8118" in done.stderr

@@ -30,15 +30,15 @@ TRAININGS = {
 @pytest.mark.parametrize("method", list(TRAININGS))
 def test_two_processes_train_what_one_does(tmp_path, method):
     options, folder, cosine = TRAININGS[method]
-    found = []
+    networks = []
     for name, words in (("one", ("run_train.sh", method)), ("two", ("run_distribute_train.sh", method, 2))):
         (tmp_path / name).mkdir()
         done = run(*words, *options, *SHORT, cwd=tmp_path / name)
         assert done.returncode == 0, done.stderr
-        found.append(checkpoint.load(tmp_path / name / "outputs" / folder / "last.ckpt"))
-    one, two = found
+        networks.append(checkpoint.load(tmp_path / name / "outputs" / folder / "last.ckpt"))
+    one, two = networks
     assert one.metadata["run"] == two.metadata["run"] and one.tensors.keys() == two.tensors.keys()
-    steps = [momentum(end.tensors) for end in found]
+    steps = [momentum(end.tensors) for end in networks]
     sizes = [np.linalg.norm(step) for step in steps]
     print(f"{method}: cosine {steps[0] @ steps[1] / (sizes[0] * sizes[1]):.6f}, sizes {sizes}")
     assert steps[0] @ steps[1] >= cosine * sizes[0] * sizes[1]

@@ -8,6 +8,10 @@ import pytest
 from script_runs import history, run
 
 from common import checkpoint
+from common.data import open_dataset
+from common.evaluation import evaluator
+from common.models.registry import PREPROCESSING
+from common.stored.float_network import load_float
 from DAMBQ import train as dambq
 from DynamicQuant import train as dynamicquant
 from ProQHA import train as proqha
@@ -57,7 +61,7 @@ def dead_channels(state: State) -> None:
 
 def smallest_half(state: State) -> None:
     """Half of the weights of each convolution, the smallest."""
-    for name, value in state.items():
+    for value in state.values():
         if value.ndim == 4:
             value[np.abs(value) < np.quantile(np.abs(value), 0.5)] = 0
 
@@ -91,11 +95,6 @@ def test_a_pruned_layer_costs_as_little_as_the_table_says(row, tmp_path):
 @pytest.mark.parametrize("row", ["ProQHA-8", "static-4", "dynamic-7", "DAMBQ-4"])
 @pytest.mark.parametrize("prune", [pruned_filters, dead_channels])
 def test_pruned_and_dead_channels_cost_what_quantization_costs(prune, row, tmp_path):
-    from common.data import open_dataset
-    from common.evaluation import evaluator
-    from common.models.registry import PREPROCESSING
-    from common.stored.float_network import load_float
-
     start, digits = written(tmp_path, prune), PREPROCESSING["digits"]
     unquantized = evaluator(open_dataset("digits", None, "test"), digits, 120)(load_float(start, "resnet20").network)
     assert accuracy(tmp_path, row, start) >= unquantized.accuracy - 0.03

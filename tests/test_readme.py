@@ -26,10 +26,10 @@ def where(command: Command) -> str:
 
 @pytest.mark.parametrize("readme", READMES)
 def test_all_fences_are_understood(readme):
-    found = blocks(readme)
-    assert (ROOT / readme).read_text(encoding="utf-8").count("```") == 2 * len(found)
-    assert {block.language for block in found} <= {"", "bash", "python"}
-    unnamed = [line for block in found if not block.language for line in block.text.splitlines()]
+    fenced = blocks(readme)
+    assert (ROOT / readme).read_text(encoding="utf-8").count("```") == 2 * len(fenced)
+    assert {block.language for block in fenced} <= {"", "bash", "python"}
+    unnamed = [line for block in fenced if not block.language for line in block.text.splitlines()]
     assert not [line for line in unnamed if line.startswith(("python ", "bash ", "cd ", "$ "))]
 
 
@@ -65,7 +65,7 @@ def parsed(file: str, options: list[str]) -> None:
     parser = parser_of(file)
     if parser is None:
         assert not options
-    elif "device_target" in parser.settable():
+    elif "device_target" in getattr(parser, "settable", dict)():
         config.parse(parser, options)
     else:
         names = getattr(parser.parse_args(options), "names", [])
@@ -87,9 +87,9 @@ def used(code: str) -> set[str]:
 
 def defined(code: str) -> set[str]:
     nodes = list(ast.walk(ast.parse(code)))
-    found = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    found |= {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
-    return found | {name.asname or name.name for node in nodes for name in getattr(node, "names", [])}
+    names = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    names |= {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    return names | {name.asname or name.name for node in nodes for name in getattr(node, "names", [])}
 
 
 @pytest.fixture(scope="session")

@@ -23,21 +23,21 @@ def faults(files: dict[str, str]) -> list[str]:
 
 def faults_of(path: str, tree: ast.Module) -> list[str]:
     package, room = PurePosixPath(path).parts[0], room_of(path)
-    found = []
+    faults = []
     if PurePosixPath(path).parent.name == "common" and PurePosixPath(path).stem not in ("__init__", "errors"):
-        found.append("stands beside the rooms")
+        faults.append("stands beside the rooms")
     for statement, name in imports(tree):
         top, target = name.split(".")[0], room_of(name)
         if (top in METHODS and top != package) or top == DOOR != package:
-            found.append(f"imports {name}")
+            faults.append(f"imports {name}")
         if target and room and ROOMS.index(target) < ROOMS.index(room):
-            found.append(f"imports {name} upwards")
+            faults.append(f"imports {name} upwards")
         if top in COMMAND_LINE and not knows_options(path) and (path, top) != REGISTRY:
-            found.append(f"imports {name}, which belongs to cli")
+            faults.append(f"imports {name}, which belongs to cli")
         if top == "mindspore" and statement in tree.body and room in WITHOUT_MINDSPORE and path not in MINDSPORE:
-            found.append(f"imports {name} at import time")
+            faults.append(f"imports {name} at import time")
     exits = sum(isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.exit" for node in ast.walk(tree))
-    return found + ["ends the process"] * (0 if room == "cli" or path == PROGRAM else exits)
+    return faults + ["ends the process"] * (0 if room == "cli" or path == PROGRAM else exits)
 
 
 def knows_options(path: str) -> bool:

@@ -119,9 +119,9 @@ def trained(network):
 
 def final_state(folder):
     """All that decides how a run goes on, and what it reported; wall time left out."""
-    found = checkpoint.load(folder / "last.ckpt")
-    history = [{k: v for k, v in record.items() if k != "seconds"} for record in found.metadata["history"]]
-    return found.tensors, history
+    saved = checkpoint.load(folder / "last.ckpt")
+    history = [{k: v for k, v in record.items() if k != "seconds"} for record in saved.metadata["history"]]
+    return saved.tensors, history
 
 
 def check_equal(folder, straight):

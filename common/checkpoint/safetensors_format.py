@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from common.checkpoint.tensor_bytes import BFLOAT16, decode
+from common.checkpoint.tensor_bytes import BFLOAT16, checked_text, decode
 from common.errors import CheckpointError
 
 _KINDS = {
@@ -51,20 +51,22 @@ def decode_file(content: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Give tensors and texts.
 
     Raises:
-        CheckpointError: A tensor has a type that is not supported.
+        CheckpointError: A tensor has a type that is not supported, or the header is too long.
         Exception: Of whatever type, on damage; the caller wraps it.
     """
     from safetensors import deserialize
 
+    texts = _texts(content)
     tensors = {}
     for name, entry in deserialize(content):
         if entry["dtype"] not in _KINDS:
             raise CheckpointError(f"tensor {name} has the type {entry['dtype']}, which is not supported")
         tensors[name] = decode(entry["data"], _KINDS[entry["dtype"]], entry["shape"])
-    return tensors, _texts(content)
+    return tensors, texts
 
 
 def _texts(content: bytes) -> dict[str, str]:
-    """The header's free texts, which ``safetensors.deserialize`` has checked but does not give."""
+    """The header's free texts, which ``safetensors.deserialize`` checks but does not give."""
     (size,) = struct.unpack_from("<Q", content)
-    return json.loads(content[8 : 8 + size]).get("__metadata__") or {}
+    header = json.loads(bytes(checked_text(memoryview(content)[8 : 8 + size])))
+    return header.get("__metadata__") or {}

@@ -1,10 +1,13 @@
 """The seal of a checkpoint: its document and one sha256 over the document and all tensors, kept as two texts.
 
 The keys of both texts appear literally in a sealed file. One damaged spot cannot remove both, so a file that shows
-either of them must verify: damage never turns a sealed file into one that looks as if it never had a seal.
+either of them, or what resembles one, must verify: damage never turns a sealed file into one that looks as if it
+never had a seal.
 """
 
+import difflib
 import hashlib
+import itertools
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +19,9 @@ from common.errors import CheckpointError
 PREFIX = "lowbitzoo."
 _DOCUMENT = f"{PREFIX}metadata"
 _DIGEST = f"{PREFIX}sha256"
+_BEGINNING = '{"format":'  # of every document
+_ALIKE = 0.7  # of two names, 1: the same
+_MOST_COMPARED = 100
 
 
 def make_seal(tensors: Mapping[str, np.ndarray], document: Mapping[str, Any]) -> dict[str, str]:
@@ -31,9 +37,21 @@ def make_seal(tensors: Mapping[str, np.ndarray], document: Mapping[str, Any]) ->
     return {_DOCUMENT: text, _DIGEST: digest(tensors, text)}
 
 
-def is_sealed(content: bytes) -> bool:
-    """Tell whether this raw file shows any trace of a seal."""
-    return _DOCUMENT.encode() in content or _DIGEST.encode() in content
+def is_sealed(content: bytes, texts: Mapping[str, str]) -> bool:
+    """Tell whether a raw file, or the texts in it, show any trace of a seal.
+
+    The names appear literally; several damages at once may leave no more of them than what resembles one.
+    """
+    if _DOCUMENT.encode() in content or _DIGEST.encode() in content:
+        return True
+    names = itertools.islice(texts, _MOST_COMPARED)
+    return any(text.startswith(_BEGINNING) for text in texts.values()) or any(map(_resembles, names))
+
+
+def _resembles(name: str) -> bool:
+    # Not quick_ratio: it ignores the order of letters.
+    pairs = (difflib.SequenceMatcher(None, name[: 2 * len(key)], key) for key in (_DOCUMENT, _DIGEST))
+    return any(pair.ratio() > _ALIKE for pair in pairs)
 
 
 def open_seal(tensors: Mapping[str, np.ndarray], texts: Mapping[str, str]) -> dict[str, Any]:

@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 
 from common.checkpoint import mindspore_format, safetensors_format
+from common.checkpoint.kind import PYTORCH, Kind, kind_of
 from common.checkpoint.network_state import restore, state
-from common.checkpoint.pytorch.state_dict import read_state_file, to_mindspore_names
+from common.checkpoint.pytorch.names import named_by_pytorch, to_mindspore_names
+from common.checkpoint.pytorch.state_dict import read_state
 from common.checkpoint.reading import parsing, read_bytes
 from common.checkpoint.seal import PREFIX, is_sealed, make_seal, open_seal
 from common.errors import CheckpointError, QuantizationError
@@ -30,7 +32,7 @@ __all__ = ["Checkpoint", "load", "require_metadata", "restore", "save", "state"]
 
 FORMAT_VERSION = 1
 _FORMATS = {".ckpt": mindspore_format, ".safetensors": safetensors_format}
-_TORCH_SUFFIXES = (".pth", ".th", ".pth.tar")
+_DECODERS = {Kind.MINDSPORE: mindspore_format.decode_file, Kind.SAFETENSORS: safetensors_format.decode_file}
 _INTEGERS = {f"{sign}int{width}" for sign in ("", "u") for width in (8, 16, 32, 64)}
 _DTYPES = {"bool", "float16", "float32", "float64", *_INTEGERS}
 
@@ -89,27 +91,25 @@ def save(
 
 
 def load(path: str | Path) -> Checkpoint:
-    """Read a checkpoint: ``.ckpt``, ``.safetensors``, or a PyTorch state file (``.pth``, ``.th``, ``.pth.tar``).
+    """Read a checkpoint of MindSpore, of safetensors, or a state file of PyTorch; its content says which, not its name.
 
     Files of :func:`save` are verified against their sha256. Others are read as far as their format allows to check
-    them: the texts in a foreign file are left out, the names of a PyTorch file are converted to MindSpore's.
+    them: the texts in a foreign file are left out, PyTorch's names are converted to MindSpore's.
 
     Raises:
         CheckpointError: The file is missing, damaged, or of another kind.
     """
     path = Path(path)
-    if path.name.endswith(_TORCH_SUFFIXES):
-        return Checkpoint(path, to_mindspore_names(read_state_file(path)), {})
     content = read_bytes(path)
-    if path.suffix not in _FORMATS:
-        known = ", ".join((*_FORMATS, *_TORCH_SUFFIXES))
-        raise CheckpointError(f"{path}: expected a checkpoint ({known}), found the suffix {path.suffix!r}")
     with parsing(path):
-        tensors, texts = _FORMATS[path.suffix].decode_file(content)
+        kind = kind_of(content)
+        if kind in PYTORCH:
+            return Checkpoint(path, to_mindspore_names(read_state(content, path)), {})
+        tensors, texts = _DECODERS[kind](content)
         if not tensors:
             raise CheckpointError("expected tensors, found none; copy or download the file again")
-        if not is_sealed(content):
-            return Checkpoint(path, tensors, {})
+        if not is_sealed(content, texts):
+            return Checkpoint(path, to_mindspore_names(tensors) if named_by_pytorch(tensors) else tensors, {})
         document = open_seal(tensors, texts)
         return Checkpoint(path, _unpacked(tensors, document), document["metadata"])
 

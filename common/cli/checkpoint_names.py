@@ -11,8 +11,8 @@ def resolved(path: Path, mirrors: Sequence[str] | None = None) -> Path:
     """The file that an option names: a path, or the verified file of a registered name.
 
     Args:
-        path: what the user gave.
-        mirrors: where registered files are fetched from.
+        path: path or name that the user gave.
+        mirrors: addresses or folders that registered files are fetched from.
 
     Raises:
         CheckpointError: a word without folder and ending that is not registered resembles a name that is, or the file

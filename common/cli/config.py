@@ -17,6 +17,7 @@ from pathlib import Path
 
 from common.cli.checkpoint_names import resolved
 from common.cli.option_parser import OptionParser
+from common.cli.outputs import check_outputs
 from common.cli.typed import checkpoint, int_range, path, positive_int
 from common.cli.yaml_options import read_config
 
@@ -30,6 +31,7 @@ def build_parser(description: str, config_file: Path | None = None, evaluates: b
         evaluates: Whether the script measures a network from a file: it has ``--checkpoint_path`` and ``--json``.
     """
     parser = OptionParser(description, config_file)
+    parser.fills_output_dir = not evaluates
     group = parser.add_argument_group("configuration")
     group.add_argument("--config", type=path, metavar="FILE", help="YAML file; its keys are the options named here")
     group.add_argument("--seed", type=int_range(0, 2**32 - 1), default=1, help="seed of every random number")
@@ -42,7 +44,9 @@ def build_parser(description: str, config_file: Path | None = None, evaluates: b
     group.add_argument("--device_target", choices=["CPU", "GPU", "Ascend"], default="CPU", help="where to compute")
     group.add_argument("--device_id", type=int_range(0), metavar="N", help="number of the GPU or NPU")
     group.add_argument("--mode", choices=["graph", "pynative"], default="graph", help="execution mode of MindSpore")
-    group.add_argument("--threads", type=positive_int, metavar="N", help="of the C++ operators; else all cores")
+    group.add_argument(
+        "--threads", type=positive_int, metavar="N", help="of all that computes; else as many as the system allows"
+    )
     group = parser.add_argument_group("output")
     group.add_argument("--output_dir", type=path, default=Path("outputs"), metavar="DIR", help="where files are put")
     if evaluates:
@@ -51,13 +55,17 @@ def build_parser(description: str, config_file: Path | None = None, evaluates: b
 
 
 def _add_data(group: argparse._ArgumentGroup) -> None:
-    kinds, which = ["digits", "cifar10", "imagenet"], "kind of images; cifar10 if a folder is given, else digits"
+    kinds = ["digits", "cifar10", "cifar100", "imagenet"]
+    which = "kind of images; cifar10 if a folder is given, else digits"
     group.add_argument("--dataset", choices=kinds, help=which)
     group.add_argument("--dataset_path", type=path, metavar="DIR", help="folder of the data set, both parts")
     group.add_argument("--train_dataset_path", type=path, metavar="DIR", help="folder of the training images alone")
     group.add_argument("--eval_dataset_path", type=path, metavar="DIR", help="folder of the test images alone")
     group.add_argument("--batch_size", type=positive_int, default=128, help="images per step")
-    group.add_argument("--num_samples", type=positive_int, metavar="N", help="evaluate only the first N images")
+    listed = "class folders in label order, one a line, and the name of the class after it if it has another"
+    group.add_argument("--classes", "--wnids", type=path, metavar="FILE", help=listed)
+    spread = "evaluate only N images, spread over the classes, the same for all seeds"
+    group.add_argument("--num_samples", type=positive_int, metavar="N", help=spread)
     few = "use N training images alone, the same for all seeds"
     group.add_argument("--train_samples", type=positive_int, metavar="N", help=few)
 
@@ -77,7 +85,8 @@ def parse(
         config_file: The method's YAML file, if not the one given to :func:`build_parser`.
 
     Raises:
-        ConfigError: On an unknown option or key, a value that its option does not take, a damaged or missing file.
+        ConfigError: On an unknown option or key, a value that its option does not take, a damaged or missing file, an
+            output that cannot be written.
         CheckpointError: The file of a registered checkpoint is damaged or cannot be fetched, or a name that is not
             registered resembles one that is.
     """
@@ -91,6 +100,7 @@ def parse(
     if args.dataset is None:
         folders = (args.dataset_path, args.train_dataset_path, args.eval_dataset_path)
         args.dataset = "cifar10" if any(folders) else "digits"
+    check_outputs(args, folders=parser.fills_output_dir)
     for action in parser.settable().values():
         if action.type is checkpoint and getattr(args, action.dest) is not None:
             setattr(args, action.dest, resolved(getattr(args, action.dest), getattr(args, "mirrors", None)))

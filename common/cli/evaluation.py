@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 from mindspore import nn
 
+from common.cli.classes import fit, open_images
 from common.cli.result import finish
 from common.cli.run_options import RunOptions
-from common.data import ImageSource, Preprocessing, open_split
-from common.errors import ConfigError
+from common.data import ImageSource, Preprocessing
 from common.evaluation import Metrics, OnBatch, evaluate_images
 from common.models.registry import model, preprocessing_of
 
@@ -104,21 +104,7 @@ def run(
     stored = ready(stored)
     preprocessing = preprocessing_of(options.data.dataset, stored.metadata)
     summary = summarize(stored, path, preprocessing.image_size)
-    images = open_split(options.data, "test")
-    check_classes(images, stored.metadata["num_classes"])
+    images = fit(open_images(options.data, "test"), stored.metadata)
     print(summary.headline)
     metrics, added = measure(Evaluation(options, path, stored, images, preprocessing, summary))
     finish(options, metrics, path, {**summary.record, **added})
-
-
-def check_classes(images: ImageSource, classes: int) -> None:
-    """Make sure that images and network number the same classes.
-
-    Raises:
-        ConfigError: they do not.
-    """
-    if images.num_classes != classes:
-        raise ConfigError(
-            f"expected images of {classes} classes, as the network has, found {images.num_classes}; give another "
-            "data set or checkpoint, or list imagenet's class folders with --wnids"
-        )

@@ -13,11 +13,12 @@ from mindspore import nn
 
 from common import report
 from common.checkpoint import network_state
+from common.cli.classes import fit, open_images
 from common.cli.evaluation import Stored
 from common.cli.option_parser import OptionParser
 from common.cli.run_options import RunOptions, run_options
 from common.cli.typed import path as path_type
-from common.data import Preprocessing, open_split
+from common.data import Preprocessing
 from common.errors import ConfigError, ExportError
 from common.export import mindir
 from common.export.parity import compare
@@ -33,12 +34,12 @@ FORMATS = ("mindir", "onnx")
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What the user wants of an export.
+    """Options of an export.
 
     Attributes:
-        run: the options that all scripts share.
-        format: one of ``FORMATS``.
-        output: the file; None: ``output_dir/NAME.FORMAT``, NAME that of the checkpoint.
+        run: options that all scripts share.
+        format: format of the file, one of ``FORMATS``.
+        output: file to write; None: ``output_dir/NAME.FORMAT``, NAME that of the checkpoint.
     """
 
     run: RunOptions
@@ -50,23 +51,25 @@ def add_options(parser: OptionParser, method: str) -> OptionParser:
     """Add the options of ``export.py`` to those of ``eval.py``; returns the parser."""
     parser.description = f"Export a network of {method} and check the file on test images."
     group = parser.add_argument_group("export")
-    group.add_argument("--format", choices=FORMATS, default="mindir", help="of the file")
-    group.add_argument("--output", type=path_type, metavar="FILE", help="output_dir/NAME.FORMAT if not given")
+    group.add_argument("--format", choices=FORMATS, default="mindir", help="format of the file")
+    group.add_argument(
+        "--output", type=path_type, metavar="FILE", help="file to write; default: OUTPUT_DIR/NAME.FORMAT"
+    )
     return parser
 
 
 def export_options(args: Namespace) -> ExportOptions:
-    """What :func:`common.cli.config.parse` resolved."""
+    """The options that :func:`common.cli.config.parse` resolved."""
     return ExportOptions(run_options(args), args.format, args.output)
 
 
 def output_file(options: ExportOptions, checkpoint: Path, no_onnx: str | None = None) -> Path:
-    """Where the file is to be; makes sure, before anything slow, that it can be made there.
+    """Path of the file to write; makes sure, before anything slow, that it can be made there.
 
     Args:
-        options: what the user wants.
-        checkpoint: names the file if nothing else does.
-        no_onnx: why the method's networks have no ONNX form; None if they have one.
+        options: options of the export.
+        checkpoint: checkpoint whose name the file gets if ``--output`` is not given.
+        no_onnx: reason why the method's networks have no ONNX form; None if they have one.
 
     Raises:
         ExportError: ONNX is asked for and there is no ONNX form.
@@ -106,19 +109,19 @@ def export(
     """Make the file, run it on the test images beside the network, and keep it if the logits agree.
 
     Args:
-        options: what the user wants.
-        output: of :func:`output_file`.
+        options: options of the export.
+        output: file from :func:`output_file`.
         stored: the network as it is evaluated.
         again: makes one of the same parameters; called where cells take MindSpore's own operators, for files hold no
             others.
-        preprocessing: of the images.
-        integers: for ONNX, layers by name whose weights are whole numbers times a scale and whose cells do not say so.
+        preprocessing: preprocessing of the images.
+        integers: layers by name whose weights are whole numbers times a scale and whose cells do not say so, for ONNX.
 
     Raises:
         ExportError: the logits do not agree, or the network has no ONNX form.
         ConfigError: the file cannot be written.
     """
-    images, size = open_split(options.run.data, "test"), options.run.batch_size
+    images, size = fit(open_images(options.run.data, "test"), stored.metadata), options.run.batch_size
     with without_native():
         portable = again().network
     network_state.restore(portable, network_state.state(stored.network))
@@ -149,18 +152,18 @@ def run(
     """Read a network, make sure that it can be exported, and :func:`export` it.
 
     Args:
-        options: of :func:`export_options`.
+        options: options from :func:`export_options`.
         shipped: file of the network that ships for a data set, taken where no file is given.
         load: the network of a file; the device is set up when it is called.
         ready: turns what the file holds into the network to export, where that takes long.
-        again: makes a network like the one it is given, to be filled; None: the file is read again.
+        again: builds a network like the one it is given, to be filled; None: the file is read again.
         check: refuses a network's name that does not take a data set's images, with a ConfigError.
-        no_onnx: of the network, see :func:`output_file`.
-        integers: of the network, see :func:`export`.
+        no_onnx: reason why a network has no ONNX form, see :func:`output_file`.
+        integers: integers of a network, see :func:`export`.
 
     Raises:
         ConfigError: the network does not fit the data set, and as :func:`output_file` and :func:`export`.
-        ExportError: as these.
+        ExportError: as :func:`output_file` and :func:`export`.
     """
     options.run.device.set_up()
     dataset = options.run.data.dataset

@@ -19,7 +19,13 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
 
 
 class OptionParser(argparse.ArgumentParser):
-    """A parser whose long options may be written with ``-`` or ``_``, and whose errors are :class:`ConfigError`."""
+    """A parser whose long options may be written with ``-`` or ``_``, and whose errors are :class:`ConfigError`.
+
+    Attributes:
+        fills_output_dir: whether the script always writes files into ``--output_dir``.
+    """
+
+    fills_output_dir = False
 
     def __init__(self, description: str | None = None, config_file: Path | None = None, add_help: bool = True):
         super().__init__(description=description, add_help=add_help, allow_abbrev=False, formatter_class=_HelpFormatter)

@@ -1,4 +1,4 @@
-"""The program behind ``python -m lowbitzoo COMMAND``: finds the command and hands it the other words."""
+"""The program of ``python -m lowbitzoo COMMAND``: finds the command and hands it the other words."""
 
 import difflib
 import importlib
@@ -10,7 +10,7 @@ from common.cli.commands.eval import Evaluations
 from common.cli.entry_point import entry_point
 from common.errors import ConfigError
 
-COMMANDS = ("list", "show", "download", "verify", "eval")
+COMMANDS = ("list", "show", "download", "verify", "eval", "data")
 
 
 @entry_point
@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None, evaluation_of: Evaluations) -> None:
 
     Args:
         argv: COMMAND and its words; those of this process for None.
-        evaluation_of: where ``eval`` finds the method of a checkpoint.
+        evaluation_of: function from a checkpoint's name or file to the ``main`` of its method's ``eval.py``.
     """
     name, *words = (sys.argv[1:] if argv is None else argv) or [""]
     if name in ("-h", "--help"):

@@ -1,4 +1,4 @@
-"""What the scripts share that make a method's networks, evaluate them on CIFAR-10 and record the results."""
+"""Options and steps of the scripts that make a method's networks, evaluate them on CIFAR-10 and record the results."""
 
 import json
 from argparse import Namespace
@@ -9,6 +9,7 @@ from typing import Any
 
 from common.cli.checkpoint_names import resolved
 from common.cli.option_parser import OptionParser
+from common.cli.outputs import check_outputs
 from common.cli.typed import checkpoint as checkpoint_type
 from common.cli.typed import path, positive_int
 from common.errors import ConfigError
@@ -17,19 +18,24 @@ BATCH_SIZE = 125  # divides the numbers of test images, so that speeds are those
 
 
 def make_parser(description: str, name: str, training: bool = True) -> OptionParser:
-    """The options that all of them have; ``name`` is that of the images in results.csv."""
+    """A parser with the options that all of them have; ``name`` is the default name of the images in results.csv."""
     parser = OptionParser(description)
-    what = "CIFAR-10 to train and test on" if training else "CIFAR-10, both parts"
+    what = f"folder of CIFAR-10, {'to train and test on' if training else 'training and test images'}"
     parser.add_argument("--dataset_path", required=True, metavar="DIR", help=what)
-    parser.add_argument("--name", default=name, help="of these images in results.csv")
-    parser.add_argument("--also_eval", nargs="*", default=[], metavar="NAME=DIR", help="further test images")
-    parser.add_argument("--threads", type=positive_int, metavar="N", help="CPU threads")
-    parser.add_argument("--output_dir", type=path, default=Path("outputs/reproduce"), metavar="DIR")
+    parser.add_argument("--name", default=name, help="name of these images in results.csv")
+    parser.add_argument(
+        "--also_eval", nargs="*", default=[], metavar="NAME=DIR", help="names and folders of further test images"
+    )
+    parser.add_argument(
+        "--threads", type=positive_int, metavar="N", help="number of CPU threads; all cores if not given"
+    )
+    outputs = "folder of the runs"
+    parser.add_argument("--output_dir", type=path, default=Path("outputs/reproduce"), metavar="DIR", help=outputs)
     return parser
 
 
 def add_pretrained(parser: OptionParser, text: str = "published float network", required: bool = True) -> None:
-    """The float network that all begins with: a file or a registered name."""
+    """Add ``--pretrained``, the float network to start from: a file or a registered name."""
     parser.add_argument("--pretrained", type=checkpoint_type, required=required, metavar="FILE|NAME", help=text)
 
 
@@ -37,12 +43,13 @@ def parse(parser: OptionParser, argv: Sequence[str] | None) -> Namespace:
     """The options, with a registered name's file in its place; makes the output folder.
 
     Raises:
+        ConfigError: the output folder cannot be written.
         CheckpointError: the file of a registered name is damaged or cannot be fetched.
     """
     args = parser.parse_args(argv)
+    check_outputs(args, folders=True)
     if args.pretrained:
         args.pretrained = resolved(args.pretrained)
-    args.output_dir.mkdir(parents=True, exist_ok=True)
     return args
 
 
@@ -50,7 +57,7 @@ def folders_by_name(args: Namespace) -> dict[str, str]:
     """Folders of test images by their names.
 
     Raises:
-        ConfigError: a further one that is not written as NAME=DIR.
+        ConfigError: further test images that are not written as NAME=DIR.
     """
     pairs = [pair.partition("=")[::2] for pair in args.also_eval]
     if not all(name and folder for name, folder in pairs):
@@ -64,7 +71,7 @@ def thread_words(args: Namespace) -> list[str]:
 
 
 def evaluated(script: ModuleType, args: Namespace, checkpoint: Path, folder: str, *words: object) -> dict[str, Any]:
-    """What a method's ``eval.py`` records of a network on the test images of a folder."""
+    """The JSON record of a method's ``eval.py`` for a network on the test images of a folder."""
     file = args.output_dir / "eval.json"
     line = ["--checkpoint_path", checkpoint, "--dataset", "cifar10", "--dataset_path", folder, *thread_words(args)]
     script.main([str(word) for word in (*line, "--batch_size", BATCH_SIZE, *words, "--json", file)])

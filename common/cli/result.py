@@ -13,10 +13,10 @@ def finish(options: RunOptions, metrics: Metrics, checkpoint: str | Path, record
     """End an evaluation: write the JSON object of ``--json`` and print the result line.
 
     Args:
-        options: what the user chose.
-        metrics: what was measured.
-        checkpoint: what was evaluated.
-        record: what the method adds: method, network, bits, cost.
+        options: options of the script.
+        metrics: metrics of the network.
+        checkpoint: file of the network.
+        record: figures that the method adds: method, network, bits, cost.
     """
     result = metrics.result()
     if options.json:

@@ -74,7 +74,7 @@ def data_selection(args: Namespace) -> DataSelection:
         args.dataset_path,
         args.train_dataset_path,
         args.eval_dataset_path,
-        getattr(args, "wnids", None),  # of the methods that know imagenet
+        args.classes,
         args.num_samples,
         args.train_samples,
     )

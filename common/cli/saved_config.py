@@ -34,11 +34,11 @@ def save(values: Mapping[str, Any], folder: Path) -> Path:
     """Write a configuration to ``folder/config.yaml``; ``--config`` with that file restores it.
 
     Args:
-        values: of :func:`as_dict`.
-        folder: where the file belongs.
+        values: values from :func:`as_dict`.
+        folder: folder of the file.
 
     Raises:
-        ConfigError: If the file cannot be written.
+        ConfigError: the file cannot be written.
     """
     # What the file of --config said is among the values.
     kept = {key: value for key, value in values.items() if key != "config"}

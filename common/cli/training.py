@@ -3,17 +3,18 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from mindspore import nn
 
 from common import checkpoint
 from common.checkpoint import network_state
 from common.cli import saved_config
-from common.cli.evaluation import check_classes
+from common.cli.classes import open_both
+from common.cli.entry_point import kept
 from common.cli.run_options import RunOptions
-from common.data import ImageSource, Preprocessing, open_split
-from common.data.class_names import CLASS_NAMES
+from common.data import ImageSource, Preprocessing
+from common.data.matching import Classes, class_record
 from common.errors import CheckpointError
 from common.evaluation import Metrics, evaluator
 from common.models.registry import PREPROCESSING
@@ -30,6 +31,7 @@ class TrainingOptions:
         name: of the network to use, ``NAME.ckpt`` in the folder.
         go_on: continue a run that was stopped; otherwise start it anew.
         test_every: epochs between tests.
+        new_head: begin with a new last layer, whatever classes the start tells apart.
     """
 
     config: TrainConfig
@@ -37,6 +39,7 @@ class TrainingOptions:
     name: str
     go_on: bool = True
     test_every: int = 1
+    new_head: bool = False
 
     @property
     def path(self) -> Path:
@@ -52,11 +55,13 @@ class Images:
         train: training images.
         test: test images.
         preprocessing: of both.
+        new_head: the network that a float file holds gets a new last layer for these classes.
     """
 
     train: ImageSource
     test: ImageSource
     preprocessing: Preprocessing
+    new_head: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +91,7 @@ def run(
     start: Callable[[Images], Start],
     save: Callable[[Path, Trainer], str],
     preprocessing: Mapping[str, Preprocessing] = PREPROCESSING,
+    begins: Callable[[], Classes | None] = lambda: None,
 ) -> Trainer:
     """Train to the last epoch, then write the network to use beside the run's own files and say what it is.
 
@@ -95,20 +101,21 @@ def run(
         start: the network to train on these images; the device is set up when it is called.
         save: writes the network to use to a path, and returns what it is in a few words.
         preprocessing: of the images, by data set.
+        begins: the classes of the network that ``start`` reads from a file; None: it reads none.
 
     Returns:
         The trainer, its run ended.
 
     Raises:
-        ConfigError: training and test images number different classes.
+        ConfigError: the images are not of the classes of the start, or each part of its own.
         CheckpointError: the folder holds another run, or a damaged one.
     """
     options.device.set_up()
     data = options.data
-    images = Images(open_split(data, "train"), open_split(data, "test"), preprocessing[data.dataset])
-    check_classes(images.test, images.train.num_classes)
+    both = open_both(data, None if training.new_head else begins())
+    images = Images(*both, preprocessing[data.dataset], training.new_head)
     begun = start(images)
-    about = {"num_classes": images.train.num_classes, "dataset": data.dataset}
+    about = {"num_classes": images.train.num_classes, "dataset": data.dataset, **class_record(images.train)}
     trainer = Trainer(
         network=begun.network,
         data=TrainData(images.train, images.preprocessing),
@@ -127,14 +134,24 @@ def run(
     return trainer
 
 
-def run_or_advise(trainer: Trainer, go_on: bool) -> None:
+class Runs(Protocol):
+    """A trainer or a method's search, which goes on with a run that its folder holds."""
+
+    folder: Path
+
+    def run(self, go_on: bool) -> object:
+        """To its end; raises OtherRunError where the folder holds another run."""
+
+
+def run_or_advise(trainer: Runs, go_on: bool) -> None:
     """Run a trainer; where its folder holds another run, say by which options that is mended.
 
     Raises:
         CheckpointError: the folder holds another run, or a damaged one.
     """
     try:
-        trainer.run(go_on)
+        with kept(trainer.folder):
+            trainer.run(go_on)
     except OtherRunError as error:
         raise CheckpointError(f"{error}; choose another --output_dir, or start anew with --no-continue") from None
 
@@ -146,10 +163,8 @@ def save_float(path: Path, trainer: Trainer) -> str:
 
 
 def finished_metadata(trainer: Trainer) -> dict[str, Any]:
-    """Metadata of the network to use, at the end of a run: test accuracy and N, epochs, seed, names of the classes."""
-    last, names = trainer.history[-1], CLASS_NAMES.get(trainer.metadata["dataset"], ())
+    """Metadata of the network to use, at the end of a run: those of the run, test accuracy and N, epochs and seed."""
+    last = trainer.history[-1]
     about = {"accuracy": last["test_acc"], "samples": last["test_samples"]}
     about["training"] = {"epochs": trainer.epochs, "seed": trainer.config.seed}
-    if len(names) == trainer.metadata["num_classes"]:
-        about["class_names"] = list(names)
     return {**trainer.metadata, **about}

@@ -46,7 +46,7 @@ def positive_float_or(word: str) -> Callable[[str], float | str]:
 
 
 def truth(text: str) -> bool:
-    """Type of an option: ``True`` or ``False``, as the methods' earlier code writes its flags."""
+    """Type of an option: ``True`` or ``False``, as the original releases write their flags."""
     known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
     return known[_checked(str.lower, known.__contains__, "true or false")(text)]
 

@@ -9,7 +9,7 @@
 from common.data.arrays import ImageArrays
 from common.data.imagenet import ImageFolder
 from common.data.pipeline import batches, eval_dataset, train_dataset
-from common.data.preprocessing import CIFAR10, CIFAR10_IMAGENET_STATS, DIGITS, IMAGENET, Preprocessing
+from common.data.preprocessing import CIFAR10, CIFAR10_IMAGENET_STATS, CIFAR100, DIGITS, IMAGENET, Preprocessing
 from common.data.registry import DATASETS, open_dataset, open_split
 from common.data.selection import DataSelection
 from common.data.source import ImageSource
@@ -17,6 +17,7 @@ from common.data.source import ImageSource
 __all__ = [
     "CIFAR10",
     "CIFAR10_IMAGENET_STATS",
+    "CIFAR100",
     "DATASETS",
     "DIGITS",
     "IMAGENET",

@@ -1,6 +1,6 @@
 """A data set that fits in memory."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ class ImageArrays(ImageSource):
         images: uint8 (N, H, W, 3), N at least 1.
         labels: int32 (N,), each in [0, num_classes).
         num_classes: at least 1.
+        class_names: as many names as classes, or None.
 
     Raises:
         DataError: an array has another type or shape, or a label is out of range.
@@ -26,6 +27,7 @@ class ImageArrays(ImageSource):
     images: np.ndarray
     labels: np.ndarray
     num_classes: int
+    class_names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         _expect("images", self.images, np.uint8, "(N, H, W, 3)", self.images.ndim == 4 and self.images.shape[-1] == 3)
@@ -35,10 +37,16 @@ class ImageArrays(ImageSource):
         if self.labels.min() < 0 or self.labels.max() >= self.num_classes:
             found = f"{self.labels.min()} to {self.labels.max()}"
             raise DataError(f"labels must be 0 to {self.num_classes - 1}, found {found}")
+        if self.class_names is not None and len(self.class_names) != self.num_classes:
+            raise DataError(f"expected names of {self.num_classes} classes, found {len(self.class_names)}")
 
     def take(self, indices: np.ndarray) -> "ImageArrays":
         """The images of these numbers, in this order."""
-        return ImageArrays(self.images[indices], self.labels[indices], self.num_classes)
+        return replace(self, images=self.images[indices], labels=self.labels[indices])
+
+    def relabelled(self, labels: np.ndarray, num_classes: int, class_names: tuple[str, ...] | None) -> "ImageArrays":
+        """The same images with labels that refer to other classes."""
+        return replace(self, labels=labels, num_classes=num_classes, class_names=class_names)
 
     def check(self, preprocessing: Preprocessing) -> None:
         """Raise ConfigError unless ``preprocessing`` keeps the size of the images."""

@@ -9,7 +9,8 @@ Python release                      ``data_batch_*`` or ``test_batch``, here or 
 folders of images                   ``train/<class>/*.png``, ``test/<class>/*.png``, or ``<class>/*.png`` itself
 ==================================  =======================================================================
 
-The first form found, in this order, is read. The files are numbered from 1 and none may be missing in between.
+The first form found, in this order, is read. The files are numbered from 1 and none may be missing in between. Folders
+may be of any classes; their names say which, see :mod:`common.data.class_list`.
 """
 
 import re
@@ -19,36 +20,55 @@ import numpy as np
 
 from common.data import cifar10_pickle, class_folders
 from common.data.arrays import ImageArrays
+from common.data.class_list import LabelOrder
+from common.data.class_names import FIXED_NAMES
 from common.errors import ConfigError, DataError
 
-NUM_CLASSES = 10
 SIDE = 32
-_RECORD = 1 + 3 * SIDE * SIDE
+_PIXELS = 3 * SIDE * SIDE
+_SORTED = LabelOrder()
 
 Part = tuple[np.ndarray, np.ndarray]
 
 
-def load(path: str | Path, split: str) -> ImageArrays:
+def load(path: str | Path, split: str, order: LabelOrder = _SORTED) -> ImageArrays:
     """Read the training or the test images.
 
     Args:
         path: a folder of one of the forms above.
         split: "train" or "test".
+        order: where the labels of class folders come from; the other forms have their own.
 
     Raises:
-        ConfigError: another ``split``.
+        ConfigError: another ``split``, or a list of classes for files that have their own.
         DataError: nothing is found, or a file is damaged; the message names the file.
     """
     if split not in ("train", "test"):
         raise ConfigError(f"split must be train or test, found {split!r}")
     root = class_folders.existing_folder(path)
-    if files := _files(root, split, ".bin", "cifar-10-batches-bin", "cifar-10-verify-bin"):
-        return _join([_checked(file, *_parse_binary(_read(file), file)) for file in files])
-    if files := _files(root, split, "", "cifar-10-batches-py"):
-        return _join([_checked(file, *cifar10_pickle.parse(_read(file), file)) for file in files])
-    if folder := _image_root(root, split):
-        return _read_class_folders(folder)
-    raise DataError(_nothing_found(root, split))
+    if files := _binary_files(root, split):
+        parts = [parse_binary(read(file), file) for file in files]
+    elif files := _python_files(root, split):
+        parts = [cifar10_pickle.parse(read(file), file) for file in files]
+    elif folder := image_root(root, split):
+        return read_class_folders(folder, order)
+    else:
+        raise DataError(_nothing_found(root, split))
+    order.refuse_list(files[0])
+    return joined("cifar10", files, parts)
+
+
+def class_root(root: Path, split: str) -> Path | None:
+    """The folder of the class folders that :func:`load` reads; None if it reads another form or finds nothing."""
+    return None if _binary_files(root, split) or _python_files(root, split) else image_root(root, split)
+
+
+def _binary_files(root: Path, split: str) -> list[Path]:
+    return _files(root, split, ".bin", "cifar-10-batches-bin", "cifar-10-verify-bin")
+
+
+def _python_files(root: Path, split: str) -> list[Path]:
+    return _files(root, split, "", "cifar-10-batches-py")
 
 
 def _files(root: Path, split: str, suffix: str, *folders: str) -> list[Path]:
@@ -70,7 +90,12 @@ def _check_numbers(folder: Path, numbers: list[int], suffix: str) -> None:
             raise DataError(f"{missing}: expected beside data_batch_{numbers[-1]}{suffix}, found nothing; restore it")
 
 
-def _read(file: Path) -> bytes:
+def read(file: Path) -> bytes:
+    """The content of a regular file.
+
+    Raises:
+        DataError: it is none, or cannot be read.
+    """
     if not file.is_file():
         raise DataError(f"{file}: expected a file, found a folder, a device or a broken link")
     try:
@@ -79,15 +104,20 @@ def _read(file: Path) -> bytes:
         raise DataError(f"{file}: cannot be read ({error})") from error
 
 
-def _parse_binary(raw: bytes, file: Path) -> Part:
-    """Records of one label byte, then 1024 red, 1024 green and 1024 blue bytes, row by row."""
-    if len(raw) % _RECORD:
-        raise DataError(f"{file}: expected a multiple of {_RECORD} bytes, found {len(raw)}; download it again")
-    records = np.frombuffer(raw, np.uint8).reshape(-1, _RECORD)
-    return records[:, 1:].reshape(-1, 3, SIDE, SIDE), records[:, 0]
+def parse_binary(raw: bytes, file: Path, label_bytes: int = 1) -> Part:
+    """Records of labels, the last of which counts, then 1024 red, 1024 green and 1024 blue bytes, row by row.
+
+    Raises:
+        DataError: the content is no whole number of records.
+    """
+    record = label_bytes + _PIXELS
+    if len(raw) % record:
+        raise DataError(f"{file}: expected a multiple of {record} bytes, found {len(raw)}; download it again")
+    records = np.frombuffer(raw, np.uint8).reshape(-1, record)
+    return records[:, label_bytes:].reshape(-1, 3, SIDE, SIDE), records[:, label_bytes - 1]
 
 
-def _checked(file: Path, images: np.ndarray, labels: np.ndarray) -> Part:
+def _checked(file: Path, images: np.ndarray, labels: np.ndarray, classes: int) -> Part:
     """The images as (N, H, W, C) with int32 labels.
 
     Raises:
@@ -95,32 +125,44 @@ def _checked(file: Path, images: np.ndarray, labels: np.ndarray) -> Part:
     """
     if not len(labels):
         raise DataError(f"{file}: expected at least one image, found none")
-    wrong = np.flatnonzero((labels < 0) | (labels >= NUM_CLASSES))
+    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(wrong):
-        raise DataError(f"{file}: image {wrong[0]} has label {labels[wrong[0]]}, expected 0 to 9; download it again")
+        expected = f"expected 0 to {classes - 1}; download it again"
+        raise DataError(f"{file}: image {wrong[0]} has label {labels[wrong[0]]}, {expected}")
     return images.transpose(0, 2, 3, 1), labels.astype(np.int32)
 
 
-def _join(parts: list[Part]) -> ImageArrays:
+def joined(dataset: str, files: list[Path], parts: list[Part]) -> ImageArrays:
+    """The images of all files of a data set, (N, 3, 32, 32) each, with its class names.
+
+    Raises:
+        DataError: a file has no image, or a label that is out of range.
+    """
+    names = FIXED_NAMES[dataset]
+    parts = [_checked(file, *part, len(names)) for file, part in zip(files, parts)]
     images, labels = (np.ascontiguousarray(np.concatenate(arrays)) for arrays in zip(*parts))
-    return ImageArrays(images, labels, NUM_CLASSES)
+    return ImageArrays(images, labels, len(names), names)
 
 
-def _image_root(root: Path, split: str) -> Path | None:
+def image_root(root: Path, split: str) -> Path | None:
+    """The folder of the class folders of a part; None if there are none."""
     if (root / split).is_dir():
         return root / split
     return root if class_folders.holds_classes(root) else None
 
 
-def _read_class_folders(root: Path) -> ImageArrays:
-    """Label = index of the sorted folder name, which for the official class names is the official label."""
+def read_class_folders(root: Path, order: LabelOrder) -> ImageArrays:
+    """The images of class folders; without a list, the official class names give the official labels.
+
+    Raises:
+        DataError: a folder without images or of no known class, or a damaged image.
+    """
     classes = class_folders.list_classes(root)
-    if len(classes) != NUM_CLASSES:
-        names = ", ".join(folder.name for folder, _ in classes[: NUM_CLASSES + 1])
-        raise DataError(f"{root}: expected {NUM_CLASSES} class folders, found {len(classes)}: {names}")
+    known = order.of_folders(root)
     images = np.stack([_pixels(file) for _, files in classes for file in files])
-    labels = np.repeat(np.arange(NUM_CLASSES, dtype=np.int32), [len(files) for _, files in classes])
-    return ImageArrays(images, labels, NUM_CLASSES)
+    numbers = np.array([known.by_folder[folder.name] for folder, _ in classes], np.int32)
+    labels = np.repeat(numbers, [len(files) for _, files in classes])
+    return ImageArrays(images, labels, len(known.names), known.names)
 
 
 def _pixels(file: Path) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""One batch of the Python release of CIFAR-10, read without calling anything that the file names.
+"""One file of the Python release of CIFAR-10 or CIFAR-100, read without calling anything that the file names.
 
 Those files are pickles, and unpickling one runs what it asks for. :mod:`common.files.restricted_pickle` follows them
 as far as plain data go; NumPy's calls become records here, and the pixel array is built only after its type, shape and
@@ -72,12 +72,13 @@ _ALLOWED = {
 }
 
 
-def parse(raw: bytes, file: Path) -> tuple[np.ndarray, np.ndarray]:
+def parse(raw: bytes, file: Path, labels: str = "labels") -> tuple[np.ndarray, np.ndarray]:
     """The images and labels of one file.
 
     Args:
         raw: the content of the file: a pickled dictionary with ``data`` uint8 (N, 3072) and ``labels``, N integers.
         file: its name, such as ``data_batch_1``, for the error message.
+        labels: the key of the labels; ``fine_labels`` in CIFAR-100.
 
     Returns:
         images uint8 (N, 3, 32, 32) and labels int64 (N,), not range-checked.
@@ -86,18 +87,19 @@ def parse(raw: bytes, file: Path) -> tuple[np.ndarray, np.ndarray]:
         DataError: the content is damaged, or names anything but what an array of bytes needs.
     """
     try:
-        return _batch(restricted_pickle.load(BytesIO(raw), {**_ALLOWED, "_codecs.encode": StandIn(_Encode(len(raw)))}))
+        allowed = {**_ALLOWED, "_codecs.encode": StandIn(_Encode(len(raw)))}
+        return _batch(restricted_pickle.load(BytesIO(raw), allowed), labels)
     except Exception as error:  # damaged pickles end in many types: EOFError, KeyError, AttributeError, OverflowError
         kind = "" if isinstance(error, PickleError) else f"{type(error).__name__}: "
         cause = " ".join(f"{kind}{error}".split())[:_LONGEST_CAUSE]
-        raise DataError(f"{file}: not a CIFAR-10 file of the Python release ({cause}); download it again") from error
+        raise DataError(f"{file}: not a CIFAR file of the Python release ({cause}); download it again") from error
 
 
-def _batch(values: Any) -> tuple[np.ndarray, np.ndarray]:
+def _batch(values: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
     if not isinstance(values, dict):
         raise ValueError(f"expected a dictionary, found {type(values).__name__}")
     by_name = {key.decode("latin-1") if isinstance(key, bytes) else key: value for key, value in values.items()}
-    labels, (raw, shape) = by_name["labels"], _pixels(by_name["data"])
+    labels, (raw, shape) = by_name[name], _pixels(by_name["data"])
     if not isinstance(labels, list) or not all(type(label) is int for label in labels):
         raise ValueError("its labels are no list of integers")
     count = len(labels)

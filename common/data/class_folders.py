@@ -45,8 +45,13 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def class_folders(path: Path) -> list[Path]:
-    """The folders in ``path``, sorted by name; files beside them are ignored."""
-    return [entry for entry in content(path) if entry.is_dir()]
+    """The folders in ``path``, sorted by name, whole numbers as numbers and first; files beside them are ignored."""
+    return sorted((entry for entry in content(path) if entry.is_dir()), key=lambda folder: _place(folder.name))
+
+
+def _place(name: str) -> tuple[bool, int, str]:
+    number = name.isascii() and name.isdecimal()
+    return not number, int(name) if number else 0, name
 
 
 def holds_classes(path: Path) -> bool:
@@ -55,7 +60,7 @@ def holds_classes(path: Path) -> bool:
 
 
 def list_classes(path: Path) -> list[tuple[Path, list[Path]]]:
-    """Each class folder in ``path`` with its image files, both sorted by name.
+    """Each class folder in ``path``, in the order of :func:`class_folders`, with its image files sorted by name.
 
     Raises:
         DataError: there is no class folder, or one holds no image.

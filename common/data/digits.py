@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from common.data.arrays import ImageArrays
+from common.data.class_names import FIXED_NAMES
 from common.errors import ConfigError
 
 NUM_CLASSES = 10
@@ -31,7 +32,7 @@ def load(split: str) -> ImageArrays:
     train, test = split_indices(digits.target)
     chosen = train if split == "train" else test
     images = np.stack([enlarge(image) for image in digits.images[chosen]])
-    return ImageArrays(images, digits.target[chosen].astype(np.int32), NUM_CLASSES)
+    return ImageArrays(images, digits.target[chosen].astype(np.int32), NUM_CLASSES, FIXED_NAMES["digits"])
 
 
 def enlarge(image: np.ndarray) -> np.ndarray:

@@ -4,77 +4,50 @@ Images are decoded when a batch asks for them, on several threads (Pillow's deco
 interpreter free).
 """
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from common.data import class_folders, draws, transforms
+from common.data.class_list import LabelOrder
 from common.data.preprocessing import Preprocessing
 from common.data.source import ImageSource
-from common.errors import ConfigError, DataError
+from common.distributed import processors
+from common.errors import ConfigError
 
 _FOLDERS = {"train": "train", "test": "val"}
+_SORTED = LabelOrder()
 _DRAWS = transforms.RESIZED_CROP_DRAWS + 1
 
 
-def index(path: str | Path, wnids: str | Path | None = None) -> list[tuple[str, int]]:
-    """Every image file under the class folders of ``path`` with its label, in the order of the sorted names.
+def load(path: str | Path, split: str, order: LabelOrder = _SORTED) -> "ImageFolder":
+    """The images of ``path/train`` or ``path/val`` ("test"), or of ``path`` itself if it has neither folder.
 
     Args:
-        path: the folder that holds one folder for each class.
-        wnids: text file with one folder name (WordNet id) a line; the label is the index of the line. Without it the
-            label is the index of the sorted folder name, which is right only if every class has its folder.
-
-    Raises:
-        DataError: a folder is empty or not in the list, or the list is damaged.
-    """
-    classes = class_folders.list_classes(class_folders.existing_folder(path))
-    names = read_wnids(wnids) if wnids is not None else [folder.name for folder, _ in classes]
-    labels = {name: label for label, name in enumerate(names)}
-    for folder, _ in classes:
-        if folder.name not in labels:
-            raise DataError(
-                f"{folder}: expected the name of a class in {wnids} ({len(names)} names); remove the folder"
-            )
-    return [(str(file), labels[folder.name]) for folder, files in classes for file in files]
-
-
-def read_wnids(file: str | Path) -> list[str]:
-    """The first word of each line; what follows it, such as the words of the class, is ignored.
-
-    Raises:
-        DataError: the file cannot be read, is empty, has an empty line or the same name twice.
-    """
-    try:
-        lines = Path(file).read_text("utf-8").rstrip().splitlines()
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file}: expected a text file with one class name a line ({error})") from error
-    names = [line.split()[0] if line.strip() else "" for line in lines]
-    if not names or "" in names or len(set(names)) < len(names):
-        raise DataError(f"{file}: expected one different class name on each line, found an empty or a repeated one")
-    return names
-
-
-def load(path: str | Path, split: str, wnids: str | Path | None = None) -> "ImageFolder":
-    """The images of ``path/train`` or ``path/val`` ("test"), or of ``path`` itself if it has neither folder.
+        path: of the data set.
+        split: "train" or "test".
+        order: where the labels come from; by default the label is the index of the sorted folder name.
 
     Raises:
         ConfigError: ``split`` is neither "train" nor "test".
-        DataError: see :func:`index`.
+        DataError: a folder is absent, empty or of no known class, or the list of classes is damaged.
     """
     if split not in _FOLDERS:
         raise ConfigError(f"split must be train or test, found {split!r}")
-    root = class_folders.existing_folder(path)
-    if any((root / name).is_dir() for name in _FOLDERS.values()):
-        root = class_folders.existing_folder(root / _FOLDERS[split])
-    files, labels = zip(*index(root, wnids))
-    num_classes = len(set(labels)) if wnids is None else len(read_wnids(wnids))
-    return ImageFolder(files, np.array(labels, np.int32), num_classes)
+    root = class_root(class_folders.existing_folder(path), split)
+    classes, known = class_folders.list_classes(class_folders.existing_folder(root)), order.of_folders(root)
+    files, labels = zip(*((str(file), known.by_folder[folder.name]) for folder, files in classes for file in files))
+    return ImageFolder(files, np.array(labels, np.int32), len(known.names), known.names)
+
+
+def class_root(root: Path, split: str) -> Path:
+    """The folder of a part's class folders."""
+    parts = any((root / name).is_dir() for name in _FOLDERS.values())
+    return root / _FOLDERS[split] if parts else root
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,15 +58,21 @@ class ImageFolder(ImageSource):
         files: N paths, JPEG or PNG.
         labels: int32 (N,), each in [0, num_classes).
         num_classes: number of classes the labels refer to.
+        class_names: of these classes, or None.
     """
 
     files: tuple[str, ...]
     labels: np.ndarray
     num_classes: int
+    class_names: tuple[str, ...] | None = None
 
     def take(self, indices: np.ndarray) -> "ImageFolder":
         """The images of these numbers, in this order."""
-        return ImageFolder(tuple(self.files[i] for i in indices), self.labels[indices], self.num_classes)
+        return replace(self, files=tuple(self.files[i] for i in indices), labels=self.labels[indices])
+
+    def relabelled(self, labels: np.ndarray, num_classes: int, class_names: tuple[str, ...] | None) -> "ImageFolder":
+        """The same images with labels that refer to other classes."""
+        return replace(self, labels=labels, num_classes=num_classes, class_names=class_names)
 
     def check(self, preprocessing: Preprocessing) -> None:
         """Raise ConfigError unless ``preprocessing`` brings images of any size to one."""
@@ -130,5 +109,5 @@ class ImageFolder(ImageSource):
         def pixels(file: str, row: np.ndarray) -> np.ndarray:
             return np.asarray(view(class_folders.read_rgb(file), row))
 
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(processors.count()) as pool:
             return np.stack(list(pool.map(pixels, [self.files[i] for i in indices], numbers)))

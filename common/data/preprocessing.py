@@ -110,6 +110,7 @@ _IMAGENET_STD = (0.229, 0.224, 0.225)
 
 CIFAR10 = Preprocessing(32, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010), crop_padding=4, flip=True)
 CIFAR10_IMAGENET_STATS = Preprocessing(32, _IMAGENET_MEAN, _IMAGENET_STD, crop_padding=4, flip=True)
+CIFAR100 = Preprocessing(32, (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762), crop_padding=4, flip=True)
 IMAGENET = Preprocessing(224, _IMAGENET_MEAN, _IMAGENET_STD, resize=256, flip=True)
 # Mean and standard deviation of the pixels of the 1437 training images; a mirrored digit is no digit, so no flip.
 DIGITS = Preprocessing(32, (0.3057, 0.3057, 0.3057), (0.3234, 0.3234, 0.3234), crop_padding=2)

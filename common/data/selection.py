@@ -13,8 +13,8 @@ class DataSelection:
         path: folder with both parts; None where the data set is built in, or where both parts have folders.
         train_path: folder of the training images alone; None: ``path``.
         eval_path: folder of the test images alone; None: ``path``.
-        wnids: for imagenet, the file that lists the class folders in label order.
-        num_samples: evaluate only the first so many test images; None: all.
+        classes: file that lists the classes of class folders in label order; None: theirs.
+        num_samples: evaluate so many test images alone, spread over the classes; None: all.
         train_samples: use so many training images alone, the same for all seeds; None: all.
     """
 
@@ -22,7 +22,7 @@ class DataSelection:
     path: Path | None = None
     train_path: Path | None = None
     eval_path: Path | None = None
-    wnids: Path | None = None
+    classes: Path | None = None
     num_samples: int | None = None
     train_samples: int | None = None
 

@@ -10,6 +10,7 @@ from common.data.preprocessing import Preprocessing
 from common.errors import ConfigError, DataError
 
 Self = TypeVar("Self", bound="ImageSource")
+_SPREAD_SEED = 0  # of the choice among the images of a class
 
 
 class ImageSource(ABC):
@@ -18,10 +19,12 @@ class ImageSource(ABC):
     Attributes:
         labels: int32 (N,), each in [0, num_classes).
         num_classes: number of classes the labels refer to.
+        class_names: of these classes, in the order of the labels; None if they are not known.
     """
 
     labels: np.ndarray
     num_classes: int
+    class_names: tuple[str, ...] | None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -33,6 +36,10 @@ class ImageSource(ABC):
     @abstractmethod
     def take(self: Self, indices: np.ndarray) -> Self:
         """The images of these numbers, in this order."""
+
+    @abstractmethod
+    def relabelled(self: Self, labels: np.ndarray, num_classes: int, class_names: tuple[str, ...] | None) -> Self:
+        """The same images with labels, int32 (N,), that refer to other classes."""
 
     @abstractmethod
     def check(self, preprocessing: Preprocessing) -> None:
@@ -55,6 +62,21 @@ class ImageSource(ABC):
         """
         self._check_count(n)
         return self.take(np.arange(n))
+
+    def spread(self: Self, n: int) -> Self:
+        """``n`` images, as many of each class as can be, in the order of the data set; the same ones each time.
+
+        Raises:
+            ConfigError: ``n`` is below 1.
+            DataError: there are fewer images than ``n``.
+        """
+        self._check_count(n)
+        order = np.random.default_rng(_SPREAD_SEED).permutation(len(self))
+        by_class = order[np.argsort(self.labels[order], kind="stable")]
+        _, starts, counts = np.unique(self.labels[by_class], return_index=True, return_counts=True)
+        turns = np.empty(len(self), np.int64)  # of each image among those of its class
+        turns[by_class] = np.arange(len(self)) - np.repeat(starts, counts)
+        return self.take(np.sort(order[np.argsort(turns[order], kind="stable")][:n]))
 
     def sample(self: Self, n: int, seed: int) -> Self:
         """``n`` different images in random order; with one seed, a smaller sample begins a larger one.

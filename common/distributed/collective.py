@@ -30,11 +30,11 @@ class MeanGradients(nn.Cell):
         parts = ()
         for gradient in gradients:
             parts += (gradient.reshape(-1),)
-        flat, start, found = self.reduce(ops.concat(parts)) * self.share, 0, ()
+        flat, start, means = self.reduce(ops.concat(parts)) * self.share, 0, ()
         for gradient in gradients:
-            found += (flat[start : start + gradient.size].reshape(gradient.shape),)
+            means += (flat[start : start + gradient.size].reshape(gradient.shape),)
             start += gradient.size
-        return found
+        return means
 
 
 class SyncBatchNorm2d(nn.BatchNorm2d):
@@ -60,9 +60,9 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         scale = self.gamma * ops.rsqrt(variance + self.eps)
         return centered * scale.reshape(1, -1, 1, 1) + self.beta.reshape(1, -1, 1, 1)
 
-    def _follow(self, moving, found):
+    def _follow(self, moving, batch_statistic):
         """MindSpore keeps 1 minus the momentum it is given, as PyTorch does."""
-        ops.assign(moving, moving + self.momentum * (ops.stop_gradient(found) - moving))
+        ops.assign(moving, moving + self.momentum * (ops.stop_gradient(batch_statistic) - moving))
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:

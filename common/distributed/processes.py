@@ -5,11 +5,13 @@ same numbers; files are written by the first one alone (:mod:`common.files.atomi
 """
 
 import itertools
-import os
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 import numpy as np
+
+from common.distributed.launch import launched
+from common.errors import ConfigError
 
 Item = TypeVar("Item")
 _rank, _size = 0, 1
@@ -18,13 +20,26 @@ _PIECE = 1 << 20  # numbers that are summed at a time: 24 MiB for each process
 
 
 def start() -> None:
-    """Join the other processes, if ``msrun`` started this one. :func:`common.runtime.context.setup` calls it."""
+    """Join the other processes, if ``msrun`` started this one. :func:`common.runtime.context.setup` calls it.
+
+    Raises:
+        ConfigError: the environment says that there are others, and they do not come.
+    """
     global _rank, _size
-    if _size > 1 or "MS_ROLE" not in os.environ:
+    launch = launched()
+    if _size > 1 or launch is None:
         return
     from mindspore import communication  # takes seconds to import, and most programs run alone
 
-    communication.init()  # does not return in the scheduler, which msrun starts beside the processes that work
+    if launch.role == "MS_SCHED":
+        communication.init()  # returns when the processes that work are done; ends the program
+        return
+    launch.wait_for_scheduler()
+    try:
+        with launch.bounded():
+            communication.init()
+    except (RuntimeError, ValueError):  # many lines, after as many warnings
+        raise ConfigError(launch.incomplete()) from None
     _rank, _size = communication.get_rank(), communication.get_group_size()
 
 
@@ -34,7 +49,7 @@ def rank() -> int:
 
 
 def size() -> int:
-    """How many processes there are."""
+    """Number of processes."""
     return _size
 
 
@@ -52,30 +67,30 @@ def gathered(values: np.ndarray) -> np.ndarray:
     """The values of all processes, float64 (size, ...) in their order, the same in each of them.
 
     Args:
-        values: of this process, finite and within the range of float32; all have the same shape.
+        values: values of this process, finite and within the range of float32; all have the same shape.
     """
-    own = np.asarray(values, np.float64)
+    local = np.asarray(values, np.float64)
     if _size == 1:
-        return own[None]
+        return local[None]
     from mindspore import Tensor, ops
 
-    board = np.zeros((_size, _PARTS, own.size), np.float32)  # MindSpore's sums on CPU are of float32 alone
-    rest = own.ravel().copy()
+    board = np.zeros((_size, _PARTS, local.size), np.float32)  # MindSpore's sums on CPU are of float32 alone
+    rest = local.ravel().copy()
     for part in board[_rank]:
         part[:] = rest
         rest -= part
-    found = ops.AllReduce()(Tensor(board)).asnumpy().astype(np.float64)  # all but one addend of each are zero
-    return found.sum(1).reshape(_size, *own.shape)
+    boards = ops.AllReduce()(Tensor(board)).asnumpy().astype(np.float64)  # all but one addend of each are zero
+    return boards.sum(1).reshape(_size, *local.shape)
 
 
 def total(values: np.ndarray) -> np.ndarray:
     """The sum over all processes, float64, in their order: bit for bit the same in each of them."""
-    own = np.asarray(values, np.float64)
-    pieces = np.array_split(own.ravel(), max(1, -(-own.size // _PIECE)))
-    return np.concatenate([gathered(piece).sum(0) for piece in pieces]).reshape(own.shape)
+    local = np.asarray(values, np.float64)
+    pieces = np.array_split(local.ravel(), max(1, -(-local.size // _PIECE)))
+    return np.concatenate([gathered(piece).sum(0) for piece in pieces]).reshape(local.shape)
 
 
 def wait() -> None:
-    """Go on when all processes have come here."""
+    """Wait until all processes have come here."""
     if _size > 1:
         total(np.zeros(1))

@@ -13,7 +13,7 @@ from common.data import ImageSource, Preprocessing, batches, eval_dataset
 from common.errors import QuantizationError
 from common.report.progress import Progress
 
-# Told of each batch as the data gave it, and of the network's outputs (B, ...), logits first, as NumPy arrays. Rows
+# Called with each batch as the data gave it, and the network's outputs (B, ...), logits first, as NumPy arrays. Rows
 # that batch["valid"] says no to fill the batch up and are not counted.
 OnBatch = Callable[[Mapping[str, np.ndarray], tuple[np.ndarray, ...]], None]
 
@@ -79,21 +79,24 @@ def evaluate(
     label: str = "",
     stream: TextIO | None = None,
     on_batch: OnBatch | None = None,
+    classes: int | None = None,
 ) -> Metrics:
     """Evaluate ``network`` on batches of ``image`` (B, 3, H, W), ``label`` (B,) and ``valid`` (B,).
 
     All batches have the same size, so that the network compiles once; only the images marked valid are counted.
 
     Args:
-        network: from images to logits (B, K), or to a tuple that begins with them.
+        network: network from images to logits (B, K), or to a tuple that begins with them.
         data: batches as above.
-        samples: number of images to come, for the progress line.
+        samples: number of images, for the progress line.
         label: text in front of the progress line.
-        stream: where that line goes; stderr for None.
-        on_batch: told of each batch what the network gave, see :data:`OnBatch`.
+        stream: stream that the progress line is written to; stderr for None.
+        on_batch: function that is called with each batch and the network's outputs, see :data:`OnBatch`.
+        classes: number of classes that labels refer to; None: no more than there are logits.
 
     Raises:
-        QuantizationError: a logit that is not finite, or a label that the network has no logit for.
+        QuantizationError: a logit that is not finite, another number of logits than of classes, or a label that the
+            network has no logit for.
     """
     network.set_train(False)
     correct = top5 = seen = timed = 0
@@ -103,7 +106,7 @@ def evaluate(
         valid = batch["valid"]
         outputs = _outputs(network, batch)
         logits, labels = outputs[0][valid], batch["label"][valid]
-        _check(logits, labels)
+        _check(logits, labels, classes)
         if on_batch is not None:
             on_batch(batch, outputs)
         counts = score(logits, labels)
@@ -141,7 +144,8 @@ def evaluate_images(
     data = eval_dataset(source, preprocessing, batch_size, count, number)
     part = batch_size * data.get_dataset_size()
     samples = min(part, max(0, len(source) - number * part))
-    return _together(evaluate(network, batches(data), samples, label=label, on_batch=on_batch))
+    part_metrics = evaluate(network, batches(data), samples, label, on_batch=on_batch, classes=source.num_classes)
+    return _together(part_metrics)
 
 
 def _together(part: Metrics) -> Metrics:
@@ -154,11 +158,13 @@ def _together(part: Metrics) -> Metrics:
 
 
 def evaluator(source: ImageSource, preprocessing: Preprocessing, batch_size: int) -> Callable[[nn.Cell], Metrics]:
-    """What measures a network on test images, as the training engine takes it."""
+    """Function from a network to its metrics on test images, as the training engine takes it."""
     return lambda network: evaluate_images(network, source, preprocessing, batch_size, "test")
 
 
-def _check(logits: np.ndarray, labels: np.ndarray) -> None:
+def _check(logits: np.ndarray, labels: np.ndarray, classes: int | None) -> None:
+    if classes not in (None, logits.shape[1]):
+        raise QuantizationError(f"the data has {classes} classes, but the network has {logits.shape[1]}")
     if not np.isfinite(logits).all():
         raise QuantizationError("the network's output is not finite: the checkpoint does not fit the network or data")
     if labels.size and labels.max() >= logits.shape[1]:

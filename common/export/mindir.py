@@ -15,8 +15,8 @@ def encode(network: nn.Cell, shape: tuple[int, int, int, int]) -> bytes:
     """The content of a MINDIR file.
 
     Args:
-        network: of MindSpore's own operators: a custom one is only the name of a library of this machine.
-        shape: (N, 3, H, W) of the images that the file's network takes, N included.
+        network: network of MindSpore's own operators: a custom one would be only the name of a library of this machine.
+        shape: shape of the images that the file's network takes, (N, 3, H, W), N included.
     """
     with tempfile.TemporaryDirectory() as folder, execution_mode("graph"):
         file = Path(folder) / "network.mindir"

@@ -42,7 +42,7 @@ class GraphBuilder:
     """Nodes and constants, named by the cell that they belong to.
 
     Args:
-        integers: of the quantized layers, by name.
+        integers: integers of the quantized layers, by name.
 
     Attributes:
         place: name of the cell whose nodes are being added.
@@ -72,8 +72,8 @@ class GraphBuilder:
         """Whole numbers from -128 to 255 times a scale, in 4 bits each if these suffice.
 
         Args:
-            integers: (F, ...).
-            scale: one, or one for each of the F.
+            integers: whole numbers, (F, ...).
+            scale: one scale, or one for each of the F.
         """
         scale = np.asarray(scale, np.float32)
         codes = self._integers(integers)

@@ -21,12 +21,12 @@ def express(cell: nn.Cell, graph: GraphBuilder, *inputs: Any) -> Any:
     """Add the nodes of a call of a cell in evaluation: those of the cells that its ``construct`` calls.
 
     Args:
-        cell: the kinds registered below have nodes of their own.
-        graph: to add to.
-        inputs: symbols, or parameters.
+        cell: cell that is called; the kinds registered below have nodes of their own.
+        graph: graph to add to.
+        inputs: symbols or parameters.
 
     Raises:
-        ExportError: one of MindSpore's own cells that is not among them.
+        ExportError: a cell of MindSpore that is not among them.
     """
     if type(cell).__module__.startswith("mindspore."):
         raise ExportError(f"ONNX: no nodes are known for {type(cell).__name__} in {graph.place}; take MINDIR")

@@ -33,11 +33,11 @@ def encode(
     nodes, see :mod:`common.export.onnx_layers`.
 
     Args:
-        network: of MindSpore's own operators.
-        image_size: S.
+        network: network of MindSpore's own operators.
+        image_size: side S of the images in pixels.
         classes: length of the logits.
-        about: what the file says of itself, as its metadata.
-        integers: of the quantized layers, by name.
+        about: metadata of the file.
+        integers: integers of the quantized layers, by name.
 
     Raises:
         ExportError: a cell whose nodes are not known, or a ``construct`` that asks for more than symbols have.
@@ -59,8 +59,8 @@ def decode(content: bytes, threads: int | None = None) -> Callable[[np.ndarray],
     """The function of an ONNX file's content, run by onnxruntime on CPU: images to logits.
 
     Args:
-        content: of the file.
-        threads: of onnxruntime; None leaves them to it.
+        content: content of the file.
+        threads: number of threads of onnxruntime; None: its own choice.
     """
     options = onnxruntime.SessionOptions()
     options.log_severity_level, options.intra_op_num_threads = _QUIET, threads or 0

@@ -20,6 +20,7 @@ from common.export.onnx_layers import express
 from common.quant.dorefa import DOREFA_ZERO, DoReFaWeight, dorefa_codes
 from common.quant.frozen_weight import FrozenWeight
 from common.quant.integer_weight import IntegerWeight
+from common.quant.layers import QuantDense
 from common.quant.level_table import DOREFA
 from common.quant.pact import SMALLEST_CLIP, PACTActivation
 
@@ -44,6 +45,15 @@ def _dequantized(graph: GraphBuilder, weight: IntegerWeight) -> Symbol:
     if weight.levels is DOREFA:
         return values
     return graph.add("Mul", values, graph.dequantized(weight.dequantize() != 0, 1.0))  # pruned weights are 0
+
+
+@express.register
+def _(cell: QuantDense, graph: GraphBuilder, x: Symbol) -> Symbol:
+    weight = cell.weight if cell.quantize_weight is None else cell.quantize_weight(cell.weight)
+    x = x if cell.quantize_input is None else cell.quantize_input(x)
+    # One Gemm: onnxruntime 1.20 makes an operator of its own of DequantizeLinear, Transpose and MatMul, which takes
+    # negative whole numbers for 0.
+    return graph.add("Gemm", x, weight, *([cell.bias] if cell.has_bias else []), transB=1)
 
 
 @express.register

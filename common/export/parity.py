@@ -1,4 +1,4 @@
-"""Whether an exported file computes what the network computes, on real images."""
+"""Parity of an exported file with its network: logits on real images."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from common.data import ImageSource, Preprocessing, batches, eval_dataset
 from common.errors import ExportError
 from common.report.progress import Progress
 
-# Of the largest logit. Other operators sum in another order, by which float logits differ by 1e-6 of the largest. Where
-# activations are rounded, that can move one which lies between two levels to the other of them: such an image differs
-# by up to some percent, so that the median over the images is judged. Top-1 may change where two classes are near.
+# Share of the largest logit. Other operators sum in another order, by which float logits differ by 1e-6 of the largest.
+# Where activations are rounded, that can move one which lies between two levels to the other of them: such an image
+# differs by up to some percent, so that the median over the images is judged. Top-1 may change where classes are near.
 TOLERANCE = 0.005
-TOP_1_TOLERANCE = 0.01  # of the images
+TOP_1_TOLERANCE = 0.01  # share of the images
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Parity:
         typical: median over the images of the largest absolute difference of a logit.
         difference: the largest absolute difference of any logit.
         largest: the largest absolute logit of the network.
-        same_top_1: images whose largest logit is of the same class.
+        same_top_1: number of images whose largest logit is of the same class.
         samples: number of images N.
     """
 
@@ -74,11 +74,11 @@ def compare(
     """Run both on every image of a source.
 
     Args:
-        network: from images to logits.
-        exported: the same of arrays, (B, 3, H, W) to (B, classes), always of ``batch_size`` images.
-        source: the images.
-        preprocessing: of the network.
-        batch_size: B.
+        network: network from images to logits.
+        exported: function of the file from arrays (B, 3, H, W) to (B, classes), always of ``batch_size`` images.
+        source: images to compare on.
+        preprocessing: preprocessing of the network.
+        batch_size: number B of images per step.
     """
     network.set_train(False)
     differences, largest, same = [], 0.0, 0
@@ -86,10 +86,10 @@ def compare(
         for batch in batches(eval_dataset(source, preprocessing, batch_size)):
             valid = batch["valid"]
             expected = network(Tensor(batch["image"])).asnumpy()[valid]
-            found = exported(batch["image"])[valid]
-            differences.append(np.abs(found - expected).max(1))
+            logits = exported(batch["image"])[valid]
+            differences.append(np.abs(logits - expected).max(1))
             largest = max(largest, float(np.abs(expected).max()))
-            same += int((found.argmax(1) == expected.argmax(1)).sum())
-            progress.update(len(found), top_1=same)
+            same += int((logits.argmax(1) == expected.argmax(1)).sum())
+            progress.update(len(logits), top_1=same)
     every = np.concatenate(differences)
     return Parity(float(np.median(every)), float(every.max()), largest, same, len(source))

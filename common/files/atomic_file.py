@@ -1,20 +1,21 @@
 """Files that appear whole or not at all."""
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 from common import distributed
 from common.errors import ConfigError
+from common.files import temporary as unfinished
 
 
 def write_atomically(path: str | Path, data: bytes) -> None:
     """Write ``data`` to ``path``; whatever happens, ``path`` holds either the old content or all of the new.
 
     The data goes to a temporary file in the same folder, reaches the disk, and then takes the name in one step. Of
-    several processes the first one writes, and none goes on before it has.
+    several processes the first one writes, and none goes on before it has. What killed processes left unfinished in
+    the folder goes first.
 
     Raises:
         OSError: The folder is absent or not writable, or the disk is full. Nothing is left behind.
@@ -25,7 +26,8 @@ def write_atomically(path: str | Path, data: bytes) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    unfinished.clean_once(path.parent.absolute())
+    temporary = unfinished.beside(path)
     try:
         # Mode 'x' and no tempfile module: the file gets the user's usual permissions, not 0600.
         with temporary.open("xb") as file:

@@ -3,7 +3,8 @@
 The standard unpickler imports whatever a file names, and even with ``find_class`` restricted it calls ``__setstate__``
 and allocates what a file declares (one damaged LONG_BINPUT index costs gigabytes). This interpreter knows the opcodes
 that plain data consist of and refuses every other one; a global is only looked up in an allow-list, never imported.
-Memory and time are linear in the size of the pickle, as long as no stand-in copies what it is given.
+Memory and time are linear in the size of the pickle, as long as no stand-in copies what it is given; the number of
+opcodes and the depth of nesting are bounded.
 """
 
 import pickletools
@@ -23,8 +24,11 @@ _VALUES = {
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _CONTAINERS = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
 _NO_EFFECT = {"PROTO", "FRAME", "STOP"}
+_LARGEST_KEY = 2**60  # beyond it integers can be chosen that all have the same hash
+_MOST_OPCODES = 2_000_000  # about four seconds, and 200 MB if each makes a container
+_DEEPEST = 100
 # Hashing recurses in C: a deeply nested tuple as a key would overflow the stack.
-_KEY_TYPES = (str, int, float, bytes, type(None))
+KEY_TYPES = (str, int, float, bytes, type(None))
 
 
 @dataclass(frozen=True)
@@ -51,13 +55,40 @@ def load(stream: BytesIO, allowed: Mapping[str, Any], persistent_load: Callable[
         persistent_load: Called with each persistent id.
 
     Raises:
-        PickleError: The pickle uses another global or opcode.
+        PickleError: The pickle uses another global or opcode, is nested too deeply or holds too much.
         Exception: Of whatever type, on damaged data; the caller wraps it.
     """
-    machine = _Machine({"collections.OrderedDict": StandIn(_ordered_dict), **allowed}, persistent_load)
-    for opcode, argument, _ in pickletools.genops(stream):
+    return run(Machine(allowed, persistent_load), stream)
+
+
+def run(machine: "Machine", stream: BytesIO) -> Any:
+    """What a machine makes of the pickle that the stream is at.
+
+    Raises:
+        PickleError: it has too many steps, or its result is nested too deeply.
+    """
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+        if count >= _MOST_OPCODES:
+            raise PickleError(f"expected a pickle of at most {_MOST_OPCODES:,} steps, found more")
         machine.execute(opcode.name, argument)
-    return machine.pop()
+    result = machine.pop()
+    _check_depth(result)
+    return result
+
+
+def _check_depth(root: Any) -> None:
+    """Refuse what is nested so deeply that whoever walks, compares or prints it would overflow the stack."""
+    level, seen = [root], set()
+    for _ in range(_DEEPEST):
+        children: list[Any] = []
+        for value in level:
+            if isinstance(value, dict | list | tuple) and id(value) not in seen:
+                seen.add(id(value))
+                children.extend(value.values() if isinstance(value, dict) else value)
+        if not children:
+            return
+        level = children
+    raise PickleError(f"expected values nested at most {_DEEPEST} deep in the pickle, found deeper ones")
 
 
 def _ordered_dict(items: list | None = None) -> dict:
@@ -73,8 +104,10 @@ def _ordered_dict(items: list | None = None) -> dict:
 
 def _set_item(target: Any, key: Any, value: Any) -> None:
     _expect(target, dict)
-    if not isinstance(key, _KEY_TYPES):
-        raise PickleError(f"expected plain dictionary keys in the pickle, found {type(key).__name__}")
+    if not isinstance(key, KEY_TYPES):
+        raise PickleError(f"expected plain dictionary keys in the pickle, found {type(key).__name__}; nothing was run")
+    if isinstance(key, int) and abs(key) > _LARGEST_KEY:
+        raise PickleError("expected dictionary keys of at most 60 bits in the pickle, found a larger integer")
     target[key] = value
 
 
@@ -83,11 +116,11 @@ def _expect(value: Any, kind: type) -> None:
         raise PickleError(f"expected a {kind.__name__} in the pickle, found {type(value).__name__}")
 
 
-class _Machine:
+class Machine:
     """Stack, marks and memo of the pickle protocol; one ``op_`` method per opcode."""
 
     def __init__(self, allowed: Mapping[str, Any], persistent_load: Callable[[Any], Any] | None) -> None:
-        self.allowed = allowed
+        self.allowed = {"collections.OrderedDict": StandIn(_ordered_dict), **allowed}
         self.persistent_load = persistent_load
         self.stack: list[Any] = []
         self.below_mark: list[list[Any]] = []
@@ -147,12 +180,16 @@ class _Machine:
 
     def op_setitem(self, _: None) -> None:
         value, key = self.pop(), self.pop()
-        _set_item(self.stack[-1], key, value)
+        self.set_item(self.stack[-1], key, value)
+
+    def set_item(self, target: Any, key: Any, value: Any) -> None:
+        """Put an item into a dict."""
+        _set_item(target, key, value)
 
     def op_setitems(self, _: None) -> None:
         items = self.pop_to_mark()
         for key, value in zip(items[::2], items[1::2], strict=True):
-            _set_item(self.stack[-1], key, value)
+            self.set_item(self.stack[-1], key, value)
 
     def op_binput(self, index: int) -> None:
         self.memo[index] = self.stack[-1]

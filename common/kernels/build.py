@@ -1,104 +1,100 @@
-"""Compiles the C++ operators at first use and caches the library.
+"""Compiles the C++ operators at first use, caches the library and loads it.
 
-The cache key covers everything that decides the machine code: sources, compiler, flags and the processor's own
-feature flags, so a home folder shared by different machines is safe. A library is written under a temporary name and
-renamed, so processes that start together never see half of one.
+The cache key covers everything that decides the machine code, so a home folder shared by different machines is safe. A
+library is written under a temporary name and renamed, so processes that start together never see half of one; its
+digest stands beside it, for a truncated library would end the process when it is loaded. Where the user's cache cannot
+keep a library that loads, another folder does.
 """
 
 import ctypes
 import functools
-import hashlib
 import os
-import platform
-import shutil
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from common.errors import UserError
-from common.files.cache import user_cache
-
-SOURCES = Path(__file__).parent
-# Maximum and minimum become single instructions only if NaN and -0 need no care; sums are never reordered.
-FLAGS = ("-O3", "-std=c++17", "-fPIC", "-shared", "-pthread", "-ffinite-math-only", "-fno-signed-zeros", "-Wno-psabi")
-
-
-class BuildError(UserError):
-    """The kernels cannot be compiled or loaded here; the message is the reason in one line."""
+from common.errors import ConfigError
+from common.files.cache import VARIABLE, cache_folders
+from common.kernels import compiler as cxx
+from common.kernels.compiler import NATIVE, BuildError, CompilationError
+from common.kernels.library_file import LibraryFile, PlaceError
 
 
-def compiler() -> str | None:
-    """Path of the C++ compiler: ``$CXX``, else g++, clang++ or c++; None where there is none."""
-    candidates = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++", "c++"]
-    return next(filter(None, map(shutil.which, candidates)), None)
-
-
-def cache_folder() -> Path:
-    """``$LOWBITZOO_CACHE/kernels``, else ``lowbitzoo/kernels`` in the user's cache folder."""
-    return user_cache("kernels")
-
-
-@functools.cache
-def processor_features() -> str:
-    """The processor's feature flags as the system lists them; its name where the system does not."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    return next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
-
-
-def _key(command: list[str], sources: list[Path]) -> str:
-    version = subprocess.run([command[0], "--version"], capture_output=True, text=True, check=False).stdout
-    digest = hashlib.sha256("\0".join([*command, version, platform.machine(), processor_features()]).encode())
-    for source in sources:
-        digest.update(source.name.encode() + b"\0" + source.read_bytes())
-    return digest.hexdigest()[:24]
-
-
-def build(extra_flags: tuple[str, ...] = ("-march=native",)) -> Path:
+def build(extra_flags: tuple[str, ...] = NATIVE) -> Path:
     """Return the library compiled with ``extra_flags``, from the cache where it is there already.
 
     Raises:
-        BuildError: no compiler, a failed compilation, or a cache folder that cannot be written.
+        BuildError: no compiler, a failed compilation, or no folder that can keep the library.
     """
-    program = compiler()
-    if program is None:
-        wanted = f"CXX={os.environ['CXX']} is no program" if os.environ.get("CXX") else "no C++ compiler found"
-        raise BuildError(f"{wanted}; install g++, or set CXX to the path of a compiler")
-    sources = sorted(SOURCES.glob("*.cc"))
-    command = [program, *FLAGS, *extra_flags]
-    target = cache_folder() / f"{_key(command, sources + sorted(SOURCES.glob('*.h')))}.so"
-    if not target.exists():
-        _compile([*command, *map(str, sources)], target)
-    return target
+    words, reasons = cxx.command(extra_flags), []
+    name = cxx.key(words)
+    for folder in cache_folders("kernels"):
+        file = LibraryFile(folder, name)
+        try:
+            _provide(file, words)
+        except PlaceError as error:
+            reasons.append(str(error))
+        else:
+            return file.path
+    raise BuildError("; ".join(reasons))
 
 
-def _compile(command: list[str], target: Path) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".tmp")
-    except OSError as error:
-        raise BuildError(f"the kernel cache {target.parent} cannot be written ({error.strerror})") from error
-    os.close(handle)
-    try:
-        done = subprocess.run([*command, "-o", temporary], capture_output=True, text=True, check=False)
-        if done.returncode:
-            reason = next((line for line in done.stderr.splitlines() if "error" in line), f"status {done.returncode}")
-            raise BuildError(f"{command[0]} failed: {reason}")
-        Path(temporary).replace(target)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+def _provide(file: LibraryFile, words: list[str], other: Path | None = None) -> bool:
+    """Make sure that a library is there, of another whole one if need be; whether it had to be made."""
+    file.check_place()
+    if file.is_whole():
+        return False
+    if other:
+        file.copy(other)
+    else:
+        file.compile(words)
+    return True
 
 
 def _loaded() -> tuple[Path, ctypes.CDLL]:
-    path = build()
+    """The library for this processor, else the one for all of its kind.
+
+    Raises:
+        BuildError: neither can be had.
+    """
     try:
-        return path, ctypes.CDLL(str(path))
-    except OSError:  # a damaged file in the cache: once more from the sources
-        path.unlink(missing_ok=True)
-        return build(), ctypes.CDLL(str(path))
+        return _loaded_from_any(NATIVE)
+    except CompilationError as error:
+        loaded = _loaded_from_any(())
+        if "tried before" not in str(error):
+            _warn(f"{error}; compiled without {' '.join(NATIVE)}, which is slower")
+        return loaded
+
+
+def _loaded_from_any(extra_flags: tuple[str, ...]) -> tuple[Path, ctypes.CDLL]:
+    """The library from the first folder of the cache that gives one that loads.
+
+    Whatever does not load stays, so that it is not compiled in every run.
+
+    Raises:
+        CompilationError: the compiler fails.
+        BuildError: no folder gives one.
+    """
+    words, reasons, made, whole = cxx.command(extra_flags), [], False, None
+    name = cxx.key(words)
+    for folder in cache_folders("kernels"):
+        file = LibraryFile(folder, name)
+        try:
+            made = _provide(file, words, whole) or made
+            handle = ctypes.CDLL(str(file.path))
+        except PlaceError as error:
+            reasons.append(str(error))
+        except OSError as error:
+            whole = file.path
+            reasons.append(f"a library cannot be loaded: {error}")
+        else:
+            if reasons and made:
+                _warn(f"{'; '.join(reasons)}; the kernels are in {folder}; set {VARIABLE} to choose another folder")
+            return file.path, handle
+    raise BuildError(f"{'; '.join(reasons)}; set {VARIABLE} to a folder of yours that libraries load from")
+
+
+def _warn(text: str) -> None:
+    print(f"warning: {' '.join(text.split())}", file=sys.stderr)
 
 
 @functools.cache
@@ -111,8 +107,8 @@ def library() -> tuple[Path, ctypes.CDLL] | None:
         return None
     try:
         return _loaded()
-    except (BuildError, OSError) as error:
-        print(f"warning: native kernels unavailable, using the slower MindSpore fallback: {error}", file=sys.stderr)
+    except (BuildError, ConfigError) as error:
+        _warn(f"native kernels unavailable, using the slower MindSpore fallback: {error}")
         return None
 
 

@@ -21,8 +21,8 @@ class Adder2d(nn.Cell):
     normalised inputs. Gradients are those of :class:`common.kernels.AdderConv2d`.
 
     Args:
-        channels: C.
-        filters: F.
+        channels: number of input channels C.
+        filters: number of filters F.
         kernel: side of the square window.
         stride: step of the window.
         padding: zeros on each side.

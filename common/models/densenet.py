@@ -12,13 +12,13 @@ from common.models.resnet_cifar import DenseHead
 
 
 class DenseLayer(nn.Cell):
-    """norm-act-conv, its result behind its input: (N, C, H, W) to (N, C + growth, H, W).
+    """norm-act-conv, its result appended to its input: (N, C, H, W) to (N, C + growth, H, W).
 
     Args:
-        channels: C.
-        growth: new channels.
-        bottleneck: a norm-act-conv of 1 x 1 to 4 * growth channels comes before.
-        layers: what the layer is built of.
+        channels: number of input channels C.
+        growth: number of new channels.
+        bottleneck: whether a norm-act-conv of 1 x 1 to 4 * growth channels comes before.
+        layers: factories of the layers.
     """
 
     def __init__(self, channels: int, growth: int, bottleneck: bool, layers: Layers):
@@ -42,9 +42,9 @@ class DenseNetCifar(nn.Cell):
     Args:
         depth: number of convolutions and linear layers.
         num_classes: length of the logits.
-        growth: new channels of each layer.
-        bottleneck: the form.
-        layers: what the network is built of.
+        growth: number of new channels of each layer.
+        bottleneck: whether the network has the form with bottlenecks.
+        layers: factories of the layers.
 
     Raises:
         ConfigError: a depth that the form does not have.
@@ -59,7 +59,7 @@ class DenseNetCifar(nn.Cell):
         layers: Layers | None = None,
     ):
         super().__init__()
-        convolutions = 6 if bottleneck else 3  # by which a network with one more layer a block is deeper
+        convolutions = 6 if bottleneck else 3  # that a network gains with one more layer in each block
         if not isinstance(depth, int) or depth <= 4 or (depth - 4) % convolutions:
             form = "DenseNet-BC" if bottleneck else "DenseNet"
             raise ConfigError(f"depth: expected {convolutions} n + 4 for {form}, n >= 1, found {depth}")

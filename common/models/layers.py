@@ -16,7 +16,7 @@ def check_depth(depth: int, known: Sequence[int]) -> None:
     """Refuse a depth that a family of networks does not have.
 
     Raises:
-        ConfigError: it is not one of the known ones.
+        ConfigError: a depth that is not among the known ones.
     """
     if depth not in known:
         raise ConfigError(f"depth: expected one of {', '.join(map(str, known))}, found {depth}")
@@ -28,10 +28,10 @@ class NativeConv2d(nn.Conv2d):
     (N, C, H, W) to (N, F, OH, OW), zeros as padding.
 
     Args:
-        channels: C.
-        filters: F.
+        channels: number of input channels C.
+        filters: number of filters F.
         kernel: side of the square kernel.
-        stride: in both directions.
+        stride: step of the kernel in both directions.
         padding: zeros on each side.
         options: ``has_bias`` and initialisers as ``nn.Conv2d`` takes them.
     """
@@ -74,10 +74,10 @@ class Layers:
     Attributes:
         conv: ``(channels, filters, kernel, stride, padding) -> Cell`` for all convolutions but the first. Networks of
             grouped convolutions, MobileNetV2, pass ``groups=`` too, where it is more than 1.
-        stem: the same for the first convolution, which most methods treat apart.
+        stem: factory of the first convolution, which most methods treat apart; arguments as of ``conv``.
         norm: ``(channels) -> Cell``.
         act: ``() -> Cell``, a ReLU.
-        act6: the same in networks whose activations end at 6, MobileNetV2.
+        act6: ``() -> Cell``, a ReLU that ends at 6, for MobileNetV2.
     """
 
     conv: Callable[..., nn.Cell] = conv2d

@@ -29,11 +29,11 @@ class InvertedResidual(nn.Cell):
     below 0. The input is added where it has the output's shape.
 
     Args:
-        channels: C.
-        filters: F.
-        stride: of the depthwise convolution.
-        expansion: of the channels.
-        layers: what the block is built of.
+        channels: number of input channels C.
+        filters: number of output channels F.
+        stride: stride of the depthwise convolution.
+        expansion: factor by which the block widens its channels.
+        layers: factories of the layers.
     """
 
     def __init__(self, channels: int, filters: int, stride: int, expansion: int, layers: Layers):
@@ -60,8 +60,8 @@ class MobileNetV2(nn.Cell):
 
     Args:
         num_classes: length of the logits.
-        layers: what the network is built of; ``conv`` must take ``groups``, and ``act6`` is the activation.
-        small_images: the form for 32 x 32 images.
+        layers: factories of the layers; ``conv`` must take ``groups``, and ``act6`` is the activation.
+        small_images: whether the network has the form for 32 x 32 images.
     """
 
     def __init__(self, num_classes: int = 1000, layers: Layers | None = None, small_images: bool = False):

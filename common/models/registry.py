@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from mindspore import nn
 
-from common.data import CIFAR10, CIFAR10_IMAGENET_STATS, DIGITS, IMAGENET, Preprocessing
+from common.data import CIFAR10, CIFAR10_IMAGENET_STATS, CIFAR100, DIGITS, IMAGENET, Preprocessing
 from common.errors import ConfigError
 from common.models.adder import adder_published_name, adder_resnet
 from common.models.densenet import DenseNetCifar
@@ -19,10 +19,11 @@ from common.models.resnet_preact import PreActResNetCifar
 from common.models.vgg import VGG
 from common.models.vgg_small import VGGSmall
 
-# cifar10: what the published ResNets for CIFAR-10 were trained with.
+# cifar10: the preprocessing that the published ResNets for CIFAR-10 were trained with.
 PREPROCESSING: dict[str, Preprocessing] = {
     "digits": DIGITS,
     "cifar10": CIFAR10_IMAGENET_STATS,
+    "cifar100": CIFAR100,
     "imagenet": IMAGENET,
 }
 
@@ -32,10 +33,10 @@ class Model:
     """A network of the zoo.
 
     Attributes:
-        build: number of classes to float network.
-        published_name: our name of a tensor of published state files; None if the network has no such tensor.
+        build: function from the number of classes to a float network.
+        published_name: function from a tensor's name in published state files to ours; None if the network lacks it.
         datasets: data sets whose images it takes.
-        preprocessing: that its float networks are trained with, by data set.
+        preprocessing: preprocessing that its float networks are trained with, by data set.
     """
 
     build: Callable[[int], nn.Cell]
@@ -50,7 +51,7 @@ class Model:
 
 
 def _small(build: Callable[[int], nn.Cell], name: Callable[[str], str | None] = str) -> Model:
-    return Model(build, name, ("digits", "cifar10"))
+    return Model(build, name, ("digits", "cifar10", "cifar100"))
 
 
 def _adder(depth: int) -> Model:
@@ -107,11 +108,11 @@ def model(name: str, dataset: str | None = None) -> Model:
         ConfigError: an unknown name, or another kind of images.
     """
     if name not in MODELS:
-        raise ConfigError(f"model_name: expected one of {', '.join(MODELS)}, found {name!r}")
-    found = MODELS[name]
-    if dataset is not None and dataset not in found.datasets:
-        raise ConfigError(f"{name} takes {' or '.join(found.datasets)}, found dataset {dataset}; change one of them")
-    return found
+        raise ConfigError(f"arch: expected one of {', '.join(MODELS)}, found {name!r}")
+    entry = MODELS[name]
+    if dataset is not None and dataset not in entry.datasets:
+        raise ConfigError(f"{name} takes {' or '.join(entry.datasets)}, found dataset {dataset}; change one of them")
+    return entry
 
 
 def architecture(name: str) -> str:

@@ -44,11 +44,11 @@ class BasicBlock(nn.Cell):
     """conv-norm-act, conv-norm, plus the shortcut, act: (N, C, H, W) to (N, F, H / stride, W / stride).
 
     Args:
-        channels: C.
-        filters: F.
-        stride: of the first convolution.
+        channels: number of input channels C.
+        filters: number of output channels F.
+        stride: stride of the first convolution.
         shortcut: ``pad`` (option A) or ``conv`` (option B: 1 x 1 convolution and norm), where the shape changes.
-        layers: what the block is built of.
+        layers: factories of the layers.
     """
 
     def __init__(self, channels: int, filters: int, stride: int, shortcut: str, layers: Layers):
@@ -108,7 +108,7 @@ class ResNetCifar(nn.Cell):
         depth: 20, 32, 44, 56 or 110 (6 n + 2).
         num_classes: length of the logits.
         shortcut: ``pad`` or ``conv``, see :class:`BasicBlock`.
-        layers: what the network is built of.
+        layers: factories of the layers.
         block: the class of its blocks, called as :class:`BasicBlock` is.
         head: ``(channels, num_classes) -> Cell`` from the last feature map to the logits.
 

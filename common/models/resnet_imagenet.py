@@ -71,7 +71,7 @@ class ResNetImageNet(nn.Cell):
     Args:
         depth: 18, 34 (basic blocks) or 50 (bottlenecks).
         num_classes: length of the logits.
-        layers: what the network is built of.
+        layers: factories of the layers.
 
     Raises:
         ConfigError: another depth.

@@ -18,10 +18,10 @@ class PreActBlock(nn.Cell):
     ``downsample(a)``, a 1 x 1 convolution without norm, where it changes.
 
     Args:
-        channels: C.
-        filters: F.
-        stride: of the first convolution and of the shortcut.
-        layers: what the block is built of.
+        channels: number of input channels C.
+        filters: number of output channels F.
+        stride: stride of the first convolution and of the shortcut.
+        layers: factories of the layers.
     """
 
     def __init__(self, channels: int, filters: int, stride: int, layers: Layers):
@@ -50,7 +50,7 @@ class PreActResNetCifar(nn.Cell):
     Args:
         depth: 20, 32, 44, 56 or 110 (6 n + 2).
         num_classes: length of the logits.
-        layers: what the network is built of.
+        layers: factories of the layers.
 
     Raises:
         ConfigError: another depth.

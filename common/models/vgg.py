@@ -19,7 +19,7 @@ class VGG(nn.Cell):
     Args:
         depth: 16 or 19: the 3 x 3 convolutions and the paper's three linear layers.
         num_classes: length of the logits.
-        layers: what the network is built of.
+        layers: factories of the layers.
 
     Raises:
         ConfigError: another depth.

@@ -14,7 +14,7 @@ class VGGSmall(nn.Cell):
 
     Args:
         num_classes: length of the logits.
-        layers: what the network is built of.
+        layers: factories of the layers.
     """
 
     def __init__(self, num_classes: int = 10, layers: Layers | None = None):

@@ -35,10 +35,10 @@ class Progress:
                 progress.update(len(batch), acc=correct / seen)
 
     Args:
-        total: How many there are; ``None`` if unknown.
-        unit: What is counted.
-        stream: Where to write; stderr for ``None``.
-        label: First word of the line.
+        total: number of things to count; None if unknown.
+        unit: name of the things that are counted.
+        stream: stream to write to; stderr for None.
+        label: first word of the line.
     """
 
     def __init__(self, total: int | None, unit: str = "images", stream: TextIO | None = None, label: str = ""):
@@ -59,7 +59,7 @@ class Progress:
         )
 
     def update(self, n: int, **values: Any) -> None:
-        """Count ``n`` more; ``values`` are shown behind the counts until the next update."""
+        """Count ``n`` more; ``values`` are shown after the counts until the next update."""
         self._bar.set_postfix(values, refresh=False)
         self._bar.update(n)
 

@@ -1,4 +1,4 @@
-"""What a run leaves behind: the result line, and one JSON object."""
+"""Record of a run: the result line, and one JSON object."""
 
 import importlib.metadata
 import json

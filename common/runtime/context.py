@@ -9,8 +9,10 @@ from collections.abc import Iterator
 import mindspore as ms
 
 from common import distributed
+from common.distributed import processors
 from common.errors import ConfigError
-from common.kernels import build
+from common.kernels import build, compiler
+from common.runtime import thread_limits
 
 MODES = {"graph": ms.GRAPH_MODE, "pynative": ms.PYNATIVE_MODE}
 
@@ -22,7 +24,7 @@ def prepare_onednn() -> None:
     held to AVX2 it picks ``gemm:jit`` (50-100 GFLOP/s). It reads the variable at the first operator, so this must run
     before. A value that the user has set is kept; processors without AVX-512 are left alone.
     """
-    if "avx512f" in build.processor_features().split():
+    if "avx512f" in compiler.processor_features().split():
         os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
 
 
@@ -59,7 +61,7 @@ def setup(
         device_target: ``CPU``, ``GPU`` or ``Ascend``.
         mode: ``graph`` (compiled, the default) or ``pynative`` (eager).
         seed: seed of MindSpore's generators (parameter initialisation).
-        threads: limit for the custom CPU operators; None or 0 uses all processors.
+        threads: limit for all that computes on the CPU; None or 0: as many as the system allows this process.
         device_id: number of the GPU or NPU; None leaves it to MindSpore.
 
     Raises:
@@ -80,10 +82,13 @@ def setup(
     if device_target == "CPU":
         run_synchronously()
     ms.set_context(mode=MODES[mode])
+    processors.choose(threads)
+    if processors.is_limited():
+        thread_limits.set_limits(processors.count())
     distributed.start()
     ms.set_seed(seed)
-    if threads and device_target == "CPU":
-        build.set_threads(threads)
+    if device_target == "CPU" and processors.is_limited():
+        build.set_threads(processors.count())
 
 
 @contextlib.contextmanager

@@ -8,18 +8,11 @@ from mindspore import nn
 
 from common import checkpoint
 from common.checkpoint import network_state
+from common.data.matching import Classes, recorded_classes
 from common.errors import CheckpointError
 from common.models.registry import model, recorded_architecture
 from common.stored.network import StoredNetwork
-
-_LAST_BIASES = ("head.fc.bias", "fc.bias", "classifier.1.bias", "head.bn2.beta")
-_DEFAULT_CLASSES = 10
-
-
-def class_count(tensors: dict[str, np.ndarray]) -> int:
-    """Number of classes by the last layer's bias; 10 where none has a known name."""
-    biases = (tensors[name] for name in _LAST_BIASES if name in tensors)
-    return len(np.atleast_1d(next(biases, np.zeros(_DEFAULT_CLASSES))))
+from common.stored.signature import check_size, class_count, fitting
 
 
 def from_published(content: checkpoint.Checkpoint, architecture: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -28,11 +21,66 @@ def from_published(content: checkpoint.Checkpoint, architecture: str) -> tuple[d
     return tensors, {"kind": "float", "network": architecture, "num_classes": class_count(tensors)}
 
 
+def restore(
+    network: nn.Cell, tensors: dict[str, np.ndarray], content: checkpoint.Checkpoint, architecture: str
+) -> None:
+    """Assign the parameters of a file to a network.
+
+    Raises:
+        CheckpointError: they do not fit; of a published file the line says which architecture they are of.
+    """
+    try:
+        network_state.restore(network, tensors, content.path)
+    except CheckpointError as error:
+        names = [] if content.metadata else [name for name in fitting(content.tensors) if name != architecture]
+        if not names:
+            raise
+        raise CheckpointError(
+            f"{content.path}: expected the weights of {architecture}, found those of {' or '.join(names)}; choose that "
+            "network, with --arch"
+        ) from error
+
+
+def classes_in_file(path: Path | None, architecture: str) -> Classes | None:
+    """The classes that the network in a file tells apart; None without a file, or where it does not say.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+    """
+    if path is None:
+        return None
+    content = checkpoint.load(path)
+    return recorded_classes(content.metadata or from_published(content, architecture)[1], path)
+
+
+def float_of_classes(path: Path, architecture: str, classes: int, new_head: bool = False) -> nn.Cell:
+    """The float network of a file, for images of so many classes.
+
+    Args:
+        path: of the file.
+        architecture: of the network.
+        classes: of the images.
+        new_head: the last layer is a new one, whatever classes the file's network tells apart.
+
+    Raises:
+        CheckpointError: as :func:`load_float`; without ``new_head`` also if the file has other classes.
+    """
+    stored = load_float(path, architecture)
+    if not new_head:
+        return of_classes(path, stored, classes)
+    network, wider = (model(architecture).build(count) for count in (classes, classes + 1))
+    fresh, other = network_state.state(network), network_state.state(wider)
+    trained = network_state.state(stored.network)
+    body = {name: trained[name] for name, value in fresh.items() if value.shape == other[name].shape}
+    network_state.restore(network, fresh | body)
+    return network
+
+
 def of_classes(path: str | Path, stored: StoredNetwork, classes: int) -> nn.Cell:
     """The network of a file, if it tells as many classes apart as the data have.
 
     Raises:
-        CheckpointError: it does not.
+        CheckpointError: another number of classes.
     """
     recorded = stored.metadata["num_classes"]
     if recorded != classes:
@@ -60,6 +108,8 @@ def load_float(path: str | Path, architecture: str) -> StoredNetwork:
     classes = metadata.get("num_classes")
     if not isinstance(classes, int) or classes < 1:
         raise CheckpointError(f"{path}: expected num_classes of at least 1 in the metadata, found {classes!r}")
+    check_size(content, architecture, classes)
+    recorded_classes(metadata, path)  # damaged names are refused here
     network = model(architecture).build(classes)
-    network_state.restore(network, tensors, str(path))
+    restore(network, tensors, content, architecture)
     return StoredNetwork(network, metadata)

@@ -1,4 +1,4 @@
-"""How the networks of a method are in files: one layout for all methods, see :mod:`common.stored.packing`."""
+"""Files of a method's networks: one layout for all methods, see :mod:`common.stored.packing`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,18 +8,19 @@ from typing import Any
 from mindspore import nn
 
 from common import checkpoint
-from common.checkpoint import network_state
+from common.data.matching import recorded_classes
 from common.errors import CheckpointError, ConfigError, QuantizationError
 from common.models.registry import MODELS, model, recorded_architecture
 from common.quant.integer_weight import IntegerLayer
 from common.quant.packed_layers import LayerShape
 from common.runtime import context
-from common.stored.float_network import from_published
+from common.stored.float_network import from_published, restore
 from common.stored.network import KINDS, StoredNetwork
 from common.stored.packing import Tensors, pack_network, unpack_network
 from common.stored.quantized_layers import integer_layers, layer_shapes, layer_tensors
+from common.stored.signature import check_size
 
-# What a packed file records of the run that made it; the rest tells runs apart and is of no use in it.
+# Metadata of the run that a packed file records; the rest tells runs apart and is of no use in it.
 _KEPT: tuple[str, ...] = (
     "method",
     "network",
@@ -40,20 +41,20 @@ def _nothing(_parameter: str) -> bool:
 
 @dataclass(frozen=True)
 class Format:
-    """How a method's networks are in files.
+    """Functions that turn the files of a method into networks and back.
 
     Attributes:
         method: name that quantized files must record.
-        quantize: turns a float network in place into what the recorded ``settings`` say; with ``frozen`` True into one
+        quantize: turns a float network in place into one with the recorded ``settings``; with ``frozen`` True into one
             whose weights are on their levels. May return another cell, which is used in its place. Raises KeyError,
             TypeError, ValueError or ConfigError for settings that do not fit.
         layers: integers of a network with latent weights.
-        shapes: what the integers of a frozen network must fit.
+        shapes: shapes that the integers of a frozen network must fit.
         fill: parameters of a frozen network's quantized layers from their integers.
         training_only: whether a parameter, by its name, is no part of a frozen network.
-        trainable: the files of a run that training goes on from, for messages.
-        remake: how files of version 0.1 are made again, for messages.
-        architecture: of published state files if none is named.
+        trainable: files of a run that training goes on from, for messages.
+        remake: script that makes files of version 0.1 again, for messages.
+        architecture: architecture of published state files if none is named.
         published: tensors and metadata, by our names, of a file without metadata and the architecture's name.
     """
 
@@ -78,20 +79,21 @@ class Format:
         """Read a network of any kind.
 
         Args:
-            path: of the file.
-            architecture: of a published state file, None: the method's usual one; otherwise the file records it.
-            num_classes: what the file must have; None takes any.
+            path: path of the file.
+            architecture: architecture of a published state file, None: the method's usual one; other files record it.
+            num_classes: number of classes that the file must have; None takes any.
             network: a float network of the same description that takes the file's place of the architecture: one's
                 own, which the registry does not know. It is changed.
 
         Raises:
             CheckpointError: the file is missing, damaged, or not of this method, network or class count.
         """
-        content = checkpoint.load(path)
+        file = content = checkpoint.load(path)
         if not content.metadata:
             content = checkpoint.Checkpoint(content.path, *self.published(content, architecture or self.architecture))
         metadata = self._checked(content, num_classes, network is not None)
         if network is None:
+            check_size(content, metadata["network"], metadata["num_classes"])
             network = model(metadata["network"]).build(metadata["num_classes"])
         tensors = content.tensors
         layers: dict[str, IntegerLayer] = {}
@@ -99,16 +101,16 @@ class Format:
             network = self._quantized(network, metadata, path)
         if metadata["kind"] == "packed":
             tensors, layers = self._unpacked(network, content, path)
-        network_state.restore(network, tensors, str(path))
+        restore(network, tensors, file, metadata.get("network", ""))
         return StoredNetwork(network, metadata, layers)
 
     def save_packed(self, path: str | Path, stored: StoredNetwork, changed: Tensors | None = None) -> None:
         """Write a quantized network with its codes packed, without what only training needs.
 
         Args:
-            path: of the file.
-            stored: latent, or packed with its integers.
-            changed: parameters that stand in the place of the network's.
+            path: path of the file.
+            stored: latent network, or a packed one with its integers.
+            changed: parameters that replace the network's.
 
         Raises:
             CheckpointError: the file cannot be written.
@@ -145,7 +147,7 @@ class Format:
         return stored
 
     def _checked(self, content: checkpoint.Checkpoint, num_classes: int | None, own_network: bool) -> dict[str, Any]:
-        """The metadata of a file that fit."""
+        """The metadata of a file, after making sure that they fit."""
         path, metadata = content.path, dict(content.metadata)
         if not own_network:
             metadata["network"] = recorded_architecture(metadata)
@@ -165,6 +167,7 @@ class Format:
         classes = metadata.get("num_classes")
         if not isinstance(classes, int) or classes < 1:
             raise CheckpointError(f"{path}: expected num_classes of at least 1 in the metadata, found {classes!r}")
+        recorded_classes(metadata, path)  # damaged names are refused here
         if num_classes not in (None, classes):
             raise CheckpointError(f"{path}: expected num_classes {num_classes}, found {classes}")
         return metadata

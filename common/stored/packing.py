@@ -29,9 +29,9 @@ class PackedNetwork:
     """A network as the content of a packed file.
 
     Attributes:
-        tensors: of the file.
-        widths: bits of a code in those that are stored packed.
-        about: what metadata say of them: names of the level tables, digest of the parameters.
+        tensors: tensors of the file.
+        widths: bits of a code in the tensors that are stored packed.
+        about: metadata of the tensors: names of the level tables, digest of the parameters.
     """
 
     tensors: Tensors
@@ -48,10 +48,10 @@ def pack_network(
     """The content of a packed file.
 
     Args:
-        network: with latent weights, or frozen.
-        layers: its integers.
+        network: network with latent weights, or a frozen one.
+        layers: integers of its quantized layers.
         training_only: whether a parameter, by its name, is no part of a frozen network.
-        changed: parameters that stand in the place of the network's.
+        changed: parameters that replace the network's.
     """
     packed = pack_layers(layers)
     state = network_state.state(network)
@@ -74,10 +74,10 @@ def unpack_network(
     """All parameters of a frozen network from a packed file, and its integers.
 
     Args:
-        network: frozen.
-        tensors: of the file.
-        about: as in :class:`PackedNetwork`.
-        shapes: of the quantized layers.
+        network: frozen network.
+        tensors: tensors of the file.
+        about: metadata of the tensors, see :class:`PackedNetwork`.
+        shapes: shapes of the quantized layers.
         fill: parameters of a frozen network's quantized layers from their integers.
 
     Raises:
@@ -100,7 +100,7 @@ def unpack_network(
 
 
 def _digest(rest: Mapping[str, np.ndarray], layers: Mapping[str, IntegerLayer]) -> str:
-    """Of names and shapes of all parameters, in their order."""
+    """Digest of the names and shapes of all parameters, in their order."""
     shapes = [[name, list(value.shape)] for name, value in rest.items()]
     codes = [[name, list(layer.weights[0].codes.shape)] for name, layer in layers.items()]
     return hashlib.sha256(json.dumps([shapes, codes]).encode()).hexdigest()[:16]

@@ -23,7 +23,7 @@ def integer_layers(network: nn.Cell) -> dict[str, IntegerLayer]:
 
 
 def layer_shapes(network: nn.Cell) -> dict[str, LayerShape]:
-    """What the integers of a network must fit, by layer."""
+    """Shapes that the integers of a network must fit, by layer."""
     return {
         name: LayerShape(layer.weight.shape, 1 if layer.quantize_input is None else len(layer.quantize_input.bits))
         for name, layer in quant_layers(network).items()
@@ -54,7 +54,7 @@ def layer_tensors(network: nn.Cell, layers: Mapping[str, IntegerLayer]) -> dict[
 
 
 def belongs(parameter: str, layers: Mapping[str, IntegerLayer]) -> bool:
-    """Whether a parameter is part of what a layer's integers say: all of the layer but a bias that stays float."""
+    """Whether a parameter follows from a layer's integers: all of the layer but a bias that stays float."""
     for name, layer in layers.items():
         if parameter.startswith(f"{name}."):
             return parameter != f"{name}.bias" or layer.bias is not None

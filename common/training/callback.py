@@ -1,4 +1,4 @@
-"""What a method does beside a training: in each step, and after each epoch."""
+"""Actions of a method during a training: in each step, and after each epoch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ class Callback(nn.Cell):
     state must live in parameters of the network, so that it is saved and restored with it.
 
     Args:
-        parameters: trainable ones of the network, kept from the optimizer.
+        parameters: trainable parameters of the network that are kept from the optimizer.
     """
 
     def __init__(self, parameters: Sequence[Parameter] = ()):
@@ -24,7 +24,7 @@ class Callback(nn.Cell):
         return gradients
 
     def after_epoch(self, epoch: int) -> dict[str, Any]:
-        """Called after each epoch, numbered from 0, before its test; what it returns goes into the metrics."""
+        """Act after an epoch, numbered from 0, and before its test; the returned values go into the metrics."""
         return {}
 
     def report(self) -> dict[str, Any]:
@@ -32,7 +32,7 @@ class Callback(nn.Cell):
         return {}
 
     def finished(self) -> bool:
-        """Whether the network is what the training is to end with; only then can it become ``best.ckpt``."""
+        """Whether the network is one that the training may end with; only then can it become ``best.ckpt``."""
         return True
 
 
@@ -40,7 +40,7 @@ class Callbacks(Callback):
     """Several callbacks as one: each gets the gradients of its parameters, which several may share.
 
     Args:
-        callbacks: in the order in which they act.
+        callbacks: callbacks in the order in which they act.
     """
 
     def __init__(self, callbacks: Sequence[Callback]):
@@ -70,7 +70,7 @@ class Callbacks(Callback):
         return {key: value for callback in self.cells_in_order for key, value in callback.report().items()}
 
     def finished(self) -> bool:
-        """Whether all of them say so."""
+        """Whether all callbacks are finished."""
         return all(callback.finished() for callback in self.cells_in_order)
 
 

@@ -1,4 +1,4 @@
-"""What a training is made of: its images, how the network is trained, and the run that it becomes."""
+"""Parts of a training: its images, its settings, and the run that it becomes."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,19 +10,19 @@ from common.training.schedules import Schedule
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a network is trained.
+    """Settings of a training.
 
     Attributes:
         epochs: passes over the training images; 0 trains nothing.
         batch_size: images per step, over all processes; what does not fill a batch is left out of an epoch.
         schedule: learning rates.
-        optimizer: ``sgd`` (with momentum, as PyTorch defines it) or ``adam``.
-        momentum: of ``sgd``.
-        weight_decay: L2 penalty on all parameters.
+        optimizer: name of the optimizer, ``sgd`` (with momentum, as PyTorch defines it) or ``adam``.
+        momentum: momentum of ``sgd``.
+        weight_decay: weight of the L2 penalty on all parameters.
         grad_clip_norm: upper limit of the gradient's global L2 norm; None for none.
-        label_smoothing: share of the target spread over all classes.
+        label_smoothing: share of the target that is spread over all classes, 0 to 1.
         augment: whether images are augmented.
-        seed: of order and augmentation.
+        seed: seed of order and augmentation.
     """
 
     epochs: int
@@ -43,7 +43,7 @@ class TrainData:
 
     Attributes:
         source: training images.
-        preprocessing: what the network expects.
+        preprocessing: preprocessing of the network.
     """
 
     source: ImageSource
@@ -52,11 +52,11 @@ class TrainData:
 
 @dataclass(frozen=True)
 class Run:
-    """Where a training lives, and what identifies it.
+    """Folder of a training, and metadata that identify it.
 
     Attributes:
-        folder: of the checkpoints; made if absent.
-        metadata: what identifies the network, stored in its checkpoints.
+        folder: folder of the checkpoints; made if absent.
+        metadata: metadata that identify the network, stored in its checkpoints.
     """
 
     folder: Path

@@ -19,12 +19,12 @@ class Schedule:
     warm-up the rate rises linearly to that of its step.
 
     Attributes:
-        kind: one of ``KINDS``.
-        base: the rate eta.
+        kind: name of the schedule, one of ``KINDS``.
+        base: base rate eta.
         milestones: epochs at which ``multistep`` multiplies by gamma.
         gamma: factor of ``step`` and ``multistep``.
-        warmup_epochs: length of the warm-up.
-        step_epochs: epochs of one rate in ``step``.
+        warmup_epochs: length of the warm-up in epochs.
+        step_epochs: number of epochs of one rate in ``step``.
     """
 
     kind: str = "cosine"

@@ -13,11 +13,11 @@ class TrainStep(nn.Cell):
     """Loss, gradients and one step of the optimizer: images (B, 3, H, W), labels (B,) to loss and logits.
 
     Args:
-        network: images to logits.
-        optimizer: of the parameters that are trained.
+        network: network from images to logits.
+        optimizer: optimizer of the parameters that are trained.
         config: label smoothing and the limit of the gradients.
-        callback: gets the gradients of its parameters.
-        objective: cell from images and labels to loss and logits, in the place of the network's cross-entropy.
+        callback: callback that gets the gradients of its parameters.
+        objective: cell from images and labels to loss and logits, which replaces the network's cross-entropy.
     """
 
     def __init__(

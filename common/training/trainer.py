@@ -37,14 +37,14 @@ class Trainer:
     """Trains a network in a run folder and keeps its checkpoints.
 
     Args:
-        network: images to logits.
-        data: training images, and what the network expects of them.
-        config: how to train.
+        network: network from images to logits.
+        data: training images and their preprocessing.
+        config: settings of the training.
         run: folder and metadata of the run.
-        callbacks: what else happens in each step and after each epoch.
+        callbacks: further actions in each step and after each epoch.
         objective: cell from images and labels to loss and logits of the network; None is cross-entropy.
-        test: returns the test metrics of the network; None skips the test.
-        test_every: epochs between tests; the last epoch is always tested.
+        test: function from the network to its test metrics; None skips the test.
+        test_every: number of epochs between tests; the last epoch is always tested.
 
     Raises:
         ConfigError: a batch that cannot be divided among the processes.
@@ -92,11 +92,11 @@ class Trainer:
         """Train to the last epoch and return one record of metrics per epoch; of 0 epochs, one of the test.
 
         Args:
-            go_on: continue what the folder holds; otherwise remove it and start anew.
+            go_on: whether a run in the folder is continued; otherwise it is removed and started anew.
 
         Raises:
             OtherRunError: the folder holds a run of another network, configuration or data.
-            CheckpointError: the folder holds a damaged one.
+            CheckpointError: the folder holds a damaged checkpoint.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         if not go_on:
@@ -180,14 +180,14 @@ class Trainer:
         return loss
 
     def _check_parameters(self, epoch: int) -> None:
-        """Refuse to keep what is no number; the loss may hide it, for ReLU makes zeros of it."""
+        """Refuse parameters that are not finite; the loss may hide them, for ReLU makes zeros of NaN."""
         for parameter in self.network.get_parameters():
             if not np.isfinite(parameter.asnumpy()).all():
                 where = f"{parameter.name} is not finite after epoch {epoch + 1}"
                 raise ConfigError(f"{where}: training diverged, lower the learning rate")
 
     def _fingerprint(self) -> dict[str, Any]:
-        """What must be equal for a run to be continued."""
+        """Values that must be equal for a run to be continued."""
         source = self.data.source
         images = {"images": len(source), "classes": source.num_classes, "labels": source.labels_digest()}
         return json.loads(json.dumps({"config": asdict(self.config), "data": images, **self.metadata}))

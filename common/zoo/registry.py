@@ -3,9 +3,10 @@
 import difflib
 import functools
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin
 
 import yaml
 
@@ -17,6 +18,8 @@ REGISTRY = Path(__file__).with_name("registry.yaml")
 SOURCES = ("shipped", "external")
 _HEADER = "# The registered checkpoints; fields: common/zoo/registry.py. Written by scripts/update_zoo.py.\n"
 _WIDTH = 118
+_MOST_BYTES = 1 << 20
+_LONGEST_CAUSE = 300
 
 
 @dataclass(frozen=True)
@@ -76,15 +79,40 @@ def read(path: Path) -> dict[str, Entry]:
             registered twice.
     """
     try:
-        found = [Entry(**values) for values in yaml.safe_load(path.read_text(encoding="utf-8"))]
-    except (OSError, TypeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: expected a list of entries with the fields of Entry, found {error}") from None
+        if path.stat().st_size > _MOST_BYTES:
+            raise ConfigError(f"{path}: expected a registry of at most {_MOST_BYTES:,} bytes, found a larger file")
+        found = [_entry(values) for values in yaml.safe_load(path.read_text(encoding="utf-8"))]
+    except (OSError, TypeError, ValueError, RecursionError, yaml.YAMLError) as error:
+        cause = " ".join(str(error).split())[:_LONGEST_CAUSE]
+        raise ConfigError(f"{path}: expected a list of entries with the fields of Entry, found {cause}") from None
     result = {entry.name: entry for entry in found}
     if unknown := [entry.name for entry in found if entry.source not in SOURCES]:
-        raise ConfigError(f"{path}: expected source {' or '.join(SOURCES)}, found another in {unknown[0]}")
+        raise ConfigError(f"{path}: expected source {' or '.join(SOURCES)}, found another in {unknown[0]:.80}")
     if len(result) != len(found):
         raise ConfigError(f"{path}: expected distinct names, found one that is registered twice; rename it")
     return result
+
+
+def _entry(values: Any) -> Entry:
+    """An entry of the registry file.
+
+    Raises:
+        TypeError: it lacks a field, has another one, or one of another type.
+    """
+    if not isinstance(values, dict):
+        raise TypeError(f"{values!r:.80} in the place of an entry")
+    entry = Entry(**values)
+    for field in fields(Entry):
+        value = getattr(entry, field.name)
+        if type(value) not in _types(field.type):
+            raise TypeError(f"{field.name} {value!r:.80} in {entry.name!r:.80}")
+    return entry
+
+
+def _types(annotation: Any) -> tuple[type, ...]:
+    """The types that YAML may give where ``str``, ``int | None`` or ``list[str]`` is expected."""
+    kinds = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    return tuple(get_origin(kind) or kind for kind in kinds)
 
 
 def write(path: Path, found: Iterable[Entry]) -> None:

@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import CheckpointError
@@ -14,10 +15,23 @@ from common.zoo.registry import ROOT, Entry
 _CHUNK = 1 << 20
 
 
+@dataclass(frozen=True)
+class PlacedEntry(Entry):
+    """What is fetched like a checkpoint, but into a folder of the user's choice.
+
+    Attributes:
+        folder: folder of the file.
+    """
+
+    folder: Path
+
+
 def path_of(entry: Entry) -> Path | None:
     """Where the file is or belongs: in the repository or in the cache; None if its name is not known."""
     if entry.file is None:
         return None
+    if isinstance(entry, PlacedEntry):
+        return entry.folder / entry.file
     return ROOT / entry.file if entry.shipped else user_cache("checkpoints") / entry.file
 
 

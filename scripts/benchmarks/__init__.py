@@ -1,1 +1,1 @@
-"""What ``scripts/benchmark.py`` can time; each module has ``run(args)``, which returns the rows of its table."""
+"""Benchmarks of ``scripts/benchmark.py``; each module has ``run(args)``, which returns the rows of its table."""

@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> list[dict]:
 
 def _row(name: str, pair: list[Candidate], reference: list[Candidate]) -> dict:
     row = {"network": name}
-    for title, own, other in zip(("training", "evaluation"), pair, reference):
-        row[f"{title} ms"] = round(1000 * own.median, 1)
-        row[f"{title} / float"] = round(own.median / other.median, 2)
+    for title, measured, baseline in zip(("training", "evaluation"), pair, reference):
+        row[f"{title} ms"] = round(1000 * measured.median, 1)
+        row[f"{title} / float"] = round(measured.median / baseline.median, 2)
     return row

@@ -1,7 +1,7 @@
 """DynamicQuant's evaluation: only the chosen branches, against the static network and against all branches computed.
 
 All three hold weights that were quantized once. The dynamic networks get the same images and make the same choices,
-spread over all candidates; "all branches" computes three and masks two, as the earlier code does.
+spread over all candidates; "all branches" computes three and masks two, as the original release does.
 """
 
 import argparse
@@ -16,7 +16,7 @@ CASES = (("resnet20", 32, 128), ("resnet18", 224, 16))
 
 
 def all_branches(conv):
-    """What a dynamic layer computes if it computes everything, with the same kernels."""
+    """A dynamic layer that computes all its branches, with the same kernels."""
     from mindspore import nn
 
     from common.kernels.conv import float_conv2d
@@ -49,8 +49,8 @@ def step(network: str, kind: str, side: int, batch_size: int):
     from DynamicQuant.network import dynamic_layers
     from DynamicQuant.quant_config import QuantConfig
 
-    settings = QuantConfig(bits=4, static=kind == STATIC, image_size=side)
-    cell = quantize_network(model(network).build(10), settings, frozen=True)
+    config = QuantConfig(bits=4, static=kind == STATIC, image_size=side)
+    cell = quantize_network(model(network).build(10), config, frozen=True)
     rng = np.random.default_rng(0)
     images = Tensor(rng.normal(size=(batch_size, 3, side, side)).astype(np.float32))
     if kind != STATIC:

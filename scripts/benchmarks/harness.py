@@ -1,4 +1,4 @@
-"""Candidates in processes of their own that take turns, and what is measured of them."""
+"""Candidates that take turns in processes of their own, and their measurements."""
 
 import multiprocessing
 import os
@@ -21,11 +21,11 @@ class Candidate:
     """One thing to time.
 
     Attributes:
-        name: in the table.
-        setup: called in the candidate's process; returns the step to time. A module's function.
-        arguments: of ``setup``.
-        seconds: of each timed step, filled by :func:`take_turns`.
-        peak_mib: largest resident memory of its process.
+        name: name in the table.
+        setup: function of a module, called in the candidate's process; returns the step to time.
+        arguments: arguments of ``setup``.
+        seconds: seconds of each timed step, filled by :func:`take_turns`.
+        peak_mib: largest resident memory of its process, in MiB.
     """
 
     name: str
@@ -83,7 +83,7 @@ def take_turns(candidates: list[Candidate], rounds: int) -> None:
 
 
 def machine() -> dict[str, str]:
-    """What the numbers were measured on."""
+    """Description of the machine that the numbers were measured on."""
     return {
         "processor": platform.processor() or platform.machine(),
         "cores": str(os.cpu_count()),

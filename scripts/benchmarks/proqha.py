@@ -67,8 +67,8 @@ def run(args: argparse.Namespace) -> list[dict]:
     made = {name: Candidate(name, step, {"name": name, "batch_size": size}) for name in (STEP, FISHER, ADAM)}
     take_turns(list(made.values()), args.rounds)
     scale = {ADAM: COUNT / TIMED}
-    milliseconds = {name: 1000 * own.median * scale.get(name, 1) for name, own in made.items()}
+    milliseconds = {name: 1000 * duration.median * scale.get(name, 1) for name, duration in made.items()}
     return [
-        {"what": name, "ms": round(own, 1), "training steps": round(own / milliseconds[STEP], 2)}
-        for name, own in milliseconds.items()
+        {"what": name, "ms": round(duration, 1), "training steps": round(duration / milliseconds[STEP], 2)}
+        for name, duration in milliseconds.items()
     ]

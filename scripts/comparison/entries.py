@@ -1,4 +1,4 @@
-"""What is compared: for each method and number of bits, the commands that make a network and the one that measures it.
+"""Networks to compare: for each method and number of bits, the commands that make one and the one that measures it.
 
 All start from one float ResNet-20, learn from the same images for as many epochs, and are measured on the same test
 images, but for two: LDNQ learns from a few of the images, without labels; AdderQuant's networks, which have layers of
@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 METHODS = ("float", "uniform", "ProQHA", "DAMBQ", "DynamicQuant", "LDNQ", "AdderQuant")
-_LEVELS = {2: 3, 3: 7, 4: 11}  # of LDNQ: the most that the bits of a code can tell apart
+_LEVELS = {2: 3, 3: 7, 4: 11}  # LDNQ's levels by the bits of a code: the most that these can tell apart
 _FLOAT_BITS = 32
-_ADDER_IMAGES = 1024  # that AdderQuant calibrates with
+_ADDER_IMAGES = 1024  # images that AdderQuant calibrates with
 # The digits shall take minutes: LDNQ takes a quarter of the views and of the steps after a layer, an eighth of the
 # refinement; ProQHA scores on half of the images.
 _SHORT = {"LDNQ": {"views": 5, "steps": 4, "refine_steps": 25}, "ProQHA": {"score_images": 256}}
@@ -26,8 +26,8 @@ class Command:
 
     Attributes:
         script: ``METHOD/name.py``.
-        options: with values; a list is several values.
-        flags: without.
+        options: options with values; a list is several values.
+        flags: options without values.
     """
 
     script: str
@@ -35,12 +35,12 @@ class Command:
     flags: tuple[str, ...] = ()
 
     def words(self) -> list[str]:
-        """The command line behind the name of the script."""
-        found = list(self.flags)
+        """The words of the command line after the name of the script."""
+        line = list(self.flags)
         for name, value in self.options.items():
             values = value if isinstance(value, list | tuple) else [value]
-            found += [f"--{name}", *map(str, values)]
-        return found
+            line += [f"--{name}", *map(str, values)]
+        return line
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,13 @@ class Entry:
     """A network to make and measure.
 
     Attributes:
-        method: of ``METHODS``.
-        bits: the budget, 32 for float.
-        make: commands in order, none if there is nothing to train.
-        evaluation: measures it, but for images and ``--json``.
-        file: of the network on disk.
-        epochs: of all trainings together; None if there is none.
-        images: that it learned from, None for all of the training images or ``--train_samples``.
+        method: one of ``METHODS``.
+        bits: budget in bits, 32 for float.
+        make: commands that make the network, in order; none if there is nothing to train.
+        evaluation: command that measures it, without the options for images and ``--json``.
+        file: file of the network on disk.
+        epochs: epochs of all trainings together; None if there is none.
+        images: number of images that it learned from; None: all training images, or ``--train_samples``.
     """
 
     method: str
@@ -104,9 +104,9 @@ def _uniform(args: Namespace, bits: int) -> Entry:
 def _proqha(args: Namespace, bits: int) -> Entry:
     """Searched on the float network, then trained as long as the others."""
     name = f"proqha{bits}"
-    file, found = args.output_dir / name / f"{name}.ckpt", f"{name}_search"
+    file, searched = args.output_dir / name / f"{name}.ckpt", f"{name}_search"
     targets = {"cost": bits / _FLOAT_BITS, "compute_cost": (bits / _FLOAT_BITS) ** 2}
-    search = _training(args, run_name=found, arch="postresnet20", pretrained=args.pretrained, lam=0, step=100)
+    search = _training(args, run_name=searched, arch="postresnet20", pretrained=args.pretrained, lam=0, step=100)
     search |= {
         "interval": 1,
         "search_epochs": 0,
@@ -116,33 +116,33 @@ def _proqha(args: Namespace, bits: int) -> Entry:
         **targets,
         **_shortened(args, "ProQHA"),
     }
-    start = {"init_from": args.output_dir / found / "search.ckpt"}
+    start = {"init_from": args.output_dir / searched / "search.ckpt"}
     make = (Command("ProQHA/search.py", search), _finetuned(args, name, start, args.epochs))
     return Entry("ProQHA", bits, make, _measured("ProQHA", file, arch="postresnet20"), file, args.epochs)
 
 
 def _dambq(args: Namespace, bits: int) -> Entry:
     """Budgets below 4 bits are trained from 4 bits, half of the epochs each, where those are enough to reach them."""
-    name, own = f"dambq{bits}", {"arch": "resnet20", "lr": 0.02, "schedule": "cosine"}
+    name, options = f"dambq{bits}", {"arch": "resnet20", "lr": 0.02, "schedule": "cosine"}
     file, first = args.output_dir / name / f"{name}.ckpt", args.epochs // 2 if bits < 4 <= args.epochs else 0
     start, commands = {"pretrained": args.pretrained}, []
     if first:
         before = _training(args, run_name=f"{name}_start", epochs=first, **start)
-        commands.append(Command("DAMBQ/train.py", own | before, ("--quantize",)))
+        commands.append(Command("DAMBQ/train.py", options | before, ("--quantize",)))
         start = {"init_from": args.output_dir / f"{name}_start" / "best.ckpt"}
     epochs = args.epochs - first
-    own |= _training(args, run_name=name, epochs=epochs, wgt_target=bits, act_target=bits, **start)
-    own |= {"shares": [0.4, 0.8], "duration": [0, max(1, epochs // 3)]} if bits < 4 else {}
-    commands.append(Command("DAMBQ/train.py", own, ("--quantize",)))
+    options |= _training(args, run_name=name, epochs=epochs, wgt_target=bits, act_target=bits, **start)
+    options |= {"shares": [0.4, 0.8], "duration": [0, max(1, epochs // 3)]} if bits < 4 else {}
+    commands.append(Command("DAMBQ/train.py", options, ("--quantize",)))
     return Entry("DAMBQ", bits, tuple(commands), _measured("DAMBQ", file), file, args.epochs)
 
 
 def _dynamic(args: Namespace, bits: int) -> Entry:
     name = f"dynamic{bits}"
     file = args.output_dir / name / f"{name}.ckpt"
-    own = _training(args, run_name=name, arch="resnet20", pretrained=args.pretrained, bits=bits, epochs=args.epochs)
-    own |= {"quantizer": "pact", "lr": 0.02, "schedule": "cosine", "warmup_epochs": 0}
-    make = (Command("DynamicQuant/train.py", own),)
+    options = _training(args, run_name=name, arch="resnet20", pretrained=args.pretrained, bits=bits, epochs=args.epochs)
+    options |= {"quantizer": "pact", "lr": 0.02, "schedule": "cosine", "warmup_epochs": 0}
+    make = (Command("DynamicQuant/train.py", options),)
     return Entry("DynamicQuant", bits, make, _measured("DynamicQuant", file), file, args.epochs)
 
 
@@ -150,10 +150,10 @@ def _ldnq(args: Namespace, bits: int) -> Entry:
     """Weights alone, from ``--calibration_images`` unlabelled images."""
     levels, folder = _LEVELS[bits], args.output_dir / f"ldnq{bits}"
     file = folder / f"resnet20_{levels}levels.ckpt"
-    own = {"seed": args.seed, "pretrained": args.pretrained, "levels": levels, "output_dir": folder}
-    own["num_images"] = args.calibration_images
-    own |= _shortened(args, "LDNQ")
-    make = Command("LDNQ/main.py", own, ("--no-test_layers",))
+    options = {"seed": args.seed, "pretrained": args.pretrained, "levels": levels, "output_dir": folder}
+    options["num_images"] = args.calibration_images
+    options |= _shortened(args, "LDNQ")
+    make = Command("LDNQ/main.py", options, ("--no-test_layers",))
     return Entry("LDNQ", bits, (make,), _measured("LDNQ", file), file, images=args.calibration_images)
 
 

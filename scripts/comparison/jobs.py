@@ -1,5 +1,6 @@
 """Running the scripts of a comparison, several networks at a time."""
 
+import ctypes
 import os
 import queue
 import signal
@@ -13,6 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from common.distributed import processors
 from common.errors import ConfigError
 from comparison.entries import Command
 
@@ -21,17 +23,29 @@ Item = TypeVar("Item")
 
 
 def _cores() -> list[int]:
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    """The processors that the jobs may use; fewer than this process sees where a quota allows less of their time."""
+    visible = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return list(visible)[: processors.allowed()]
+
+
+_PR_SET_PDEATHSIG = 1  # of Linux
+_PRCTL = getattr(ctypes.CDLL(None), "prctl", None)
+
+
+def _end_with_parent() -> None:
+    """Let this process be killed when its parent is: the next run of the command would write the same files."""
+    if _PRCTL is not None:
+        _PRCTL(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Scripts:
-    """Scripts of the methods; what they print goes to stderr, each line behind the name of its network.
+    """Scripts of the methods; their output goes to stderr, each line after the name of its network.
 
     Args:
-        shared: options that all of them get.
-        threads: of each; None: its share of the processor's cores.
-        jobs: how many run at a time. The cores are divided among them, and each has its own to itself, for MindSpore's
-            threads wait for each other; where there are more jobs than cores, none has.
+        shared: options that all scripts get.
+        threads: number of threads of each; None: its share of the processor's cores.
+        jobs: number of scripts at a time. The cores are divided among them, and each has its own to itself, for
+            MindSpore's threads wait for each other; where there are more jobs than cores, none has.
     """
 
     def __init__(self, shared: Sequence[str], threads: int | None, jobs: int):
@@ -46,7 +60,7 @@ class Scripts:
         """Run a script in its method's folder.
 
         Raises:
-            ConfigError: it fails (it has said why), or another one did or :meth:`end` was called before.
+            ConfigError: the script fails (it has said why), another one did, or :meth:`end` was called before.
         """
         method, script = os.path.split(command.script)
         cores = self._parts.get()
@@ -71,6 +85,7 @@ class Scripts:
                 os.sched_setaffinity(0, cores)  # of this thread; the process and all its threads take it over
             environment = {"OMP_NUM_THREADS": threads, **os.environ, "PYTHONUNBUFFERED": "1"}
             settings = {"cwd": folder, "env": environment, "text": True, "errors": "replace", "start_new_session": True}
+            settings["preexec_fn"] = _end_with_parent
             process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **settings)
             self._running.add(process)
             return process

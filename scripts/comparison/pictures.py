@@ -24,8 +24,10 @@ def _accuracy(rows: Sequence[Mapping[str, str]], column: str, path: Path) -> Non
     picture = figure.new(6, 4)
     axes = picture.subplots()
     for method in dict.fromkeys(row["method"] for row in rows):
-        own = sorted((float(row[column]), float(row["top1"]), row["budget"]) for row in rows if row["method"] == method)
-        x, y, budgets = zip(*own)
+        drawn = sorted(
+            (float(row[column]), float(row["top1"]), row["budget"]) for row in rows if row["method"] == method
+        )
+        x, y, budgets = zip(*drawn)
         axes.plot(x, y, "o-", label=method)
         for at in zip(x, y, budgets):
             axes.annotate(at[2], at[:2], textcoords="offset points", xytext=(4, 4), fontsize="small")

@@ -22,13 +22,13 @@ def keep(rows: Sequence[Mapping[str, str]]) -> None:
 
 def sections(rows: Sequence[Mapping[str, str]]) -> str:
     """Markdown: for each data set what was trained and measured, the table and the pictures."""
-    found = []
+    parts = []
     for dataset in dict.fromkeys(row["dataset"] for row in rows):
-        own = [row for row in rows if row["dataset"] == dataset]
-        trained = next(row for row in own if row["epochs"])
+        chosen = [row for row in rows if row["dataset"] == dataset]
+        trained = next(row for row in chosen if row["epochs"])
         images = trained["train_images"] + (" training" if trained["train_images"].isdigit() else "")
         links = [f"![{name}](scripts/comparison/{dataset}_{name})" for name in pictures.NAMES]
         trained_on = f"{trained['epochs']} epochs of {images} images"
-        title = f"{dataset}, N = {own[0]['samples']}, seed {own[0]['seed']}, {trained_on}:"
-        found += [title, table(own), " ".join(links)]
-    return "\n\n".join(found)
+        title = f"{dataset}, N = {chosen[0]['samples']}, seed {chosen[0]['seed']}, {trained_on}:"
+        parts += [title, table(chosen), " ".join(links)]
+    return "\n\n".join(parts)

@@ -57,7 +57,7 @@ def data(small_cifar) -> list:
 @pytest.fixture(scope="session")
 def documented(tmp_path_factory, data) -> dict[str, tuple[Path, list[str]]]:
     """Folder and printed lines of the three steps with ResNet-20."""
-    root, found = tmp_path_factory.mktemp("runs"), {}
+    root, runs = tmp_path_factory.mktemp("runs"), {}
     words = [*data, "--output_dir", root, "-a", "resnet20"]
     low = ["--wgt-target", 2.0, "--act-target", 2.0, "--shares", 1, 1, "--duration", 0, 0, "--mode", "pynative"]
     steps = {
@@ -65,10 +65,10 @@ def documented(tmp_path_factory, data) -> dict[str, tuple[Path, list[str]]]:
         "w4a4": ["--lr", 5e-3, "--quantize", "--pretrained", root / "float" / "best.ckpt", "--wgt-target", 4.0],
         "w2a2": ["--lr", 5e-3, "--quantize", "--resume", root / "w4a4" / "best.ckpt", *low],
     }
-    for name, own in steps.items():
+    for name, step in steps.items():
         epochs = 2 if name == "w2a2" else 1
-        found[name] = root / name, run(train, *words, "--expr-name", name, "--epochs", epochs, *own)
-    return found
+        runs[name] = root / name, run(train, *words, "--expr-name", name, "--epochs", epochs, *step)
+    return runs
 
 
 @pytest.fixture(scope="module")

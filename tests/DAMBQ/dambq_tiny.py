@@ -165,8 +165,8 @@ def watched(run: Trainer) -> list[dict]:
 
 
 def state_of(network) -> dict:
-    found = {(kind, part): gathered(network, kind, part) for kind in KINDS for part in ("bits", "sensitivity")}
-    found["scale"] = gathered(network, "weights", "scale")
+    state = {(kind, part): gathered(network, kind, part) for kind in KINDS for part in ("bits", "sensitivity")}
+    state["scale"] = gathered(network, "weights", "scale")
     weights = [layer.weight.asnumpy() for layer in multi_bit_layers(network).values()]
-    found["mean"] = np.concatenate([np.abs(w).reshape(len(w), -1).mean(1) for w in weights])
-    return found
+    state["mean"] = np.concatenate([np.abs(w).reshape(len(w), -1).mean(1) for w in weights])
+    return state

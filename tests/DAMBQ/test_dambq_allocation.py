@@ -54,9 +54,9 @@ def test_the_share_of_a_ramp_of_one_epoch():
 
 def lowered(bits, sensitivity, cost, target, share) -> list[int]:
     before = np.array(bits)
-    found = lower(before, np.array(sensitivity, float), np.array(cost, float), target, share)
+    after = lower(before, np.array(sensitivity, float), np.array(cost, float), target, share)
     assert before.tolist() == bits  # the argument is left alone
-    return found.tolist()
+    return after.tolist()
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,8 @@ def test_one_allocation_by_hand(arguments, expected):
 
 @pytest.mark.parametrize(("share", "count", "most"), [(0.07, 100, 7), (0.14, 50, 7), (0.3, 10, 3), (0.55, 100, 55)])
 def test_a_share_that_is_a_whole_number_of_groups_is_not_rounded_up(share, count, most):
-    found = lowered([4] * count, list(range(count)), [1] * count, 0, share)
-    assert count * 4 - sum(found) == most
+    after = lowered([4] * count, list(range(count)), [1] * count, 0, share)
+    assert count * 4 - sum(after) == most
 
 
 group = st.tuples(st.integers(0, 4), st.integers(0, 6), st.integers(1, 50))
@@ -95,10 +95,10 @@ group = st.tuples(st.integers(0, 4), st.integers(0, 6), st.integers(1, 50))
 @given(st.lists(group, min_size=1, max_size=40), st.integers(0, 400), st.floats(1e-3, 1))
 def test_an_allocation_takes_no_more_than_it_must_and_may(groups, hundredths, share):
     (bits, sensitivity, cost), target = (np.array(part) for part in zip(*groups)), hundredths / 100
-    found = lower(bits, sensitivity.astype(float), cost.astype(float), target, share)
-    taken, most = bits - found, math.ceil(share * len(bits))
-    assert set(taken) <= {0, 1} and found.min() >= 0 and taken.sum() <= most
-    after = average(found, cost)
+    lowered_bits = lower(bits, sensitivity.astype(float), cost.astype(float), target, share)
+    taken, most = bits - lowered_bits, math.ceil(share * len(bits))
+    assert set(taken) <= {0, 1} and lowered_bits.min() >= 0 and taken.sum() <= most
+    after = average(lowered_bits, cost)
     assert after <= average(bits, cost)
     if after > target:
         assert taken.sum() == min(most, (bits > 0).sum())
@@ -106,7 +106,7 @@ def test_an_allocation_takes_no_more_than_it_must_and_may(groups, hundredths, sh
         chosen, left = np.flatnonzero(taken), np.flatnonzero((taken == 0) & (bits > 0))
         assert sensitivity[chosen].max() <= sensitivity[left].min(initial=9)
         last = chosen[np.flatnonzero(sensitivity[chosen] == sensitivity[chosen].max())[-1]]
-        returned = found.copy()
+        returned = lowered_bits.copy()
         returned[last] += 1
         assert average(returned, cost) > target
 
@@ -135,17 +135,17 @@ def test_averages_are_weighted_by_weights_and_by_activations():
     weights = [(layer.weight.shape, layer.quantize_weight.bits.asnumpy()) for layer in layers.values()]
     total = sum(np.prod(shape) for shape, _ in weights)
     expected = sum((np.prod(shape[1:]) * bits).sum() for shape, bits in weights) / total
-    found = average_bits(network, 8)
-    assert found["weights"] == pytest.approx(expected)
+    means = average_bits(network, 8)
+    assert means["weights"] == pytest.approx(expected)
     sizes = {"body.1": 64, "body.2.2": 16, "listed.0": 16, "hidden": 1}
     bits = {name: layers[name].quantize_input.bits.asnumpy() for name in sizes}
     whole = sum(size * len(bits[name]) for name, size in sizes.items())
-    assert found["activations"] == pytest.approx(sum(size * bits[name].sum() for name, size in sizes.items()) / whole)
+    assert means["activations"] == pytest.approx(sum(size * bits[name].sum() for name, size in sizes.items()) / whole)
     plain = np.mean(np.concatenate(list(bits.values())))
-    assert abs(found["activations"] - plain) > 0.01  # the plain mean would be another
+    assert abs(means["activations"] - plain) > 0.01  # the plain mean would be another
     report = Allocator(network, Budget(4, 4), 8).report()
-    assert (report["weights_bits"], report["activations_bits"]) == (found["weights"], found["activations"])
-    assert report["activations_bits_of_layers"] == {name: round(float(own.mean()), 4) for name, own in bits.items()}
+    assert (report["weights_bits"], report["activations_bits"]) == (means["weights"], means["activations"])
+    assert report["activations_bits_of_layers"] == {name: round(float(each.mean()), 4) for name, each in bits.items()}
 
 
 def test_a_network_of_two_layers_has_nothing_to_allocate():

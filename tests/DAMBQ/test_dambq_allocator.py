@@ -54,7 +54,8 @@ def torch_changes(torch, network, x: np.ndarray, labels: np.ndarray) -> dict[str
     torch.nn.functional.cross_entropy(logits, torch.tensor(labels).long()).backward()
     axes = {"weights": (1, 2, 3), "activations": (0, 2, 3)}
     return {
-        kind: [((v - v_q) * v_q.grad).sum(axes[kind]).detach().numpy() for v, v_q in own] for kind, own in pairs.items()
+        kind: [((v - v_q) * v_q.grad).sum(axes[kind]).detach().numpy() for v, v_q in both]
+        for kind, both in pairs.items()
     }
 
 
@@ -63,7 +64,7 @@ def test_sensitivities_are_sums_over_the_batches_of_absolute_changes(tmp_path, m
     torch = pytest.importorskip("torch")
     budget = Budget(4, 4, granularity)
     run = trainer(tmp_path, budget, rate=1e-20, epochs=1, augment=False)  # the weights stay as they are
-    (found,) = watched(run)
+    (record,) = watched(run)
     order, source = np.random.default_rng((5, 0)).permutation(24), images()
     expected = dict.fromkeys(KINDS, 0.0)
     for chosen in order.reshape(4, 6):
@@ -73,9 +74,9 @@ def test_sensitivities_are_sums_over_the_batches_of_absolute_changes(tmp_path, m
                 layers = [np.full(len(change), change.sum()) for change in layers]
             expected[kind] = expected[kind] + np.abs(np.concatenate(layers))
     for kind in KINDS:
-        sums = found["before"][kind, "sensitivity"]
+        sums = record["before"][kind, "sensitivity"]
         np.testing.assert_allclose(sums, expected[kind], rtol=2e-3, atol=2e-3 * expected[kind].max())
-        assert sums.min() > 0 and not found["after"][kind, "sensitivity"].any()
+        assert sums.min() > 0 and not record["after"][kind, "sensitivity"].any()
         assert not gathered(run.network, kind, "probe").any()
 
 
@@ -124,12 +125,12 @@ def test_allocations_by_layer_keep_the_channels_of_a_layer_together(tmp_path, qu
     (record,) = watched(run)
     for kind in KINDS:
         layers = np.split(record["after"][kind, "bits"], np.cumsum(LAYERS[kind])[:-1])
-        assert (granularity == "layer") == all(len(set(own)) == 1 for own in layers)
+        assert (granularity == "layer") == all(len(set(part)) == 1 for part in layers)
         if granularity == "layer":
-            sums = [own[0] for own in np.split(record["before"][kind, "sensitivity"], np.cumsum(LAYERS[kind])[:-1])]
-            sizes = [sum(own) for own in np.split(np.array(COSTS[kind]), np.cumsum(LAYERS[kind])[:-1])]
+            sums = [part[0] for part in np.split(record["before"][kind, "sensitivity"], np.cumsum(LAYERS[kind])[:-1])]
+            sizes = [sum(part) for part in np.split(np.array(COSTS[kind]), np.cumsum(LAYERS[kind])[:-1])]
             least = int(np.argmin(np.array(sums) / sizes))
-            assert [own[0] for own in layers] == [3 if i == least else 4 for i in range(2)]
+            assert [part[0] for part in layers] == [3 if i == least else 4 for i in range(2)]
 
 
 def test_one_width_for_the_whole_network_is_the_next_below_the_target(tmp_path, quickly):

@@ -13,9 +13,9 @@ FEW = ["--num_samples", "6", "--batch_size", "3", "--mode", "pynative"]
 def test_the_shipped_network_as_mindir(tmp_path):
     file, record = tmp_path / "w2a2.mindir", tmp_path / "out.json"
     export.main(["--output", str(file), "--json", str(record), *FEW])
-    found = json.loads(record.read_text())
-    assert (found["samples"], found["same_top_1"], found["bytes"]) == (6, 6, file.stat().st_size)
-    assert found["median_difference"] < 1e-4
+    result = json.loads(record.read_text())
+    assert (result["samples"], result["same_top_1"], result["bytes"]) == (6, 6, file.stat().st_size)
+    assert result["median_difference"] < 1e-4
 
 
 def test_onnx_is_refused_with_the_reason(capsys, tmp_path):

@@ -55,7 +55,7 @@ def test_first_and_last_layer_have_eight_bits_and_the_first_input_is_float():
 def test_names_of_parameters_are_distinct_and_say_their_place():
     network = quantize_network(UserNet())
     names = {name: parameter.name for name, parameter in network.parameters_and_names()}
-    assert len(names) > 40 and all(name == own for name, own in names.items())
+    assert len(names) > 40 and all(name == parameter_name for name, parameter_name in names.items())
     trained = [parameter.name for parameter in network.trainable_params()]
     assert len(set(trained)) == len(trained)
     assert {"body.2.2.quantize_weight.probe", "listed.0.quantize_input.clip", "last.weight"} <= set(trained)
@@ -78,9 +78,9 @@ def test_the_quantized_network_is_near_the_float_one(mode, bits):
 @pytest.mark.parametrize(("name", "shape"), [("stem", (2, 3, 8, 8)), ("hidden", (2, 48)), ("last", (2, 10))])
 def test_a_layer_gives_its_bias_where_its_inputs_are_zero(mode, name, shape):
     layer = getattr(quantize_network(seeded(UserNet())), name)
-    found, bias = run(layer, np.zeros(shape, np.float32)), layer.bias.asnumpy()
+    outputs, bias = run(layer, np.zeros(shape, np.float32)), layer.bias.asnumpy()
     assert bias.any()
-    np.testing.assert_allclose(found, np.broadcast_to(bias.reshape(1, -1, *[1] * (found.ndim - 2)), found.shape))
+    np.testing.assert_allclose(outputs, np.broadcast_to(bias.reshape(1, -1, *[1] * (outputs.ndim - 2)), outputs.shape))
 
 
 @pytest.mark.parametrize("part", ["stem", "last"])
@@ -89,9 +89,9 @@ def test_weights_of_the_ends_are_off_by_half_a_step_of_eight_bits_at_most(part):
     weight = getattr(network, part).weight.asnumpy().copy()
     quantize_network(network)
     layer = getattr(network, part)
-    found = layer.quantize_weight(layer.weight.value()).asnumpy()
+    quantized = layer.quantize_weight(layer.weight.value()).asnumpy()
     step = np.abs(weight).reshape(len(weight), -1).max(1) / 127
-    error = np.abs(found - weight).reshape(len(weight), -1).max(1)
+    error = np.abs(quantized - weight).reshape(len(weight), -1).max(1)
     assert np.all(error <= 0.5001 * step) and np.all(error > 0)
 
 
@@ -99,24 +99,24 @@ def test_a_network_that_has_run_before_does_not_go_on_as_it_was():
     with execution_mode("graph"):
         used, fresh, x = seeded(UserNet()), seeded(UserNet()), random_input()
         wanted = run(used, x)
-        found = run(quantize_network(used, QuantConfig(bits=2)), x)
-        np.testing.assert_array_equal(found, run(quantize_network(fresh, QuantConfig(bits=2)), x))
-        assert not np.allclose(found, wanted, atol=1e-3)
+        logits = run(quantize_network(used, QuantConfig(bits=2)), x)
+        np.testing.assert_array_equal(logits, run(quantize_network(fresh, QuantConfig(bits=2)), x))
+        assert not np.allclose(logits, wanted, atol=1e-3)
 
 
 def test_bits_change_without_compiling_anew():
     with execution_mode("graph"):
         network, x = quantize_network(seeded(UserNet())), random_input()
-        found = []
+        outputs = []
         for bits in (4, 1, 0):
             for layer in multi_bit_layers(network).values():
                 layer.quantize_weight.bits.set_data(Tensor(np.full(layer.quantize_weight.bits.shape, bits, np.int32)))
                 layer.quantize_weight.reset_scale(layer.weight.asnumpy())
-            found.append(run(network, x))
+            outputs.append(run(network, x))
         assert len(network.compile_cache) == 1
-        assert not np.allclose(found[0], found[1], atol=1e-3)
+        assert not np.allclose(outputs[0], outputs[1], atol=1e-3)
         # Pruned convolutions leave the biases alone: all images give the same.
-        np.testing.assert_allclose(found[2], np.broadcast_to(found[2][:1], found[2].shape), atol=1e-6)
+        np.testing.assert_allclose(outputs[2], np.broadcast_to(outputs[2][:1], outputs[2].shape), atol=1e-6)
 
 
 def test_every_parameter_that_is_trained_gets_a_gradient(mode):
@@ -127,12 +127,12 @@ def test_every_parameter_that_is_trained_gets_a_gradient(mode):
 
     parameters = ParameterTuple(network.trainable_params())
     gradients = ops.grad(loss, None, parameters)(Tensor(random_input()))
-    found = {parameter.name: gradient.asnumpy() for parameter, gradient in zip(parameters, gradients)}
-    assert all(np.isfinite(value).all() for value in found.values())
+    slopes = {parameter.name: gradient.asnumpy() for parameter, gradient in zip(parameters, gradients)}
+    assert all(np.isfinite(value).all() for value in slopes.values())
     # BatchNorm takes away what the bias in front of it adds.
-    flat = [name for name, value in found.items() if np.abs(value).max() < 1e-4]
+    flat = [name for name, value in slopes.items() if np.abs(value).max() < 1e-4]
     assert flat == ["body.1.bias"]
-    assert np.abs(found["hidden.weight"]).max() > 1e-3 and np.abs(found["hidden.quantize_input.probe"]).max() > 1e-4
+    assert np.abs(slopes["hidden.weight"]).max() > 1e-3 and np.abs(slopes["hidden.quantize_input.probe"]).max() > 1e-4
 
 
 def test_a_frozen_network_runs_on_the_levels_of_the_other(mode):
@@ -185,8 +185,8 @@ def test_networks_of_the_zoo_are_converted_and_run(name, size, layers):
     network = quantize_network(model(name).build(10))
     assert len(quant_layers(network)) == layers and not weighted_layers(network)
     with execution_mode("pynative"):
-        found = run(network, np.random.default_rng(0).normal(0, 1, (1, 3, size, size)).astype(np.float32))
-    assert found.shape == (1, 10) and np.isfinite(found).all() and found.std() > 0
+        logits = run(network, np.random.default_rng(0).normal(0, 1, (1, 3, size, size)).astype(np.float32))
+    assert logits.shape == (1, 10) and np.isfinite(logits).all() and logits.std() > 0
 
 
 def test_all_names_of_architectures_are_in_the_zoo():
@@ -201,8 +201,8 @@ def test_the_clip_of_the_last_layer_is_its_largest_input(count):
     chosen, seen = source.sample(min(count, 24), 3), []
     with input_hooks({"last": network.last}, lambda _, x: seen.append(x)):
         network(Tensor(chosen.train_batch(np.arange(len(chosen)), PREPROCESSING, 3, 0)))
-    found = network.last.quantize_input.clip.asnumpy()
-    assert found.shape == (1,) and found[0] == pytest.approx(seen[0].max(), rel=1e-5) and found[0] > 0.1
+    clip = network.last.quantize_input.clip.asnumpy()
+    assert clip.shape == (1,) and clip[0] == pytest.approx(seen[0].max(), rel=1e-5) and clip[0] > 0.1
     assert not network.training
 
 

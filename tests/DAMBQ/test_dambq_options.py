@@ -15,9 +15,9 @@ def test_options_are_taken_with_both_marks_and_have_aliases():
     new += (
         " --epochs 7 --batch_size 9 --layerwise --duration 1 8 --init_from g --weight_decay 0.001 --label_smoothing 0.1"
     )
-    found = [saved_config.as_dict(config.parse(train.make_parser(), words.split())) for words in (old, new)]
-    assert found[0] == found[1] and found[0]["wgt_target"] == 2.5 and found[0]["duration"] == [1, 8]
-    assert (found[0]["layerwise"], found[0]["go_on"], found[0]["weight_decay"]) == (True, True, 0.001)
+    values = [saved_config.as_dict(config.parse(train.make_parser(), words.split())) for words in (old, new)]
+    assert values[0] == values[1] and values[0]["wgt_target"] == 2.5 and values[0]["duration"] == [1, 8]
+    assert (values[0]["layerwise"], values[0]["go_on"], values[0]["weight_decay"]) == (True, True, 0.001)
     again = config.parse(train.make_parser(), ["--no-continue", "--layerwise", "false"])
     assert (again.go_on, again.layerwise) == (False, False)
 
@@ -57,7 +57,7 @@ def test_files_of_the_wrong_kind_are_refused_in_one_line(capsys, documented, dat
     folders = {name: folder for name, (folder, _) in documented.items()}
     words = [*data, "--output_dir", tmp_path, "--epochs", 1]
     best = folders["w4a4"] / "best.ckpt"
-    for own, expected in (
+    for options, expected in (
         (["--quantize", "--resume", folders["float"] / "best.ckpt"], "found a float one; give it as --pretrained"),
         (["--quantize", "--resume", folders["w4a4"] / "w4a4.ckpt"], "found a packed one; give best.ckpt"),
         (["--quantize", "--resume", folders["w4a4"] / "last.ckpt"], "the state of a training run"),
@@ -69,14 +69,14 @@ def test_files_of_the_wrong_kind_are_refused_in_one_line(capsys, documented, dat
         (["--quantize", "--pretrained", folders["float"] / "last.ckpt"], "the state of a training run"),
         (["--quantize", "--pretrained", folders["float"] / "best.ckpt", "-a", "resnet32"], "expected resnet32"),
     ):
-        assert expected in refused(capsys, train, *words, *own)
-    for own, expected in (
+        assert expected in refused(capsys, train, *words, *options)
+    for options, expected in (
         (["--checkpoint_path", folders["w4a4"] / "last.ckpt"], "the state of a training run; give best.ckpt"),
         (["--checkpoint_path", best, "--num_classes", 100], "expected num_classes 100, found 10"),
         (["--checkpoint_path", tmp_path / "absent.ckpt"], "absent.ckpt"),
         ([], "shipped for cifar10"),
     ):
-        assert expected in refused(capsys, evaluation, *data, *own)
+        assert expected in refused(capsys, evaluation, *data, *options)
 
 
 def test_without_a_start_the_message_names_the_option_that_gives_one(capsys, data, tmp_path):

@@ -143,15 +143,15 @@ def test_eight_bit_weights_are_those_of_numpy(mode):
     weight = laplace(6, 2, 5, 5)
     weight[3] = 0
     cell = EightBitWeight()
-    found = cell(Tensor(weight)).asnumpy()
+    quantized = cell(Tensor(weight)).asnumpy()
     largest = np.abs(weight).max((1, 2, 3), keepdims=True).astype(np.float64)
     expected = np.rint(weight * 127 / np.maximum(largest, 1e-9)) * largest / 127
-    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(quantized, expected, rtol=1e-6, atol=1e-9)
     integers = cell.to_int(weight)
     levels = integers.levels.levels(8)[integers.codes]
     assert np.abs(levels[[0, 1, 2, 4, 5]]).max((1, 2, 3)).min() == 127
-    np.testing.assert_array_equal(integers.dequantize(), found)
-    assert not found[3].any() and not levels[3].any() and np.isfinite(integers.scale).all()
+    np.testing.assert_array_equal(integers.dequantize(), quantized)
+    assert not quantized[3].any() and not levels[3].any() and np.isfinite(integers.scale).all()
 
 
 def test_the_gradient_passes_eight_bit_weights_unchanged(mode):
@@ -162,8 +162,8 @@ def test_the_gradient_passes_eight_bit_weights_unchanged(mode):
     def product(w, f):
         return (cell(w) * f).sum()
 
-    found = ops.grad(product)(Tensor(weight), Tensor(factor)).asnumpy()
-    np.testing.assert_allclose(found, factor, rtol=1e-5)
+    gradient = ops.grad(product)(Tensor(weight), Tensor(factor)).asnumpy()
+    np.testing.assert_allclose(gradient, factor, rtol=1e-5)
 
 
 def uniform(x: np.ndarray, bits: np.ndarray, clip: float) -> np.ndarray:
@@ -177,21 +177,21 @@ def test_activations_of_linear_layers_and_groups_of_features(features, mode, nat
     x = np.random.default_rng(0).normal(0.6, 1, (7, features)).astype(np.float32)
     bits = np.array([0, 1, 2, 4, 8])
     cell = with_bits(UniformActivation(5, 4, 1.7, native=native), bits)
-    found = cell(Tensor(x)).asnumpy()
+    quantized = cell(Tensor(x)).asnumpy()
     expected = uniform(x.reshape(7, 5, -1).astype(float), bits, 1.7).reshape(7, features)
-    assert found.shape == x.shape
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    assert quantized.shape == x.shape
+    np.testing.assert_allclose(quantized, expected, rtol=0, atol=1e-6)
 
 
 def test_a_clip_below_zero_does_not_turn_the_levels_round(mode):
     cell = UniformActivation(2, 3)
     cell.clip.set_data(Tensor(np.array([-0.5], np.float32)))
-    found = cell(Tensor(np.array([[0.2, -1.0]], np.float32))).asnumpy()
-    assert 0 < found[0, 0] <= 1e-4 and found[0, 1] == 0
+    quantized = cell(Tensor(np.array([[0.2, -1.0]], np.float32))).asnumpy()
+    assert 0 < quantized[0, 0] <= 1e-4 and quantized[0, 1] == 0
 
 
 def test_only_the_state_of_allocated_quantizers_is_trained():
-    trained = [[p.name for p in UniformActivation(2, 4, allocated=own).trainable_params()] for own in (True, False)]
+    trained = [[p.name for p in UniformActivation(2, 4, allocated=yes).trainable_params()] for yes in (True, False)]
     assert [len(names) for names in trained] == [2, 1]
     cell = MultiBitWeight(laplace(3, 4), 4)
     assert cell.trainable_params() == [cell.probe] and not cell.probe.asnumpy().any()

@@ -96,8 +96,8 @@ def test_another_run_in_the_folder_is_kept_unless_it_is_started_anew(capsys, qua
     assert "belongs to another run" in refused(capsys, train, *quantizing, "--lr", 0.02)
     assert (tmp_path / "run" / "last.ckpt").read_bytes() == before
     run(train, *quantizing, "--lr", 0.02, "--no-continue")
-    found = checkpoint.load(tmp_path / "run" / "last.ckpt")
-    assert found.metadata["run"]["config"]["schedule"]["base"] == 0.02 and len(found.metadata["history"]) == 2
+    saved = checkpoint.load(tmp_path / "run" / "last.ckpt")
+    assert saved.metadata["run"]["config"]["schedule"]["base"] == 0.02 and len(saved.metadata["history"]) == 2
 
 
 def test_the_advice_of_a_refused_run_names_an_option_of_this_script(capsys, quantizing):
@@ -120,7 +120,7 @@ def test_bits_by_layer(quantizing, tmp_path, words):
     run(train, *quantizing, "--wgt-target", 3.5, "--act-target", 3.4, *words)
     last = history(tmp_path / "run")[-1]
     layers = {kind: last[f"{kind}_bits_of_layers"] for kind in ("weights", "activations")}
-    assert all(bits % 1 == 0 for own in layers.values() for bits in own.values())
+    assert all(bits % 1 == 0 for by_layer in layers.values() for bits in by_layer.values())
     assert set(layers["weights"].values()) | set(layers["activations"].values()) == {3, 4}
     assert last["weights_bits"] <= 3.5 and last["activations_bits"] <= 3.4
 

@@ -32,10 +32,10 @@ def test_a_packed_network_gives_the_same_logits_bit_for_bit(tmp_path, mode, suff
     np.testing.assert_array_equal(logits(loaded.network, random_input(16)), wanted)
     assert loaded.kind == "packed" and loaded.metadata["settings"] == stored.metadata["settings"]
     for name, layer in quant_layers(loaded.network).items():
-        own = quant_layers(stored.network)[name]
+        twin = quant_layers(stored.network)[name]
         assert layer.weight.asnumpy().any() == (name != zero_layer)
         if name != "stem":
-            np.testing.assert_array_equal(layer.quantize_input.bits.asnumpy(), own.quantize_input.bits.asnumpy())
+            np.testing.assert_array_equal(layer.quantize_input.bits.asnumpy(), twin.quantize_input.bits.asnumpy())
     for name, layer in multi_bit_layers(loaded.network).items():
         bits = quant_layers(stored.network)[name].quantize_weight.bits.asnumpy()
         np.testing.assert_array_equal(layer.quantize_weight.bits.asnumpy(), bits)

@@ -33,9 +33,9 @@ def test_v1_is_the_published_one_of_cifar():
 
 def test_coefficients_are_falling_and_sum_to_one(table):
     for bits in WIDTHS:
-        own = table.coefficients[bits]
-        assert own.sum() == pytest.approx(float(bits > 0), abs=1e-12)
-        assert np.all(own[:bits] > 0) and np.all(np.diff(own) <= 0) and not own[bits:].any()
+        coefficients = table.coefficients[bits]
+        assert coefficients.sum() == pytest.approx(float(bits > 0), abs=1e-12)
+        assert np.all(coefficients[:bits] > 0) and np.all(np.diff(coefficients) <= 0) and not coefficients[bits:].any()
     assert np.all(np.diff(table.clips) > 0)
 
 
@@ -49,11 +49,11 @@ def test_levels_are_distinct_sorted_symmetric_and_reach_from_minus_one_to_one(ta
 
 
 def test_the_array_of_the_kernels_holds_each_width_in_its_row(table):
-    found = table.as_array()
-    assert found.dtype == np.float32 and found.shape == (5, 16)
+    array = table.as_array()
+    assert array.dtype == np.float32 and array.shape == (5, 16)
     for bits in WIDTHS[1:]:
-        np.testing.assert_array_equal(found[bits, : 2**bits], table.levels(bits).astype(np.float32))
-    assert not any(found[bits, 2**bits :].any() for bits in WIDTHS[1:]) and not found[0].any()
+        np.testing.assert_array_equal(array[bits, : 2**bits], table.levels(bits).astype(np.float32))
+    assert not any(array[bits, 2**bits :].any() for bits in WIDTHS[1:]) and not array[0].any()
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

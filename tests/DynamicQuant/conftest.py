@@ -41,16 +41,16 @@ SHORT = ["--epochs", 1, "--lr", 0.01, "--schedule", "constant", "--warmup_epochs
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory, data) -> dict[str, tuple[Path, list[str]]]:
     """Folder and printed lines of a float, a static and a dynamic run of the small network."""
-    root, found = tmp_path_factory.mktemp("runs"), {}
-    for name, own in (
+    root, made = tmp_path_factory.mktemp("runs"), {}
+    for name, options in (
         ("float", ["--float"]),
         ("static3", ["--static", "--bits", 3, "--pretrained", root / "float" / "best.ckpt"]),
         ("dynamic3", ["--bits", 3, "--quantizer", "pact", "--pretrained", root / "float" / "best.ckpt"]),
     ):
-        words = [*data, *SHORT, "--output_dir", root, "--run_name", name, *own]
+        words = [*data, *SHORT, "--output_dir", root, "--run_name", name, *options]
         with registered():
-            found[name] = root / name, run(train, *words)
-    return found
+            made[name] = root / name, run(train, *words)
+    return made
 
 
 @pytest.fixture

@@ -34,9 +34,9 @@ def test_the_loss_adds_what_is_above_the_budget(budget, smoothing):
     plain = nn.CrossEntropyLoss(label_smoothing=smoothing)(logits, labels).asnumpy()
     mean = (mask.asnumpy() * costs).sum((1, 2)).mean()
     for bound in (mean - 0.2, mean + 0.2):
-        loss, found = BudgetLoss(network, costs, bound, 3.0, smoothing)(x, labels)
+        loss, returned_logits = BudgetLoss(network, costs, bound, 3.0, smoothing)(x, labels)
         assert loss.asnumpy() == pytest.approx(plain + 3 * max(0, mean - bound), rel=1e-5)
-        np.testing.assert_array_equal(found.asnumpy(), logits.asnumpy())
+        np.testing.assert_array_equal(returned_logits.asnumpy(), logits.asnumpy())
 
 
 def test_the_penalty_pushes_towards_fewer_bits():
@@ -44,14 +44,14 @@ def test_the_penalty_pushes_towards_fewer_bits():
     labels = Tensor(np.zeros(24, np.int32))
     costs, _ = candidate_costs([network.macs[name] for name in DYNAMIC], QuantConfig(3), "bitflops")
     network.set_train(True)
-    bias, found = network.controller.last.bias, []
+    bias, gradients = network.controller.last.bias, []
     for penalty in (0.0, 1000.0):
         network.choose.noise.state.set_data(Tensor(np.array([5, 0], np.int64)))
         network.controller.dropout.noise.state.set_data(Tensor(np.array([6, 0], np.int64)))
         loss = BudgetLoss(network, costs, 0.5, penalty)
         gradient = ops.grad(lambda x, loss=loss: loss(x, labels)[0], None, [bias])(x)[0]
-        found.append(gradient.asnumpy().reshape(4, 3))
-    push = found[1] - found[0]
+        gradients.append(gradient.asnumpy().reshape(4, 3))
+    push = gradients[1] - gradients[0]
     assert np.all(push[:, 0] < 0) and np.all(push[:, 2] > 0)  # a descent raises the cheap and lowers the dear
 
 
@@ -78,9 +78,9 @@ def test_noise_free_choices_meet_the_budget_from_above_and_below():
         fit_budget(network, [x], costs, limit, QuantConfig(3))
         network.set_train(False)
         mask = Decisions(network)(Tensor(x))[1].asnumpy()
-        found = (mask * costs).sum((1, 2))
-        spare = 2 * found.std() / 400**0.5
-        assert found.std() > 0.01 and found.mean() == pytest.approx(1 - spare, abs=0.3 * spare)
+        image_costs = (mask * costs).sum((1, 2))
+        spare = 2 * image_costs.std() / 400**0.5
+        assert image_costs.std() > 0.01 and image_costs.mean() == pytest.approx(1 - spare, abs=0.3 * spare)
 
 
 def test_a_budget_without_images_is_refused():

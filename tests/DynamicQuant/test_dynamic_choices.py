@@ -32,26 +32,26 @@ def test_bits_and_bit_operations_are_counted_per_image_and_layer(choices):
 
 def test_the_middle_everywhere_costs_what_the_static_network_does():
     index = np.ones((3, 2), np.uint8)
-    found = Choices(index, np.zeros(3), QuantConfig(3), ["a", "b"], MACS)
-    np.testing.assert_array_equal(found.operations, found.static_operations)
-    assert found.summary()["share_of_static"] == 1 and found.summary()["entropy"] == 0
+    choices = Choices(index, np.zeros(3), QuantConfig(3), ["a", "b"], MACS)
+    np.testing.assert_array_equal(choices.operations, choices.static_operations)
+    assert choices.summary()["share_of_static"] == 1 and choices.summary()["entropy"] == 0
 
 
 def test_the_summary_holds_means_deviations_layers_and_classes(choices):
-    found = choices.summary()
+    summary = choices.summary()
     operations = np.array([760, 880, 760, 1090])
-    assert found["bits"] == {"mean": 3.125, "deviation": np.array([2.5, 3.5, 2.5, 4]).std()}
+    assert summary["bits"] == {"mean": 3.125, "deviation": np.array([2.5, 3.5, 2.5, 4]).std()}
     expected = {"mean": operations.mean(), "deviation": operations.std(), "least": 760, "most": 1090}
-    assert {key: value for key, value in found["bit_operations"].items() if key != "formula"} == expected
-    assert found["share_of_static"] == pytest.approx(operations.mean() / 810)
-    assert found["different_choices"] == 3
+    assert {key: value for key, value in summary["bit_operations"].items() if key != "formula"} == expected
+    assert summary["share_of_static"] == pytest.approx(operations.mean() / 810)
+    assert summary["different_choices"] == 3
     entropies = [1.0, -(0.75 * np.log2(0.75) + 0.25 * np.log2(0.25))]
-    assert found["entropy"] == pytest.approx(np.mean(entropies))
-    first, second = found["layers"]
+    assert summary["entropy"] == pytest.approx(np.mean(entropies))
+    first, second = summary["layers"]
     assert (first["layer"], first["bits"], first["2 bits"], first["3 bits"], first["4 bits"]) == ("a", 3, 0.5, 0, 0.5)
     assert first["entropy"] == pytest.approx(1) and second["entropy"] == pytest.approx(entropies[1])
-    assert [(row["class"], row["images"], row["bits"]) for row in found["classes"]] == [(1, 2, 3.25), (5, 2, 3)]
-    assert found["classes"][0]["of static"] == pytest.approx((760 + 1090) / 2 / 810)
+    assert [(row["class"], row["images"], row["bits"]) for row in summary["classes"]] == [(1, 2, 3.25), (5, 2, 3)]
+    assert summary["classes"][0]["of static"] == pytest.approx((760 + 1090) / 2 / 810)
 
 
 @pytest.mark.parametrize("make", [lambda: dynamic_network(spread=1.0), static_network], ids=["dynamic", "static"])

@@ -30,11 +30,11 @@ def test_no_candidate_is_preferred_at_first_and_the_seed_decides():
     cells = [BitController(6, 16, layers=5, seed=seed) for seed in (1, 1, 2)]
     for cell in cells:
         cell.set_train(False)
-    found = [cell(features()).asnumpy() for cell in cells]
-    assert set(found[0].argmax(2).ravel()) == {0, 1, 2} and found[0].std(0).min() > 0
+    first_scores = [cell(features()).asnumpy() for cell in cells]
+    assert set(first_scores[0].argmax(2).ravel()) == {0, 1, 2} and first_scores[0].std(0).min() > 0
     assert not cells[0].last.bias.asnumpy().any() and not cells[0].hidden.bias.asnumpy().any()
-    np.testing.assert_array_equal(found[0], found[1])
-    assert not np.array_equal(found[0], found[2])
+    np.testing.assert_array_equal(first_scores[0], first_scores[1])
+    assert not np.array_equal(first_scores[0], first_scores[2])
 
 
 def test_the_middle_candidate_leads_by_what_is_asked_for():

@@ -17,9 +17,9 @@ FEW = ["--num_samples", "6", "--batch_size", "3", "--mode", "pynative"]
 def test_the_shipped_dynamic_network_as_mindir(tmp_path):
     file, record = tmp_path / "dynamic.mindir", tmp_path / "out.json"
     export.main(["--output", str(file), "--json", str(record), *FEW])
-    found = json.loads(record.read_text())
-    assert (found["samples"], found["same_top_1"], found["bytes"]) == (6, 6, file.stat().st_size)
-    assert found["median_difference"] < 1e-4
+    result = json.loads(record.read_text())
+    assert (result["samples"], result["same_top_1"], result["bytes"]) == (6, 6, file.stat().st_size)
+    assert result["median_difference"] < 1e-4
 
 
 def test_onnx_is_refused_for_a_dynamic_network(capsys, tmp_path):
@@ -38,8 +38,8 @@ def test_a_static_network_as_onnx(bits, quantizer):
     with without_native():
         network, batch = static_network(bits, quantizer).set_train(False), random_input(5)
         expected = network(Tensor(batch)).asnumpy()
-        found = onnx_model.decode(onnx_model.encode(network, 8, 4), 1)(batch)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+        logits = onnx_model.decode(onnx_model.encode(network, 8, 4), 1)(batch)
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
 def test_the_script_writes_a_static_network_as_onnx(tmp_path):

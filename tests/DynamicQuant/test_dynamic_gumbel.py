@@ -33,11 +33,11 @@ def test_forward_is_hard_and_backward_is_the_gradient_of_the_softmax(mode, tempe
     mask, gradient = [], None
 
     def loss(z):
-        found = cell(z)
-        return (found * Tensor(weights)).sum(), found
+        chosen = cell(z)
+        return (chosen * Tensor(weights)).sum(), chosen
 
-    (_, found), gradient = ops.value_and_grad(loss, 0, has_aux=True)(Tensor(z))
-    mask, gradient = found.asnumpy(), gradient.asnumpy()
+    (_, chosen), gradient = ops.value_and_grad(loss, 0, has_aux=True)(Tensor(z))
+    mask, gradient = chosen.asnumpy(), gradient.asnumpy()
     soft = soft_of(z.astype(np.float64), gumbel_of(11, z.shape), temperature)
     np.testing.assert_array_equal(mask, np.eye(3)[soft.argmax(-1)])  # exactly 0 and 1
     wanted = soft * (weights - (weights * soft).sum(-1, keepdims=True)) / temperature
@@ -49,20 +49,20 @@ def test_the_gradient_is_that_of_pytorch(pynative):
     z, weights = scores(), scores(seed=2)
     cell = GumbelSoftmax(0.7, seed=4)
     cell.set_train(True)
-    found = ops.grad(lambda z: (cell(z) * Tensor(weights)).sum())(Tensor(z)).asnumpy()
+    gradient = ops.grad(lambda z: (cell(z) * Tensor(weights)).sum())(Tensor(z)).asnumpy()
     theirs = torch.tensor(z, dtype=torch.float64, requires_grad=True)
     soft = torch.softmax((theirs + torch.tensor(gumbel_of(4, z.shape))) / 0.7, -1)
     hard = torch.nn.functional.one_hot(soft.argmax(-1), 3)
     (((hard - soft).detach() + soft) * torch.tensor(weights)).sum().backward()
-    np.testing.assert_allclose(found, theirs.grad.numpy(), atol=3e-6)
+    np.testing.assert_allclose(gradient, theirs.grad.numpy(), atol=3e-6)
 
 
 def test_choices_in_training_follow_the_softmax(pynative):
     z = np.array([0.0, 1.0, -0.5], np.float32)
     cell = GumbelSoftmax(seed=2)
     cell.set_train(True)
-    found = cell(Tensor(np.tile(z, (20000, 1, 1)))).asnumpy().mean((0, 1))
-    np.testing.assert_allclose(found, np.exp(z) / np.exp(z).sum(), atol=0.012)  # 3 deviations
+    shares = cell(Tensor(np.tile(z, (20000, 1, 1)))).asnumpy().mean((0, 1))
+    np.testing.assert_allclose(shares, np.exp(z) / np.exp(z).sum(), atol=0.012)  # 3 deviations
 
 
 @pytest.mark.parametrize("cell", [Choice(), GumbelSoftmax(seed=1)], ids=["choice", "gumbel"])
@@ -86,13 +86,13 @@ def test_draws_differ_and_a_saved_counter_repeats_them(pynative):
 
 
 def test_modes_choose_alike():
-    found = []
+    masks = []
     for name in ("graph", "pynative"):
         with execution_mode(name):
             cell = GumbelSoftmax(seed=8)
             cell.set_train(True)
-            found.append(cell(Tensor(scores(40))).asnumpy())
-    np.testing.assert_array_equal(*found)
+            masks.append(cell(Tensor(scores(40))).asnumpy())
+    np.testing.assert_array_equal(*masks)
 
 
 def test_without_noise_training_chooses_as_evaluation_and_keeps_its_gradient(pynative):
@@ -126,8 +126,8 @@ def test_the_ends_of_the_noise_are_numbers(mode, level):
     cell.set_train(True)
 
     def loss(z):
-        found = cell(z)
-        return (found * weights).sum(), found
+        one_hot = cell(z)
+        return (one_hot * weights).sum(), one_hot
 
     (_, mask), gradient = ops.value_and_grad(loss, 0, has_aux=True)(Tensor(z))
     assert np.isfinite(gradient.asnumpy()).all()

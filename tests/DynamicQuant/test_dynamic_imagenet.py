@@ -41,11 +41,11 @@ def test_a_torchvision_file_loads_as_float_start(tmp_path, pynative):
     tensors = torchvision_file(tmp_path / "resnet18.pth", 12)
     stored = storage.load(tmp_path / "resnet18.pth", "resnet18", 12)
     assert stored.kind == "float"
-    found = {name: value.asnumpy() for name, value in stored.network.parameters_and_names()}
+    values = {name: value.asnumpy() for name, value in stored.network.parameters_and_names()}
     np.testing.assert_array_equal(
-        found["layer2.0.downsample.0.weight"], np.float32(tensors["layer2.0.downsample.0.weight"])
+        values["layer2.0.downsample.0.weight"], np.float32(tensors["layer2.0.downsample.0.weight"])
     )
-    np.testing.assert_array_equal(found["layer4.1.bn2.moving_mean"], np.float32(tensors["layer4.1.bn2.running_mean"]))
+    np.testing.assert_array_equal(values["layer4.1.bn2.moving_mean"], np.float32(tensors["layer4.1.bn2.running_mean"]))
 
 
 @pytest.mark.training
@@ -60,15 +60,15 @@ def test_resnet18_trains_and_counts_every_image(tmp_path, folder, classes):
     assert record["test_samples"] == images and "dynamic" in lines[-1]
     words += ["--checkpoint_path", tmp_path / "run" / "run.ckpt", "--json", tmp_path / "out.json", "--plots"]
     run(evaluation, *words, "--output_dir", tmp_path, "--num-classes", classes)
-    found = json.loads((tmp_path / "out.json").read_text())
-    assert (found["samples"], found["acc"]) == (images, record["test_acc"])
-    assert found["choices"]["static_bit_operations"] == pytest.approx(27.13e9, rel=1e-4)
+    result = json.loads((tmp_path / "out.json").read_text())
+    assert (result["samples"], result["acc"]) == (images, record["test_acc"])
+    assert result["choices"]["static_bit_operations"] == pytest.approx(27.13e9, rel=1e-4)
 
 
 def test_another_number_of_classes_is_refused_in_one_line(capsys, tmp_path, folder, classes):
     torchvision_file(tmp_path / "resnet18.pth", 12)
     words = ["--dataset", "imagenet", "--dataset_path", folder, "--mode", "pynative"]
     line = refused(capsys, train, *words, "--pretrained", tmp_path / "resnet18.pth", "--output_dir", tmp_path)
-    assert f"expected images of 12 classes, as the network has, found {classes}" in line
+    assert f"expected training images of 12 classes, found {classes} classes" in line and "--new_head" in line
     line = refused(capsys, evaluation, *words, "--checkpoint_path", tmp_path / "resnet18.pth")
     assert f"found {classes}" in line

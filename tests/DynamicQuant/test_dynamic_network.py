@@ -120,8 +120,8 @@ def test_an_image_does_not_depend_on_its_batch(mode):
         parts = [decide(network, x[start : start + count]) for start in starts]
         seen = sum(len(part[0]) for part in parts)
         np.testing.assert_array_equal(np.concatenate([part[1] for part in parts]), choice[:seen])
-        found = np.concatenate([part[0] for part in parts])
-        assert np.abs(found - logits[:seen]).max() <= 1e-6 * np.abs(logits).max()  # the last layer is a matrix product
+        joined = np.concatenate([part[0] for part in parts])
+        assert np.abs(joined - logits[:seen]).max() <= 1e-6 * np.abs(logits).max()  # the last layer is a matrix product
 
 
 def test_evaluation_twice_is_identical_and_draws_nothing(mode):
@@ -137,12 +137,12 @@ def test_evaluation_twice_is_identical_and_draws_nothing(mode):
 def test_modes_agree():
     from common.runtime.context import execution_mode
 
-    found = []
+    outputs = []
     for name in ("graph", "pynative"):
         with execution_mode(name):
-            found.append(decide(dynamic_network(spread=1.0), random_input(12)))
-    np.testing.assert_array_equal(found[0][1], found[1][1])
-    assert np.abs(found[0][0] - found[1][0]).max() < 1e-5 * np.abs(found[0][0]).max()
+            outputs.append(decide(dynamic_network(spread=1.0), random_input(12)))
+    np.testing.assert_array_equal(outputs[0][1], outputs[1][1])
+    assert np.abs(outputs[0][0] - outputs[1][0]).max() < 1e-5 * np.abs(outputs[0][0]).max()
 
 
 def test_every_trained_parameter_gets_a_gradient(mode):

@@ -15,14 +15,14 @@ def draws(noise: CounterNoise, calls: int, count: int = 1000) -> np.ndarray:
 
 
 def test_numbers_are_uniform_and_their_neighbours_unrelated():
-    found = draws(CounterNoise(seed=3), 50, 4000)
-    assert 0 < found.min() < 1e-4 and 1 - 1e-4 < found.max() < 1
-    counts = np.histogram(found, 100, (0, 1))[0]
-    chi2 = ((counts - found.size / 100) ** 2 / (found.size / 100)).sum()
+    numbers = draws(CounterNoise(seed=3), 50, 4000)
+    assert 0 < numbers.min() < 1e-4 and 1 - 1e-4 < numbers.max() < 1
+    counts = np.histogram(numbers, 100, (0, 1))[0]
+    chi2 = ((counts - numbers.size / 100) ** 2 / (numbers.size / 100)).sum()
     assert 60 < chi2 < 150  # 99 degrees of freedom: 99 +- 14
-    for shifted in (found[:, 1:], found[1:, :]):  # the next place, the next draw
-        own = found[: shifted.shape[0], : shifted.shape[1]]
-        assert abs(np.corrcoef(own.ravel(), shifted.ravel())[0, 1]) < 0.01
+    for shifted in (numbers[:, 1:], numbers[1:, :]):  # the next place, the next draw
+        before = numbers[: shifted.shape[0], : shifted.shape[1]]
+        assert abs(np.corrcoef(before.ravel(), shifted.ravel())[0, 1]) < 0.01
 
 
 def test_a_generator_goes_on_where_its_state_was_saved():
@@ -42,18 +42,18 @@ def test_seeds_and_streams_differ(other):
 
 @pytest.mark.parametrize("seed", [0, 2**32 - 1])
 def test_both_modes_draw_the_same_numbers(seed):
-    found = []
+    numbers = []
     for name in ("graph", "pynative"):
         with execution_mode(name):
-            found.append(draws(CounterNoise(seed), 3, 70))
-    np.testing.assert_array_equal(*found)
+            numbers.append(draws(CounterNoise(seed), 3, 70))
+    np.testing.assert_array_equal(*numbers)
 
 
 def test_dropout_keeps_the_mean_and_is_the_identity_in_evaluation():
     cell, x = Dropout(0.2, seed=1), Tensor(np.ones((200, 100), np.float32))
     cell.set_train(True)
-    found = cell(x).asnumpy()
-    assert set(np.unique(found)) == {0, np.float32(1.25)} and found.mean() == pytest.approx(1, abs=0.01)
+    dropped = cell(x).asnumpy()
+    assert set(np.unique(dropped)) == {0, np.float32(1.25)} and dropped.mean() == pytest.approx(1, abs=0.01)
     cell.set_train(False)
     np.testing.assert_array_equal(cell(x).asnumpy(), 1)
     assert cell.noise.state.asnumpy()[1] == 1

@@ -24,8 +24,8 @@ def network():
 
 def test_changes_are_those_of_networks_that_choose_so(network, pynative):
     images, labels = random_input(6, seed=3), np.array([0, 1, 2, 3, 0, 1])
-    found = measure(network, [(images[:3], labels[:3]), (images[3:], labels[3:])])
-    assert found.change.shape == (6, len(DYNAMIC), 3) and found.features.shape == (6, 4 * 64)
+    marginals = measure(network, [(images[:3], labels[:3]), (images[3:], labels[3:])])
+    assert marginals.change.shape == (6, len(DYNAMIC), 3) and marginals.features.shape == (6, 4 * 64)
     for layer, candidate in [(0, 0), (1, 2), (3, 0)]:
         bias = np.tile(np.float32([0, 1e4, 0]), (len(DYNAMIC), 1))
         losses = []
@@ -33,9 +33,9 @@ def test_changes_are_those_of_networks_that_choose_so(network, pynative):
             bias[layer] = np.eye(3)[chosen] * 1e4
             set_controller_bias(network, bias)
             losses.append(cross_entropy(network(Tensor(images)).asnumpy(), labels))
-        np.testing.assert_allclose(found.change[:, layer, candidate], losses[1] - losses[0], atol=1e-5)
-        np.testing.assert_allclose(found.loss, losses[0], atol=1e-5)
-    assert not found.change[:, :, MIDDLE].any() and not found.gradient[:, :, MIDDLE].any()
+        np.testing.assert_allclose(marginals.change[:, layer, candidate], losses[1] - losses[0], atol=1e-5)
+        np.testing.assert_allclose(marginals.loss, losses[0], atol=1e-5)
+    assert not marginals.change[:, :, MIDDLE].any() and not marginals.gradient[:, :, MIDDLE].any()
 
 
 def test_cross_entropy_of_each_image():
@@ -69,9 +69,9 @@ def example(count=400, seed=0, told=1.0):
 def test_what_features_tell_is_found_and_noise_is_not():
     for told, low, high in ((1.0, 0.95, 1.0), (0.0, -0.2, 0.02)):
         known, other = example(told=told), example(seed=1, told=told)
-        found = predicted(known, other.features, 1e2 if told else 1e4)
-        assert low <= explained(found, other.change, known.change.mean(0)) <= high
-        assert not found[:, :, MIDDLE].any()
+        prediction = predicted(known, other.features, 1e2 if told else 1e4)
+        assert low <= explained(prediction, other.change, known.change.mean(0)) <= high
+        assert not prediction[:, :, MIDDLE].any()
 
 
 def test_the_study_orders_what_knows_more():

@@ -17,18 +17,18 @@ from DynamicQuant.published import published_network
 @pytest.fixture(scope="module")
 def tensors() -> dict[str, np.ndarray]:
     """Small random weights under the published names."""
-    rng, found = np.random.default_rng(0), {}
+    rng, published = np.random.default_rng(0), {}
     for name, value in network_state.state(model("resnet18").build(1000)).items():
         spread = rng.uniform(0.5, 1.5, value.shape) if name.endswith(("gamma", "variance")) else None
-        found[name] = rng.normal(0, 0.05, value.shape) if spread is None else spread
+        published[name] = rng.normal(0, 0.05, value.shape) if spread is None else spread
         layer = name.removesuffix(".weight")
         if name.startswith("layer") and name != layer:
-            found |= {f"{layer}.quan_w.quantize2.scale": np.ones(1), f"{layer}.quan_a.quantize.scale": np.ones(1)}
+            published |= {f"{layer}.quan_w.quantize2.scale": np.ones(1), f"{layer}.quan_a.quantize.scale": np.ones(1)}
             if not name.startswith("layer1") and "downsample" not in name:
-                found[f"{layer}.bias"] = rng.normal(size=len(value))
-    found |= {"fc1.weight": rng.normal(0, 0.1, (64, 4096)), "fc1.bias": rng.normal(size=64)}
-    found |= {"fc2.weight": rng.normal(0, 0.1, (3, 64)), "fc2.bias": np.array([-9.0, 0.2, 0.3])}
-    return {name: value.astype(np.float32) for name, value in found.items()}
+                published[f"{layer}.bias"] = rng.normal(size=len(value))
+    published |= {"fc1.weight": rng.normal(0, 0.1, (64, 4096)), "fc1.bias": rng.normal(size=64)}
+    published |= {"fc2.weight": rng.normal(0, 0.1, (3, 64)), "fc2.bias": np.array([-9.0, 0.2, 0.3])}
+    return {name: value.astype(np.float32) for name, value in published.items()}
 
 
 @pytest.fixture(scope="module")
@@ -86,12 +86,12 @@ def test_a_shortcut_computes_the_chosen_width(stored, tensors):
     layer = stored.network.layer2[0].downsample[0]
     x = np.random.default_rng(2).uniform(-0.5, 1.5, (2, 64, 8, 8)).astype(np.float32)
     mask = np.array([[1, 0, 0], [0, 0, 1]], np.float32)
-    found = layer(ms.Tensor(x), ms.Tensor(mask)).asnumpy()
+    outputs = layer(ms.Tensor(x), ms.Tensor(mask)).asnumpy()
     for index, bits in enumerate((3, 5)):
         steps = 2**bits - 1
         inputs = np.rint(np.clip(x[index, :, ::2, ::2], 0, 1) * steps) / steps
         weight = dorefa(tensors["layer2.0.downsample.0.weight"], bits)[:, :, 0, 0]
-        assert np.allclose(found[index], np.einsum("fc,chw->fhw", weight, inputs), atol=1e-3)
+        assert np.allclose(outputs[index], np.einsum("fc,chw->fhw", weight, inputs), atol=1e-3)
 
 
 def test_images_are_classified_with_one_choice_each(stored, pynative):
@@ -102,14 +102,14 @@ def test_images_are_classified_with_one_choice_each(stored, pynative):
 
 
 def test_another_controller_is_refused(tensors, tmp_path):
-    found = checkpoint.Checkpoint(tmp_path / "a.ckpt", {**tensors, "fc2.bias": np.zeros(36, np.float32)}, {})
+    content = checkpoint.Checkpoint(tmp_path / "a.ckpt", {**tensors, "fc2.bias": np.zeros(36, np.float32)}, {})
     with pytest.raises(CheckpointError, match=r"a\.ckpt: expected fc1 and fc2 of"):
-        published_network(found, "resnet18")
+        published_network(content, "resnet18")
 
 
 def test_other_files_are_float_networks(tmp_path):
-    found = checkpoint.Checkpoint(tmp_path / "a.pth", {"fc.bias": np.zeros(7, np.float32)}, {})
-    assert published_network(found, "resnet18")[1] == {
+    content = checkpoint.Checkpoint(tmp_path / "a.pth", {"fc.bias": np.zeros(7, np.float32)}, {})
+    assert published_network(content, "resnet18")[1] == {
         "kind": "float",
         "network": "resnet18",
         "num_classes": 7,

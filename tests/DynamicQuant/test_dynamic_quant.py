@@ -35,10 +35,10 @@ def test_a_branch_alone_is_the_static_layer_of_its_width(pynative, branch, learn
     y, wanted = dynamic(x, mask).asnumpy(), static(x).asnumpy()
     np.testing.assert_array_equal(y, wanted)
     gy = Tensor(np.random.default_rng(2).normal(0, 1, y.shape).astype(np.float32))
-    found = ops.grad(lambda x: (dynamic(x, mask) * gy).sum(), 0, dynamic.trainable_params())(x)
+    dynamic_gradients = ops.grad(lambda x: (dynamic(x, mask) * gy).sum(), 0, dynamic.trainable_params())(x)
     expected = ops.grad(lambda x: (static(x) * gy).sum(), 0, static.trainable_params())(x)
-    np.testing.assert_array_equal(found[0].asnumpy(), expected[0].asnumpy())
-    ours, theirs = ([g.asnumpy() for g in gradients[1]] for gradients in (found, expected))
+    np.testing.assert_array_equal(dynamic_gradients[0].asnumpy(), expected[0].asnumpy())
+    ours, theirs = ([g.asnumpy() for g in gradients[1]] for gradients in (dynamic_gradients, expected))
     assert len(ours) == len(theirs) == 1 + learned
     for a, b in zip(ours, theirs):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9 * np.abs(b).max())
@@ -46,12 +46,12 @@ def test_a_branch_alone_is_the_static_layer_of_its_width(pynative, branch, learn
 
 def test_each_image_gets_its_own_branch(pynative):
     dynamic, choice = DynamicConv2d(layer(), (2, 3, 4), 1.7), [0, 2, 1, 1, 0, 2]
-    found = dynamic(Tensor(inputs()), mask_of(choice)).asnumpy()
+    outputs = dynamic(Tensor(inputs()), mask_of(choice)).asnumpy()
     for number, branch in enumerate(choice):
         alone = static_conv2d(layer(), (2, 3, 4)[branch], 1.7)(Tensor(inputs()[number : number + 1])).asnumpy()
-        np.testing.assert_array_equal(found[number], alone[0])
+        np.testing.assert_array_equal(outputs[number], alone[0])
     other = dynamic(Tensor(inputs()), mask_of([1] * 6)).asnumpy()
-    assert [np.array_equal(*pair) for pair in zip(found, other)] == [branch == 1 for branch in choice]
+    assert [np.array_equal(*pair) for pair in zip(outputs, other)] == [branch == 1 for branch in choice]
 
 
 def test_scales_bring_each_width_nearest_to_the_weights():
@@ -78,8 +78,8 @@ def test_native_and_fallback_agree_in_both_modes(mode, native):
         pytest.skip("needs a C++ compiler")
     cells = [DynamicConv2d(layer(), (2, 3, 4), 1.7, True, native=forced) for forced in (native, None)]
     x, mask = Tensor(inputs()), mask_of([0, 1, 2, 2, 1, 0])
-    found = [cell(x, mask).asnumpy() for cell in cells]
-    assert np.abs(found[0] - found[1]).max() < 1e-5
+    outputs = [cell(x, mask).asnumpy() for cell in cells]
+    assert np.abs(outputs[0] - outputs[1]).max() < 1e-5
 
 
 @pytest.mark.parametrize("bits", [(1, 2, 3), (7, 8, 9)])

@@ -33,32 +33,32 @@ def rows(tmp_path) -> list[dict]:
 
 def test_all_runs_are_recorded_and_made_only_once(short, start, tmp_path, monkeypatch):
     run(reproduce, *start, *short)
-    found = rows(tmp_path)
-    kinds = [(row["stage"], row["quantizer"], row["seed"]) for row in found if row["data"] == "jpeg"]
+    recorded = rows(tmp_path)
+    kinds = [(row["stage"], row["quantizer"], row["seed"]) for row in recorded if row["data"] == "jpeg"]
     quantized = [(s, q, n) for n in "45" for q in ("dorefa", "pact") for s in ("static", "dynamic")]
-    assert kinds == [("float", "", "0"), *quantized] and len(found) == 2 * len(kinds)
-    for row in found:
+    assert kinds == [("float", "", "0"), *quantized] and len(recorded) == 2 * len(kinds)
+    for row in recorded:
         dynamic = row["stage"] == "dynamic"
         assert row["samples"] == "16" and bool(row["of_static"]) == bool(row["entropy"]) == dynamic
         assert not dynamic or abs(float(row["of_static"]) - 1) < 0.2
     assert {path.name for path in tmp_path.glob("*.png")} >= {"bits_dorefa3.png", "examples_pact3.png"}
     monkeypatch.setattr(reproduce.training, "main", lambda *_: pytest.fail("trained again"))
     run(reproduce, *start, *short)
-    assert rows(tmp_path) == found
+    assert rows(tmp_path) == recorded
 
 
 def test_a_table_shows_means_and_deviations_over_seeds():
     base = dict.fromkeys(reproduce.COLUMNS, "")
     same = {"network": "resnet20", "bits": "3", "epochs": "10", "images": "all", "data": "jpeg", "samples": "10"}
     scores = [("static", 90.0, ""), ("static", 91.0, ""), ("dynamic", 90.6, "0.99"), ("dynamic", 91.0, "0.98")]
-    found = reproduce.table(
+    table = reproduce.table(
         [
             {**base, **same, "stage": stage, "quantizer": "pact", "seed": str(i), "top1": str(top1), "of_static": share}
             for i, (stage, top1, share) in enumerate(scores)
         ]
     )
-    assert "90.50 ± 0.71" in found and "90.80 ± 0.28" in found and "0.985" in found
-    assert len(found.splitlines()) == 4 and reproduce.table([]) == ""
+    assert "90.50 ± 0.71" in table and "90.80 ± 0.28" in table and "0.985" in table
+    assert len(table.splitlines()) == 4 and reproduce.table([]) == ""
 
 
 def test_a_stage_without_its_start_is_refused(short, start, capsys):

@@ -72,19 +72,19 @@ def gradients_of_steps(mode: str) -> list[list[np.ndarray]]:
     costs, limit = candidate_costs([network.macs[name] for name in network.dynamic], QuantConfig(3), "bitflops")
     loss, weights = BudgetLoss(network, costs, 0.5 * limit, 1.0), network.trainable_params()
     loss.set_train(True)
-    step, found = ops.value_and_grad(loss, None, weights, has_aux=True), []
+    step, gradients = ops.value_and_grad(loss, None, weights, has_aux=True), []
     with execution_mode(mode):
         for seed, scale in ((0, 1.0), (1, 5.0), (0, 1.0), (2, 0.1), (0, 1.0)):
             labels = Tensor((np.arange(12) % 4).astype(np.int32))
-            found.append([g.asnumpy().copy() for g in step(Tensor(scale * random_input(12, seed)), labels)[1]])
-    return found
+            gradients.append([g.asnumpy().copy() for g in step(Tensor(scale * random_input(12, seed)), labels)[1]])
+    return gradients
 
 
 def test_every_step_in_graph_mode_has_the_gradients_of_pynative():
     """MindSpore has operators whose gradient is right in the first step only."""
     for graph, pynative in zip(gradients_of_steps("graph"), gradients_of_steps("pynative"), strict=True):
-        for own, wanted in zip(graph, pynative, strict=True):
-            np.testing.assert_allclose(own, wanted, rtol=1e-3, atol=2e-5 * np.abs(wanted).max())
+        for compiled, wanted in zip(graph, pynative, strict=True):
+            np.testing.assert_allclose(compiled, wanted, rtol=1e-3, atol=2e-5 * np.abs(wanted).max())
 
 
 def test_training_leaves_the_widths_and_scales_alone(tmp_path):

@@ -19,11 +19,11 @@ def test_a_file_has_the_accuracy_of_the_end_of_its_training(runs, data, tmp_path
     folder, lines = runs[name]
     last, out = history(folder)[-1], tmp_path / "out.json"
     assert f"test accuracy {last['test_acc']:.4f} on 16 images" in lines[-1]
-    found = run(evaluation, *data, "--checkpoint_path", folder / f"{name}.ckpt", "--json", out)
+    printed = run(evaluation, *data, "--checkpoint_path", folder / f"{name}.ckpt", "--json", out)
     record = json.loads(out.read_text())
-    assert found[0].startswith(f"TinyDynamic, {label}")
+    assert printed[0].startswith(f"TinyDynamic, {label}")
     assert (record["acc"], record["loss"], record["samples"]) == (last["test_acc"], last["test_loss"], 16)
-    assert found[-1].startswith(f"result: {{'acc': {last['test_acc']:.4f}, ") and found[-1].endswith(f"{name}.ckpt")
+    assert printed[-1].startswith(f"result: {{'acc': {last['test_acc']:.4f}, ") and printed[-1].endswith(f"{name}.ckpt")
     assert (record["method"], record["network"], record["bits"]) == ("DynamicQuant", "TinyDynamic", label)
     assert record["cost"]["model_bytes"] == (folder / f"{name}.ckpt").stat().st_size
     assert {"seconds", "images_per_second", "seed", "versions", "config"} <= set(record)
@@ -36,16 +36,16 @@ def test_a_file_has_the_accuracy_of_the_end_of_its_training(runs, data, tmp_path
 
 
 def test_costs_of_static_and_dynamic_files(runs, data, tmp_path):
-    found = {}
+    costs = {}
     for name in ("static3", "dynamic3"):
         words = [*data, "--checkpoint_path", runs[name][0] / f"{name}.ckpt", "--json", tmp_path / "out.json"]
         run(evaluation, *words)
-        found[name] = json.loads((tmp_path / "out.json").read_text())
+        costs[name] = json.loads((tmp_path / "out.json").read_text())
     macs = storage.load(runs["dynamic3"][0] / "dynamic3.ckpt", "").network.macs
     ends = 1024 * (4 * 27 * 32 * 32 + 8 * 10)  # first and last layer at 32 x 32 bits
-    static = found["static3"]["cost"]["bit_operations"]
+    static = costs["static3"]["cost"]["bit_operations"]
     assert static == 9 * sum(macs.values()) + ends
-    dynamic, choices = found["dynamic3"]["cost"]["bit_operations"], found["dynamic3"]["choices"]
+    dynamic, choices = costs["dynamic3"]["cost"]["bit_operations"], costs["dynamic3"]["choices"]
     assert choices["static_bit_operations"] == 9 * sum(macs.values())
     assert dynamic == pytest.approx(choices["bit_operations"]["mean"] + ends)
 
@@ -57,14 +57,14 @@ def test_a_network_in_training_is_evaluated_too(runs, data):
 
 
 def test_batches_of_any_size_give_the_same_result(runs, data, tmp_path):
-    found = []
+    results = []
     for size in (1, 7, 16):
         words = [*data, "--batch_size", size, "--checkpoint_path", runs["dynamic3"][0] / "dynamic3.ckpt"]
         run(evaluation, *words, "--json", tmp_path / "out.json")
         record = json.loads((tmp_path / "out.json").read_text())
-        found.append((record["acc"], record["choices"]))
+        results.append((record["acc"], record["choices"]))
         assert record["loss"] == pytest.approx(2.3, abs=1)
-    assert found[0] == found[1] == found[2]
+    assert results[0] == results[1] == results[2]
 
 
 def test_smoothing_is_that_of_the_loss(runs, data, tmp_path):
@@ -108,11 +108,11 @@ def test_runs_start_from_quantized_networks(runs, training, start):
 
 
 def test_a_subset_is_the_same_for_all_seeds(training, tmp_path):
-    found = []
+    results = []
     for seed in (1, 2):
         run(train, *training, "--train_samples", 16, "--seed", seed, "--output_dir", tmp_path / str(seed))
-        found.append(checkpoint.load(tmp_path / str(seed) / "run" / "last.ckpt").metadata["run"]["data"])
-    assert found[0] == found[1] and found[0]["images"] == 16
+        results.append(checkpoint.load(tmp_path / str(seed) / "run" / "last.ckpt").metadata["run"]["data"])
+    assert results[0] == results[1] and results[0]["images"] == 16
 
 
 @pytest.mark.parametrize("words", [["--budget", "mean-bits"], ["--activation_clip", "2.5"], ["--quantizer", "pact"]])

@@ -25,7 +25,8 @@ def test_a_finished_cascade_computes_the_same_from_its_integers_and_from_its_fil
     inputs = Tensor(np.random.default_rng(0).normal(size=(2, 3, 32, 32)).astype(np.float32))
     state, expected = network_state.state(cascade.network), cascade.network(inputs).asnumpy()
     network = quantized_network(cascade.network, config, layers)
-    inner = (QuantConv2d, "conv2"), *([(QuantConv2d, "conv1"), (QuantDense, "fc")] if config.first_and_last else [])
+    ends = [(QuantConv2d, "conv1"), (QuantDense, "fc")] if config.first_and_last else []
+    inner = [(QuantConv2d, "conv2"), *ends]
     assert all(type(getattr(network, name)) is kind for kind, name in inner) and len(layers) == len(inner)
     np.testing.assert_allclose(network(inputs).asnumpy(), expected, rtol=1e-5, atol=1e-5)
     about = {"kind": "packed", "network": "tiny", "num_classes": 10, "settings": config.__dict__}

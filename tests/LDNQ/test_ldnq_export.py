@@ -25,9 +25,9 @@ def refused(capsys, *words) -> str:
 def test_the_shipped_network_as_mindir(capsys, tmp_path):
     file, record = tmp_path / "ternary.mindir", tmp_path / "out.json"
     export.main(["--output", str(file), "--json", str(record), *FEW])
-    found = json.loads(record.read_text())
-    assert (found["samples"], found["same_top_1"], found["bytes"]) == (6, 6, file.stat().st_size)
-    assert found["largest_difference"] < 1e-4
+    result = json.loads(record.read_text())
+    assert (result["samples"], result["same_top_1"], result["bytes"]) == (6, 6, file.stat().st_size)
+    assert result["largest_difference"] < 1e-4
     assert capsys.readouterr().out.splitlines()[-1].startswith(f"written: {file}, ")
 
 
@@ -36,8 +36,8 @@ def test_the_shipped_network_as_onnx_holds_its_levels(tmp_path):
     pytest.importorskip("onnxruntime")
     file, record = tmp_path / "ternary.onnx", tmp_path / "out.json"
     export.main(["--output", str(file), "--json", str(record), "--format", "onnx", *FEW])
-    found = json.loads(record.read_text())
-    assert (found["samples"], found["same_top_1"]) == (6, 6) and found["largest_difference"] < 1e-4
+    result = json.loads(record.read_text())
+    assert (result["samples"], result["same_top_1"]) == (6, 6) and result["largest_difference"] < 1e-4
     model, stored = onnx.load(file), storage.load(storage.shipped("digits"))
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     assert len(stored.layers) == 20

@@ -14,7 +14,7 @@ from common.runtime.hooks import input_hooks
 from ProQHA.convert import quantize_network, quantized_names
 from ProQHA.cost_model import cost_model
 from ProQHA.measure import make_parser
-from ProQHA.network import arch_of, architectures, model_name
+from ProQHA.network import arch_of, architecture, architectures
 from ProQHA.options import choice
 from ProQHA.quant import get_bits, set_bits
 from ProQHA.quant_config import QuantConfig
@@ -112,9 +112,9 @@ def test_weights_and_inputs_of_a_layer_are_paired(dataset, name):
     ],
 )
 def test_names_of_networks(arch, layers, dataset, expected):
-    assert model_name(arch, layers, dataset) == expected
+    assert architecture(arch, layers, dataset) == expected
     assert model(expected, dataset)
-    assert model_name(arch_of(expected, dataset), None, dataset) == expected
+    assert architecture(arch_of(expected, dataset), None, dataset) == expected
 
 
 @pytest.mark.parametrize(
@@ -135,12 +135,12 @@ def test_names_of_networks(arch, layers, dataset, expected):
 )
 def test_other_names_are_refused(arch, layers, dataset, expected):
     with pytest.raises(ConfigError, match=expected):
-        model_name(arch, layers, dataset)
+        architecture(arch, layers, dataset)
 
 
 def chosen(*words):
     chosen = choice(config.parse(make_parser(), list(words)))
-    return chosen.model_name, chosen.dataset
+    return chosen.arch, chosen.dataset
 
 
 def test_a_network_that_only_imagenet_has_chooses_that_data_set_if_none_is_named():

@@ -58,7 +58,7 @@ def test_a_start_is_what_its_option_says():
 
 def test_the_documented_names_say_which_network_they_are(capsys):
     args = settled(evaluation, "--arch", "resnet20")
-    assert choice(args).model_name == "preact_resnet20"
+    assert choice(args).arch == "preact_resnet20"
     line = "--arch resnet20 is preact_resnet20 in ProQHA, as in the original release; post-activation is postresnet20"
     assert capsys.readouterr().out.splitlines() == [line]
     for words in (["--arch", "postresnet20"], ["--arch", "vgg16"], ["--arch", "resnet18"], []):
@@ -75,7 +75,7 @@ def test_the_number_of_layers_is_inferred(script):
         ("--arch densenet --num_layers 40", "densenet40"),
         ("", "preact_resnet20"),
     ):
-        assert choice(settled(script, *words.split())).model_name == expected
+        assert choice(settled(script, *words.split())).arch == expected
 
 
 @pytest.mark.parametrize("file", sorted((Path(train.__file__).parent / "config").glob("*.yaml")), ids=lambda p: p.stem)
@@ -127,7 +127,7 @@ def test_files_of_the_wrong_kind_are_refused_in_one_line(capsys, data, tiny_floa
     folder, other = tmp_path / "w8", tmp_path / "other.ckpt"
     content = checkpoint.load(floating)
     few = {name: value[:4] if name.startswith("last.") else value for name, value in content.tensors.items()}
-    checkpoint.save(other, few, {**content.metadata, "num_classes": 4})
+    checkpoint.save(other, few, {**content.metadata, "num_classes": 4, "class_names": list("abcd")})
     for case, expected in (
         ([*quantize, folder / "w8.ckpt"], "found a packed one; give best.ckpt or search.ckpt"),
         ([*quantize, folder / "last.ckpt"], "the state of a training run"),
@@ -136,8 +136,8 @@ def test_files_of_the_wrong_kind_are_refused_in_one_line(capsys, data, tiny_floa
             [*quantize, folder / "best.ckpt", "--arch", "resnet20"],
             "expected preact_resnet20, found Tiny; give --arch tiny",
         ),
-        ([*quantize, other], "expected a network of the data's 10 classes, found one of 4"),
-        (["--resume", other], "expected a network of the data's 10 classes, found one of 4"),
+        ([*quantize, other], "expected training images of 4 classes (a, b, c, d), found 10 classes (airplane"),
+        (["--resume", other], "expected training images of 4 classes (a, b, c, d), found 10 classes (airplane"),
         (["--resume", folder / "best.ckpt"], "expected a float network, found a latent one"),
         (["--resume", folder / "w8.ckpt"], "expected a float network, found a packed one"),
         (["--archtype", "quant"], "pretrained: no float Tiny is shipped for cifar10"),

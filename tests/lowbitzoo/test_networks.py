@@ -37,7 +37,7 @@ def test_shipped_networks_load_by_name(method):
 def test_an_evaluation_counts_the_images_that_it_is_given():
     stored = lowbitzoo.load("resnet20-digits")
     metrics = lowbitzoo.evaluate(stored, num_samples=20, batch_size=10)
-    again = lowbitzoo.evaluate(stored.network, images=open_dataset("digits", None, "test").head(20), batch_size=20)
+    again = lowbitzoo.evaluate(stored.network, images=open_dataset("digits", None, "test").spread(20), batch_size=20)
     assert metrics.samples == again.samples == 20 and metrics.correct == again.correct >= 19
 
 

@@ -7,7 +7,7 @@
 
 import struct
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
@@ -16,11 +16,13 @@ import numpy as np
 from common.checkpoint.pytorch.tensors import ALLOWED, Storage, StorageTable, StridedTensor
 from common.checkpoint.tensor_bytes import decode, item_size
 from common.errors import CheckpointError, PickleError
-from common.files import restricted_pickle
+from common.files import inert_pickle, restricted_pickle
 
 _ZIP_MAGIC = b"PK\x03\x04"
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
+_LARGEST_PICKLE = 1 << 28
+_MOST_ENTRIES = 100_000
 
 
 class TorchFile:
@@ -49,12 +51,21 @@ def parse(content: bytes) -> TorchFile:
     return _parse_zip(content) if content.startswith(_ZIP_MAGIC) else _parse_legacy(content)
 
 
-def _unpickled(stream: BytesIO, allowed: Mapping[str, Any], storage: Callable[[Any], Storage] | None = None) -> Any:
+def _object(stream: BytesIO, table: StorageTable) -> Any:
+    """What the file holds, with storages declared in the table."""
     try:
-        return restricted_pickle.load(stream, allowed, storage)
+        return inert_pickle.load(stream, ALLOWED, table.declare)
     except PickleError as error:
         hint = "if you trust its author, save model.state_dict() alone and use that file"
         raise CheckpointError(f"not a plain state file: {error}; {hint}") from error
+
+
+def _plain(stream: BytesIO) -> Any:
+    """One of the pickles around the object."""
+    try:
+        return restricted_pickle.load(stream, {})
+    except PickleError as error:
+        raise CheckpointError(f"expected a file of torch.save, found another pickle: {error}") from error
 
 
 def _parse_zip(content: bytes) -> TorchFile:
@@ -67,13 +78,17 @@ def _parse_zip(content: bytes) -> TorchFile:
     if f"{folder}byteorder" in entries and archive.read(f"{folder}byteorder") != b"little":
         raise CheckpointError("expected little-endian tensors, found another byte order")
     table = StorageTable()
-    root = _unpickled(BytesIO(archive.read(pickles[0])), ALLOWED, table.declare)
+    if archive.getinfo(pickles[0]).file_size > _LARGEST_PICKLE:
+        raise CheckpointError(f"expected a data.pkl of at most {_LARGEST_PICKLE:,} bytes, found a larger one")
+    root = _object(BytesIO(archive.read(pickles[0])), table)
     return TorchFile(root, lambda storage: archive.read(f"{folder}data/{storage.key}"))
 
 
 def _checked_entries(archive: zipfile.ZipFile, available: int) -> set[str]:
     """Names of the entries, after making sure that reading all of them takes no more than the file's own size."""
     names: set[str] = set()
+    if len(archive.infolist()) > _MOST_ENTRIES:
+        raise CheckpointError(f"expected at most {_MOST_ENTRIES:,} entries in the archive, found more")
     for entry in archive.infolist():
         if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
             raise CheckpointError("expected uncompressed entries as torch.save writes them, found compressed ones")
@@ -88,9 +103,12 @@ def _parse_legacy(content: bytes) -> TorchFile:
     stream = BytesIO(content)
     _check_legacy_header(stream)
     table = StorageTable()
-    root = _unpickled(stream, ALLOWED, table.declare)
-    keys = _unpickled(stream, {})
-    if not isinstance(keys, list) or len(keys) != len(set(keys)) or set(keys) != set(table.storages):
+    root = _object(stream, table)
+    keys = _plain(stream)
+    # Text alone is hashed: the hash of a tuple recurses, and a deeply nested one would overflow the stack.
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise CheckpointError("expected a list of the storages' names, found something else; the file is damaged")
+    if len(keys) != len(set(keys)) or set(keys) != set(table.storages):
         raise CheckpointError("the file's list of storages is not the list of those its tensors use")
     starts = _storage_starts(content, stream.tell(), [table.storages[key] for key in keys])
 
@@ -102,11 +120,11 @@ def _parse_legacy(content: bytes) -> TorchFile:
 
 
 def _check_legacy_header(stream: BytesIO) -> None:
-    if _unpickled(stream, {}) != _LEGACY_MAGIC:
+    if _plain(stream) != _LEGACY_MAGIC:
         raise CheckpointError("expected a file of torch.save, found neither of its two formats")
-    if _unpickled(stream, {}) != _LEGACY_PROTOCOL:
+    if _plain(stream) != _LEGACY_PROTOCOL:
         raise CheckpointError(f"expected protocol {_LEGACY_PROTOCOL} of torch.save, found another")
-    system = _unpickled(stream, {})
+    system = _plain(stream)
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise CheckpointError("expected little-endian tensors, found another byte order")
 

@@ -21,7 +21,7 @@ def run(words: Sequence[str], evaluation_of: Evaluations) -> None:
     """Evaluate one after the other.
 
     Raises:
-        ConfigError: nothing is named, or one file for the results of several.
+        ConfigError: no checkpoint is named, or one ``--json`` file for the results of several.
         CheckpointError: a file of no method.
     """
     first_option = next((index for index, word in enumerate(words) if word.startswith("-")), len(words))

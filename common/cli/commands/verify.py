@@ -1,4 +1,4 @@
-"""Whether the files of registered checkpoints are the registered ones."""
+"""Comparing the files of checkpoints with their registered sha256."""
 
 from collections.abc import Sequence
 
@@ -36,7 +36,7 @@ def run(words: Sequence[str]) -> None:
 
 
 def _verdict(entry: Entry, named: bool) -> tuple[str, bool]:
-    """What is said of a file, and whether it is a fault; one that is only not fetched is none unless it is named."""
+    """The verdict on a file, and whether it is a fault; a file that is only not fetched is none unless it is named."""
     path = path_of(entry)
     if not named and not entry.shipped and (path is None or not path.is_file()):
         return "not here", False

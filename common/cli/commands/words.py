@@ -20,7 +20,7 @@ def named_entries(args: Namespace) -> list[Entry]:
     """The entries that ``names`` ask for.
 
     Raises:
-        ConfigError: none is named, or one is not registered.
+        ConfigError: no name is given, or one is not registered.
     """
     if not args.names:
         raise ConfigError("expected at least one NAME, found none; python -m lowbitzoo list")

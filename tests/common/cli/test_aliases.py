@@ -15,7 +15,7 @@ from common.errors import ConfigError
 DOCUMENTED = {
     "DAMBQ.train": [
         ("-a resnet20", "arch", "resnet20"),
-        ("-a vgg-small", "arch", "vgg-small"),
+        ("-a vgg-small", "arch", "vgg_small"),
         ("--expr-name cifar10_resnet20_w4a4_", "run_name", "cifar10_resnet20_w4a4_"),
         ("--lr 5e-2", "lr", 0.05),
         ("--wgt-target 2.0", "wgt_target", 2.0),
@@ -148,8 +148,8 @@ def parsed(script: str, words: str):
     ids=lambda part: part if isinstance(part, str) else "",
 )
 def test_a_documented_option_sets_what_it_meant(script, words, name, value):
-    found = getattr(parsed(script, words), name)
-    assert found == value and type(found) is type(value)
+    parsed_value = getattr(parsed(script, words), name)
+    assert parsed_value == value and type(parsed_value) is type(value)
 
 
 @pytest.mark.parametrize(

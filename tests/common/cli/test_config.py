@@ -113,8 +113,8 @@ def test_aliases(tmp_path):
     ],
 )
 def test_yaml_values_have_the_type_of_their_option(tmp_path, text, name, value):
-    found = getattr(from_yaml(tmp_path, text), name)
-    assert found == value and type(found) is type(value)
+    parsed_value = getattr(from_yaml(tmp_path, text), name)
+    assert parsed_value == value and type(parsed_value) is type(value)
 
 
 def test_null_undoes_what_the_method_set(tmp_path):
@@ -167,9 +167,9 @@ def test_null_undoes_what_the_method_set(tmp_path):
     ],
 )
 def test_a_wrong_file_is_one_clear_line(tmp_path, text, parts):
-    found = message(from_yaml, tmp_path, text)
-    assert "options.yaml" in found and len(found) < 400
-    assert [part for part in parts if part not in found] == []
+    line = message(from_yaml, tmp_path, text)
+    assert "options.yaml" in line and len(line) < 400
+    assert [part for part in parts if part not in line] == []
 
 
 @pytest.mark.parametrize("name", ["missing.yaml", ".", "a/b.yaml"])
@@ -201,8 +201,8 @@ def test_a_file_that_cannot_be_read(tmp_path, name):
     ],
 )
 def test_a_wrong_command_line_is_one_clear_line(argv, parts):
-    found = message(config.parse, make_parser(), argv)
-    assert [part for part in parts if part not in found] == [] and len(found) < 250
+    line = message(config.parse, make_parser(), argv)
+    assert [part for part in parts if part not in line] == [] and len(line) < 250
 
 
 def test_a_script_ends_with_one_line_and_status_2(capsys):

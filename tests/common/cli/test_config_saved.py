@@ -59,7 +59,7 @@ def test_the_saved_configuration_restores_itself(given_words, clip):
     with tempfile.TemporaryDirectory() as folder:
         file = saved_config.save(saved_config.as_dict(first), Path(folder) / "new")
         second = config.parse(parser, ["--config", str(file)])
-        assert [found.name for found in file.parent.iterdir()] == ["config.yaml"]
+        assert [path.name for path in file.parent.iterdir()] == ["config.yaml"]
     assert second.config == file
     second.config = None
     assert second == first

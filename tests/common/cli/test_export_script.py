@@ -57,9 +57,9 @@ def test_a_mindir_file_of_the_networks_parameters(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert re.match(r"parity on 6 images: logits up to .* differ by .*; top-1 is the same on all images$", lines[-2])
     assert lines[-1] == f"written: {file}, {file.stat().st_size:,} bytes, for batches of 4 images"
-    found = json.loads(record.read_text())
-    assert (found["samples"], found["same_top_1"], found["format"], found["network"]) == (6, 6, "mindir", "Tiny")
-    assert found["bytes"] == file.stat().st_size and found["largest_difference"] < 1e-4 < found["largest_logit"]
+    result = json.loads(record.read_text())
+    assert (result["samples"], result["same_top_1"], result["format"], result["network"]) == (6, 6, "mindir", "Tiny")
+    assert result["bytes"] == file.stat().st_size and result["largest_difference"] < 1e-4 < result["largest_logit"]
     batch = images(4)
     expected = seeded(Tiny())(Tensor(batch)).asnumpy()
     np.testing.assert_allclose(mindir.decode(file.read_bytes())(batch), expected, atol=1e-5)

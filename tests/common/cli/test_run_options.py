@@ -12,15 +12,12 @@ from common.runtime import context
 
 
 def parsed(*words, evaluates=True):
-    parser = config.build_parser("Test", evaluates=evaluates)
-    if "--wnids" in words:
-        parser.add_argument("--wnids", type=Path)
-    return run_options(config.parse(parser, list(map(str, words))))
+    return run_options(config.parse(config.build_parser("Test", evaluates=evaluates), list(map(str, words))))
 
 
 def test_options_become_values():
     options = parsed("--dataset_path", "images", "--seed", 7, "--num_samples", 5, "--json", "a.json", "--wnids", "ids")
-    assert options.data == DataSelection("cifar10", Path("images"), wnids=Path("ids"), num_samples=5)
+    assert options.data == DataSelection("cifar10", Path("images"), classes=Path("ids"), num_samples=5)
     assert options.device == DeviceOptions("CPU", "graph", 7) and options.seed == 7
     assert (options.json, options.checkpoint_path, options.batch_size) == (Path("a.json"), None, 128)
     assert options.values["dataset_path"] == "images" and options.values["json"] == "a.json"

@@ -37,7 +37,8 @@ def evaluate(options, network=None, **special):
 def test_an_evaluation_reports_what_it_measured(tmp_path, capsys):
     evaluate(parsed("--json", tmp_path / "out.json"))
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "shipped for digits, 32 pixels" and lines[-1].endswith("ckpt= shipped for digits")
+    assert lines[:2] == ["test images: 6, spread over 6 classes", "shipped for digits, 32 pixels"]
+    assert lines[-1].endswith("ckpt= shipped for digits")
     record = json.loads((tmp_path / "out.json").read_text())
     assert (record["samples"], record["bits"], record["dataset"]) == (6, 32, "digits")
     assert record["config"]["batch_size"] == 4 and record["seed"] == 1
@@ -56,7 +57,7 @@ def test_a_method_may_measure_more(tmp_path):
 
 
 def test_images_of_other_classes_are_refused():
-    with pytest.raises(ConfigError, match="expected images of 7 classes, as the network has, found 10"):
+    with pytest.raises(ConfigError, match="expected test images of 7 classes, found 10 classes"):
         stored = SimpleNamespace(network=None, metadata={"network": "Tiny", "num_classes": 7})
         evaluate(parsed(), load=lambda path: stored)
 

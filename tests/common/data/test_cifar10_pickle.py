@@ -73,7 +73,7 @@ def test_wrong_content(tmp_path, random_images, change, protocol):
 @pytest.mark.parametrize("values", [[], None, 3, b"text", {}])
 def test_no_dictionary_of_arrays(tmp_path, values):
     (tmp_path / "test_batch").write_bytes(pickle.dumps(values, 2))
-    with pytest.raises(DataError, match="test_batch: not a CIFAR-10 file"):
+    with pytest.raises(DataError, match="test_batch: not a CIFAR file"):
         cifar10.load(tmp_path, "test")
 
 

@@ -20,13 +20,13 @@ def test_cifar10(tmp_path, random_images, write_binary):
 
 def test_imagenet(image_tree, tmp_path):
     (tmp_path / "ids.txt").write_text("n02\nn01\nn03\nn04\n")
-    source = open_dataset("imagenet", image_tree, "test", wnids=tmp_path / "ids.txt")
+    source = open_dataset("imagenet", image_tree, "test", tmp_path / "ids.txt")
     assert isinstance(source, ImageFolder) and source.num_classes == 4 and source.labels[0] == 1
 
 
 @pytest.mark.parametrize("name", ["mnist", "CIFAR10", ""])
 def test_unknown_name_lists_the_known_ones(name):
-    with pytest.raises(ConfigError, match="known: digits, cifar10, imagenet"):
+    with pytest.raises(ConfigError, match="known: digits, cifar10, cifar100, imagenet"):
         open_dataset(name, None, "test")
 
 
@@ -39,11 +39,12 @@ def test_path_is_needed(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "path", "wnids"), [("digits", "x", None), ("digits", None, "x"), ("cifar10", "x", "x")]
+    ("name", "path", "classes"), [("digits", "x", None), ("digits", None, "x"), ("cifar10", "files", "x")]
 )
-def test_argument_that_would_be_ignored(name, path, wnids):
+def test_argument_that_would_be_ignored(name, path, classes, tmp_path, random_images, write_binary):
+    write_binary(tmp_path / "files" / "test_batch.bin", *random_images(3))
     with pytest.raises(ConfigError, match="drop"):
-        open_dataset(name, path, "test", wnids)
+        open_dataset(name, path and tmp_path / path, "test", classes)
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -62,7 +63,7 @@ def test_a_selection_opens_its_images(tmp_path, random_images, write_binary):
     images, labels = random_images(6)
     write_binary(tmp_path / "test_batch.bin", images, labels)
     selection = DataSelection("cifar10", tmp_path / "gone", eval_path=tmp_path, num_samples=4)
-    assert np.array_equal(open_split(selection, "test").images, images[:4])
+    assert len(open_split(selection, "test")) == 4
     with pytest.raises(DataError, match="gone: expected a data set folder"):
         open_split(selection, "train")
 

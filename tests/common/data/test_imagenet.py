@@ -5,34 +5,37 @@ import pytest
 from PIL import Image
 
 from common.data import IMAGENET, Preprocessing, imagenet
+from common.data.class_list import LabelOrder
 from common.data.draws import uniform
 from common.errors import ConfigError, DataError
 
 SMALL = Preprocessing(56, IMAGENET.mean, IMAGENET.std, resize=64, flip=True)
 
 
-def names(listing):
-    return [("/".join(file.split("/")[-2:]), label) for file, label in listing]
+def labelled(root, listed=None):
+    """The last two parts of each file's path, and its label."""
+    source = imagenet.load(root, "test", LabelOrder(listed))
+    return [("/".join(file.split("/")[-2:]), label) for file, label in zip(source.files, source.labels)]
 
 
 def test_label_is_the_index_of_the_sorted_folder(image_tree):
     expected = [("n01/1.JPEG", 0), ("n01/4.JPEG", 0), ("n02/2.JPEG", 1), ("n02/5.JPEG", 1)]
     expected += [("n03/0.JPEG", 2), ("n03/3.JPEG", 2), ("n03/6.JPEG", 2)]
-    assert names(imagenet.index(image_tree)) == expected
+    assert labelled(image_tree) == expected
 
 
 def test_label_is_the_line_of_the_list(image_tree, tmp_path):
     (tmp_path / "wnids.txt").write_text("n00 first\nn03 tench, Tinca tinca\nn04\nn02\r\nn01\n\n")
-    labels = {file[:3]: label for file, label in names(imagenet.index(image_tree, tmp_path / "wnids.txt"))}
+    labels = {file[:3]: label for file, label in labelled(image_tree, tmp_path / "wnids.txt")}
     assert labels == {"n03": 1, "n02": 3, "n01": 4}
-    source = imagenet.load(image_tree, "test", tmp_path / "wnids.txt")
+    source = imagenet.load(image_tree, "test", LabelOrder(tmp_path / "wnids.txt"))
     assert source.num_classes == 5 and source.labels.dtype == np.int32 and len(source) == 7
 
 
 def test_folder_outside_the_list(image_tree, tmp_path):
     (tmp_path / "wnids.txt").write_text("n01\nn03\n")
     with pytest.raises(DataError, match=r"n02: expected the name of a class in .*wnids\.txt"):
-        imagenet.index(image_tree, tmp_path / "wnids.txt")
+        labelled(image_tree, tmp_path / "wnids.txt")
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"n01\n\nn02\n", b"n01\nn01\n", b"\xff\xfe\x00", None])
@@ -40,20 +43,20 @@ def test_damaged_list(image_tree, tmp_path, content):
     if content is not None:
         (tmp_path / "wnids.txt").write_bytes(content)
     with pytest.raises(DataError, match=r"wnids\.txt: expected"):
-        imagenet.index(image_tree, tmp_path / "wnids.txt")
+        labelled(image_tree, tmp_path / "wnids.txt")
 
 
 def test_empty_class(image_tree):
     (image_tree / "n05").mkdir()
     (image_tree / "n05" / "readme.txt").touch()
     with pytest.raises(DataError, match="n05: expected image files"):
-        imagenet.index(image_tree)
+        labelled(image_tree)
 
 
 @pytest.mark.parametrize("path", ["absent", "tree/n01"])
 def test_no_class_folder(image_tree, tmp_path, path):
     with pytest.raises(DataError, match=f"{path}: expected"):
-        imagenet.index(tmp_path / path)
+        labelled(tmp_path / path)
 
 
 def test_train_and_val_folders(image_tree, tmp_path):
@@ -153,7 +156,7 @@ def test_subsets_keep_files_and_labels_together(image_tree):
 
 def test_real_images(shared_data):
     folder = shared_data / "imagenet_sample"
-    source = imagenet.load(folder, "test", folder / "wnids.txt")
+    source = imagenet.load(folder, "test", LabelOrder(folder / "wnids.txt"))
     order = (folder / "wnids.txt").read_text().split()
     assert len(source) == 42 and source.num_classes == len(order) == 1000
     assert [order[label] for label in source.labels] == [file.split("/")[-2] for file in source.files]

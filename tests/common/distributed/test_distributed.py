@@ -36,13 +36,13 @@ def launch(folder, processes, *words, program=PROGRAM):
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """The run of one process and that of two."""
-    found = []
+    runs = []
     for processes in (1, 2):
         folder = tmp_path_factory.mktemp("distributed") / "run"
         done = launch(folder, processes, "ends")
         assert done.returncode == 0, done.stderr[-2000:]
-        found.append(folder)
-    return found
+        runs.append(folder)
+    return runs
 
 
 @pytest.fixture(scope="module")

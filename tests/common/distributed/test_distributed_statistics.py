@@ -66,11 +66,11 @@ def work(request, monkeypatch):
 def test_processes_that_share_the_images_find_what_one_finds(work, monkeypatch):
     """3 processes, more than there are batches; the first thing that they say adds up over images."""
     (one,), (alone,) = in_processes(monkeypatch, 1, work)
-    found, said = in_processes(monkeypatch, 3, work)
+    shared, said = in_processes(monkeypatch, 3, work)
     for name, value in one.items():
-        np.testing.assert_allclose(found[0][name], value, rtol=1e-4, atol=1e-5 * np.abs(value).max(), err_msg=name)
-        for own in found:
-            np.testing.assert_array_equal(own[name], found[0][name], err_msg=name)
+        np.testing.assert_allclose(shared[0][name], value, rtol=1e-4, atol=1e-5 * np.abs(value).max(), err_msg=name)
+        for statistics_of_process in shared:
+            np.testing.assert_array_equal(statistics_of_process[name], shared[0][name], err_msg=name)
     parts = np.array([words[0] for words in said])
     np.testing.assert_allclose(parts.sum(0), alone[0], rtol=1e-4, atol=1e-9)
     assert all((part != alone[0]).any() for part in parts)
@@ -85,8 +85,8 @@ def test_every_item_is_in_one_share(monkeypatch):
 def test_large_sums_travel_in_pieces(monkeypatch):
     monkeypatch.setattr(processes, "_PIECE", 5)
     values = np.arange(12.0).reshape(3, 4)
-    (found, other), (said, _) = in_processes(monkeypatch, 2, lambda: distributed.total(values))
-    assert np.array_equal(found, 2 * values) and np.array_equal(other, found) and [v.size for v in said] == [4, 4, 4]
+    (first, other), (said, _) = in_processes(monkeypatch, 2, lambda: distributed.total(values))
+    assert np.array_equal(first, 2 * values) and np.array_equal(other, first) and [v.size for v in said] == [4, 4, 4]
 
 
 def test_batch_norm_is_over_a_process_s_own_batch_while_statistics_are_taken():

@@ -27,25 +27,25 @@ BITS = {"depthwise": (4, 8), "adder": (3, 5)}
 
 
 def test_layers_of_a_small_network(mode):
-    found = cost.trace(Small(), (3, 8, 8), adders=["adder"], bits=BITS)
-    assert [(layer.name, layer.kind, layer.weights, layer.taps) for layer in found] == [
+    layers = cost.trace(Small(), (3, 8, 8), adders=["adder"], bits=BITS)
+    assert [(layer.name, layer.kind, layer.weights, layer.macs) for layer in layers] == [
         ("first", "mac", 4 * 3 * 9, 4 * 3 * 9 * 64),
         ("depthwise", "mac", 4 * 9, 4 * 9 * 16),
         ("adder", "adder", 16, 16 * 16),
         ("last", "mac", 20, 20),
     ]
-    assert [(layer.weight_bits, layer.activation_bits) for layer in found] == [(32, 32), (4, 8), (3, 5), (32, 32)]
+    assert [(layer.weight_bits, layer.activation_bits) for layer in layers] == [(32, 32), (4, 8), (3, 5), (32, 32)]
     operations = [6912 * 1024, 576 * 32, 2 * 5 * 256, 20 * 1024]
-    assert [layer.bit_operations for layer in found] == operations
-    assert [layer.activations for layer in found] == [3 * 64, 4 * 64, 4 * 16, 4]
+    assert [layer.bit_operations for layer in layers] == operations
+    assert [layer.activations for layer in layers] == [3 * 64, 4 * 64, 4 * 16, 4]
 
 
 def test_summary_of_a_small_network():
-    found = cost.summary(cost.trace(Small(), (3, 8, 8), ["adder"], BITS), model_bytes=1234)
-    weights, taps = 108 + 36 + 16 + 20, 6912 + 576 + 256 + 20
-    assert found == {
+    summary = cost.summary(cost.trace(Small(), (3, 8, 8), ["adder"], BITS), model_bytes=1234)
+    weights, macs = 108 + 36 + 16 + 20, 6912 + 576 + 256 + 20
+    assert summary == {
         "average_weight_bits": pytest.approx((128 * 32 + 36 * 4 + 16 * 3) / weights),
-        "average_activation_bits": pytest.approx((6932 * 32 + 576 * 8 + 256 * 5) / taps),
+        "average_activation_bits": pytest.approx((6932 * 32 + 576 * 8 + 256 * 5) / macs),
         "quantized_weight_bits": pytest.approx((36 * 4 + 16 * 3) / 52),
         "model_bytes": 1234,
         "float_bytes": 4 * weights,
@@ -58,9 +58,9 @@ def test_summary_of_a_small_network():
 
 
 def test_float_network_has_32_bits():
-    found = cost.summary(cost.trace(Small(), (3, 8, 8)), 0)
-    assert found["average_weight_bits"] == found["average_activation_bits"] == found["quantized_weight_bits"] == 32
-    assert found["additions"] == 0 and found["macs"] == 6912 + 576 + 256 + 20
+    costs = cost.summary(cost.trace(Small(), (3, 8, 8)), 0)
+    assert costs["average_weight_bits"] == costs["average_activation_bits"] == costs["quantized_weight_bits"] == 32
+    assert costs["additions"] == 0 and costs["macs"] == 6912 + 576 + 256 + 20
 
 
 def test_tracing_leaves_the_network_as_it_was(mode):
@@ -83,15 +83,15 @@ def test_resnets(depth, giga):
     network = ResNetCifar(depth, shortcut="conv")
     names = [name for name, cell in network.cells_and_names() if isinstance(cell, nn.Conv2d) and name != "conv1"]
     layers = cost.trace(network, (3, 32, 32), bits=dict.fromkeys(names, (4, 4)))
-    found = cost.summary(layers, 0)
+    summary = cost.summary(layers, 0)
     total, inner = resnet_macs(depth)
-    assert found["macs"] == total
-    assert found["bit_operations"] == 16 * inner + 1024 * (total - inner)
+    assert summary["macs"] == total
+    assert summary["bit_operations"] == 16 * inner + 1024 * (total - inner)
     assert 16 * inner / 1e9 == pytest.approx(giga, abs=5e-4)
     assert len(layers) == depth + 2
     if depth == 20:
         assert total / 1e6 == pytest.approx(40.81, abs=5e-3)
-        assert found["float_bytes"] == 4 * (432 + 13_824 + 50_688 + 202_752 + 2_560 + 640)
+        assert summary["float_bytes"] == 4 * (432 + 13_824 + 50_688 + 202_752 + 2_560 + 640)
 
 
 def test_pad_shortcuts_cost_nothing():

@@ -51,14 +51,14 @@ def run(network, images, batch_size, samples=None):
 @pytest.mark.parametrize("batch_size", [1, 7, N - 1, N, N + 1])
 def test_every_image_counts_once(batch_size, mode):
     images = source()
-    found = run(Pixels(), images, batch_size)
+    metrics = run(Pixels(), images, batch_size)
     logits = logits_of(images).astype(np.float64)
     expected = sorted_counts(logits, images.labels)
-    assert (found.correct, found.correct_top5) == expected and found.samples == N
-    assert all(type(count) is int for count in (found.correct, found.correct_top5, found.samples))
+    assert (metrics.correct, metrics.correct_top5) == expected and metrics.samples == N
+    assert all(type(count) is int for count in (metrics.correct, metrics.correct_top5, metrics.samples))
     loss = (logsumexp(logits, axis=1) - logits[np.arange(N), images.labels]).sum()
-    assert found.loss_sum == pytest.approx(loss, rel=1e-6)
-    assert found.seconds > 0 and 0 < found.timed_samples <= N
+    assert metrics.loss_sum == pytest.approx(loss, rel=1e-6)
+    assert metrics.seconds > 0 and 0 < metrics.timed_samples <= N
 
 
 def test_ties_are_frequent_in_these_images():
@@ -75,8 +75,8 @@ def test_score_against_sorting(classes, levels):
     correct, top5, loss = score(logits, labels)
     assert (correct, top5) == sorted_counts(logits, labels)
     assert correct == (logits.argmax(1) == labels).sum()
-    own = logits[np.arange(200), labels].astype(np.float64)
-    assert loss == pytest.approx((logsumexp(logits.astype(np.float64), axis=1) - own).sum(), rel=1e-12, abs=1e-9)
+    target = logits[np.arange(200), labels].astype(np.float64)
+    assert loss == pytest.approx((logsumexp(logits.astype(np.float64), axis=1) - target).sum(), rel=1e-12, abs=1e-9)
 
 
 def test_score_of_huge_logits_and_of_none():
@@ -97,8 +97,8 @@ def test_filling_of_the_last_batch_is_not_looked_at():
     valid = np.array([True, False, True])
     batch = {"image": np.zeros((3, 3, 4, 4), np.float32), "label": np.array([0, 99, 0]), "valid": valid}
     batch["image"][1] = np.nan
-    found = evaluate(Pixels(), [batch], 2, stream=io.StringIO())
-    assert (found.correct, found.samples) == (2, 2)
+    metrics = evaluate(Pixels(), [batch], 2, stream=io.StringIO())
+    assert (metrics.correct, metrics.samples) == (2, 2)
 
 
 def test_label_that_the_network_has_no_logit_for():
@@ -109,8 +109,8 @@ def test_label_that_the_network_has_no_logit_for():
 
 
 def test_fewer_than_five_classes():
-    found = run(Pixels(3), source(classes=3), 7)
-    assert found.correct_top5 == N
+    metrics = run(Pixels(3), source(classes=3), 7)
+    assert metrics.correct_top5 == N
 
 
 class TrainingMode(nn.Cell):

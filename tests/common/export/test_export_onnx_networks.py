@@ -31,9 +31,9 @@ def test_every_network_of_the_registry_has_the_same_logits(name):
     size = 64 if name in IMAGENET else 32
     network, batch = plain(MODELS[name].build, 7), images(2, size)
     expected = network(Tensor(batch)).asnumpy()
-    found = onnx_model.decode(onnx_model.encode(network, size, 7), 1)(batch)
-    assert found.shape == (2, 7)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
+    logits = onnx_model.decode(onnx_model.encode(network, size, 7), 1)(batch)
+    assert logits.shape == (2, 7)
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
 
 
 def test_the_model_takes_any_number_of_images_and_says_what_it_is():

@@ -9,6 +9,7 @@ from io import BytesIO
 import pytest
 
 from common.errors import PickleError
+from common.files import restricted_pickle
 from common.files.restricted_pickle import Record, StandIn, load
 
 PLAIN = {"list": [1, -70000, 2**80, 1.5, None, True, False], "bytes": b"ab", "nested": ((), (1,), (1, 2), {b"k": [{}]})}
@@ -77,11 +78,27 @@ def test_other_opcodes(opcode):
         read(b"\x80\x04" + opcode + b".")
 
 
-def test_depth_costs_no_stack():
-    value = read(b"\x80\x02)" + b"\x85" * 60_000 + b".")
-    assert isinstance(value, tuple) and len(value) == 1
+@pytest.mark.parametrize("depth", [101, 60_000])
+def test_nesting_is_bounded_and_costs_no_stack(depth):
+    with pytest.raises(PickleError, match="nested at most 100 deep"):
+        read(b"\x80\x02)" + b"\x85" * depth + b".")
     with pytest.raises(PickleError, match="expected plain dictionary keys in the pickle, found tuple"):
-        read(b"\x80\x02})" + b"\x85" * 60_000 + b"K\x01s.")
+        read(b"\x80\x02})" + b"\x85" * depth + b"K\x01s.")
+    assert isinstance(read(b"\x80\x02)" + b"\x85" * 99 + b"."), tuple)
+
+
+def test_the_number_of_steps_is_bounded(monkeypatch):
+    monkeypatch.setattr(restricted_pickle, "_MOST_OPCODES", 100)
+    assert len(read(b"\x80\x02](" + b"N" * 90 + b"e.")) == 90
+    with pytest.raises(PickleError, match="at most 100 steps"):
+        read(b"\x80\x02](" + b"N" * 100 + b"e.")
+
+
+def test_keys_of_one_hash_are_refused():
+    """Integers that differ by the modulus of their hash share it: a dict of many would take quadratic time."""
+    assert read(pickle.dumps({2**60: 1, -1: 2}, 2)) == {2**60: 1, -1: 2}
+    with pytest.raises(PickleError, match="at most 60 bits"):
+        read(pickle.dumps({2**61 - 1: 1}, 2))
 
 
 @pytest.mark.parametrize(

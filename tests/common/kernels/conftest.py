@@ -1,6 +1,7 @@
 """What the tests of the kernels share."""
 
 import importlib.util
+import tempfile
 
 import pytest
 
@@ -34,6 +35,12 @@ def fresh():
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
+    """The folder of kernels of an empty cache; other places are below ``tmp_path`` too."""
+    build.library()  # from its usual place
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("LOWBITZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("LOWBITZOO_KERNELS", raising=False)
     return tmp_path / "cache" / "kernels"

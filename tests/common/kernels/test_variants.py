@@ -11,7 +11,7 @@ import pytest
 from fake_quant_calls import CLIP
 from test_adder_int8 import identity, sample
 
-from common.kernels import build
+from common.kernels import build, compiler
 
 # Flags, the processor features that they need, and the instructions that the integer adder must then have chosen.
 VARIANTS = {
@@ -28,7 +28,7 @@ each_variant = pytest.mark.parametrize("flags", VARIANTS, ids=" ".join)
 @pytest.fixture(scope="module")
 def variants():
     """Flags to path of the library, for those that this processor can run."""
-    if build.compiler() is None:
+    if compiler.compiler() is None:
         pytest.skip("needs a C++ compiler")
     text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     usable = [flags for flags, (needed, _) in VARIANTS.items() if set(needed) <= set(text.split())]

@@ -5,7 +5,7 @@ import numpy as np
 from mindspore import nn
 
 from common.checkpoint import network_state
-from common.checkpoint.pytorch.state_dict import to_mindspore_names
+from common.checkpoint.pytorch.names import to_mindspore_names
 from common.runtime.context import execution_mode
 
 
@@ -41,9 +41,9 @@ def check_logits(torch, network, reference, x, mode="pynative"):
     """Logits of both networks agree to 1e-4 of the largest."""
     with torch.no_grad():
         expected = reference(torch.from_numpy(x)).numpy()
-    found = run(network, x, mode)
-    assert found.shape == expected.shape
-    assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
+    logits = run(network, x, mode)
+    assert logits.shape == expected.shape
+    assert np.abs(logits - expected).max() < 1e-4 * np.abs(expected).max()
 
 
 def check_gradients(network, size, classes):
@@ -56,17 +56,17 @@ def check_gradients(network, size, classes):
 
     network.set_train(True)
     with execution_mode("pynative"):
-        value, found = ms.value_and_grad(forward, None, parameters)(x)
-    assert np.isfinite(value.asnumpy()) and len(found) == len(parameters)
-    wrong = [p.name for p, g in zip(parameters, found) if not np.isfinite(g.asnumpy()).all() or not g.asnumpy().any()]
+        value, slopes = ms.value_and_grad(forward, None, parameters)(x)
+    assert np.isfinite(value.asnumpy()) and len(slopes) == len(parameters)
+    wrong = [p.name for p, g in zip(parameters, slopes) if not np.isfinite(g.asnumpy()).all() or not g.asnumpy().any()]
     assert wrong == []
 
 
 def check_both_modes(cell, x):
     """A cell gives the same in graph mode as in PYNATIVE mode."""
-    found = [run(cell, x, mode) for mode in ("graph", "pynative")]
-    assert np.abs(found[0] - found[1]).max() <= 1e-5 * np.abs(found[1]).max()
-    return found[1]
+    outputs = [run(cell, x, mode) for mode in ("graph", "pynative")]
+    assert np.abs(outputs[0] - outputs[1]).max() <= 1e-5 * np.abs(outputs[1]).max()
+    return outputs[1]
 
 
 def size(network):

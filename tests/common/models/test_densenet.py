@@ -36,15 +36,15 @@ def expected_size(count, bottleneck):
 # The paper's table 2, in millions.
 @pytest.mark.parametrize(("name", "count", "millions"), [("densenet40", 12, 1.0), ("densenet100", 16, 0.8)])
 def test_parameter_counts(name, count, millions):
-    found = size(model(name).build(10))
-    assert found == expected_size(count, name == "densenet100")
-    assert found == {"densenet40": 1_019_722, "densenet100": 769_162}[name]
-    assert found == pytest.approx(1e6 * millions, abs=0.05e6)
+    parameters = size(model(name).build(10))
+    assert parameters == expected_size(count, name == "densenet100")
+    assert parameters == {"densenet40": 1_019_722, "densenet100": 769_162}[name]
+    assert parameters == pytest.approx(1e6 * millions, abs=0.05e6)
 
 
 def test_parameter_count_of_the_deep_basic_form():
-    found = size(DenseNetCifar(100))
-    assert found == expected_size(32, False) == pytest.approx(7.0e6, abs=0.05e6)  # the paper's table 2
+    count = size(DenseNetCifar(100))
+    assert count == expected_size(32, False) == pytest.approx(7.0e6, abs=0.05e6)  # the paper's table 2
 
 
 def torch_densenet(torch, count, classes, growth, bottleneck):

@@ -68,9 +68,9 @@ def test_state_file_of_torchvisions_names_gives_its_logits(tmp_path):
     torch = pytest.importorskip("torch")
     reference = torch_mobilenet(torch, 20)
     torch.save(reference.state_dict(), tmp_path / "mobilenet_v2.pth")
-    found = load_float(tmp_path / "mobilenet_v2.pth", "mobilenet_v2")
-    assert found.metadata == {"kind": "float", "network": "mobilenet_v2", "num_classes": 20}
-    check_logits(torch, found.network, reference, images(2, 3, 64, 96))
+    stored = load_float(tmp_path / "mobilenet_v2.pth", "mobilenet_v2")
+    assert stored.metadata == {"kind": "float", "network": "mobilenet_v2", "num_classes": 20}
+    check_logits(torch, stored.network, reference, images(2, 3, 64, 96))
 
 
 def test_logits_for_small_images_are_those_of_pytorch_layers():

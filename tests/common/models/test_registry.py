@@ -15,7 +15,8 @@ from common.models.layers import Layers, conv2d
 from common.models.registry import MODELS, model, preprocessing_of
 from common.models.resnet_cifar import PadShortcut
 from common.models.vgg_small import VGGSmall
-from common.stored.float_network import class_count, load_float, of_classes
+from common.stored.float_network import load_float, of_classes
+from common.stored.signature import class_count
 
 DIGITS_FILE = Path(__file__).resolve().parents[3] / "common" / "zoo" / "files" / "resnet20_digits.ckpt"
 PUBLISHED = "resnet20-12fca82f.th"
@@ -32,7 +33,7 @@ def test_every_model_is_built_with_its_number_of_classes(name):
 
 @pytest.mark.parametrize("name", ["ResNet20", "VGG", "", "resnet44"])
 def test_unknown_name(name):
-    with pytest.raises(ConfigError, match=f"model_name: expected one of resnet20, .*found {name!r}") as caught:
+    with pytest.raises(ConfigError, match=f"arch: expected one of resnet20, .*found {name!r}") as caught:
         model(name)
     assert one_line(caught) and all(known in str(caught.value) for known in MODELS)
 
@@ -96,12 +97,12 @@ def test_vgg_small_is_that_of_pytorch(tmp_path, mode):
     torch = pytest.importorskip("torch")
     reference = torch_vgg(torch, 7)
     torch.save(reference.state_dict(), tmp_path / "vgg.pth")
-    found = load_float(tmp_path / "vgg.pth", "vgg_small")
-    assert found.metadata == {"kind": "float", "network": "vgg_small", "num_classes": 7}
+    stored = load_float(tmp_path / "vgg.pth", "vgg_small")
+    assert stored.metadata == {"kind": "float", "network": "vgg_small", "num_classes": 7}
     x = np.random.default_rng(1).normal(0, 1, (3, 3, 32, 32)).astype(np.float32)
     with torch.no_grad():
         expected = reference(torch.from_numpy(x)).numpy()
-    logits = found.network.set_train(False)(Tensor(x)).asnumpy()
+    logits = stored.network.set_train(False)(Tensor(x)).asnumpy()
     assert logits.shape == (3, 7)
     assert np.abs(logits - expected).max() < 1e-4 * np.abs(expected).max()
 
@@ -137,25 +138,25 @@ def test_vgg_small_is_made_of_the_given_layers():
 
 
 def test_float_network_of_this_project():
-    found, expected = load_float(DIGITS_FILE, "resnet20"), checkpoint.load(DIGITS_FILE)
-    assert found.metadata == {**expected.metadata, "network": "resnet20"}  # the file keeps the name of its version
-    state = network_state.state(found.network)
+    stored, expected = load_float(DIGITS_FILE, "resnet20"), checkpoint.load(DIGITS_FILE)
+    assert stored.metadata == {**expected.metadata, "network": "resnet20"}  # the file keeps the name of its version
+    state = network_state.state(stored.network)
     assert all(np.array_equal(state[name], value) for name, value in expected.tensors.items())
 
 
 def test_the_classes_of_a_file_are_those_of_the_data():
-    found = load_float(DIGITS_FILE, "resnet20")
-    assert of_classes(DIGITS_FILE, found, 10) is found.network
+    stored = load_float(DIGITS_FILE, "resnet20")
+    assert of_classes(DIGITS_FILE, stored, 10) is stored.network
     with pytest.raises(CheckpointError, match="expected a network of the data's 7 classes, found one of 10"):
-        of_classes(DIGITS_FILE, found, 7)
+        of_classes(DIGITS_FILE, stored, 7)
 
 
 def test_published_network(shared):
-    found = load_float(shared / "checkpoints" / PUBLISHED, "resnet20")
-    assert found.metadata == {"kind": "float", "network": "resnet20", "num_classes": 10}
+    stored = load_float(shared / "checkpoints" / PUBLISHED, "resnet20")
+    assert stored.metadata == {"kind": "float", "network": "resnet20", "num_classes": 10}
     golden = np.load(shared / "golden" / "cifar_resnet_logits.npz")
     images = ((golden["images"] / np.float32(255) - golden["mean"]) / golden["std"]).transpose(0, 3, 1, 2)
-    logits = found.network.set_train(False)(Tensor(np.ascontiguousarray(images, np.float32))).asnumpy()
+    logits = stored.network.set_train(False)(Tensor(np.ascontiguousarray(images, np.float32))).asnumpy()
     assert np.abs(logits - golden["logits_resnet20"]).max() < 1e-3
 
 
@@ -169,11 +170,11 @@ def check_refused(path, name, *parts):
 @pytest.mark.parametrize("name", ["resnet32", "vgg_small"])
 def test_another_model_is_refused(shared, name):
     check_refused(DIGITS_FILE, name, f"expected {name}, found resnet20")
-    check_refused(shared / "checkpoints" / PUBLISHED, name, "not one of this network", "missing")
+    check_refused(shared / "checkpoints" / PUBLISHED, name, f"expected the weights of {name}, found those of resnet20")
 
 
 @pytest.mark.parametrize(
-    ("metadata", "found"),
+    ("metadata", "message"),
     [
         ({"kind": "quantized", "network": "resnet20", "num_classes": 10}, "found a quantized one"),
         ({"network": "resnet20", "num_classes": 10}, "found a different one"),
@@ -183,16 +184,16 @@ def test_another_model_is_refused(shared, name):
     ],
     ids=["quantized", "no kind", "run", "no network", "no parameters"],
 )
-def test_file_that_is_not_the_float_network_is_refused(tmp_path, metadata, found):
+def test_file_that_is_not_the_float_network_is_refused(tmp_path, metadata, message):
     path = tmp_path / "network.ckpt"
     checkpoint.save(path, {"head.fc.bias": np.zeros(10, np.float32)}, metadata)
-    check_refused(path, "resnet20", found)
+    check_refused(path, "resnet20", message)
 
 
 @pytest.mark.parametrize("classes", [{}, {"num_classes": "ten"}, {"num_classes": -1}], ids=str)
 def test_file_without_a_number_of_classes_is_refused(tmp_path, classes):
-    found = checkpoint.load(DIGITS_FILE)
-    checkpoint.save(tmp_path / "network.ckpt", found.tensors, {"kind": "float", "network": "resnet20", **classes})
+    shipped = checkpoint.load(DIGITS_FILE)
+    checkpoint.save(tmp_path / "network.ckpt", shipped.tensors, {"kind": "float", "network": "resnet20", **classes})
     check_refused(tmp_path / "network.ckpt", "resnet20")
 
 
@@ -214,5 +215,5 @@ def test_gradient_of_the_pad_shortcut_is_that_of_slicing_and_padding(size, new_c
     y.backward(torch.from_numpy(gy))
     shortcut, inputs = PadShortcut(new_channels, stride), Tensor(x.detach().numpy())
     assert np.array_equal(shortcut(inputs).asnumpy(), y.detach().numpy())
-    found = ops.GradOperation(sens_param=True)(shortcut)(inputs, Tensor(gy)).asnumpy()
-    assert np.array_equal(found, x.grad.numpy())
+    gradient = ops.GradOperation(sens_param=True)(shortcut)(inputs, Tensor(gy)).asnumpy()
+    assert np.array_equal(gradient, x.grad.numpy())

@@ -40,10 +40,10 @@ def test_the_same_images_give_the_same_gradients(name):
     network = MODELS[name].build(10)
     network.set_train(False)  # BatchNorm by its moving statistics, no dropout: nothing changes between the steps
     with execution_mode("graph"):
-        gradients, found = Gradients(network), []
+        gradients, steps = Gradients(network), []
         for seed, scale in ((0, 1), (1, 10), (0, 1), (2, 0.1), (0, 1)):
             inputs, weights = gradients(*batch(seed, side, scale))
-            found.append([inputs.asnumpy().copy(), *(own.asnumpy().copy() for own in weights)])
-    for later in (found[2], found[4]):
-        for first, again in zip(found[0], later):
+            steps.append([inputs.asnumpy().copy(), *(weight.asnumpy().copy() for weight in weights)])
+    for later in (steps[2], steps[4]):
+        for first, again in zip(steps[0], later):
             np.testing.assert_array_equal(first, again)

@@ -7,7 +7,8 @@ import pytest
 from mindspore import Tensor, nn
 
 from common.checkpoint.network_state import restore
-from common.checkpoint.pytorch.state_dict import read_state_file, to_mindspore_names
+from common.checkpoint.pytorch.names import to_mindspore_names
+from common.checkpoint.pytorch.state_dict import read_state_file
 from common.errors import ConfigError
 from common.models.layers import Layers, conv2d
 from common.models.resnet_cifar import ConvNormHead, PadShortcut, ResNetCifar, published_name
@@ -94,9 +95,9 @@ def test_same_as_pytorch_layers(shortcut, mode):
     reference = Reference(torch, randomise(network), shortcut)
     x = np.random.default_rng(1).normal(0, 1, (2, 3, 32, 32)).astype(np.float32)
     network.set_train(False)
-    found, expected = network(Tensor(x)).asnumpy(), reference(torch.from_numpy(x)).numpy()
-    assert found.shape == (2, 7)
-    assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
+    outputs, expected = network(Tensor(x)).asnumpy(), reference(torch.from_numpy(x)).numpy()
+    assert outputs.shape == (2, 7)
+    assert np.abs(outputs - expected).max() < 1e-4 * np.abs(expected).max()
 
 
 def test_pad_shortcut_by_hand(mode):

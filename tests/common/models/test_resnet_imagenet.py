@@ -6,7 +6,7 @@ import pytest
 
 from common import checkpoint
 from common.checkpoint import network_state
-from common.checkpoint.pytorch.state_dict import to_mindspore_names
+from common.checkpoint.pytorch.names import to_mindspore_names
 from common.errors import CheckpointError, ConfigError
 from common.models.layers import Layers
 from common.models.resnet_imagenet import ResNetImageNet
@@ -26,8 +26,8 @@ def test_logits_are_those_of_torch(depth, tmp_path):
     images = np.random.default_rng(0).normal(size=(2, 3, 70, 64)).astype(np.float32)
     with torch.no_grad():
         expected = reference(torch.tensor(images)).numpy()
-    found = network(ms.Tensor(images)).asnumpy()
-    assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
+    logits = network(ms.Tensor(images)).asnumpy()
+    assert np.abs(logits - expected).max() < 1e-4 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("depth", [18, 34, 50])

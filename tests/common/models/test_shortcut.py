@@ -48,8 +48,8 @@ def test_the_gradient_is_the_same_in_every_step(mode):
             y = conv(torch.relu(1.5 * x), torch.from_numpy(WEIGHTS).double(), padding=1)
             loss = (conv(y, torch.from_numpy(WEIGHTS).double(), padding=1) * 0.1).sum() + (y[:, :, ::2, ::2] ** 2).sum()
             loss.backward()
-            found = gradient(Tensor(values)).asnumpy()
-            np.testing.assert_allclose(found, x.grad.numpy(), rtol=1e-4, atol=1e-4 * abs(x.grad.numpy()).max())
+            step_gradient = gradient(Tensor(values)).asnumpy()
+            np.testing.assert_allclose(step_gradient, x.grad.numpy(), rtol=1e-4, atol=1e-4 * abs(x.grad.numpy()).max())
 
 
 @pytest.mark.parametrize("mode", ["graph", "pynative"])

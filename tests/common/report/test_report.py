@@ -36,10 +36,10 @@ def test_result_line_reads_back():
 
 
 def test_versions_are_the_installed_ones():
-    found = report.versions()
-    assert found["python"] == platform.python_version() and found["numpy"] == np.__version__
-    assert found["mindspore"] == importlib.metadata.version("mindspore")
-    assert list(found) == ["python", "mindspore", "numpy", "lowbitzoo"] and all(found.values())
+    versions = report.versions()
+    assert versions["python"] == platform.python_version() and versions["numpy"] == np.__version__
+    assert versions["mindspore"] == importlib.metadata.version("mindspore")
+    assert list(versions) == ["python", "mindspore", "numpy", "lowbitzoo"] and all(versions.values())
 
 
 def test_json_keeps_order_and_converts(tmp_path):
@@ -54,8 +54,8 @@ def test_json_keeps_order_and_converts(tmp_path):
         "none": None,
     }
     file = report.write_json(tmp_path / "new" / "out.json", record)
-    found = json.loads(file.read_text())
-    assert found == {
+    content = json.loads(file.read_text())
+    assert content == {
         "method": "AdderQuant",
         "acc": 0.5,
         "samples": 4,
@@ -65,7 +65,7 @@ def test_json_keeps_order_and_converts(tmp_path):
         "path": "a/b",
         "none": None,
     }
-    assert list(found) == list(record) and type(found["samples"]) is int
+    assert list(content) == list(record) and type(content["samples"]) is int
     assert files(tmp_path / "new") == ["out.json"]
 
 
@@ -146,8 +146,8 @@ def test_rows_are_replaced_by_key(tmp_path):
         report.replace_row(file, ["method", "bits"], {"method": method, "bits": bits, "acc": acc, "date": "old"})
     append(file, {"method": "A", "bits": 4, "acc": 9})
     report.replace_row(file, ["method", "bits"], {"method": "A", "bits": 4, "acc": 0.5, "speed": 7})
-    found = [(row["method"], row["bits"], row["acc"], row["date"], row["speed"]) for row in read_csv(file)]
-    assert found == [("A", "8", "0.1", "old", ""), ("A", "4", "0.5", "", "7"), ("B", "8", "0.3", "old", "")]
+    written = [(row["method"], row["bits"], row["acc"], row["date"], row["speed"]) for row in read_csv(file)]
+    assert written == [("A", "8", "0.1", "old", ""), ("A", "4", "0.5", "", "7"), ("B", "8", "0.3", "old", "")]
 
 
 @pytest.mark.parametrize("content", [b"a,b\n1,2,3\n", b"a,a\n1,2\n", b'a,b\n"1,2\n', b"a,b\n\xff,2\n"])

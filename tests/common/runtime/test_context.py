@@ -8,7 +8,7 @@ from pathlib import Path
 import mindspore as ms
 import pytest
 
-from common.kernels import build
+from common.kernels import compiler
 from common.runtime import context
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -47,7 +47,7 @@ context.setup()
 print(*before, *state(), gc.get_freeze_count() <= count)
 """
 needs_avx512 = pytest.mark.skipif(
-    "avx512f" not in build.processor_features().split(), reason="the setting is for processors with AVX-512"
+    "avx512f" not in compiler.processor_features().split(), reason="the setting is for processors with AVX-512"
 )
 
 
@@ -88,7 +88,7 @@ def test_a_setting_of_the_user_is_kept():
     ],
 )
 def test_setting_by_processor(monkeypatch, features, before, after):
-    monkeypatch.setattr(build, "processor_features", lambda: features)
+    monkeypatch.setattr(compiler, "processor_features", lambda: features)
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", before or "")
     if before is None:
         monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
@@ -117,3 +117,30 @@ def test_mode_of_a_block_ends_with_it():
         with pytest.raises(KeyError), context.execution_mode(mode):
             raise KeyError
         assert ms.get_context("mode") == before
+
+
+LIMITED = """
+import ctypes, os
+from common.runtime import context
+from common.kernels import build
+from common.distributed import processors
+processors._visible = lambda: 16
+context.setup(mode="pynative", threads=1)
+import mindspore.dataset as ds
+from threadpoolctl import threadpool_info
+from mindspore._c_expression import RuntimeConf
+pools = {pool["num_threads"] for pool in threadpool_info()}
+conf = RuntimeConf.get_instance().is_op_threads_num_configured()
+print(processors.count(), pools, ds.config.get_num_parallel_workers(), conf)
+"""
+
+
+def test_threads_are_those_of_everything_that_computes():
+    pytest.importorskip("threadpoolctl")
+    assert python(LIMITED).split("\n")[0] == "1 {1} 1 True"
+
+
+def test_all_processors_leave_the_libraries_alone():
+    """The settings, and so the numbers, of a run without limits are those of MindSpore alone."""
+    program = LIMITED.replace("lambda: 16", "lambda: 1")
+    assert python(program).rstrip().endswith("False")

@@ -72,8 +72,8 @@ def small(monkeypatch):
 
 def tensors(**more):
     rng = np.random.default_rng(0)
-    found = {"fc.weight": rng.normal(0, 1, (3, 4)), "fc.bias": rng.normal(0, 1, 3)}
-    return {**{name: value.astype(np.float32) for name, value in found.items()}, **more}
+    values = {"fc.weight": rng.normal(0, 1, (3, 4)), "fc.bias": rng.normal(0, 1, 3)}
+    return {**{name: value.astype(np.float32) for name, value in values.items()}, **more}
 
 
 def latent(path, **metadata):
@@ -103,24 +103,24 @@ def refused(path, expected, read=None):
 
 
 def test_float_networks_of_any_method(tmp_path):
-    found = FORMAT.load(floating(tmp_path / "net.ckpt"), "Small", 3)
-    assert found.kind == "float" and found.metadata["dataset"] == "other"
-    np.testing.assert_array_equal(found.network.fc.weight.asnumpy(), tensors()["fc.weight"])
+    stored = FORMAT.load(floating(tmp_path / "net.ckpt"), "Small", 3)
+    assert stored.kind == "float" and stored.metadata["dataset"] == "other"
+    np.testing.assert_array_equal(stored.network.fc.weight.asnumpy(), tensors()["fc.weight"])
 
 
 def test_published_files_without_metadata(tmp_path):
     state = [{"name": name.replace("fc", "linear"), "data": Tensor(value)} for name, value in tensors().items()]
     ms.save_checkpoint(state, str(tmp_path / "net.ckpt"))
-    found = FORMAT.load(tmp_path / "net.ckpt", "Small")
-    assert found.metadata == {"kind": "float", "network": "Small", "num_classes": 3}
-    np.testing.assert_array_equal(found.network.fc.bias.asnumpy(), tensors()["fc.bias"])
+    stored = FORMAT.load(tmp_path / "net.ckpt", "Small")
+    assert stored.metadata == {"kind": "float", "network": "Small", "num_classes": 3}
+    np.testing.assert_array_equal(stored.network.fc.bias.asnumpy(), tensors()["fc.bias"])
 
 
 def test_latent_networks(tmp_path):
     path = latent(tmp_path / "net.ckpt")
-    for found in (FORMAT.load(path, "ignored", 3), FORMAT.load_latent(path, "Small")):
-        assert found.kind == "latent" and found.network.bits.asnumpy().tolist() == [5]
-        np.testing.assert_array_equal(found.network.fc.weight.asnumpy(), tensors()["fc.weight"])
+    for stored in (FORMAT.load(path, "ignored", 3), FORMAT.load_latent(path, "Small")):
+        assert stored.kind == "latent" and stored.network.bits.asnumpy().tolist() == [5]
+        np.testing.assert_array_equal(stored.network.fc.weight.asnumpy(), tensors()["fc.weight"])
 
 
 def test_packed_networks(tmp_path):
@@ -131,11 +131,11 @@ def test_packed_networks(tmp_path):
 
 
 def test_another_cell_in_the_place_of_the_network(tmp_path):
-    own = {f"inner.{name}": value for name, value in tensors().items()} | {"bits": np.array([5], np.int32)}
+    wrapped = {f"inner.{name}": value for name, value in tensors().items()} | {"bits": np.array([5], np.int32)}
     settings = {"bits": 4, "wrapped": True}
-    checkpoint.save(tmp_path / "net.ckpt", own, {**ABOUT, "kind": "latent", "settings": settings})
-    found = FORMAT.load(tmp_path / "net.ckpt", "Small").network
-    assert isinstance(found, Wrapped) and found.bits.asnumpy().tolist() == [5]
+    checkpoint.save(tmp_path / "net.ckpt", wrapped, {**ABOUT, "kind": "latent", "settings": settings})
+    network = FORMAT.load(tmp_path / "net.ckpt", "Small").network
+    assert isinstance(network, Wrapped) and network.bits.asnumpy().tolist() == [5]
 
 
 @pytest.mark.parametrize(

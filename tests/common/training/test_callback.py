@@ -88,9 +88,9 @@ def test_only_a_finished_network_can_be_the_best(tmp_path, no_picture, pynative,
     observed(tmp_path, network, Watcher(network, finished), test=lambda _: results.pop(0)).run()
     assert (tmp_path / "best.ckpt").exists() == (best is not None)
     if best is not None:
-        found = checkpoint.load(tmp_path / "best.ckpt")
-        assert [record["epoch"] for record in found.metadata["history"]] == [best]
-        assert found.tensors["factor"].item() == found.metadata["history"][0]["factor"]
+        saved = checkpoint.load(tmp_path / "best.ckpt")
+        assert [record["epoch"] for record in saved.metadata["history"]] == [best]
+        assert saved.tensors["factor"].item() == saved.metadata["history"][0]["factor"]
 
 
 class Killed(BaseException):
@@ -104,7 +104,7 @@ def test_killed_and_resumed_is_bit_equal_with_the_memory_of_the_callback(tmp_pat
     update = trainer.Progress.update
 
     def deadly(self, *args, **values):
-        if self.label == "epoch 2/3" and self.done:
+        if self._bar.desc == "epoch 2/3: " and self._bar.n:
             raise Killed
         update(self, *args, **values)
 
@@ -117,10 +117,10 @@ def test_killed_and_resumed_is_bit_equal_with_the_memory_of_the_callback(tmp_pat
     observed(killed, network := Probed(), resumed := Watcher(network)).run()
     assert resumed.epochs == [1, 2]
     for file in ("best.ckpt", "last.ckpt"):
-        expected, found = (checkpoint.load(folder / file) for folder in (straight, killed))
-        assert sorted(expected.tensors) == sorted(found.tensors)
+        expected, continued = (checkpoint.load(folder / file) for folder in (straight, killed))
+        assert sorted(expected.tensors) == sorted(continued.tensors)
         for name, value in expected.tensors.items():
-            assert np.array_equal(value, found.tensors[name]), (file, name)
+            assert np.array_equal(value, continued.tensors[name]), (file, name)
     for key in ("watched", "factor", "finished", "test_acc"):
-        both = ([record[key] for record in state.metadata["history"]] for state in (expected, found))
+        both = ([record[key] for record in state.metadata["history"]] for state in (expected, continued))
         assert len({json.dumps(values) for values in both}) == 1, key

@@ -43,10 +43,10 @@ def straight(tmp_path_factory):
 def test_checkpoint_holds_the_optimizer(straight):
     tensors = run.final_state(straight)[0]
     assert {"network/conv.weight", "network/norm.moving_mean"} <= set(tensors)
-    found = {name.split(".", 1)[1]: value for name, value in tensors.items() if name.startswith("optimizer/")}
-    assert {f"moments.{name}" for name in run.trained(run.Small())} <= set(found)
-    assert found["moments.fc.bias"].any()
-    assert found["global_step"].item() == run.CONFIG.epochs * run.STEPS
+    state = {name.split(".", 1)[1]: value for name, value in tensors.items() if name.startswith("optimizer/")}
+    assert {f"moments.{name}" for name in run.trained(run.Small())} <= set(state)
+    assert state["moments.fc.bias"].any()
+    assert state["global_step"].item() == run.CONFIG.epochs * run.STEPS
 
 
 def test_history(straight):

@@ -43,7 +43,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(302)
             self.send_header("Location", fault.removeprefix("redirect "))
             self.end_headers()
-        elif start >= len(server.content):
+        elif start and start >= len(server.content):
             self.send_error(416)
         else:
             with contextlib.suppress(ConnectionError):
@@ -56,9 +56,18 @@ class _Handler(BaseHTTPRequestHandler):
         if start:
             first = start + 7 if fault == "other range" else start
             self.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")
-        if fault != "no length":
+        if fault.startswith("length "):
+            self.send_header("Content-Length", fault.removeprefix("length "))
+        elif fault.startswith("chunked"):
+            self.send_header("Transfer-Encoding", "chunked")
+        elif fault not in ("no length", "endless"):
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        if fault.startswith("chunked"):
+            body = b"%x\r\n%s\r\n%s" % (len(body), body, b"0\r\n\r\n" if fault == "chunked" else b"")
+        if fault == "endless":
+            while True:
+                self.wfile.write(body)
         if fault == "corrupt":
             body = bytes(len(body))
         half = len(body) // 2

@@ -11,7 +11,7 @@ def read(request, tmp_path):
     def read(body, storages=None):
         path = tmp_path / "net.pth"
         if storages is None:
-            storages = {"0": DATA} if b"storage" in body else {}
+            storages = {"0": DATA} if b"cpu" in body else {}
         path.write_bytes(CONTAINERS[request.param](body, storages))
         return read_state_file(path)
 

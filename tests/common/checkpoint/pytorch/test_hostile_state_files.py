@@ -40,7 +40,7 @@ def test_no_code_runs(read, tmp_path, protocol, attack, place):
     sentinel = tmp_path / "sentinel"
     pickled = pickle.dumps(attacks(sentinel)[attack], protocol)[:-1]
     body = {"root": pickled, "value": mapping(w=tensor(), x=pickled), "key": b"}(" + pickled + tensor() + b"u"}[place]
-    with pytest.raises(CheckpointError, match=r"nothing was run|opcode"):
+    with pytest.raises(CheckpointError, match=r"net\.pth: expected (a tensor|a state dict|tensors).*, found"):
         read(body)
     assert not sentinel.exists()
 
@@ -61,14 +61,14 @@ def test_no_code_runs(read, tmp_path, protocol, attack, place):
 def test_other_globals_are_named_and_refused(read, module, name):
     stacked = text(module) + text(name) + b"\x93"
     for reference in (name_of(module, name), stacked):
-        with pytest.raises(CheckpointError, match=rf"'{module}\.{name}'.*nothing was run"):
+        with pytest.raises(CheckpointError, match=rf"{module}\.{name}, of which nothing was run"):
             read(mapping(w=call(reference, integer(1))))
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        b"(ios\nsystem\n" + text("true") + b".",
+        b"(" + text("true") + b"ios\nsystem\n",
         b"(" + name_of("collections", "OrderedDict") + b"o",
         name_of("collections", "OrderedDict") + b")\x81",
         name_of("collections", "OrderedDict") + b")}\x92",
@@ -79,7 +79,7 @@ def test_other_globals_are_named_and_refused(read, module, name):
     ids=["INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "NEXT_BUFFER", "EMPTY_SET"],
 )
 def test_opcodes_beyond_plain_data(read, body):
-    with pytest.raises(CheckpointError, match=r"opcode.*nothing was run|global"):
+    with pytest.raises(CheckpointError, match=r"opcode.*nothing was run|expected a state dict, found"):
         read(body)
 
 
@@ -148,12 +148,13 @@ def test_deep_nesting(tmp_path, body):
 def test_keys_are_plain(read, key):
     """Hashing a tuple recurses in C: nested deeply enough it would crash the process."""
     pairs = name_of("collections", "OrderedDict") + b"](](" + key + integer(1) + b"ee\x85R"
-    for body in (b"}(" + key + integer(1) + b"u", b"}" + key + integer(1) + b"s", pairs):
-        with pytest.raises(CheckpointError, match="expected plain dictionary keys"):
-            read(mapping(w=body))
+    with pytest.raises(CheckpointError, match="expected plain dictionary keys"):
+        read(mapping(w=pairs))
+    for body in (b"}(" + key + integer(1) + b"u", b"}" + key + integer(1) + b"s"):
+        assert list(read(mapping(state=mapping(w=tensor()), other=body))) == ["w"]
 
 
 def test_a_container_that_holds_itself(read):
     itself = b"}q\0(" + text("state_dict") + b"h\0u"
-    with pytest.raises(CheckpointError, match="expected a tensor under 'state_dict', found dict"):
+    with pytest.raises(CheckpointError, match=r"expected a state dict, .*found state_dict .dict"):
         read(itself)

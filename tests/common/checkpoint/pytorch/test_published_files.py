@@ -6,7 +6,8 @@ import shutil
 import numpy as np
 import pytest
 
-from common.checkpoint.pytorch.state_dict import read_state_file, to_mindspore_names
+from common.checkpoint.pytorch.names import to_mindspore_names
+from common.checkpoint.pytorch.state_dict import read_state_file
 from common.errors import CheckpointError
 
 REAL = {

@@ -1,0 +1,108 @@
+"""The C++ compiler: which one, what it is asked for, and what decides the machine code that it makes."""
+
+import functools
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+from common.errors import UserError
+
+SOURCES = Path(__file__).parent
+# Maximum and minimum become single instructions only if NaN and -0 need no care; sums are never reordered.
+FLAGS = ("-O3", "-std=c++17", "-fPIC", "-shared", "-pthread", "-ffinite-math-only", "-fno-signed-zeros", "-Wno-psabi")
+NATIVE = ("-march=native",)
+# Words of failures that may be gone the next time: they are not remembered.
+_PASSING = ("No space left", "memory", "Killed", "Disk quota", "Input/output")
+
+
+class BuildError(UserError):
+    """The kernels cannot be compiled or loaded here; the message is the reason in one line."""
+
+
+class CompilationError(BuildError):
+    """The compiler does not take sources or flags.
+
+    Attributes:
+        passing: whether the reason may be gone the next time.
+    """
+
+    passing = False
+
+
+def compiler() -> list[str] | None:
+    """The compiler's words: ``$CXX`` as a shell splits it, else g++, clang++ or c++; None where there is none.
+
+    Raises:
+        BuildError: ``$CXX`` has a quotation mark that is not closed.
+    """
+    wanted = os.environ.get("CXX", "").strip()
+    if wanted and (path := shutil.which(wanted)):  # perhaps with blanks in it
+        return [path]
+    try:
+        candidates = [shlex.split(wanted)] if wanted else [["g++"], ["clang++"], ["c++"]]
+    except ValueError as error:
+        raise BuildError(f"CXX={wanted}: expected words as a shell takes them, found {error}; mend it") from None
+    return next(([path, *words[1:]] for words in candidates if (path := shutil.which(words[0]))), None)
+
+
+def command(extra_flags: tuple[str, ...]) -> list[str]:
+    """Compiler and flags, without sources and target.
+
+    Raises:
+        BuildError: no compiler.
+    """
+    words = compiler()
+    if words is None:
+        wanted = f"CXX={os.environ['CXX']} is no program" if os.environ.get("CXX") else "no C++ compiler found"
+        raise BuildError(f"{wanted}; install g++, or set CXX to the path of a compiler")
+    return [*words, *FLAGS, *extra_flags]
+
+
+@functools.cache
+def processor_features() -> str:
+    """The processor's feature flags as the system lists them; its name where the system does not."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    return next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
+
+
+def key(words: list[str]) -> str:
+    """24 digits for all that decides the machine code: sources, compiler, flags, processor.
+
+    Raises:
+        BuildError: the compiler cannot be run.
+    """
+    asked = [*words[: words.index(FLAGS[0])], "--version"]
+    version = _run(asked).stdout
+    digest = hashlib.sha256("\0".join([*words, version, platform.machine(), processor_features()]).encode())
+    for source in sorted(SOURCES.glob("*.cc")) + sorted(SOURCES.glob("*.h")):
+        digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    return digest.hexdigest()[:24]
+
+
+def compile_to(words: list[str], target: Path) -> None:
+    """Compile all sources into a library.
+
+    Raises:
+        BuildError: the compiler cannot be run.
+        CompilationError: it fails; the message is its reason.
+    """
+    done = _run([*words, *map(str, sorted(SOURCES.glob("*.cc"))), "-o", str(target)])
+    if done.returncode:
+        reason = next((line for line in done.stderr.splitlines() if "error" in line), f"status {done.returncode}")
+        failure = CompilationError(f"{Path(words[0]).name} failed: {reason}")
+        failure.passing = done.returncode < 0 or any(word in done.stderr for word in _PASSING)
+        raise failure
+
+
+def _run(words: list[str]) -> subprocess.CompletedProcess:
+    try:
+        return subprocess.run(words, capture_output=True, text=True, errors="replace", check=False)
+    except (OSError, ValueError) as error:
+        raise BuildError(f"{words[0]} cannot be run ({getattr(error, 'strerror', None) or error})") from None
