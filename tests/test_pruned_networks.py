@@ -92,7 +92,7 @@ def test_a_pruned_layer_costs_as_little_as_the_table_says(row, tmp_path):
     assert accuracy(tmp_path, row, written(tmp_path, pruned_layer)) >= FLOAT - ROWS[row][2] - 1e-4
 
 
-@pytest.mark.parametrize("row", ["ProQHA-8", "static-4", "dynamic-7", "DAMBQ-4"])
+@pytest.mark.parametrize("row", ["ProQHA-8", "static-8", "dynamic-7", "DAMBQ-4"])
 @pytest.mark.parametrize("prune", [pruned_filters, dead_channels])
 def test_pruned_and_dead_channels_cost_what_quantization_costs(prune, row, tmp_path):
     start, digits = written(tmp_path, prune), PREPROCESSING["digits"]

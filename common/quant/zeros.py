@@ -67,7 +67,7 @@ class KeptZeros(nn.Cell):
         stays = self._kept(weight)
         any_pruned = 1.0 - ops.amin(stays.astype(mstype.float32))  # 1 or 0
         floor = _per_row(lowest - _FAR * (1.0 - any_pruned), weight)
-        return ops.select(stays, ops.maximum(values, floor), ops.zeros_like(values))
+        return ops.select(stays, ops.maximum(values, floor), 0.0 * values)
 
     def bprop(self, weight, values, lowest, out, dout):
         """Gradients for the values alone."""
