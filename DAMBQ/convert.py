@@ -1,12 +1,14 @@
 """A float network of convolutions and linear layers to a quantized one, and what its training begins with."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from mindspore import Tensor, nn
 
 from common.data import ImageSource, Preprocessing
 from common.errors import ConfigError
 from common.models.layers import weighted_layers
-from common.quant.calibration import calibration_batches, sample_inputs
+from common.quant.calibration import best_clip, calibration_batches, sample_inputs
 from common.quant.conversion import replace_cells
 from common.quant.frozen_weight import FrozenWeight
 from common.quant.layers import QuantConv2d, QuantDense, quant_layers
@@ -58,6 +60,31 @@ def multi_bit_layers(network: nn.Cell) -> dict[str, QuantConv2d | QuantDense]:
     return {name: layers[name] for name in names[1:-1]}
 
 
+def calibrated_clips(
+    network: nn.Cell, source: ImageSource, preprocessing: Preprocessing, count: int, seed: int, bits: int
+) -> dict[str, float]:
+    """Clips with the least squared error of the multi-bit layers' inputs, by layer.
+
+    Args:
+        network: float.
+        source: training images; labels are not used.
+        preprocessing: of the network.
+        count: how many images, at most all.
+        seed: of their choice and augmentation.
+        bits: of the activations.
+    """
+    floats = weighted_layers(network)
+    layers = {name: floats[name] for name in list(floats)[1:-1]}
+    inputs = sample_inputs(network, layers, calibration_batches(source, preprocessing, count, seed))
+    return {name: best_clip(values, bits) for name, values in inputs.items()}
+
+
+def set_clips(network: nn.Cell, clips: Mapping[str, float]) -> None:
+    """Give inputs of a quantized network their clips, by layer."""
+    for name, clip in clips.items():
+        quant_layers(network)[name].quantize_input.clip.set_data(Tensor(np.array([clip], np.float32)))
+
+
 def calibrate_last(network: nn.Cell, source: ImageSource, preprocessing: Preprocessing, count: int, seed: int) -> None:
     """Set the clip of the last layer's 8-bit activations to the largest one of ``count`` augmented images.
 
@@ -71,8 +98,8 @@ def calibrate_last(network: nn.Cell, source: ImageSource, preprocessing: Preproc
     last = list(quant_layers(network).values())[-1]
     batches = calibration_batches(source, preprocessing, count, seed)
     largest = sample_inputs(network, {"last": last}, batches, thin=lambda x: x.max(keepdims=True).ravel())["last"]
-    clip = largest.max(initial=0.0) or 1.0
-    last.quantize_input.clip.set_data(Tensor(np.array([clip], np.float32)))
+    name = list(quant_layers(network))[-1]
+    set_clips(network, {name: float(largest.max(initial=0.0)) or 1.0})
 
 
 def _layer(layer: nn.Cell, weight: nn.Cell | None, inputs: UniformActivation | None) -> QuantConv2d | QuantDense:

@@ -6,12 +6,14 @@ Bits and scales belong to output channels of a weight and to input channels of a
 
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
+from mindspore import dtype as mstype
 
 from common.errors import ConfigError, QuantizationError
 from common.kernels.fake_quant import CodebookQuantize, UniformQuantize
 from common.quant.integer_weight import ActivationGrid, IntegerWeight, one
 from common.quant.level_table import SIGNED
-from DAMBQ.tables import LEVELS, MAX_BITS, TABLES
+from common.quant.zeros import KeptZeros, kept
+from DAMBQ.tables import LEVELS, LEVELS_ZERO, MAX_BITS, TABLES
 
 SMALLEST_CLIP = 1e-4
 _EIGHT_BITS = 127  # largest code of signed 8-bit weights
@@ -49,6 +51,9 @@ class MultiBitWeight(PerChannelQuantizer):
     for each output channel with its own k and s; see :mod:`DAMBQ.tables` for a and c. ``construct(w)``: (F, ...) to
     the same shape.
 
+    Pruned weights do not count in the mean, stay 0 and get no gradient; the lowest level of their layer becomes 0
+    (:mod:`common.quant.zeros`). 1 bit cannot keep 0 beside other weights: there only whole channels stay 0.
+
     Args:
         weight: (F, ...) what the scales start from.
         bits: of all channels to begin with, 0 to 4.
@@ -70,30 +75,40 @@ class MultiBitWeight(PerChannelQuantizer):
         self.name, self.table, self.momentum = table, TABLES[table], momentum
         self.scale = _parameter(np.zeros(len(weight), np.float32))
         self.levels, self.clips = Tensor(self.table.as_array()), Tensor(self.table.clips.astype(np.float32))
-        self.quantize = CodebookQuantize(native)
+        lowest = [0, -1, *(LEVELS[table].levels(width)[1] for width in range(2, MAX_BITS + 1))]
+        self.lowest = Tensor(np.array(lowest, np.float32))
+        self.quantize, self.zeros = CodebookQuantize(native), KeptZeros(shared_scale=False)
         self.reset_scale(weight)
 
     def reset_scale(self, weight: np.ndarray, channels: np.ndarray | slice = slice(None)) -> None:
         """Set the scales of some channels to c_k mean|w| of their present bits."""
         scale, bits = self.scale.asnumpy().copy(), self.bits.asnumpy()
-        target = self.table.clips[bits] * np.abs(weight).reshape(len(weight), -1).mean(1)
+        flat = np.abs(weight).reshape(len(weight), -1)
+        pruned = flat.shape[1] / np.maximum((flat > 0).sum(1), 1)  # exactly 1 without pruned weights
+        target = self.table.clips[bits] * (flat.mean(1) * pruned.astype(np.float32))
         scale[channels] = target[channels]
         self.scale.set_data(Tensor(scale))
 
     def construct(self, weight):
         scale = self.scale.value()
         if self.training:
-            mean = ops.abs(ops.stop_gradient(weight)).reshape(weight.shape[0], -1).mean(1)
+            flat = ops.abs(ops.stop_gradient(weight)).reshape(weight.shape[0], -1)
+            remaining = ops.maximum((flat > 0).astype(mstype.float32).sum(1), 1.0)
+            mean = flat.mean(1) * (flat.shape[1] / remaining)
             target = ops.gather(self.clips, self.bits, 0) * mean
             scale = self.momentum * scale + (1 - self.momentum) * target
             ops.assign(self.scale, scale)
-        return self.quantize(weight, self.bits.value(), scale, self.levels, self.probe)
+        bits = self.bits.value()
+        values = self.quantize(weight, bits, scale, self.levels, self.probe)
+        zeroed = self.zeros(weight, values, ops.gather(self.lowest, bits, 0) * scale)
+        return ops.select((bits == 1).reshape((-1,) + (1,) * (weight.ndim - 1)), values, zeroed)
 
     def to_int(self, weight: np.ndarray) -> IntegerWeight:
         """The integers of weights (F, ...): level numbers in rising order, bits and scales of each output channel.
 
-        ``table.codes(table.levels(k)[number], k)`` are the binary codes of a number.
+        ``table.codes(table.levels(k)[number], k)`` are the binary codes of a number, in layers without pruned weights.
         """
+        levels = (LEVELS if kept(weight, shared_scale=False).all() else LEVELS_ZERO)[self.name]
         bits, scale = self.bits.asnumpy(), self.scale.asnumpy()
         training = self.training
         self.set_train(False)
@@ -101,9 +116,9 @@ class MultiBitWeight(PerChannelQuantizer):
         self.set_train(training)
         numbers = np.zeros(weight.shape, np.uint8)
         for row in np.flatnonzero(bits):
-            numbers[row] = np.searchsorted(LEVELS[self.name].levels(int(bits[row])) * scale[row], values[row])
+            numbers[row] = np.searchsorted(levels.levels(int(bits[row])) * scale[row], values[row])
         scale = np.where(bits > 0, scale, np.float32(0))
-        return IntegerWeight(numbers, bits.astype(np.uint8), scale, LEVELS[self.name])
+        return IntegerWeight(numbers, bits.astype(np.uint8), scale, levels)
 
 
 class EightBitWeight(nn.Cell):

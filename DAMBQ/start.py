@@ -12,10 +12,10 @@ from common.errors import ConfigError
 from common.models.registry import model
 from common.stored.float_network import float_of_classes, of_classes
 from common.stored.network import StoredNetwork
-from common.training import Trainer
+from common.training import TrainConfig, Trainer
 from DAMBQ import plots, storage
 from DAMBQ.allocation import Allocator
-from DAMBQ.convert import calibrate_last, quantize_network
+from DAMBQ.convert import calibrate_last, calibrated_clips, quantize_network, set_clips
 from DAMBQ.options import TrainOptions
 from DAMBQ.quant_config import QuantConfig
 from DAMBQ.tables import MAX_BITS
@@ -23,8 +23,11 @@ from DAMBQ.tables import MAX_BITS
 _CALIBRATION_IMAGES = 512
 
 
-def start(options: TrainOptions, images: Images) -> Start:
+def start(options: TrainOptions, training: TrainConfig, images: Images) -> Start:
     """The network to train, its metadata and its callbacks.
+
+    Where nothing is trained, and no clip is given, the clips are those of the least squared error: what training learns
+    from its first clip on is not to be had otherwise.
 
     Raises:
         ConfigError: no start is given where none is shipped, or options that contradict the start.
@@ -42,10 +45,16 @@ def start(options: TrainOptions, images: Images) -> Start:
         return Start(network, _metadata(options, network if pretrained else None, "float"))
     given = {"table": options.table, "activation_clip": options.activation_clip}
     quantization = QuantConfig(bits=MAX_BITS, **{name: value for name, value in given.items() if value is not None})
-    quantize_network(network, quantization)
+    clips = {} if training.epochs or options.activation_clip else _clips(options, images, network)
+    set_clips(quantize_network(network, quantization), clips)
     begun = _quantized(options, images, network, quantization)
     calibrate_last(network, images.train, images.preprocessing, _CALIBRATION_IMAGES, options.seed)
     return begun
+
+
+def _clips(options: TrainOptions, images: Images, network: nn.Cell) -> dict[str, float]:
+    sample = (images.train, images.preprocessing, _CALIBRATION_IMAGES, options.seed)
+    return calibrated_clips(network, *sample, bits=MAX_BITS)
 
 
 def _shipped(options: TrainOptions) -> Path:

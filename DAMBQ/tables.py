@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.quant.level_table import LevelTable, register
+from common.quant.zeros import with_zero
 
 MAX_BITS = 4
 
@@ -84,3 +85,4 @@ def _levels_of(table: CodeTable) -> Callable[[int], np.ndarray]:
 LEVELS = {
     name: register(LevelTable(name, _levels_of(table), tuple(range(1, MAX_BITS + 1)))) for name, table in TABLES.items()
 }
+LEVELS_ZERO = {name: with_zero(table) for name, table in LEVELS.items()}  # of layers with pruned weights

@@ -18,11 +18,11 @@ make_parser = options.train_parser
 def main(argv: list[str] | None = None) -> None:
     """Train to the last epoch, then write the network to use beside the run's own files."""
     args = config.parse(make_parser(), argv)
-    chosen = options.train_options(args)
+    chosen, run = options.train_options(args), training_options(args)
     trainer = training.run(
         run_options(args),
-        training_options(args),
-        start=lambda images: start(chosen, images),
+        run,
+        start=lambda images: start(chosen, run.config, images),
         save=save,
         begins=lambda: classes_in_file(chosen.init_from or chosen.pretrained, chosen.arch),
     )

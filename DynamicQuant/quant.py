@@ -10,10 +10,9 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from common.errors import ConfigError
-from common.kernels.dorefa import DoReFaQuantize
 from common.kernels.selected_conv import selected_conv2d
 from common.quant.conv_geometry import conv_geometry
-from common.quant.dorefa import DoReFaWeight, check_bits, fitted_scale, integers_of
+from common.quant.dorefa import DoReFaWeight, KeptDoReFa, check_bits, fitted_scale, integers_of
 from common.quant.frozen_weight import FrozenWeight
 from common.quant.integer_weight import ActivationGrid, IntegerWeight, one
 from common.quant.layers import QuantConv2d
@@ -21,7 +20,7 @@ from common.quant.pact import SMALLEST_CLIP, PACTActivation
 
 
 class CandidateWeights(nn.Cell):
-    """DoReFa weights at several widths: ``construct(w)``, (F, ...) to (K, F, ...).
+    """DoReFa weights at several widths: ``construct(w)``, (F, ...) to (K, F, ...); pruned ones stay 0 in each.
 
     Args:
         weight: what the scales are fitted to.
@@ -37,7 +36,7 @@ class CandidateWeights(nn.Cell):
         self.widths = [Tensor(np.array([width], np.int32)) for width in bits]
         scales = np.array([fitted_scale(weight, width) for width in bits], np.float32)
         self.scale = Parameter(Tensor(scales), requires_grad=False)
-        self.quantize = DoReFaQuantize(native)
+        self.quantize = KeptDoReFa(native)
 
     def construct(self, weight):
         parts = []

@@ -28,7 +28,9 @@ def further(options: TrainingOptions, pretrained: Path | None) -> tuple[Training
     recorded = checkpoint.load(last).metadata.get("run", {}).get("config")
     if recorded is None or recorded == json.loads(json.dumps(asdict(options.config))):
         return options, pretrained
-    start, folder = pretrained or options.folder / "best.ckpt", options.folder / f"lr_{options.config.schedule.base:g}"
+    best = options.folder / "best.ckpt"  # a run of 0 epochs has none
+    start = pretrained or (best if best.exists() else options.path)
+    folder = options.folder / f"lr_{options.config.schedule.base:g}"
     print(f"another configuration: training {start} further, in {folder}")
     return replace(options, folder=folder), start
 

@@ -32,7 +32,7 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from common import distributed
-from common.quant.dorefa import dorefa
+from common.quant.dorefa import dorefa_weights
 from common.quant.layers import QuantConv2d, QuantDense, quant_layers
 from common.quant.pact import pact
 from ProQHA.convert import quantize_network
@@ -105,7 +105,7 @@ def _moved(layer: QuantConv2d | QuantDense, trace: Trace, now: np.ndarray, low: 
     inputs = pact(trace.inputs, int(now[ACTIVATIONS]), quantizer.clip.asnumpy()[0], quantizer.signed)
     if low[WEIGHTS] < now[WEIGHTS]:
         weight = layer.weight.asnumpy()
-        change = dorefa(weight, int(low[WEIGHTS])) - dorefa(weight, int(now[WEIGHTS]))
+        change = dorefa_weights(weight, int(low[WEIGHTS])) - dorefa_weights(weight, int(now[WEIGHTS]))
         change *= layer.quantize_weight.scale.asnumpy()
         moved[WEIGHTS] = _products(trace.output_gradients, layer.product(Tensor(inputs), Tensor(change)).asnumpy())
     if low[ACTIVATIONS] < now[ACTIVATIONS]:

@@ -8,6 +8,7 @@ from common.cli.network_options import add_num_classes
 from common.cli.option_parser import OptionParser
 from common.cli.training_options import (
     add_continue,
+    add_epochs,
     add_init_from,
     add_new_head,
     add_pretrained,
@@ -58,7 +59,7 @@ def train_parser() -> OptionParser:
     )
     group = parser.add_argument_group("training")
     add_new_head(group)
-    group.add_argument("--epochs", type=typed.positive_int, default=300, help="passes over the training images")
+    add_epochs(group, 300)
     add_test_every(group)
     _add_step(group)
     group.add_argument("--optimizer", choices=["sgd", "adam"], default="sgd", help="optimizer; sgd has momentum 0.9")

@@ -7,7 +7,7 @@ from mindspore import nn
 
 from common import checkpoint
 from common.checkpoint import network_state
-from common.cli.training import Images, Start, save_float
+from common.cli.training import Images, Start, finished_metadata, save_float
 from common.data import ImageSource, Preprocessing
 from common.errors import CheckpointError, ConfigError
 from common.models.registry import model, recorded_architecture
@@ -138,8 +138,7 @@ def save(path: Path, trainer: Trainer) -> str:
     network = trainer.network
     if not quant_layers(network):
         return save_float(path, trainer)
-    training = {"epochs": len(trainer.history), "seed": trainer.config.seed}
-    storage.save_packed(path, StoredNetwork(network, {**trainer.metadata, "training": training}))
+    storage.save_packed(path, StoredNetwork(network, finished_metadata(trainer)))
     totals = cost_model(network, trainer.data.preprocessing.image_size).summary(get_bits(network))
     averages = f"W{totals['average_weight_bits']:.3f} A{totals['average_activation_bits']:.3f}"
     return f"{averages} cost {totals['cost']:.4f}"

@@ -159,7 +159,7 @@ def run_or_advise(trainer: Runs, go_on: bool) -> None:
 
 def save_float(path: Path, trainer: Trainer) -> str:
     """Write a float network with the metadata of its run; returns ``float``."""
-    checkpoint.save(path, network_state.state(trainer.network), {**trainer.metadata, "epochs": len(trainer.history)})
+    checkpoint.save(path, network_state.state(trainer.network), {**trainer.metadata, "epochs": trainer.epochs})
     return "float"
 
 
@@ -167,5 +167,5 @@ def finished_metadata(trainer: Trainer) -> dict[str, Any]:
     """Metadata of the network to use, at the end of a run: those of the run, test accuracy and N, epochs and seed."""
     last = trainer.history[-1]
     about = {"accuracy": last["test_acc"], "samples": last["test_samples"]}
-    about["training"] = {"epochs": len(trainer.history), "seed": trainer.config.seed}
+    about["training"] = {"epochs": trainer.epochs, "seed": trainer.config.seed}
     return {**trainer.metadata, **about}

@@ -7,6 +7,7 @@ from common.cli.option_parser import OptionParser
 from common.cli.training import TrainingOptions
 from common.cli.typed import (
     checkpoint,
+    int_range,
     nonnegative_float,
     positive_float,
     positive_int,
@@ -89,6 +90,17 @@ def add_test_every(group: _ActionsContainer) -> None:
     group.add_argument("--test_every", type=positive_int, default=1, metavar="N", help=every)
 
 
+def add_epochs(group: _ActionsContainer, epochs: int) -> None:
+    """Add ``--epochs``.
+
+    Args:
+        group: group that the option is added to.
+        epochs: default number of epochs.
+    """
+    passes = "passes over the training images; 0 trains nothing: what is calibrated is tested and written"
+    group.add_argument("--epochs", type=int_range(0), default=epochs, help=passes)
+
+
 def add_sgd(
     group: _ActionsContainer, epochs: int, weight_decay: float, rate: str = "learning rate of the first SGD step"
 ) -> None:
@@ -100,7 +112,7 @@ def add_sgd(
         weight_decay: default weight decay.
         rate: description of the learning rate, for ``--help``.
     """
-    group.add_argument("--epochs", type=positive_int, default=epochs, help="passes over the training images")
+    add_epochs(group, epochs)
     add_test_every(group)
     group.add_argument("--lr", type=positive_float, default=0.1, help=rate)
     group.add_argument("--momentum", type=share, default=0.9, help="momentum of SGD, 0 to 1")

@@ -17,7 +17,7 @@ from mindspore import Parameter, nn
 
 from common.export.onnx_graph import GraphBuilder, Symbol
 from common.export.onnx_layers import express
-from common.quant.dorefa import DoReFaWeight
+from common.quant.dorefa import DOREFA_ZERO, DoReFaWeight, dorefa_codes
 from common.quant.frozen_weight import FrozenWeight
 from common.quant.integer_weight import IntegerWeight
 from common.quant.layers import QuantDense
@@ -36,10 +36,15 @@ def _(cell: nn.Cell, graph: GraphBuilder, weight: Parameter) -> Symbol:
 def _dequantized(graph: GraphBuilder, weight: IntegerWeight) -> Symbol:
     """Nodes of a weight of one width: DoReFa's, or levels that are whole numbers."""
     bits = int(weight.bits[0])
-    if weight.levels is not DOREFA:
+    if weight.levels not in (DOREFA, DOREFA_ZERO):
         return graph.dequantized(weight.levels.levels(bits)[weight.codes], weight.scale)
-    doubled = graph.dequantized(weight.codes, 2.0)
-    return graph.add("Mul", graph.add("Sub", graph.add("Div", doubled, np.float32(2**bits - 1)), 1.0), weight.scale[0])
+    doubled = graph.dequantized(dorefa_codes(weight), 2.0)
+    values = graph.add(
+        "Mul", graph.add("Sub", graph.add("Div", doubled, np.float32(2**bits - 1)), 1.0), weight.scale[0]
+    )
+    if weight.levels is DOREFA:
+        return values
+    return graph.add("Mul", values, graph.dequantized(weight.dequantize() != 0, 1.0))  # pruned weights are 0
 
 
 @express.register

@@ -1,14 +1,18 @@
 """DoReFa weights (Zhou et al., arXiv 1606.06160) with their bits as a parameter."""
 
 import numpy as np
-from mindspore import Parameter, Tensor, nn
+from mindspore import Parameter, Tensor, nn, ops
+from mindspore import dtype as mstype
 
 from common.errors import ConfigError
 from common.kernels.dorefa import DoReFaQuantize
+from common.kernels.dorefa_fallback import FLOAT_BITS
 from common.quant.integer_weight import IntegerWeight, one
 from common.quant.level_table import DOREFA
+from common.quant.zeros import KeptZeros, keep_zeros, with_zero
 
 MIN_BITS, MAX_BITS = 2, 8
+DOREFA_ZERO = with_zero(DOREFA)
 
 
 def fitted_scale(weight: np.ndarray, bits: int) -> np.float32:
@@ -17,7 +21,7 @@ def fitted_scale(weight: np.ndarray, bits: int) -> np.float32:
     DoReFa's weights reach from -1 to 1 whatever W does. The BatchNorm behind a layer keeps the statistics of the float
     network; with the scale the quantized weights are on the scale that these statistics fit.
     """
-    levels = dorefa(weight, bits).astype(np.float64)
+    levels = dorefa_weights(weight, bits).astype(np.float64)
     return np.float32((levels * weight).sum() / max((levels**2).sum(), 1e-12) or 1.0)
 
 
@@ -27,8 +31,38 @@ def to_codes(values: np.ndarray, bits: int) -> np.ndarray:
 
 
 def integers_of(values: np.ndarray, bits: int, scale: float) -> IntegerWeight:
-    """Weights (F, ...) whose values without their scale are on DoReFa's levels, as integers."""
-    return IntegerWeight(to_codes(values, bits), one(bits, np.uint8), one(scale, np.float32), DOREFA)
+    """Weights (F, ...) whose values without their scale are on DoReFa's levels, 0 for pruned ones, as integers."""
+    codes, table, zero = to_codes(values, bits), DOREFA, values == 0
+    if zero.any():
+        middle = 2 ** (bits - 1)  # the first code above 0; those below have lost their lowest one
+        codes, table = np.where(zero, middle - 1, codes - (codes < middle)).astype(np.uint8), DOREFA_ZERO
+    return IntegerWeight(codes, one(bits, np.uint8), one(scale, np.float32), table)
+
+
+def dorefa_codes(weight: IntegerWeight) -> np.ndarray:
+    """DoReFa's own codes 0 to :math:`2^k - 1` of integers, uint8; of pruned weights that of the level above 0."""
+    if weight.levels is DOREFA:
+        return weight.codes
+    middle = 2 ** (int(weight.bits[0]) - 1)
+    return np.where(weight.codes < middle - 1, weight.codes + 1, np.maximum(weight.codes, middle)).astype(np.uint8)
+
+
+class KeptDoReFa(nn.Cell):
+    """DoReFa's levels of weights whose pruned ones stay 0 (:mod:`common.quant.zeros`); no scale.
+
+    ``construct(w, bits)``: (F, ...) float32 and (1,) int32 to the shape of w.
+
+    Args:
+        native: force (True) or forbid (False) the C++ kernel; None chooses.
+    """
+
+    def __init__(self, native: bool | None = None):
+        super().__init__()
+        self.quantize, self.zeros = DoReFaQuantize(native), KeptZeros()
+
+    def construct(self, weight, bits):
+        steps = ops.pow(2.0, ops.minimum(bits, FLOAT_BITS - 1).astype(mstype.float32)) - 1.0
+        return self.zeros(weight, self.quantize(weight, bits), 2.0 * (1.0 / steps) - 1.0)
 
 
 class DoReFaWeight(nn.Cell):
@@ -38,6 +72,8 @@ class DoReFaWeight(nn.Cell):
     to 1 whatever W does, which a BatchNorm behind the layer takes back. Where none follows, as before the sum of a
     residual block with pre-activation, the scale keeps the layer's share in that sum: :meth:`fit` sets it to the least
     squares fit of :math:`g\,Q_8(W)` to W. A scale of 1 is the paper's quantizer.
+
+    Pruned weights stay 0 and get no gradient; the level -1 of their layer becomes 0 (:mod:`common.quant.zeros`).
 
     ``construct(w)``: (F, ...) float32 to the same shape.
 
@@ -58,7 +94,7 @@ class DoReFaWeight(nn.Cell):
         check_bits(bits)
         self.bits = Parameter(Tensor(np.array([bits], np.int32)), requires_grad=False)
         self.scale = Parameter(Tensor(np.ones(1, np.float32)), requires_grad=False)
-        self.quantize = DoReFaQuantize(native)
+        self.quantize = KeptDoReFa(native)
 
     def construct(self, weight):
         return self.scale * self.quantize(weight, self.bits.value())
@@ -88,6 +124,11 @@ def dorefa(weight: np.ndarray, bits: int) -> np.ndarray:
     t = np.tanh(weight.astype(np.float32))
     steps, most = np.float32(2**bits - 1), max(np.abs(t).max(), np.float32(1e-12))
     return _levels(np.rint(steps * (t * (np.float32(0.5) / most) + np.float32(0.5))), steps)
+
+
+def dorefa_weights(weight: np.ndarray, bits: int) -> np.ndarray:
+    """What :class:`KeptDoReFa` computes, on an array: :func:`dorefa`, but 0 for pruned weights."""
+    return keep_zeros(weight, dorefa(weight, bits), DOREFA.levels(bits)[1])
 
 
 def _levels(codes: np.ndarray, steps: np.float32) -> np.ndarray:

@@ -22,5 +22,6 @@ def plot(history: Sequence[Mapping[str, Any]], path: Path) -> None:
                 axes.plot(*zip(*points), marker=".", label=label)
         axes.set(xlabel="epoch", title=title)
         axes.grid(alpha=0.3)
-        axes.legend()
+        if axes.lines:
+            axes.legend()
     figure.save(picture, path)

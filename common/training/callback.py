@@ -27,6 +27,10 @@ class Callback(nn.Cell):
         """Act after an epoch, numbered from 0, and before its test; the returned values go into the metrics."""
         return {}
 
+    def report(self) -> dict[str, Any]:
+        """The metrics of the network as it is, for a run without epochs."""
+        return {}
+
     def finished(self) -> bool:
         """Whether the network is one that the training may end with; only then can it become ``best.ckpt``."""
         return True
@@ -60,6 +64,10 @@ class Callbacks(Callback):
         for callback in self.cells_in_order:
             record |= callback.after_epoch(epoch)
         return record
+
+    def report(self) -> dict[str, Any]:
+        """The reports of all of them; of keys that several return, the last one's value."""
+        return {key: value for callback in self.cells_in_order for key, value in callback.report().items()}
 
     def finished(self) -> bool:
         """Whether all callbacks are finished."""

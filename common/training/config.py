@@ -13,7 +13,7 @@ class TrainConfig:
     """Settings of a training.
 
     Attributes:
-        epochs: passes over the training images.
+        epochs: passes over the training images; 0 trains nothing.
         batch_size: images per step, over all processes; what does not fill a batch is left out of an epoch.
         schedule: learning rates.
         optimizer: name of the optimizer, ``sgd`` (with momentum, as PyTorch defines it) or ``adam``.

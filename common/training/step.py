@@ -64,7 +64,7 @@ def make_optimizer(parameters: list[Parameter], config: TrainConfig, steps_per_e
     Raises:
         ConfigError: an optimizer other than sgd or adam.
     """
-    rates = config.schedule.rates(config.epochs, steps_per_epoch).tolist()
+    rates = config.schedule.rates(max(1, config.epochs), max(1, steps_per_epoch)).tolist()
     # Given as a plain list, MindSpore would leave out every parameter with "beta" or "gamma" in its name.
     group = [{"params": parameters, "weight_decay": config.weight_decay}]
     if config.optimizer == "sgd":

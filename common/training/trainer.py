@@ -3,7 +3,7 @@
 A run lives in a folder: ``last.ckpt`` (network, optimizer, history), ``best.ckpt`` (network with the best test
 accuracy), ``metrics.jsonl`` (one line per epoch) and ``curves.png``. Order and augmentation of the images depend only
 on seed and epoch, so a run that was killed at any point repeats its unfinished epoch and ends with the parameters of
-an uninterrupted one.
+an uninterrupted one. A run of 0 epochs tests the network that it is given, and has no ``best.ckpt``.
 """
 
 import json
@@ -68,7 +68,7 @@ class Trainer:
                 f"batch_size: expected a multiple of the {distributed.size()} processes, found {config.batch_size}"
             )
         self.steps = len(data.source) // config.batch_size
-        if not self.steps:
+        if not self.steps and config.epochs:
             raise DataError(f"{len(data.source)} training images do not fill a batch of {config.batch_size}: lower it")
         self.network, self.data, self.config, self.callbacks = network, data, config, tuple(callbacks)
         self.test, self.test_every = test, test_every
@@ -89,7 +89,7 @@ class Trainer:
         self._begin(Run(folder, metadata))
 
     def run(self, go_on: bool = True) -> list[dict[str, Any]]:
-        """Train to the last epoch and return one record of metrics per epoch.
+        """Train to the last epoch and return one record of metrics per epoch; of 0 epochs, one of the test.
 
         Args:
             go_on: whether a run in the folder is continued; otherwise it is removed and started anew.
@@ -105,10 +105,18 @@ class Trainer:
         elif self.last.exists():
             self._load()
             self._report()  # the run may have ended between checkpoint and report
-        while len(self.history) < self.config.epochs:
-            self._epoch(len(self.history))
+        while self.epochs < self.config.epochs:
+            self._epoch(self.epochs)
+            self._save()
+        if not self.history:
+            self._no_epoch()
             self._save()
         return self.history
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs that the network has been trained for."""
+        return self.history[-1]["epoch"] if self.history else 0
 
     @property
     def last(self) -> Path:
@@ -149,9 +157,21 @@ class Trainer:
         record["seconds"] = round(time.perf_counter() - start, 2)
         if self.callback is not None:
             record |= {**self.callback.after_epoch(epoch), "finished": self.callback.finished()}
-        if self.test is not None and ((epoch + 1) % self.test_every == 0 or epoch + 1 == config.epochs):
-            record |= {f"test_{key}": value for key, value in self.test(self.network).result().items()}
         self.history.append(record)
+        if (epoch + 1) % self.test_every == 0 or epoch + 1 == config.epochs:
+            self._test()
+
+    def _no_epoch(self) -> None:
+        record: dict[str, Any] = {"epoch": 0}
+        if self.callback is not None:
+            record |= {**self.callback.report(), "finished": self.callback.finished()}
+        self.history.append(record)
+        self._test()
+
+    def _test(self) -> None:
+        """Add the test of the network to the last record."""
+        if self.test is not None:
+            self.history[-1] |= {f"test_{key}": value for key, value in self.test(self.network).result().items()}
 
     @staticmethod
     def _finite(loss: float, epoch: int) -> float:
@@ -178,7 +198,7 @@ class Trainer:
         compared = "acc" if self.test is None else "test_acc"
         rivals = [record for record in self.history if record.get("finished", True) and compared in record]
         accuracies = [record[compared] for record in rivals]
-        if self.history[-1] in rivals and accuracies[-1] >= max(accuracies):
+        if self.epochs and self.history[-1] in rivals and accuracies[-1] >= max(accuracies):
             checkpoint.save(self.best, network, {**self.metadata, "history": self.history[-1:]})
         optimizer = {f"optimizer/{p.name}": p.asnumpy() for p in self._optimizer_state()}
         tensors = {f"network/{name}": value for name, value in network.items()} | optimizer

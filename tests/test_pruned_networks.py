@@ -1,0 +1,105 @@
+"""Pruned float networks, quantized without training by ``train.py --epochs 0``: as accurate as unpruned ones."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from script_runs import history, run
+
+from common import checkpoint
+from common.data import open_dataset
+from common.evaluation import evaluator
+from common.models.registry import PREPROCESSING
+from common.stored.float_network import load_float
+from DAMBQ import train as dambq
+from DynamicQuant import train as dynamicquant
+from ProQHA import train as proqha
+
+pytestmark = pytest.mark.slow
+
+FLOAT = 0.9889  # of the shipped network of the digits with a pruned layer; N = 360
+State = dict[str, np.ndarray]
+_PROQHA = ("--arch", "postresnet20", "--archtype", "quant")
+ROWS = {
+    "ProQHA-8": (proqha, (*_PROQHA, "--bits", 8, "--pre_k_bits", 8), 1 / 360),
+    "ProQHA-4": (proqha, (*_PROQHA, "--bits", 4, "--pre_k_bits", 4), 0.03),
+    "static-8": (dynamicquant, ("--static", "--bits", 8), 1 / 360),
+    "static-4": (dynamicquant, ("--static", "--bits", 4), 0.03),
+    "dynamic-7": (dynamicquant, ("--bits", 7), 1 / 360),  # the candidates are 6, 7 and 8 bits
+    "dynamic-4": (dynamicquant, ("--bits", 4), 0.03),
+    "DAMBQ-4": (dambq, ("--quantize",), 0.03),
+}
+
+
+def pruned_layer(state: State) -> None:
+    """One block's second convolution, whose BatchNorm has seen zeros alone."""
+    for name in ("conv2.weight", "bn2.moving_mean", "bn2.beta"):
+        state[f"layer3.2.{name}"][:] = 0
+    state["layer3.2.bn2.moving_variance"][:] = 1e-14
+
+
+def pruned_filters(state: State) -> None:
+    """Every eighth filter of the first layer, of all shortcuts, and of a convolution inside; tiny or exactly 0."""
+    norms = {"conv1": "bn1", "layer2.1.conv1": "layer2.1.bn1", "layer3.0.conv1": "layer3.0.bn1"}
+    norms |= {f"layer{stage}.0.downsample.0": f"layer{stage}.0.downsample.1" for stage in (2, 3)}
+    for place, (layer, norm) in enumerate(norms.items()):
+        if f"{layer}.weight" in state:
+            state[f"{layer}.weight"][::8] *= 1e-12 * (place % 2)
+            state[f"{norm}.moving_mean"][::8] = 0
+            state[f"{norm}.moving_variance"][::8] = 1e-14
+
+
+def dead_channels(state: State) -> None:
+    """Channels that a BatchNorm switches off, and those behind them that see nothing else."""
+    for norm in ("layer2.2.bn1", "layer3.1.bn1"):
+        state[f"{norm}.gamma"][:4] = state[f"{norm}.beta"][:4] = 0
+    state["layer3.2.bn1.gamma"][:] = state["layer3.2.bn1.beta"][:] = 0
+    state["layer3.2.bn2.moving_mean"][:] = 0
+    state["layer3.2.bn2.moving_variance"][:] = 1e-14
+
+
+def smallest_half(state: State) -> None:
+    """Half of the weights of each convolution, the smallest."""
+    for value in state.values():
+        if value.ndim == 4:
+            value[np.abs(value) < np.quantile(np.abs(value), 0.5)] = 0
+
+
+def written(folder: Path, prune: Callable[[State], None]) -> Path:
+    shipped = checkpoint.load(Path(__file__).parents[1] / "common/zoo/files/resnet20_digits.ckpt")
+    state = {name: value.copy() for name, value in shipped.tensors.items()}
+    prune(state)
+    checkpoint.save(folder / "pruned.ckpt", state, shipped.metadata)
+    return folder / "pruned.ckpt"
+
+
+def accuracy(folder: Path, row: str, start: Path, epochs: int = 0) -> float:
+    """Of the test images, of a network that ``train.py`` has only calibrated."""
+    script, words, _ = ROWS[row]
+    options = ("--dataset", "digits", "--pretrained", start, "--output_dir", folder, "--run_name", "run")
+    (*_, line) = run(script, *words, *options, "--epochs", epochs)
+    (record,) = history(folder / "run")
+    packed = checkpoint.load(folder / "run" / "run.ckpt").metadata
+    assert packed["kind"] == "packed" and packed["training"]["epochs"] == 0 and record["test_samples"] == 360
+    assert packed["accuracy"] == record["test_acc"] and f"accuracy {record['test_acc']:.4f}" in line
+    assert not (folder / "run" / "best.ckpt").exists()
+    return record["test_acc"]
+
+
+@pytest.mark.parametrize("row", list(ROWS))
+def test_a_pruned_layer_costs_as_little_as_the_table_says(row, tmp_path):
+    assert accuracy(tmp_path, row, written(tmp_path, pruned_layer)) >= FLOAT - ROWS[row][2] - 1e-4
+
+
+@pytest.mark.parametrize("row", ["ProQHA-8", "static-8", "dynamic-7", "DAMBQ-4"])
+@pytest.mark.parametrize("prune", [pruned_filters, dead_channels])
+def test_pruned_and_dead_channels_cost_what_quantization_costs(prune, row, tmp_path):
+    start, digits = written(tmp_path, prune), PREPROCESSING["digits"]
+    unquantized = evaluator(open_dataset("digits", None, "test"), digits, 120)(load_float(start, "resnet20").network)
+    assert accuracy(tmp_path, row, start) >= unquantized.accuracy - 0.03
+
+
+@pytest.mark.parametrize("row", ["ProQHA-8", "DAMBQ-4"])
+def test_scattered_zeros(row, tmp_path):
+    assert accuracy(tmp_path, row, written(tmp_path, smallest_half)) > 0.5
