@@ -95,7 +95,9 @@ def unpack_network(
             values[name] = floats[place : place + value.size].reshape(value.shape)
             place += value.size
     if place != floats.size or floats.dtype != np.float32:
-        raise QuantizationError(f"expected {place} floats beside the quantized layers, found {floats.size}")
+        raise QuantizationError(
+            f"expected {place} float32 beside the quantized layers, found {floats.size} {floats.dtype}"
+        )
     return {**left, **values, **fill(network, layers)}, layers
 
 
