@@ -95,7 +95,7 @@ def test_without_options_the_shipped_ternary_network_is_evaluated(capsys, tmp_pa
         (["--ratio", 0.001], "raise --ratio"),
         (["--num_images", 41], "holds 40"),
         (["--num_images", 1], "num_images"),
-        (["--model_name", "resnet32"], "missing"),
+        (["--model_name", "resnet32"], "found those of resnet20"),
         (["--arch", "ResNet99"], "arch"),
         (["--model_name", "ResNet18-ImageNet"], "takes imagenet"),
         (["--dataset_name", "ImageNet"], "takes digits or cifar10"),

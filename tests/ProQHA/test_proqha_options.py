@@ -98,7 +98,7 @@ def test_configuration_files_fit_their_scripts(file):
         (["--lr", 0], "lr"),
         (["--gpus", -1], "gpus"),
         (["--activation_clip", -1], "activation_clip: expected calibrate or a number over 0"),
-        (["--epochs", 0], "epochs"),
+        (["--epochs", -1], "epochs"),
         (["--train_batch_size", 33], "do not fill a batch"),
         (["--data_dir", "nowhere"], "nowhere"),
         (["--resume", "absent.ckpt"], "absent.ckpt"),

@@ -99,7 +99,7 @@ def test_tensors_that_do_not_fit_are_refused(case, change, tmp_path):
         ({"method": "Other"}, "expected method"),
         ({"network": "resnet19"}, "expected a registered architecture"),
         ({"num_classes": 0}, "num_classes of at least 1"),
-        ({"num_classes": 11}, "expected the packed tensors"),
+        ({"num_classes": 11}, "expected class_names of 11"),
         ({"settings": None}, "expected settings of a"),
         ({"settings": {"nonsense": 1}}, "expected settings of a"),
         ({"packing": {"levels": ["none"], "parameters": ""}}, "expected the packed tensors"),

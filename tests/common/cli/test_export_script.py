@@ -146,5 +146,5 @@ def test_native_operators_are_left_out_only_inside_the_block():
     before = use_native(None)
     with without_native(), pytest.raises(ConfigError), without_native():
         assert not use_native(None)
-        raise ConfigError
+        raise ConfigError("inside")
     assert use_native(None) == before

@@ -73,7 +73,7 @@ def test_published_files(shared, pynative, file, name):
 
 
 def test_a_published_file_of_other_shortcuts_does_not_fit(shared):
-    with pytest.raises(CheckpointError, match="downsample"):
+    with pytest.raises(CheckpointError, match="those of resnet20_conv"):
         load_float(shared / "checkpoints" / "resnet20-apot-float.pth.tar", "resnet20")
 
 
