@@ -2,6 +2,7 @@
 # METHOD/SCRIPT.py in several processes by MindSpore's msrun, from the caller's folder; run_distribute_train.sh and
 # run_distribute_eval.sh call it. Several machines: run it on each, with NODES, NODE, MASTER and PORT set.
 set -euo pipefail
+begun=$(date +%s)
 
 script_name=${1:-} # eval, train, or another of the method
 if [[ ! $script_name =~ ^[a-z_]+$ ]]; then
@@ -41,7 +42,7 @@ export OMP_NUM_THREADS=$threads
 
 seconds=${START_SECONDS:-120}
 # Processes that have not come together by then end by themselves, some seconds before the time is over.
-export START_BY=$(($(date +%s) + seconds - (seconds > 20 ? 5 : seconds / 4)))
+export START_BY=$((begun + seconds - (seconds > 24 ? 8 : seconds / 3)))
 
 logs=$(mktemp -d "${TMPDIR:-/tmp}/lowbitzoo_processes.XXXXXX")
 first=$logs/worker_$((node * processes)).log
@@ -59,7 +60,6 @@ trap 'end; echo interrupted >&2; exit 130' INT
 status=0
 while kill -0 "$launcher" 2>/dev/null; do
     if [[ -n $(mistake) ]]; then # msrun would wait for its scheduler, which waits for the processes that have ended
-        sleep 1
         end
     fi
     sleep 0.2
