@@ -25,7 +25,8 @@ def sealed_anew(source, path, **metadata):
     content = checkpoint.load(source)
     widths = {name: int(name[-1]) for name in content.tensors if name.startswith("codes_")}
     widths |= {"bits": 4, "layout": 4} if widths else {}
-    checkpoint.save(path, content.tensors, {**content.metadata, **metadata}, packed=widths)
+    about = {key: value for key, value in content.metadata.items() if key != "class_names"}  # their count is compared
+    checkpoint.save(path, content.tensors, {**about, **metadata}, packed=widths)
     return path
 
 
