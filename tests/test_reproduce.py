@@ -13,7 +13,7 @@ from common.report.results import Results
 
 ROOT = Path(__file__).resolve().parents[1]
 ADDER = ROOT / "AdderQuant" / "checkpoints" / "adder_resnet20_digits.ckpt"
-FLOAT = ROOT / "common" / "checkpoints" / "resnet20_digits.ckpt"
+FLOAT = ROOT / "common" / "zoo" / "files" / "resnet20_digits.ckpt"
 PREACT = ROOT / "ProQHA" / "checkpoints" / "preact_resnet20_digits.ckpt"
 # Options of each method's reproduce.py, the scripts that it calls, and the rows that it leaves.
 CASES = {
