@@ -59,11 +59,11 @@ def dead_channels(state: State) -> None:
     state["layer3.2.bn2.moving_variance"][:] = 1e-14
 
 
-def smallest_half(state: State) -> None:
-    """Half of the weights of each convolution, the smallest."""
+def smallest_weights(state: State) -> None:
+    """The smallest 30 % of the weights of each convolution; half of them would be too many for the float network."""
     for value in state.values():
         if value.ndim == 4:
-            value[np.abs(value) < np.quantile(np.abs(value), 0.5)] = 0
+            value[np.abs(value) < np.quantile(np.abs(value), 0.3)] = 0
 
 
 def written(folder: Path, prune: Callable[[State], None]) -> Path:
@@ -93,13 +93,8 @@ def test_a_pruned_layer_costs_as_little_as_the_table_says(row, tmp_path):
 
 
 @pytest.mark.parametrize("row", ["ProQHA-8", "static-8", "dynamic-7", "DAMBQ-4"])
-@pytest.mark.parametrize("prune", [pruned_filters, dead_channels])
-def test_pruned_and_dead_channels_cost_what_quantization_costs(prune, row, tmp_path):
+@pytest.mark.parametrize("prune", [pruned_filters, dead_channels, smallest_weights])
+def test_other_pruned_weights_cost_what_quantization_costs(prune, row, tmp_path):
     start, digits = written(tmp_path, prune), PREPROCESSING["digits"]
     unquantized = evaluator(open_dataset("digits", None, "test"), digits, 120)(load_float(start, "resnet20").network)
     assert accuracy(tmp_path, row, start) >= unquantized.accuracy - 0.03
-
-
-@pytest.mark.parametrize("row", ["ProQHA-8", "DAMBQ-4"])
-def test_scattered_zeros(row, tmp_path):
-    assert accuracy(tmp_path, row, written(tmp_path, smallest_half)) > 0.5
