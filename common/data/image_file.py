@@ -16,6 +16,7 @@ is the exception that Pillow makes. Of several frames the first counts.
 """
 
 import functools
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,9 @@ def read_rgb(file: str | Path, size: tuple[int, int] | None = None) -> Image.Ima
 def decode(file: str | Path, size: tuple[int, int] | None = None) -> Decoded:
     """As :func:`read_rgb`, with what is to be remarked instead of printing it."""
     try:
-        with collected() as messages, Image.open(file, formats=_formats(file)) as image:
+        # From memory: of a file, Pillow would ask for as many bytes as a damaged length declares.
+        content = io.BytesIO(Path(file).read_bytes())
+        with collected() as messages, Image.open(content, formats=_formats(file)) as image:
             mode, remarks = image.mode, _turned(image)
             if size is not None and image.size != size:
                 width, height = image.size

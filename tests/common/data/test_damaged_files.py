@@ -197,3 +197,18 @@ def test_no_decoder_that_starts_a_program_is_used(tmp_path):
     (tmp_path / "image.eps").rename(tmp_path / "image.png")
     with pytest.raises(DataError, match="not a readable image"):
         read_rgb(tmp_path / "image.png")
+
+
+def test_a_length_in_a_png_file_is_not_allocated(tmp_path):
+    content = io.BytesIO()
+    Image.new("RGB", (32, 32)).save(content, "PNG")
+    length = content.getvalue().index(b"IDAT") - 4
+    content.seek(length)
+    content.write(b"\xff" * 4)
+    (tmp_path / "a.png").write_bytes(content.getvalue())
+    tracemalloc.start()
+    with pytest.raises(DataError, match="a.png: not a readable image"):
+        read_rgb(tmp_path / "a.png")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**24
