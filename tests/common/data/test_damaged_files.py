@@ -207,8 +207,7 @@ def test_a_length_in_a_png_file_is_not_allocated(tmp_path):
     content.write(b"\xff" * 4)
     (tmp_path / "a.png").write_bytes(content.getvalue())
     tracemalloc.start()
-    with pytest.raises(DataError, match="a.png: not a readable image"):
-        read_rgb(tmp_path / "a.png")
+    assert read_rgb(tmp_path / "a.png").getextrema() == ((0, 0),) * 3  # the pixels themselves are whole
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2**24
