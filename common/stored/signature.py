@@ -2,9 +2,10 @@
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
+from mindspore import nn
 from mindspore.nn.utils import no_init_parameters
 
 from common.checkpoint import Checkpoint
@@ -27,11 +28,15 @@ def class_count(tensors: Mapping[str, np.ndarray]) -> int:
     return len(np.atleast_1d(next(biases, np.zeros(_DEFAULT_CLASSES))))
 
 
-@functools.cache
 def signature(architecture: str, num_classes: int) -> Shapes:
     """Shapes of the parameters by their names."""
+    return _shapes(model(architecture).build, num_classes)
+
+
+@functools.cache  # by what builds the network: a name can be registered anew
+def _shapes(build: Callable[[int], nn.Cell], num_classes: int) -> Shapes:
     with no_init_parameters():
-        network = model(architecture).build(num_classes)
+        network = build(num_classes)
     return {name: tuple(parameter.shape) for name, parameter in network.parameters_and_names()}
 
 
