@@ -103,20 +103,20 @@ class StandIns:
 
 
 def stand_ins(folder: Path, small_cifar: Path) -> StandIns:
-    """Make tiny data sets and a ResNet-18; the networks of CIFAR-10 are those that ship for the digits."""
+    """Make tiny data sets and a ResNet-18; networks of CIFAR-10 are those that ship for its JPEG images."""
     folders = {
         "CIFAR10": larger_cifar10(small_cifar, folder / "CIFAR10"),
         "IMAGENET": tiny_imagenet(folder / "IMAGENET"),
     }
-    adder = str(ROOT / "AdderQuant" / "checkpoints" / "adder_resnet20_digits.ckpt")
-    resnet20 = str(ROOT / "common" / "checkpoints" / "resnet20_digits.ckpt")
+    adder = str(ROOT / "AdderQuant" / "checkpoints" / "adder_resnet20_cifar10_jpeg.ckpt")
+    resnet20 = str(ROOT / "common" / "zoo" / "files" / "resnet20_cifar10_jpeg.ckpt")
     resnet18 = str(tiny_resnet18(folder / "resnet18.ckpt"))
     cifar10 = str(folders["CIFAR10"])
     words = {
         "resnet20-addernet.pth": [adder],
         "resnet20-12fca82f.th": [resnet20],
         "resnet20-cifar10": [resnet20],
-        "FILE|NAME": ["resnet20-digits"],
+        "FILE|NAME": ["resnet20-cifar10-jpeg"],
         "resnet18-5c106cde.pth": [resnet18],
         "resnet18.pth": [resnet18],
         "X": [adder],
