@@ -2,6 +2,7 @@
 
 python scripts/kill_test.py                              # all jobs, 2 kills each
 python scripts/kill_test.py --jobs search compare --kills 12 --seed 3
+python scripts/kill_test.py --kills 12 --record          # 108 kills, counted in the README's table
 
 Each job is a training, a search, a cascade, a comparison or a download on little data. It must end with the same bits
 as one that was not killed, but for times and dates, which are listed by name, and nothing may be left behind.
@@ -26,7 +27,9 @@ from common.cli import typed
 from common.cli.entry_point import entry_point
 from common.cli.option_parser import OptionParser
 from common.errors import ConfigError
+from common.report import replace_row
 
+RESULTS = ROOT / "scripts" / "killing" / "results.csv"
 _HOURS = 1.0  # for one start of one job
 _STARTS = 0.3  # share of a job's time before which few kills fall: until then nothing but imports has happened
 
@@ -40,6 +43,16 @@ class Result:
     seconds: float
     allowed: set[str]
 
+    def row(self) -> dict[str, object]:
+        """Values of a table."""
+        but = ", ".join(sorted(self.allowed)) or "nothing"
+        return {"kills": self.kills, "rounds": self.rounds, "seconds": round(self.seconds), "but for": but}
+
+    def __str__(self) -> str:
+        row = self.row()
+        rounds = f"{self.kills} kills in {self.rounds} rounds of {row['seconds']} s"
+        return f"{rounds}: the same bits, but for: {row['but for']}"
+
 
 def make_parser() -> OptionParser:
     """Options of this script."""
@@ -47,6 +60,7 @@ def make_parser() -> OptionParser:
     parser.add_argument("--jobs", nargs="+", choices=list(jobs("")), default=list(jobs("")), help="which of them")
     parser.add_argument("--kills", type=typed.positive_int, default=2, metavar="N", help="of each job")
     parser.add_argument("--seed", type=typed.int_range(0), default=0, help="of the times of the kills")
+    parser.add_argument("--record", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
     parser.add_argument("--work_dir", type=typed.path, metavar="DIR", help="for the files; else a temporary one")
     return parser
 
@@ -153,9 +167,9 @@ def main(argv: list[str] | None = None) -> None:
                 failed.append(name)
                 print(f"{name}: FAILED: {error}", flush=True)
                 continue
-            but = ", ".join(sorted(result.allowed)) or "nothing"
-            rounds = f"{result.kills} kills in {result.rounds} rounds of {result.seconds:.0f} s"
-            print(f"{name}: {rounds}: the same bits, but for: {but}", flush=True)
+            print(f"{name}: {result}", flush=True)
+            if args.record:
+                replace_row(RESULTS, ["job"], {"job": name, "seed": args.seed, **result.row()})
             shutil.rmtree(folder)
     if failed:
         raise ConfigError(f"{len(failed)} of {len(args.jobs)} jobs ended otherwise: {', '.join(failed)}; see {work}")

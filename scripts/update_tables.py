@@ -1,4 +1,4 @@
-"""Write the tables of the READMEs from results.csv of methods, comparison and fuzzers, between two marks."""
+"""Write the tables of the READMEs from results.csv of methods, comparison, fuzzers and kills, between two marks."""
 
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +14,7 @@ from common.report import markdown_table, read_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 FUZZED = ROOT / "tests" / "fuzz" / "results.csv"
+KILLED = ROOT / "scripts" / "killing" / "results.csv"
 
 
 def updated(readme: str, name: str, table: str) -> str:
@@ -37,6 +38,13 @@ def fuzzed(rows: Sequence[Mapping[str, str]]) -> str:
     return markdown_table([*lines, {"format": "all", **sums}], ["format", *columns])
 
 
+def killed(rows: Sequence[Mapping[str, str]]) -> str:
+    """Markdown: a line per job with its kills and what differed afterwards, and their sum."""
+    columns = ("job", "kills", "rounds", "seconds", "but for")
+    total = {"job": "all", "kills": str(sum(int(row["kills"]) for row in rows))}
+    return markdown_table([*rows, total], columns)
+
+
 def tables() -> Iterator[tuple[Path, str, str]]:
     """The READMEs that show results, each with the name of the marks and what stands between them."""
     for results in sorted(ROOT.glob("*/results.csv")):
@@ -46,6 +54,8 @@ def tables() -> Iterator[tuple[Path, str, str]]:
         yield ROOT / "README.md", "results", recorded.sections(rows)
     if rows := read_rows(FUZZED):
         yield ROOT / "README.md", "fuzz", fuzzed(rows)
+    if rows := read_rows(KILLED):
+        yield ROOT / "README.md", "kills", killed(rows)
 
 
 @entry_point
