@@ -7,6 +7,7 @@ from mindspore import nn
 from common.checkpoint import Checkpoint
 from common.stored.format import Format
 from common.stored.shipped import FLOAT, Shipped
+from common.zoo import known
 from DynamicQuant import packing
 from DynamicQuant.convert import quantize_network
 from DynamicQuant.published import Tensors, published_network
@@ -21,7 +22,7 @@ def _quantize(network: nn.Cell, settings: dict[str, Any], frozen: bool) -> nn.Ce
 
 def _published(content: Checkpoint, architecture: str) -> tuple[Tensors, dict[str, Any]]:
     tensors, metadata = published_network(content, architecture)
-    return tensors, {"method": METHOD, **metadata}
+    return tensors, {**known.recorded(content.path), "method": METHOD, **metadata}
 
 
 FORMAT = Format(

@@ -1,6 +1,6 @@
 """Loading, evaluating, quantizing and saving networks of every method."""
 
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,11 +39,7 @@ def load(name_or_file: str | Path, network: "nn.Cell | None" = None) -> "StoredN
     storage = part(method_of(name_or_file), "storage")
     entry = None if Path(name_or_file).exists() else zoo.entries().get(str(name_or_file))
     published = {"architecture": entry.network} if entry else {}  # published files do not record it
-    stored = storage.FORMAT.load(zoo.named(Path(name_or_file)), **published, network=network)
-    if entry is None:
-        return stored
-    registered = {"dataset": entry.dataset, "preprocessing": entry.preprocessing}
-    return replace(stored, metadata={key: value for key, value in registered.items() if value} | stored.metadata)
+    return storage.FORMAT.load(zoo.named(Path(name_or_file)), **published, network=network)
 
 
 def evaluate(

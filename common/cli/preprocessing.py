@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from common import checkpoint, zoo
+from common import checkpoint
 from common.cli.preprocessing_options import PreprocessingOptions
 from common.cli.run_options import RunOptions
 from common.data import Preprocessing
 from common.models.registry import preprocessing_of
 from common.stored.network import StoredNetwork
-from common.zoo.store import path_of
+from common.zoo import known
 
 _HOW = "--preprocessing NAME, or --mean R G B --std R G B --crop N --resize N --interpolation HOW"
 
@@ -46,7 +46,7 @@ def of_start(options: RunOptions, usual: Preprocessing) -> Preprocessing:
     file = next((Path(options.values[key]) for key in ("pretrained", "init_from") if options.values.get(key)), None)
     if file is None:
         return options.preprocessing.over(usual)
-    return resolved(options.preprocessing, usual, checkpoint.load(file).metadata, file)
+    return resolved(options.preprocessing, usual, checkpoint.load(file).metadata or known.recorded(file), file)
 
 
 def resolved(
@@ -63,7 +63,7 @@ def resolved(
     Raises:
         ConfigError: what is recorded or given is no preprocessing.
     """
-    values = metadata.get("preprocessing") or _registered(file)
+    values = metadata.get("preprocessing")
     recorded = Preprocessing.from_dict(values) if values else None
     taken = given.over(recorded or usual)
     if recorded is None:
@@ -72,9 +72,3 @@ def resolved(
     elif str(taken) != str(recorded):
         print(f"warning: {file} was made with {recorded}; taken, as given: {taken}", file=sys.stderr)
     return taken
-
-
-def _registered(file: Path) -> Mapping[str, Any] | None:
-    """What the registry says of a file that records nothing."""
-    entries = (entry for entry in zoo.entries().values() if entry.file and Path(entry.file).name == file.name)
-    return next((entry.preprocessing for entry in entries if path_of(entry) == file), None)

@@ -13,12 +13,17 @@ from common.errors import CheckpointError
 from common.models.registry import model, recorded_architecture
 from common.stored.network import StoredNetwork
 from common.stored.signature import check_size, class_count, fits, fitting, signature
+from common.zoo import known
 
 
 def from_published(content: checkpoint.Checkpoint, architecture: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Tensors by our names, and metadata, of a file without metadata: a published state file of an architecture."""
+    """Tensors by our names, and metadata, of a file without metadata: a published state file of an architecture.
+
+    Where the file is a registered one, the registry's data set and preprocessing are among the metadata.
+    """
     tensors = model(architecture).from_published(content.tensors)
-    return tensors, {"kind": "float", "network": architecture, "num_classes": class_count(tensors)}
+    metadata = {"kind": "float", "network": architecture, "num_classes": class_count(tensors)}
+    return tensors, known.recorded(content.path) | metadata
 
 
 def restore(

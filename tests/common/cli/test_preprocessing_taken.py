@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common import checkpoint, zoo
+from common import checkpoint
 from common.cli import config
 from common.cli.preprocessing import of_start, resolved, with_preprocessing
 from common.cli.run_options import run_options
@@ -14,7 +14,6 @@ from common.data import CIFAR10, CIFAR10_IMAGENET_STATS, DIGITS, IMAGENET, Prepr
 from common.data.preprocessing import INTERPOLATIONS, PREPROCESSINGS
 from common.errors import ConfigError
 from common.stored.network import StoredNetwork
-from common.zoo.store import path_of
 
 FILE = Path("mine.pth")
 FACES = {
@@ -93,14 +92,6 @@ def test_every_name(name):
 def test_values_out_of_range(words):
     with pytest.raises(ConfigError):
         given(*words)
-
-
-def test_a_file_of_the_registry_that_records_none(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("LOWBITZOO_CACHE", str(tmp_path))
-    entry = next(entry for entry in zoo.entries().values() if not entry.shipped and entry.file and entry.preprocessing)
-    assert taken([], {}, DIGITS, path_of(entry)) == Preprocessing.from_dict(entry.preprocessing)
-    assert capsys.readouterr().out == ""
-    assert taken([], {}, DIGITS, Path(entry.file)) == DIGITS  # a file of that name elsewhere is another one
 
 
 def test_a_stored_network_carries_what_was_taken():
