@@ -7,7 +7,7 @@ from common.cli import config, training
 from common.cli.entry_point import entry_point
 from common.cli.run_options import run_options
 from common.cli.training_options import training_options
-from common.stored.float_network import classes_in_file
+from common.stored.float_network import StartFile
 from DynamicQuant import options
 from DynamicQuant.start import save, start
 
@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> None:
         run,
         start=lambda images: start(chosen, run.config, images),
         save=save,
-        begins=lambda: classes_in_file(chosen.init_from or chosen.pretrained, chosen.arch),
+        begins=StartFile(chosen.init_from or chosen.pretrained, chosen.arch),
     )
 
 

@@ -3,7 +3,7 @@
 from common.cli import config, training
 from common.cli.entry_point import entry_point
 from common.cli.run_options import run_options
-from common.stored.float_network import classes_in_file
+from common.stored.float_network import StartFile
 from LDNQ import options
 from LDNQ.start import further, save, start
 
@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> None:
         chosen,
         start=lambda images: start(args.arch, pretrained, images),
         save=save,
-        begins=lambda: classes_in_file(pretrained, args.arch),
+        begins=StartFile(pretrained, args.arch),
     )
 
 

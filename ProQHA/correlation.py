@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> None:
     choice.run.device.set_up()
     chosen = options.rank_options(args, choice)
     source = open_train(choice.run.data, classes_in_file(chosen.start.path, chosen.start.arch))
-    ranks = measure(chosen, source, of_start(choice.run, preprocessing_of(choice.dataset, {})))
+    ranks = measure(chosen, source, of_start(choice.run, preprocessing_of(choice.dataset, {}), chosen.start.path))
     true = ranks["true"]
     print(
         f"{len(true)} quantizers lowered by {args.interval} bits, one at a time: loss {ranks['loss']:.4f} on "

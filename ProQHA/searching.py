@@ -91,7 +91,7 @@ def run(options: RunOptions, search: SearchOptions) -> None:
     data = options.data
     whole, test = open_both(data, classes_in_file(search.start.path, search.start.arch))
     train, held_out = split(search.score, whole)
-    images = Images(train, test, of_start(options, preprocessing_of(data.dataset, {})))
+    images = Images(train, test, of_start(options, preprocessing_of(data.dataset, {}), search.start.path))
     progressive = make_search(options, search, images, held_out)
     run_or_advise(progressive, search.go_on)
     saved_config.save(options.values, search.folder)

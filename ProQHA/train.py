@@ -7,7 +7,7 @@ from functools import partial
 
 from common.cli import config, training
 from common.cli.entry_point import entry_point
-from common.stored.float_network import classes_in_file
+from common.stored.float_network import StartFile
 from ProQHA import options, parsers
 from ProQHA.start import float_start, quantized_start, save
 
@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> None:
         options.training_options(args),
         start=partial(begin, chosen),
         save=save,
-        begins=lambda: classes_in_file(chosen.path, chosen.arch),
+        begins=StartFile(chosen.path, chosen.arch),
     )
 
 

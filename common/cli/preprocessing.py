@@ -36,14 +36,18 @@ def with_preprocessing(options: RunOptions, stored: StoredNetwork, file: Path) -
     return replace(stored, metadata={**stored.metadata, "preprocessing": taken.to_dict()})
 
 
-def of_start(options: RunOptions, usual: Preprocessing) -> Preprocessing:
+def of_start(options: RunOptions, usual: Preprocessing, file: Path | None) -> Preprocessing:
     """The preprocessing of a training: that of the file it starts from, else the usual one of network and data set.
+
+    Args:
+        options: what the user chose.
+        usual: of the network and the data set.
+        file: that the training starts from; None: from a new network.
 
     Raises:
         ConfigError: what is recorded or given is no preprocessing.
         CheckpointError: the file that it starts from is missing or damaged.
     """
-    file = next((Path(options.values[key]) for key in ("pretrained", "init_from") if options.values.get(key)), None)
     if file is None:
         return options.preprocessing.over(usual)
     return resolved(options.preprocessing, usual, checkpoint.load(file).metadata or known.recorded(file), file)

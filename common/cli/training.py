@@ -15,10 +15,11 @@ from common.cli.entry_point import kept
 from common.cli.preprocessing import of_start
 from common.cli.run_options import RunOptions
 from common.data import ImageSource, Preprocessing
-from common.data.matching import Classes, class_record
+from common.data.matching import class_record
 from common.errors import CheckpointError
 from common.evaluation import Metrics, evaluator
 from common.models.registry import PREPROCESSING
+from common.stored.float_network import NEW_NETWORK, StartFile
 from common.training import Callback, OtherRunError, Run, TrainConfig, TrainData, Trainer
 
 
@@ -92,7 +93,7 @@ def run(
     start: Callable[[Images], Start],
     save: Callable[[Path, Trainer], str],
     preprocessing: Mapping[str, Preprocessing] = PREPROCESSING,
-    begins: Callable[[], Classes | None] = lambda: None,
+    begins: StartFile = NEW_NETWORK,
 ) -> Trainer:
     """Train to the last epoch, then write the network to use beside the run's own files and say what it is.
 
@@ -102,7 +103,7 @@ def run(
         start: the network to train on these images; the device is set up when it is called.
         save: writes the network to use to a path, and returns what it is in a few words.
         preprocessing: of the images, by data set.
-        begins: the classes of the network that ``start`` reads from a file; None: it reads none.
+        begins: the file that ``start`` reads its network from.
 
     Returns:
         The trainer, its run ended.
@@ -113,8 +114,8 @@ def run(
     """
     options.device.set_up()
     data = options.data
-    both = open_both(data, None if training.new_head else begins())
-    images = Images(*both, of_start(options, preprocessing[data.dataset]), training.new_head)
+    both = open_both(data, None if training.new_head else begins.classes())
+    images = Images(*both, of_start(options, preprocessing[data.dataset], begins.path), training.new_head)
     begun = start(images)
     about = {"num_classes": images.train.num_classes, "dataset": data.dataset, **class_record(images.train)}
     trainer = Trainer(

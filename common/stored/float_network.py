@@ -1,5 +1,6 @@
 """Float networks from files: of this project, whichever method trained them, or published PyTorch state files."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,26 @@ def classes_in_file(path: Path | None, architecture: str) -> Classes | None:
     if not fits(content.tensors, architecture):
         return None
     return recorded_classes(from_published(content, architecture)[1])
+
+
+@dataclass(frozen=True)
+class StartFile:
+    """The file of the network that a training begins with.
+
+    Attributes:
+        path: None: it begins with a new network.
+        architecture: of the network.
+    """
+
+    path: Path | None
+    architecture: str
+
+    def classes(self) -> Classes | None:
+        """What the network tells apart, as :func:`classes_in_file` has it."""
+        return classes_in_file(self.path, self.architecture)
+
+
+NEW_NETWORK = StartFile(None, "")
 
 
 def float_of_classes(path: Path, architecture: str, classes: int, new_head: bool = False) -> nn.Cell:

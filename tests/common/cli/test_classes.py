@@ -1,5 +1,7 @@
 """Classes in the sequences of the scripts: what is said, what is recorded, and new last layers."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from export_tiny import Tiny, seeded
@@ -16,6 +18,7 @@ from common.errors import CheckpointError, ConfigError
 from common.models.registry import MODELS, Model
 from common.report import curves
 from common.stored import float_network
+from common.stored.float_network import NEW_NETWORK, StartFile
 from common.training import Schedule, TrainConfig
 
 pytestmark = pytest.mark.usefixtures("pynative")
@@ -34,7 +37,7 @@ def folders(tmp_path):
     return tmp_path / "data"
 
 
-def train(folder, data, start, new_head=False, begins=lambda: None):
+def train(folder, data, start, new_head=False, begins=NEW_NETWORK):
     words = ["--dataset_path", data, "--batch_size", 3, "--mode", "pynative"]
     options = run_options(config.parse(config.build_parser("", evaluates=False), list(map(str, words))))
     chosen = training.TrainingOptions(TrainConfig(1, 3, Schedule("constant", 0.01)), folder, "tiny", new_head=new_head)
@@ -68,7 +71,7 @@ def test_some_of_the_classes_of_the_start_are_trained_with_its_labels(tiny, fold
         return begin(images)
 
     network = Classes(5, ("elk", "cow", "bee", "ant", "dog"))
-    trainer = train(tmp_path / "run", folders, start, begins=lambda: network)
+    trainer = train(tmp_path / "run", folders, start, begins=SimpleNamespace(path=None, classes=lambda: network))
     assert seen == [[3, 3, 2, 2, 1, 1], [3, 2, 1]] and trainer.metadata["class_names"] == list(network.names)
     assert "labels matched by name: 3 classes of the training images, among 5 classes (elk" in capsys.readouterr().out
 
@@ -86,9 +89,7 @@ def test_a_new_head_takes_any_classes(tiny, folders, tmp_path):
         assert head and all(np.array_equal(new[name], old[name]) for name in new if name not in head)
         return training.Start(network, begin(images).metadata)
 
-    def begins():
-        return float_network.classes_in_file(file, "Tiny")
-
+    begins = StartFile(file, "Tiny")
     with pytest.raises(ConfigError, match=r"of 7 classes, found 3 classes \(ant, bee, cow\); .* --new_head"):
         train(tmp_path / "run", folders, start, begins=begins)
     assert train(tmp_path / "run", folders, start, new_head=True, begins=begins).metadata["num_classes"] == 3

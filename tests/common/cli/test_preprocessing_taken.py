@@ -105,16 +105,14 @@ def test_a_stored_network_carries_what_was_taken():
 def test_a_training_takes_the_preprocessing_of_the_file_it_starts_from(tmp_path, capsys):
     checkpoint.save(tmp_path / "start.ckpt", {"a": np.zeros(1, np.float32)}, {"preprocessing": CIFAR10.to_dict()})
     checkpoint.save(tmp_path / "bare.ckpt", {"a": np.zeros(1, np.float32)}, {"network": "resnet20"})
-    parser = config.build_parser("", evaluates=False)
-    parser.add_argument("--pretrained")
 
-    def start(*words):
-        return of_start(run_options(config.parse(parser, [*map(str, words)])), CIFAR10_IMAGENET_STATS)
+    def start(file, *words):
+        return of_start(given(*words), CIFAR10_IMAGENET_STATS, file)
 
-    assert start("--pretrained", tmp_path / "start.ckpt") == CIFAR10
-    assert start() == CIFAR10_IMAGENET_STATS and start("--preprocessing", "cifar10") == CIFAR10
+    assert start(tmp_path / "start.ckpt") == CIFAR10
+    assert start(None) == CIFAR10_IMAGENET_STATS and start(None, "--preprocessing", "cifar10") == CIFAR10
     assert capsys.readouterr() == ("", "")
-    assert start("--pretrained", tmp_path / "bare.ckpt") == CIFAR10_IMAGENET_STATS
+    assert start(tmp_path / "bare.ckpt") == CIFAR10_IMAGENET_STATS
     assert "bare.ckpt records none; taken" in capsys.readouterr().out
 
 

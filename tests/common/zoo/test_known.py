@@ -33,10 +33,8 @@ def test_a_copy_under_another_name_is_known(copy):
 
 
 def test_a_training_from_it_takes_its_preprocessing_without_a_word(copy, capsys):
-    parser = config.build_parser("", evaluates=False)
-    parser.add_argument("--pretrained")
-    options = run_options(config.parse(parser, ["--pretrained", str(copy)]))
-    assert of_start(options, DIGITS) == CIFAR10_IMAGENET_STATS
+    options = run_options(config.parse(config.build_parser("", evaluates=False), []))
+    assert of_start(options, DIGITS, copy) == CIFAR10_IMAGENET_STATS
     assert capsys.readouterr() == ("", "")
 
 
