@@ -17,6 +17,7 @@ import numpy as np
 from common.errors import QuantizationError
 from LDNQ.levels import Solution, nearest_levels, project
 
+_BLOCK = 64  # columns; 32 to 128 take nearly the same time
 _RHO = 0.3  # in units of the mean of H's diagonal; 0.1 to 1 are near to it on the layers of ResNet-20
 
 
@@ -107,17 +108,27 @@ def descend(
 
 
 def _sweep(levels: np.ndarray, scale: np.ndarray, weight: np.ndarray, hessian: np.ndarray, level_count: int) -> None:
-    """One pass over the columns of ``levels`` (F, n), changed in place; rows do not influence each other."""
+    """One pass over the columns of ``levels`` (F, n), changed in place; rows do not influence each other.
+
+    Columns are taken in blocks: what a column's steps change is added at once to the residual of its block alone, and
+    to that of the columns behind it by one matrix product a block, which costs far less than n updates of rank one.
+    """
     residual = np.ascontiguousarray(((scale * levels - weight) @ hessian).T)  # (n, F)
     scale = np.broadcast_to(scale[:, 0], len(levels))
     usable = scale != 0
     divisor = np.where(usable, scale, 1)
-    for j in np.flatnonzero(np.diag(hessian) > 0):
-        wanted = levels[:, j] - residual[j] / (hessian[j, j] * divisor)
-        step = np.where(usable, nearest_levels(wanted, level_count) - levels[:, j], 0)
-        if step.any():
-            levels[:, j] += step
-            residual += np.outer(hessian[j], scale * step)
+    for first in range(0, len(hessian), _BLOCK):
+        block = slice(first, first + _BLOCK)
+        within, steps = hessian[block, block], np.zeros_like(residual[block])
+        for i in np.flatnonzero(np.diag(within) > 0):
+            j = first + i
+            wanted = levels[:, j] - residual[j] / (within[i, i] * divisor)
+            step = np.where(usable, nearest_levels(wanted, level_count) - levels[:, j], 0)
+            if step.any():
+                levels[:, j] += step
+                steps[i] = scale * step
+                residual[block] += np.outer(within[i], steps[i])
+        residual[block.stop :] += hessian[block.stop :, block] @ steps
 
 
 def best_scale(
