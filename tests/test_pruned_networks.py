@@ -14,6 +14,7 @@ from common.models.registry import PREPROCESSING
 from common.stored.float_network import load_float
 from DAMBQ import train as dambq
 from DynamicQuant import train as dynamicquant
+from LDNQ import main as ldnq
 from ProQHA import train as proqha
 
 pytestmark = pytest.mark.slow
@@ -98,3 +99,10 @@ def test_other_pruned_weights_cost_what_quantization_costs(prune, row, tmp_path)
     start, digits = written(tmp_path, prune), PREPROCESSING["digits"]
     unquantized = evaluator(open_dataset("digits", None, "test"), digits, 120)(load_float(start, "resnet20").network)
     assert accuracy(tmp_path, row, start) >= unquantized.accuracy - 0.03
+
+
+def test_ldnq_without_training(tmp_path):
+    words = ("--levels", 11, "--num_images", 64, "--views", 2, "--steps", 0, "--refine_steps", 0, "--no-test_layers")
+    run(ldnq, "--pretrained", written(tmp_path, pruned_layer), "--output_dir", tmp_path, *words)
+    metadata = checkpoint.load(tmp_path / "resnet20_11levels.ckpt").metadata
+    assert metadata["samples"] == 360 and metadata["accuracy"] >= FLOAT - 0.03 - 1e-4
