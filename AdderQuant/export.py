@@ -31,6 +31,7 @@ def main(argv: list[str] | None = None) -> None:
         wanted,
         shipped=storage.shipped,
         load=lambda path: storage.load(path, args.arch, args.num_classes),
+        integers=storage.FORMAT.integers,
         ready=ready,
         again=rebuilt,
         no_onnx=lambda stored: _NO_ONNX,

@@ -22,6 +22,7 @@ def main(argv: list[str] | None = None) -> None:
         export.export_options(args),
         shipped=storage.shipped,
         load=lambda path: storage.load(path, network.arch, network.num_classes),
+        integers=storage.FORMAT.integers,
         no_onnx=lambda stored: None if stored.kind == "float" else _NO_ONNX,
     )
 

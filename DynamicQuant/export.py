@@ -25,6 +25,7 @@ def main(argv: list[str] | None = None) -> None:
         no_onnx=lambda stored: _NO_ONNX if isinstance(stored.network, DynamicNetwork) else None,
         shipped=storage.shipped,
         load=lambda path: load_frozen(path, network.arch, network.num_classes),
+        integers=storage.FORMAT.integers,
     )
 
 

@@ -22,6 +22,7 @@ def main(argv: list[str] | None = None) -> None:
         replace(export.export_options(args), run=choice.run),
         shipped=storage.shipped,
         load=lambda path: storage.load(path, choice.arch, args.num_classes),
+        integers=storage.FORMAT.integers,
     )
 
 

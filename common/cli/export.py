@@ -105,7 +105,7 @@ def export(
     stored: Stored,
     again: Callable[[], Stored],
     preprocessing: Preprocessing,
-    integers: Mapping[str, "IntegerLayer"] | None = None,
+    integers: Mapping[str, "IntegerLayer"],
 ) -> None:
     """Make the file, run it on the test images beside the network, and keep it if the logits agree.
 
@@ -116,7 +116,7 @@ def export(
         again: makes one of the same parameters; called where cells take MindSpore's own operators, for files hold no
             others.
         preprocessing: preprocessing of the images.
-        integers: layers by name whose weights are whole numbers times a scale and whose cells do not say so, for ONNX.
+        integers: integers of the quantized layers by name, for ONNX.
 
     Raises:
         ExportError: the logits do not agree, or the network has no ONNX form.
@@ -144,11 +144,11 @@ def run(
     *,
     shipped: Callable[[str], Path],
     load: Callable[[Path], Stored],
+    integers: Callable[[Stored], Mapping[str, "IntegerLayer"]],
     ready: Callable[[Stored], Stored] = lambda stored: stored,
     again: Callable[[Stored], Stored] | None = None,
     check: Callable[[str, str], object] = model,
     no_onnx: Callable[[Stored], str | None] = lambda stored: None,
-    integers: Callable[[Stored], Mapping[str, "IntegerLayer"] | None] = lambda stored: None,
 ) -> None:
     """Read a network, make sure that it can be exported, and :func:`export` it.
 
@@ -156,11 +156,11 @@ def run(
         options: options from :func:`export_options`.
         shipped: file of the network that ships for a data set, taken where no file is given.
         load: the network of a file; the device is set up when it is called.
+        integers: integers of a network's quantized layers by name, for ONNX.
         ready: turns what the file holds into the network to export, where that takes long.
         again: builds a network like the one it is given, to be filled; None: the file is read again.
         check: refuses a network's name that does not take a data set's images, with a ConfigError.
         no_onnx: reason why a network has no ONNX form, see :func:`output_file`.
-        integers: integers of a network, see :func:`export`.
 
     Raises:
         ConfigError: the network does not fit the data set, and as :func:`output_file` and :func:`export`.
@@ -177,7 +177,8 @@ def run(
     def portable() -> Stored:
         return again(stored) if again else load(path)
 
-    export(options, output, stored, portable, preprocessing_of(dataset, stored.metadata), integers(stored))
+    found = integers(stored) if options.format == "onnx" else {}
+    export(options, output, stored, portable, preprocessing_of(dataset, stored.metadata), found)
 
 
 def _made(
@@ -185,7 +186,7 @@ def _made(
     network: nn.Cell,
     metadata: Mapping[str, Any],
     preprocessing: Preprocessing,
-    integers: Mapping[str, "IntegerLayer"] | None,
+    integers: Mapping[str, "IntegerLayer"],
 ) -> tuple[bytes, Callable[[np.ndarray], np.ndarray]]:
     """The content of the file, and what it computes."""
     size = preprocessing.image_size

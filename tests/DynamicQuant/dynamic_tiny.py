@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from mindspore import Tensor, nn
+from PIL import Image
 
 from common.cli.training import Images
 from common.data import ImageArrays, Preprocessing
@@ -112,6 +113,16 @@ def images(count: int = 24, seed: int = 0) -> ImageArrays:
     labels = (np.arange(count) % 4).astype(np.int32)
     pixels = rng.integers(0, 200, (count, 8, 8, 3)) + 15 * labels[:, None, None, None]
     return ImageArrays(pixels.astype(np.uint8), labels, 4)
+
+
+def class_folders(root: Path, source: ImageArrays) -> Path:
+    """The pictures, enlarged to 32 x 32, as PNG files in a folder for each class of both parts."""
+    for part in ("train", "test"):
+        for number, (picture, label) in enumerate(zip(source.images, source.labels, strict=True)):
+            folder = root / part / f"class{label}"
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture).resize((32, 32)).save(folder / f"{number}.png")
+    return root
 
 
 def tester(network: StoredNetwork, train: ImageArrays, test: ImageArrays) -> DynamicTester:

@@ -4,11 +4,12 @@ import json
 
 import numpy as np
 import pytest
-from dynamic_tiny import random_input, static_network, stored
+from dynamic_tiny import class_folders, images, random_input, static_network, stored
 from mindspore import Tensor
 
 from common.kernels.custom import without_native
 from DynamicQuant import export, storage
+from DynamicQuant.packing import integer_layers
 
 pytestmark = pytest.mark.usefixtures("pynative")
 FEW = ["--num_samples", "6", "--batch_size", "3", "--mode", "pynative"]
@@ -38,7 +39,7 @@ def test_a_static_network_as_onnx(bits, quantizer):
     with without_native():
         network, batch = static_network(bits, quantizer).set_train(False), random_input(5)
         expected = network(Tensor(batch)).asnumpy()
-        logits = onnx_model.decode(onnx_model.encode(network, 8, 4), 1)(batch)
+        logits = onnx_model.decode(onnx_model.encode(network, 8, 4, integers=integer_layers(network)), 1)(batch)
     np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
@@ -47,5 +48,6 @@ def test_the_script_writes_a_static_network_as_onnx(tmp_path):
     pytest.importorskip("onnxruntime")
     file, checkpoint = tmp_path / "static.onnx", tmp_path / "static.ckpt"
     storage.save_packed(checkpoint, stored(static_network(), static=True))
-    export.main(["--checkpoint_path", str(checkpoint), "--output", str(file), "--format", "onnx", *FEW])
-    assert {path.name for path in tmp_path.iterdir()} == {"static.onnx", "static.ckpt"}
+    words = ["--dataset", "cifar10", "--dataset_path", str(class_folders(tmp_path / "data", images(8)))]
+    export.main(["--checkpoint_path", str(checkpoint), "--output", str(file), "--format", "onnx", *words, *FEW])
+    assert {path.name for path in tmp_path.iterdir()} == {"static.onnx", "static.ckpt", "data"}

@@ -42,8 +42,8 @@ def test_the_shipped_network_as_onnx_holds_its_levels(tmp_path):
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     assert len(stored.layers) == 20
     for name, layer in stored.layers.items():
-        levels = onnx.numpy_helper.to_array(constants[f"{name}.integers"])
-        assert constants[f"{name}.integers"].data_type == onnx.TensorProto.INT4
+        levels = onnx.numpy_helper.to_array(constants[f"{name}.quantize_weight.integers"])
+        assert constants[f"{name}.quantize_weight.integers"].data_type == onnx.TensorProto.INT4
         assert np.array_equal(levels, signed_levels(3)[layer.weights[0].codes])
     assert not any(tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) > 1 for tensor in constants.values())
     properties = {entry.key: entry.value for entry in model.metadata_props}

@@ -8,6 +8,7 @@ from mindspore import Tensor
 
 from common.kernels.custom import without_native
 from common.models.registry import model
+from common.stored.quantized_layers import integer_layers
 from ProQHA import export, storage
 from ProQHA.convert import quantize_network
 from ProQHA.quant_config import QuantConfig
@@ -55,5 +56,5 @@ def test_a_network_with_latent_weights_and_signed_inputs_as_onnx(tmp_path):
         quantize_network(network, QuantConfig(bits=5, activation_clip=2.0, signed=("layer1.0.conv2",)))
         batch = np.random.default_rng(0).normal(0, 1, (2, 3, 32, 32)).astype(np.float32)
         expected = network.set_train(False)(Tensor(batch)).asnumpy()
-        logits = onnx_model.decode(onnx_model.encode(network, 32, 10), 1)(batch)
+        logits = onnx_model.decode(onnx_model.encode(network, 32, 10, integers=integer_layers(network)), 1)(batch)
     assert np.median(np.abs(logits - expected)) < 1e-3 * np.abs(expected).max()

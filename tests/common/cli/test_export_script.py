@@ -36,6 +36,7 @@ def main(*words):
         parsed(*words),
         shipped=lambda dataset: Path("checkpoints/tiny.ckpt"),
         load=lambda path: stored,
+        integers=lambda stored: {},
         again=lambda stored: again,
         check=lambda name, dataset: None,
     )
