@@ -2,7 +2,9 @@
 
 import re
 
-from common.errors import ConfigError
+from common.checkpoint import Checkpoint
+from common.errors import CheckpointError, ConfigError
+from common.stored.signature import fits, fitting
 
 # What the original release calls resnet20 has pre-activation blocks; on ImageNet its networks are post-activation.
 _DEPTHS = (20, 32, 56, 110)
@@ -88,6 +90,23 @@ def _is_known(arch: str, num_layers: int | None, dataset: str) -> bool:
 def arch_of(name: str, dataset: str) -> str | None:
     """The name of ``--arch`` that stands for a network of the registry; None if no name does."""
     return next((arch for arch, network in architectures(dataset).items() if network == name), None)
+
+
+def check_published(content: Checkpoint, name: str) -> None:
+    """Answer published weights of another network by the name of ``--arch`` that fits, which is not the registry's.
+
+    Raises:
+        CheckpointError: the file is without metadata and holds another network of this method.
+    """
+    if content.metadata or fits(content.tensors, name):
+        return
+    known = IMAGENET if name in IMAGENET.values() else SMALL_IMAGES
+    found = [(other, arch) for arch, other in known.items() if other in fitting(content.tensors)]
+    if found:
+        other, arch = found[0]
+        raise CheckpointError(
+            f"{content.path}: expected the weights of {name}, found those of {other}; give --arch {arch}"
+        )
 
 
 def note(arch: str, name: str) -> str | None:

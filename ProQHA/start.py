@@ -19,7 +19,7 @@ from common.training import Trainer
 from ProQHA import storage
 from ProQHA.convert import calibrate, quantize_network
 from ProQHA.cost_model import MixedBits, cost_model
-from ProQHA.network import DEFAULT, arch_of
+from ProQHA.network import DEFAULT, arch_of, check_published
 from ProQHA.quant import get_bits, set_bits
 from ProQHA.quant_config import PAPERS_CLIP, QuantConfig
 
@@ -117,7 +117,9 @@ def _check_architecture(path: Path, options: StartOptions) -> None:
     Raises:
         CheckpointError: the file holds another network.
     """
-    metadata = checkpoint.load(path).metadata
+    content = checkpoint.load(path)
+    check_published(content, options.arch)
+    metadata = content.metadata
     recorded = recorded_architecture(metadata)
     arch = arch_of(recorded, options.dataset) if "network" in metadata else None
     if arch and recorded != options.arch:

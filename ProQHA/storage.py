@@ -4,9 +4,13 @@ from typing import Any
 
 from mindspore import nn
 
+from common.checkpoint import Checkpoint
+from common.stored.float_network import from_published
 from common.stored.format import Format
+from common.stored.packing import Tensors
 from common.stored.shipped import Shipped
 from ProQHA.convert import quantize_network
+from ProQHA.network import check_published
 from ProQHA.quant_config import QuantConfig
 
 METHOD = "ProQHA"
@@ -16,7 +20,14 @@ def _quantize(network: nn.Cell, settings: dict[str, Any], frozen: bool) -> None:
     quantize_network(network, QuantConfig.recorded(settings), frozen=frozen)
 
 
-FORMAT = Format(METHOD, _quantize, trainable="best.ckpt or search.ckpt", remake="train.py or search.py")
+def _published(content: Checkpoint, architecture: str) -> tuple[Tensors, dict[str, Any]]:
+    check_published(content, architecture)
+    return from_published(content, architecture)
+
+
+FORMAT = Format(
+    METHOD, _quantize, trainable="best.ckpt or search.ckpt", remake="train.py or search.py", published=_published
+)
 load, load_latent, save_packed = FORMAT.load, FORMAT.load_latent, FORMAT.save_packed
 shipped = Shipped(
     {

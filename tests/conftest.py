@@ -1,6 +1,8 @@
 """Fixtures of the whole test suite."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,15 @@ def shared() -> Path:
     folder = Path(__file__).resolve().parents[2] / "shared"
     if not folder.is_dir():
         pytest.skip(f"needs the data folder {folder.name} beside the repository, which is absent")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def foreign_inputs(shared, tmp_path_factory) -> Path:
+    """Folder of the shipped digits network as ``files/`` of others, and of the digits' test images in ``images/``."""
+    folder = tmp_path_factory.mktemp("foreign")
+    command = [sys.executable, str(shared / "faults" / "make.py"), str(folder)]
+    subprocess.run(command, cwd=Path(__file__).resolve().parents[1], check=True, capture_output=True)
     return folder
 
 

@@ -1,5 +1,7 @@
 """Pruned float networks, quantized without training by ``train.py --epochs 0``: as accurate as unpruned ones."""
 
+import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from common.stored.float_network import load_float
 from DAMBQ import train as dambq
 from DynamicQuant import train as dynamicquant
 from LDNQ import main as ldnq
+from ProQHA import search
 from ProQHA import train as proqha
 
 pytestmark = pytest.mark.slow
@@ -75,6 +78,12 @@ def written(folder: Path, prune: Callable[[State], None]) -> Path:
     return folder / "pruned.ckpt"
 
 
+def unquantized(start: Path) -> float:
+    """Accuracy of a float network on the test images."""
+    evaluate = evaluator(open_dataset("digits", None, "test"), PREPROCESSING["digits"], 120)
+    return evaluate(load_float(start, "resnet20").network).accuracy
+
+
 def accuracy(folder: Path, row: str, start: Path, epochs: int = 0) -> float:
     """Of the test images, of a network that ``train.py`` has only calibrated."""
     script, words, _ = ROWS[row]
@@ -88,6 +97,38 @@ def accuracy(folder: Path, row: str, start: Path, epochs: int = 0) -> float:
     return record["test_acc"]
 
 
+def untrained_levels(folder: Path, start: Path, levels: int) -> float:
+    """Accuracy of an LDNQ network whose layers were solved and never trained."""
+    words = ("--dataset", "digits", "--levels", levels, "--pretrained", start, "--steps", 0, "--refine_steps", 0)
+    run(ldnq, *words, "--views", 4, "--no-test_layers", "--output_dir", folder, "--json", folder / "found.json")
+    found = json.loads((folder / "found.json").read_text())
+    assert found["samples"] == 360
+    return found["acc"]
+
+
+def start_of_a_search(folder: Path, start: Path, bits: int) -> float:
+    """Accuracy of the network that a ProQHA search begins with, every quantizer of so many bits."""
+    words = ("--arch", "postresnet20", "--dataset", "digits", "--pretrained", start, "--k_bits", bits)
+    least = ("--step", 1, "--search_epochs", 0, "--lam", 1, "--ratio", 0.01, "--score_images", 32)
+    run(search, *words, *least, "--output_dir", folder, "--run_name", "run")
+    with (folder / "run" / "search_log.csv").open() as file:
+        first = next(csv.DictReader(file))
+    assert first["step"] == "0" and set(first["weight_bits"].split()) == {str(bits)}
+    return float(first["test_acc"])
+
+
+@pytest.mark.parametrize("prune", [pruned_layer, pruned_filters, dead_channels])
+def test_eleven_levels_keep_pruned_layers_harmless(prune, tmp_path):
+    start = written(tmp_path, prune)
+    least = FLOAT if prune is pruned_layer else unquantized(start)
+    assert untrained_levels(tmp_path, start, 11) >= least - 0.03 - 1e-4
+
+
+@pytest.mark.parametrize(("bits", "lost"), [(8, 1 / 360), (4, 0.03)])
+def test_a_search_begins_with_as_good_a_network(bits, lost, tmp_path):
+    assert start_of_a_search(tmp_path, written(tmp_path, pruned_layer), bits) >= FLOAT - lost - 1e-4
+
+
 @pytest.mark.parametrize("row", list(ROWS))
 def test_a_pruned_layer_costs_as_little_as_the_table_says(row, tmp_path):
     assert accuracy(tmp_path, row, written(tmp_path, pruned_layer)) >= FLOAT - ROWS[row][2] - 1e-4
@@ -96,13 +137,5 @@ def test_a_pruned_layer_costs_as_little_as_the_table_says(row, tmp_path):
 @pytest.mark.parametrize("row", ["ProQHA-8", "static-8", "dynamic-7", "DAMBQ-4"])
 @pytest.mark.parametrize("prune", [pruned_filters, dead_channels, smallest_weights])
 def test_other_pruned_weights_cost_what_quantization_costs(prune, row, tmp_path):
-    start, digits = written(tmp_path, prune), PREPROCESSING["digits"]
-    unquantized = evaluator(open_dataset("digits", None, "test"), digits, 120)(load_float(start, "resnet20").network)
-    assert accuracy(tmp_path, row, start) >= unquantized.accuracy - 0.03
-
-
-def test_ldnq_without_training(tmp_path):
-    words = ("--levels", 11, "--num_images", 64, "--views", 2, "--steps", 0, "--refine_steps", 0, "--no-test_layers")
-    run(ldnq, "--pretrained", written(tmp_path, pruned_layer), "--output_dir", tmp_path, *words)
-    metadata = checkpoint.load(tmp_path / "resnet20_11levels.ckpt").metadata
-    assert metadata["samples"] == 360 and metadata["accuracy"] >= FLOAT - 0.03 - 1e-4
+    start = written(tmp_path, prune)
+    assert accuracy(tmp_path, row, start) >= unquantized(start) - 0.03

@@ -1,8 +1,5 @@
 """The same weights as training scripts, model hubs and compilers leave them: each file gives the shipped network."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -23,18 +20,10 @@ SAME = [
 ]
 
 
-@pytest.fixture(scope="module")
-def made(shared, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("faults")
-    command = [sys.executable, str(shared / "faults" / "make.py"), str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    return folder / "files"
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SAME)
-def test_every_file_gives_the_shipped_network(made, name):
-    state = network_state.state(load_float(made / name, "resnet20").network)
+def test_every_file_gives_the_shipped_network(foreign_inputs, name):
+    state = network_state.state(load_float(foreign_inputs / "files" / name, "resnet20").network)
     expected = network_state.state(load_float(ROOT / "common/zoo/files/resnet20_digits.ckpt", "resnet20").network)
     assert state.keys() == expected.keys()
     assert all(np.array_equal(state[place], expected[place]) for place in expected)
