@@ -12,9 +12,9 @@ from mindspore import Tensor, nn
 
 from common import checkpoint
 from common.data import ImageArrays, Preprocessing, batches, eval_dataset
-from common.distributed.collective import batch_norm
 from common.evaluation import evaluate
 from common.files import atomic_file
+from common.models.layers import batch_norm
 from common.training import Run, Schedule, TrainConfig, TrainData, Trainer
 
 PREPROCESSING = Preprocessing(image_size=8, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), crop_padding=1, flip=True)

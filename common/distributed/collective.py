@@ -63,8 +63,3 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
     def _follow(self, moving, batch_statistic):
         """MindSpore keeps 1 minus the momentum it is given, as PyTorch does."""
         ops.assign(moving, moving + self.momentum * (ops.stop_gradient(batch_statistic) - moving))
-
-
-def batch_norm(channels: int) -> nn.BatchNorm2d:
-    """BatchNorm of a network's description, over all processes."""
-    return SyncBatchNorm2d(channels) if distributed.size() > 1 else nn.BatchNorm2d(channels)

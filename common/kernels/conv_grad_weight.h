@@ -1,109 +1,181 @@
 // Gradient of the float convolutions for their weights, see conv_float.h.
+//
+// Filters lie in the lanes of vectors: gy of an image is turned into [pixels][F], x stays in its planes, with a border.
+// Each pixel adds to a tile of taps and filters the outer product of single inputs and vectors of gradients:
+//
+//     gy[pixel]    [ f f f f f f f f ][ f f f f f f f f ]        kGroups vectors of filters
+//     x, channel c, columns kx, kx+1, kx+2  ->  3 rows of sums   } kChannels channels of one row ky
+//     x, channel c+1                        ->  3 rows of sums   }
+//
+// All sums of a tile stay in registers over some hundred pixels, so that each of them costs one vector multiplication
+// and no sum of lanes. Tiles of one column serve kernels that are narrower than three.
 #pragma once
 
+#include <memory>
+
 #include "conv_float.h"
+#include "transpose.h"
 
 namespace lowbit {
 
-// Sums of a tile stay in registers while all pixels pass: 24 of 32, or 12 of 16.
-constexpr int kGradFilters = kManyRegisters ? 8 : 4;
-constexpr int kGradTaps = 3;
+constexpr int64_t kFlush = 512;  // pixels that a float sum takes in before it is added to the one of its block
+constexpr int64_t kBlockBytes = 1 << 23;  // of all blocks' sums together
+constexpr int64_t kChannelGroup = 64;     // channels that one item of work takes
 
-// sum over images and pixels of x * gy for a tile of filters and taps; lanes beyond OW hold gy = 0. The filters' planes
-// of gy follow one another, `plane` floats apart.
-template <int LANES>
-void correlate_tile(const Geometry& g, int64_t images, const float* const* x, int64_t image_size, const float* gy,
-                    int64_t plane, int64_t gy_size, double (&sums)[kGradFilters][kGradTaps]) {
+// What one item reads: padded planes of some channels of x, and gy with the filters innermost, for some images.
+struct GradientInputs {
+  const float* x;
+  const float* gy;
+  int64_t images, plane, row, x_size, filters, gy_size;
+};
+
+// sums[t][f] += x[pixel + t] gy[pixel][f] over the pixels of all images; taps t: CHANNELS channels of COLUMNS columns.
+template <int LANES, int CHANNELS, int COLUMNS, int GROUPS>
+void outer_products(const Geometry& g, const GradientInputs& in, const float* x, const float* gy,
+                    typename Vec<LANES>::Float (&sums)[CHANNELS * COLUMNS][GROUPS]) {
   using V = Vec<LANES>;
-  const int64_t columns = round_up(g.ow, LANES), x_row = g.stride * g.row_size();
-  typename V::Float acc[kGradFilters][kGradTaps] = {};
-  for (int64_t n = 0; n < images; ++n) {
-    const float *x0 = x[0] + n * image_size, *x1 = x[1] + n * image_size, *x2 = x[2] + n * image_size;
-    const float* grad = gy + n * gy_size;
-    for (int64_t y = 0; y < g.oh; ++y, x0 += x_row, x1 += x_row, x2 += x_row)
-      for (int64_t ox = 0; ox < columns; ox += LANES, grad += LANES) {
-        const typename V::Float v[kGradTaps] = {V::load(x0 + ox), V::load(x1 + ox), V::load(x2 + ox)};
-        for (int f = 0; f < kGradFilters; ++f) {
-          const auto value = V::load(grad + f * plane);
-          for (int j = 0; j < kGradTaps; ++j) acc[f][j] += v[j] * value;
-        }
+  typename V::Float acc[CHANNELS * COLUMNS][GROUPS] = {};
+  for (int64_t n = 0; n < in.images; ++n)
+    for (int64_t y = 0; y < g.oh; ++y) {
+      const float* from[(CHANNELS + 2) / 3];  // of every third channel: addresses have a base and twice an index
+      for (int c = 0; c < CHANNELS; c += 3) from[c / 3] = x + n * in.x_size + y * g.stride * in.row + c * in.plane;
+      const float* gradient = gy + n * in.gy_size + y * g.ow * in.filters;
+      for (int64_t ox = 0; ox < g.ow; ++ox, gradient += in.filters) {
+        typename V::Float v[GROUPS];
+        for (int j = 0; j < GROUPS; ++j) v[j] = V::load(gradient + j * LANES);
+        for (int c = 0; c < CHANNELS; ++c)
+          for (int k = 0; k < COLUMNS; ++k) {
+            const auto value = V::broadcast(from[c / 3][c % 3 * in.plane + k]);
+            for (int j = 0; j < GROUPS; ++j) acc[c * COLUMNS + k][j] += value * v[j];
+          }
+        for (int c = 0; c < CHANNELS; c += 3) from[c / 3] += g.stride;
       }
-  }
-  for (int f = 0; f < kGradFilters; ++f)
-    for (int j = 0; j < kGradTaps; ++j) sums[f][j] = V::sum(acc[f][j]);
+    }
+  std::memcpy(sums, acc, sizeof acc);
 }
 
-// Adds sum x gy over a few images to gw, and, where the operation asks for it, sum gy to gy_sum; gw is (F, taps).
+// Adds the products of some images to the sums of some channels, gw [C KH KW][F rounded up].
+template <int LANES, int CHANNELS, int COLUMNS, int GROUPS>
+void add_products(const Geometry& g, const GradientInputs& in, int64_t channels, int64_t f0, float* gw) {
+  using V = Vec<LANES>;
+  // The last tile of channels and that of columns overlap those before them; what they have added is not added again.
+  for (int64_t c0 = 0; c0 < channels; c0 += CHANNELS)
+    for (int64_t ky = 0; ky < g.kh; ++ky)
+      for (int64_t k0 = 0; k0 < g.kw; k0 += COLUMNS) {
+        const int64_t first = std::min(k0, g.kw - COLUMNS);
+        typename V::Float sums[CHANNELS * COLUMNS][GROUPS];
+        outer_products<LANES, CHANNELS, COLUMNS, GROUPS>(g, in, in.x + c0 * in.plane + ky * in.row + first, in.gy + f0,
+                                                         sums);
+        for (int64_t c = 0; c < std::min<int64_t>(CHANNELS, channels - c0); ++c)
+          for (int64_t k = k0 - first; k < COLUMNS; ++k) {
+            float* to = gw + (((c0 + c) * g.kh + ky) * g.kw + first + k) * in.filters + f0;
+            for (int j = 0; j < GROUPS; ++j)
+              V::store(to + j * LANES, V::load(to + j * LANES) + sums[c * COLUMNS + k][j]);
+          }
+      }
+}
+
+// Calls the tiles for all filters: two vectors of them at a time; a last one alone with twice the taps, if there are so
+// many channels.
+template <int LANES, int TAPS, int COLUMNS>
+void add_all_filters(const Geometry& g, const GradientInputs& in, int64_t channels, float* gw) {
+  constexpr int kChannels = TAPS / COLUMNS;
+  int64_t f0 = 0;
+  for (; f0 + 2 * LANES <= in.filters; f0 += 2 * LANES)
+    add_products<LANES, kChannels, COLUMNS, 2>(g, in, channels, f0, gw);
+  if (f0 == in.filters) return;
+  if (channels > kChannels)
+    add_products<LANES, 2 * kChannels, COLUMNS, 1>(g, in, channels, f0, gw);
+  else
+    add_products<LANES, kChannels, COLUMNS, 1>(g, in, channels, f0, gw);
+}
+
+// The sums of one item: some images and some channels.
 template <template <int> class Op, int LANES>
 class WeightGradient {
  public:
-  WeightGradient(const Geometry& g, int64_t chunk, const std::vector<int64_t>& offsets)
-      : g_(g), offsets_(offsets), image_size_(g.c * g.plane_size()), plane_(g.oh * round_up(g.ow, LANES)),
-        filters_(round_up(g.f, kGradFilters)),
-        images_(chunk * image_size_ + LANES, 0.f), grads_(chunk * filters_ * plane_, 0.f) {}
+  static constexpr int kTaps = kManyRegisters ? 12 : 6;  // with two vectors each: 24 sums of 32 registers, 12 of 16
 
-  void add(const float* x, const float* gy, int64_t images, double* gw, double* gy_sum) {
-    fill(x, gy, images, gy_sum);
-    const int64_t taps = offsets_.size();
-    for (int64_t f0 = 0; f0 < g_.f; f0 += kGradFilters)
-      for (int64_t t0 = 0; t0 < taps; t0 += kGradTaps) {
-        const float* xs[kGradTaps];
-        for (int j = 0; j < kGradTaps; ++j) xs[j] = images_.data() + offsets_[std::min(t0 + j, taps - 1)];
-        double sums[kGradFilters][kGradTaps];
-        const float* grads = grads_.data() + f0 * plane_;
-        correlate_tile<LANES>(g_, images, xs, image_size_, grads, plane_, filters_ * plane_, sums);
-        for (int64_t f = f0; f < std::min(f0 + kGradFilters, g_.f); ++f)
-          for (int64_t t = t0; t < std::min(t0 + kGradTaps, taps); ++t) gw[f * taps + t] += sums[f - f0][t - t0];
+  explicit WeightGradient(const Geometry& g)
+      : g_(g), row_(g.w + 2 * g.pad), plane_(row_ * g.rows), filters_(round_up(g.f, LANES)),
+        chunk_(std::max<int64_t>(1, kFlush / (g.oh * g.ow))), group_(std::min(g.c, kChannelGroup)),
+        x_size_(round_up(group_, 2 * kTaps) * plane_), x_(chunk_ * x_size_ + kTaps, 0.f),
+        gy_(chunk_ * g.oh * g.ow * filters_, 0.f) {}
+
+  // Adds sum x gy of channels from c0 on to gw [C KH KW][filters] and sum gy, if the operation asks for it, to gy_sum.
+  void add(const float* x, const float* gy, int64_t first, int64_t end, int64_t c0, float* gw, double* gy_sum) {
+    const int64_t channels = std::min(group_, g_.c - c0);
+    for (int64_t n = first; n < end; n += chunk_) {
+      const int64_t images = std::min(chunk_, end - n);
+      for (int64_t i = 0; i < images; ++i) {
+        pad(x + ((n + i) * g_.c + c0) * g_.h * g_.w, channels, x_.data() + i * x_size_);
+        turn(gy + (n + i) * g_.f * g_.oh * g_.ow, gy_.data() + i * g_.oh * g_.ow * filters_);
+        if (Op<LANES>::kWeightTerm != 0 && c0 == 0) sum(gy + (n + i) * g_.f * g_.oh * g_.ow, gy_sum);
       }
-  }
-
- private:
-  void fill(const float* x, const float* gy, int64_t images, double* gy_sum) {
-    const int64_t columns = round_up(g_.ow, LANES);
-    for (int64_t n = 0; n < images; ++n) {
-      split_phases(g_, x + n * g_.c * g_.h * g_.w, images_.data() + n * image_size_);
-      for (int64_t f = 0; f < g_.f; ++f)
-        for (int64_t y = 0; y < g_.oh; ++y) {
-          const float* row = gy + ((n * g_.f + f) * g_.oh + y) * g_.ow;
-          std::copy_n(row, g_.ow, grads_.data() + (n * filters_ + f) * plane_ + y * columns);
-          for (int64_t i = 0; Op<LANES>::kWeightTerm != 0 && i < g_.ow; ++i) gy_sum[f] += row[i];
-        }
+      const int64_t pixels = g_.oh * g_.ow;
+      for (int64_t y = 0; y < g_.oh; y += rows_per_flush()) {
+        Geometry part = g_;
+        part.oh = std::min(rows_per_flush(), g_.oh - y);
+        const GradientInputs in{x_.data() + y * g_.stride * row_, gy_.data() + y * g_.ow * filters_, images, plane_,
+                                row_, x_size_, filters_, pixels * filters_};
+        float* to = gw + c0 * g_.kh * g_.kw * filters_;
+        if (g_.c <= 3 && g_.kw > 3)
+          add_all_filters<LANES, kTaps, kTaps / 3>(part, in, channels, to);
+        else if (g_.kw >= 3)
+          add_all_filters<LANES, kTaps, 3>(part, in, channels, to);
+        else
+          add_all_filters<LANES, kTaps, 1>(part, in, channels, to);
+      }
     }
   }
 
+ private:
+  int64_t rows_per_flush() const { return std::max<int64_t>(1, kFlush / g_.ow); }
+
+  void pad(const float* from, int64_t channels, float* to) const {
+    for (int64_t c = 0; c < channels; ++c)
+      for (int64_t y = 0; y < g_.h; ++y)
+        std::copy_n(from + (c * g_.h + y) * g_.w, g_.w, to + c * plane_ + (y + g_.pad) * row_ + g_.pad);
+  }
+
+  void turn(const float* from, float* to) const { transpose(from, g_.f, g_.oh * g_.ow, to, filters_); }
+
+  void sum(const float* gy, double* gy_sum) const {
+    for (int64_t f = 0; f < g_.f; ++f)
+      for (int64_t p = 0; p < g_.oh * g_.ow; ++p) gy_sum[f] += gy[f * g_.oh * g_.ow + p];
+  }
+
   const Geometry& g_;
-  const std::vector<int64_t>& offsets_;
-  int64_t image_size_, plane_, filters_;
-  std::vector<float> images_, grads_;
+  int64_t row_, plane_, filters_, chunk_, group_, x_size_;
+  std::vector<float> x_, gy_;
 };
 
 template <template <int> class Op, int LANES>
 void grad_weight(const Geometry& g, const float* x, const float* w, const float* gy, float* gw) {
-  // A fixed number of blocks with a partial result each, added in order: the sum does not depend on the threads.
-  const int64_t blocks = std::min<int64_t>(g.n, 16), per_block = (g.n + blocks - 1) / blocks;
-  const int64_t image_bytes = 4 * (g.c * g.plane_size() + g.f * g.oh * round_up(g.ow, LANES));
-  const int64_t chunk = std::max<int64_t>(1, std::min(per_block, (1 << 19) / image_bytes));
-  const auto offsets = tap_offsets(g);
-  const int64_t taps = offsets.size(), size = g.f * (taps + 1);
-  std::vector<double> partial(blocks * size, 0.0);
-  parallel_for(blocks, [&] {
-    return [&, gradient = WeightGradient<Op, LANES>(g, chunk, offsets)](int64_t block) mutable {
-      double* sums = partial.data() + block * size;
-      const int64_t end = std::min(g.n, (block + 1) * per_block);
-      for (int64_t n = block * per_block; n < end; n += chunk)
-        gradient.add(x + n * g.c * g.h * g.w, gy + n * g.f * g.oh * g.ow, std::min(chunk, end - n), sums,
-                     sums + g.f * taps);
+  // A fixed number of blocks of images with sums of their own, added in order: the result does not depend on threads.
+  const int64_t taps = g.c * g.kh * g.kw, filters = round_up(g.f, LANES), size = taps * filters;
+  const int64_t most = std::max<int64_t>(1, kBlockBytes / (4 * size));
+  const int64_t blocks = std::min({g.n, most, int64_t(16)}), per_block = (g.n + blocks - 1) / blocks;
+  const int64_t groups = (g.c + kChannelGroup - 1) / kChannelGroup;
+  std::vector<float> partial(blocks * size, 0.f);
+  std::vector<double> gy_sums(blocks * g.f, 0.0);
+  parallel_for(blocks * groups, [&] {
+    auto gradient = std::make_shared<WeightGradient<Op, LANES>>(g);
+    return [&, gradient](int64_t item) {
+      const int64_t block = item / groups, first = block * per_block;
+      gradient->add(x, gy, first, std::min(g.n, first + per_block), item % groups * kChannelGroup,
+                    partial.data() + block * size, gy_sums.data() + block * g.f);
     };
   });
-  for (int64_t f = 0; f < g.f; ++f)
+  for (int64_t f = 0; f < g.f; ++f) {
+    double gy_sum = 0;
+    for (int64_t b = 0; b < blocks; ++b) gy_sum += gy_sums[b * g.f + f];
     for (int64_t t = 0; t < taps; ++t) {
-      double xg = 0, sum = 0;
-      for (int64_t b = 0; b < blocks; ++b) {
-        xg += partial[b * size + f * taps + t];
-        sum += partial[b * size + g.f * taps + f];
-      }
-      gw[f * taps + t] = static_cast<float>(xg - Op<LANES>::kWeightTerm * w[f * taps + t] * sum);
+      double sum = 0;
+      for (int64_t b = 0; b < blocks; ++b) sum += partial[b * size + t * filters + f];
+      gw[f * taps + t] = static_cast<float>(sum - Op<LANES>::kWeightTerm * w[f * taps + t] * gy_sum);
     }
+  }
 }
 
 }  // namespace lowbit

@@ -68,6 +68,11 @@ struct Vec : VecTypes<LANES> {
     if (lanes == LANES) return store(p, v);
     std::memcpy(p, &v, lanes * sizeof(float));
   }
+  static Float first(Float v, int64_t lanes) {  // the first lanes; the others become 0
+    Float kept = {};
+    std::memcpy(&kept, &v, lanes * sizeof(float));
+    return kept;
+  }
   static Float broadcast(float value) { return Float{} + value; }
   static Float abs(Float v) { return reinterpret_cast<Float>(reinterpret_cast<Int>(v) & 0x7fffffff); }
   static Float clip(Float v, Float low, Float high) {

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from mindspore import nn
 from mindspore.common.initializer import HeNormal, Normal
 
-from common.distributed.collective import batch_norm
+from common import distributed
+from common.distributed.collective import SyncBatchNorm2d
 from common.errors import ConfigError
+from common.kernels.batch_norm import NativeBatchNorm2d
 from common.kernels.conv import float_conv2d
 from common.kernels.custom import use_native
 
@@ -65,6 +67,13 @@ def conv2d(
     if groups == 1 and use_native(None):
         return NativeConv2d(channels, filters, kernel, stride, padding, **options)
     return nn.Conv2d(channels, filters, kernel, stride, pad_mode="pad", padding=padding, group=groups, **options)
+
+
+def batch_norm(channels: int) -> nn.BatchNorm2d:
+    """BatchNorm over the batches of all processes; of one, our own kernel on CPU where it can be had."""
+    if distributed.size() > 1:
+        return SyncBatchNorm2d(channels)
+    return NativeBatchNorm2d(channels) if use_native(None) else nn.BatchNorm2d(channels)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,8 @@ from collections.abc import Callable
 
 from mindspore import nn, ops
 
-from common.distributed.collective import batch_norm
 from common.errors import ConfigError
-from common.models.layers import Layers, check_depth, conv2d
+from common.models.layers import Layers, batch_norm, check_depth, conv2d
 
 DEPTHS = (20, 32, 44, 56, 110)
 

@@ -84,6 +84,15 @@ def test_ctrl_c_is_one_line(capsys):
     assert ended(KeyboardInterrupt()) == 130 and capsys.readouterr().err == "interrupted\n"
 
 
+@pytest.fixture
+def not_ignored():
+    """SIGINT as in a terminal: tests that a shell runs in the background inherit that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("not_ignored")
 def test_ctrl_c_says_what_is_kept(capsys):
     @entry_point
     def main():

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import adder_oracle
+import batch_norm_oracle
 import conv_oracle
 import fake_quant_oracle
 import numpy as np
@@ -68,6 +69,20 @@ def test_convolutions_and_their_gradients(library, size, kind, oracle):
         out = np.full(expected.shape, np.nan, np.float32)
         found = adder_oracle.call(library, kind + function, [*inputs, geometry], out)
         assert conv_oracle.error(found, expected) < TOLERANCE, function
+
+
+@each_variant
+@pytest.mark.parametrize("shape", batch_norm_oracle.SHAPES, ids=str)
+def test_batch_norm_and_its_gradients(library, shape):
+    sample, eps = batch_norm_oracle.sample(shape), np.full(1, batch_norm_oracle.EPS, np.float32)
+    y, gx, ggamma, gbeta, *_ = batch_norm_oracle.training(sample)
+    outputs = [np.full(like.shape, np.nan, np.float32) for like in (y, gbeta, gbeta, gx, ggamma, gbeta)]
+    inputs = [sample.x, sample.gamma, sample.beta, eps, *outputs[:2]]
+    adder_oracle.call(library, "BatchNormTrain", inputs, outputs[2])
+    inputs = [sample.x, sample.gy, sample.gamma, *outputs[1:3], eps, *outputs[3:5]]
+    adder_oracle.call(library, "BatchNormTrainGrad", inputs, outputs[5])
+    for found, expected in zip([outputs[0], *outputs[3:]], (y, gx, ggamma, gbeta), strict=True):
+        assert conv_oracle.error(found, expected) < TOLERANCE
 
 
 @each_variant

@@ -9,6 +9,7 @@ from common.checkpoint import network_state
 from common.errors import CheckpointError
 from common.models.registry import MODELS, architecture, model, recorded_architecture
 from common.stored.float_network import load_float
+from common.zoo import known
 
 OTHER = {
     "ResNet20": "resnet20",
@@ -66,7 +67,8 @@ def test_files_of_version_0_1_load_under_todays_name(tmp_path):
 )
 def test_published_files(shared, pynative, file, name):
     stored = load_float(shared / "checkpoints" / file, name)
-    assert stored.metadata == {"kind": "float", "network": name, "num_classes": 10}
+    about = {"kind": "float", "network": name, "num_classes": 10}
+    assert stored.metadata == {**known.recorded(shared / "checkpoints" / file), **about}
     images = np.random.default_rng(0).normal(0, 1, (2, 3, 32, 32)).astype(np.float32)
     logits = stored.network.set_train(False)(Tensor(images)).asnumpy()
     assert logits.shape == (2, 10) and np.isfinite(logits).all() and logits.std() > 0.1

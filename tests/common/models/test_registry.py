@@ -153,7 +153,8 @@ def test_the_classes_of_a_file_are_those_of_the_data():
 
 def test_published_network(shared):
     stored = load_float(shared / "checkpoints" / PUBLISHED, "resnet20")
-    assert stored.metadata == {"kind": "float", "network": "resnet20", "num_classes": 10}
+    about = {"kind": "float", "network": "resnet20", "num_classes": 10, "dataset": "cifar10"}
+    assert stored.metadata == {**about, "preprocessing": CIFAR10_IMAGENET_STATS.to_dict()}
     golden = np.load(shared / "golden" / "cifar_resnet_logits.npz")
     images = ((golden["images"] / np.float32(255) - golden["mean"]) / golden["std"]).transpose(0, 3, 1, 2)
     logits = stored.network.set_train(False)(Tensor(np.ascontiguousarray(images, np.float32))).asnumpy()

@@ -1,0 +1,63 @@
+"""BatchNorm on CPU, several times faster than MindSpore 2.10's own."""
+
+import numpy as np
+from mindspore import Tensor, nn, ops
+from mindspore import dtype as mstype
+
+from common.kernels.custom import operator
+
+
+class BatchNormTrain(nn.Cell):
+    r"""BatchNorm by the statistics of the batch (Ioffe & Szegedy, ICML 2015, algorithm 1).
+
+    .. math:: Y = \gamma\,\frac{X - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta
+
+    ``construct(x, gamma, beta)``: x (N, C, H, W) float32; gamma, beta (C,). Gives Y, mu and sigma^2 (the mean square,
+    not corrected), of which Y alone has a gradient. The same bits for any number of threads.
+
+    Args:
+        eps: added to the variance, > 0.
+    """
+
+    def __init__(self, eps: float):
+        super().__init__()
+        self.eps = Tensor(np.array([eps], np.float32))
+        kinds = (mstype.float32, mstype.float32, mstype.float32)
+        self.forward_op = operator("BatchNormTrain", lambda x, gamma, *_: (x, gamma, gamma), lambda *_: kinds)
+        self.grad_op = operator("BatchNormTrainGrad", lambda x, gy, gamma, *_: (x, gamma, gamma), lambda *_: kinds)
+
+    def construct(self, x, gamma, beta):
+        return self.forward_op(x, gamma, beta, self.eps)
+
+    def bprop(self, x, gamma, beta, out, dout):
+        """Gradients for x, gamma and beta."""
+        _, mean, variance = out
+        return self.grad_op(x, dout[0], gamma, mean, variance, self.eps)
+
+
+class NativeBatchNorm2d(nn.BatchNorm2d):
+    """``nn.BatchNorm2d`` with its parameters, computed by our own kernels: (N, C, H, W) to the same shape.
+
+    Moving statistics follow those of the batches as its parent's do: the variance corrected by count / (count - 1).
+    """
+
+    def __init__(self, num_features: int, **options):
+        super().__init__(num_features, **options)
+        self.train_kernel = BatchNormTrain(self.eps)
+        self.evaluate_kernel = operator("BatchNormEvaluate", lambda x, *_: x, lambda x, *_: x)
+        self.eps_tensor = Tensor(np.array([self.eps], np.float32))
+
+    def construct(self, x):
+        if not self.training:
+            return self.evaluate_kernel(
+                x, self.gamma, self.beta, self.moving_mean, self.moving_variance, self.eps_tensor
+            )
+        y, mean, variance = self.train_kernel(x, self.gamma, self.beta)
+        count = x.shape[0] * x.shape[2] * x.shape[3]
+        self._follow(self.moving_mean, mean)
+        self._follow(self.moving_variance, variance * (count / max(count - 1, 1)))
+        return y
+
+    def _follow(self, moving, batch_statistic):
+        """MindSpore keeps 1 minus the momentum it is given, as PyTorch does."""
+        ops.assign(moving, moving + self.momentum * (ops.stop_gradient(batch_statistic) - moving))
