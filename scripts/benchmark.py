@@ -63,6 +63,11 @@ def measured(args: argparse.Namespace) -> list[dict]:
     return importlib.import_module(f"benchmarks.{args.benchmark}").run(args)
 
 
+def record(benchmark: str, rows: list[dict]) -> list[dict] | dict:
+    """Content of the JSON file: the rows; of a method's benchmark an object of its name, the machine and the rows."""
+    return {"benchmark": benchmark, "machine": machine(), "rows": rows} if benchmark in METHODS else rows
+
+
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Run one benchmark and print its table."""
@@ -71,10 +76,7 @@ def main(argv: list[str] | None = None) -> None:
     rows = measured(args)
     print(report.text_table(rows, list(rows[0])))
     if args.json:
-        methods = args.benchmark in METHODS
-        report.write_json(
-            args.json, {"benchmark": args.benchmark, "machine": machine(), "rows": rows} if methods else rows
-        )
+        report.write_json(args.json, record(args.benchmark, rows))
 
 
 if __name__ == "__main__":

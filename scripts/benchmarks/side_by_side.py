@@ -61,10 +61,9 @@ OURS, QUANTIZED = "ours", "ours W2A2"
 KINDS = {
     OURS: Kind(our_steps.step),
     QUANTIZED: Kind(our_steps.step, (), {"network": our_steps.QUANTIZED}),
-    **{
-        name: Kind(peer_steps.torch_step, ("torch",), {"form": name.split()[1]}, COMPILING if "compiled" in name else None)
-        for name in PYTORCH
-    },
+    PYTORCH[0]: Kind(peer_steps.torch_step, ("torch",), {"form": "eager"}),
+    PYTORCH[1]: Kind(peer_steps.torch_step, ("torch",), {"form": "channels_last"}),
+    PYTORCH[2]: Kind(peer_steps.torch_step, ("torch",), {"form": "compiled"}, COMPILING),
     RUNTIMES[0]: Kind(peer_steps.runtime_step, ("onnxruntime", "torch", "onnx"), {"runtime": "onnxruntime"}),
     RUNTIMES[1]: Kind(peer_steps.runtime_step, ("openvino", "torch", "onnx"), {"runtime": "openvino"}),
 }

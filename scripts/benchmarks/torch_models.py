@@ -1,5 +1,7 @@
 """The comparison networks in plain PyTorch layers; imported only where PyTorch is installed."""
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -68,7 +70,7 @@ class ResNet18(nn.Sequential):
         stem = [*_norm_conv(3, 64, 7, 2), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1)]
         widths = (64, 64, 128, 256, 512)
         blocks = []
-        for index, (channels, filters) in enumerate(zip(widths, widths[1:])):
+        for index, (channels, filters) in enumerate(pairwise(widths)):
             blocks += [BasicBlock(channels, filters, 2 if index else 1), BasicBlock(filters, filters, 1)]
         super().__init__(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000))
 
