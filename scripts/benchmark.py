@@ -17,7 +17,7 @@ import argparse
 import importlib
 import sys
 
-from benchmarks import isa
+from benchmarks import isa, processor
 from benchmarks.harness import machine
 
 from common import report
@@ -64,8 +64,12 @@ def measured(args: argparse.Namespace) -> list[dict]:
 
 
 def record(benchmark: str, rows: list[dict]) -> list[dict] | dict:
-    """Content of the JSON file: the rows; of a method's benchmark an object of its name, the machine and the rows."""
-    return {"benchmark": benchmark, "machine": machine(), "rows": rows} if benchmark in METHODS else rows
+    """Content of the JSON file: rows that name the processor; of a method's benchmark an object with rows and machine."""
+    if benchmark in METHODS:
+        return {"benchmark": benchmark, "machine": machine(), "rows": rows}
+    hertz = processor.frequency()
+    where = {"processor": processor.name(), "ghz": round(hertz / 1e9, 2) if hertz else None}
+    return [row | where for row in rows]
 
 
 @entry_point

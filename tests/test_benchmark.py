@@ -40,7 +40,7 @@ def test_a_round_gives_a_row_per_candidate(stubbed, tmp_path, capsys):
     benchmark.main(["float", "--rounds", "1", "--batch_size", "4", "--json", str(tmp_path / "rows.json")])
     rows = json.loads((tmp_path / "rows.json").read_text())
     assert [row["candidate"] for row in rows] == list(WORKS["float"][0].candidates)
-    assert all(list(row) == KEYS and row["work"] == "ResNet-20 forward" for row in rows)
+    assert all(list(row) == [*KEYS, "processor", "ghz"] and row["work"] == "ResNet-20 forward" for row in rows)
     assert all((row["batch"], row["threads"], row["isa"]) == (4, 2, "native") for row in rows)
     captured = capsys.readouterr()
     assert "openvino: 2026.4.1" in captured.err and captured.out.startswith("work")

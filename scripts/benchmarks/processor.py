@@ -8,6 +8,7 @@ are.
 
 import ctypes
 import functools
+import platform
 import subprocess
 import tempfile
 import time
@@ -29,6 +30,11 @@ def cpuinfo(key: str) -> str | None:
     except OSError:
         return None
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), None)
+
+
+def name() -> str:
+    """The processor's name, or its kind where the system does not tell."""
+    return cpuinfo("model name") or platform.machine()
 
 
 @functools.cache

@@ -128,7 +128,7 @@ def row(work: Work, candidate: Candidate, limit: str) -> dict[str, Any]:
         "threads": threads,
         "isa": isa.of(limit, package),
         "ms": round(1000 * candidate.median, 1),
-        "images_per_s": round(batch_size / candidate.median),
+        "images_per_s": round(batch_size / candidate.median, 1),
         "mac_per_cycle": round(macs / (candidate.median * hertz * threads), 2) if hertz else None,
         "peak_mib": round(candidate.peak_mib),
     }
@@ -138,7 +138,7 @@ def caption(installed: Mapping[str, str], args: argparse.Namespace) -> str:
     """Description of machine, libraries and settings, in one line."""
     hertz = processor.frequency()
     parts = {
-        "processor": processor.cpuinfo("model name") or machine()["processor"],
+        "processor": processor.name(),
         "GHz": f"{hertz / 1e9:.2f}" if hertz else "unknown",
         "cores": machine()["cores"],
         "kernels": machine()["integer adder kernel"],
