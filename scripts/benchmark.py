@@ -64,7 +64,7 @@ def measured(args: argparse.Namespace) -> list[dict]:
 
 
 def record(benchmark: str, rows: list[dict]) -> list[dict] | dict:
-    """Content of the JSON file: rows that name the processor; of a method's benchmark an object with rows and machine."""
+    """Content of the JSON file: rows that name the processor; of a method's benchmark, an object with rows in it."""
     if benchmark in METHODS:
         return {"benchmark": benchmark, "machine": machine(), "rows": rows}
     hertz = processor.frequency()
