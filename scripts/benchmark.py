@@ -1,16 +1,23 @@
-"""Time the project's networks side by side in one run, against each other and against PyTorch where it is installed.
+"""Time the project's networks side by side in one run, against each other and against other libraries.
 
-usage: python scripts/benchmark.py adder|dambq|dynamic|ldnq|proqha [--rounds 7] [--batch_size N] [--json FILE]
+usage: python scripts/benchmark.py training|float|imagenet [--peers PYTHON] [--isa avx2] [--threads 2] [--json FILE]
+       python scripts/benchmark.py profile [--threads 2] [--isa avx2] [--json FILE]
+       python scripts/benchmark.py adder|dambq|dynamic|ldnq|proqha [--rounds 7] [--batch_size N] [--json FILE]
 
 Every candidate lives in a process of its own; they take turns, round by round, so that a machine whose speed drifts
-treats them alike. Quoted are medians and ratios of the same run.
+treats them alike. Quoted are medians and ratios of the same run. The first line compares with PyTorch (eager,
+channels_last, compiled), onnxruntime and OpenVINO, which may live in another environment:
+
+python3 -m venv peers
+peers/bin/pip install torch==2.13.0 onnxruntime==1.32.0 openvino==2026.4.1 onnx numpy
+python scripts/benchmark.py training --peers peers/bin/python
 """
 
 import argparse
 import importlib
 import sys
-from pathlib import Path
 
+from benchmarks import isa, processor
 from benchmarks.harness import machine
 
 from common import report
@@ -18,33 +25,62 @@ from common.cli import typed
 from common.cli.entry_point import entry_point
 from common.cli.option_parser import OptionParser
 
-BENCHMARKS = sorted(path.stem for path in (Path(__file__).parent / "benchmarks").glob("*.py"))
-BENCHMARKS = [name for name in BENCHMARKS if name not in ("__init__", "harness", "torch_models")]
+METHODS = ("adder", "dambq", "dynamic", "ldnq", "proqha")
+SIDE_BY_SIDE = ("training", "float", "imagenet")
+PROFILE = "profile"
 
 
 def make_parser() -> OptionParser:
     """Options of this script."""
     parser = OptionParser("Time networks side by side.")
-    parser.add_argument("benchmark", choices=BENCHMARKS, help="networks to time")
+    parser.add_argument("benchmark", choices=(*METHODS, *SIDE_BY_SIDE, PROFILE), help="networks to time")
     parser.add_argument(
         "--batch_size",
         type=typed.positive_int,
-        help="images per step; default: 128, for ldnq 500, for dynamic 128 and 16",
+        help="images per step; default: 128, for ldnq 500, for dynamic 128 and 16, for imagenet 16",
     )
     parser.add_argument("--rounds", type=typed.positive_int, default=7, help="number of turns of each candidate")
-    parser.add_argument("--json", type=typed.path, metavar="FILE", help="write rows and machine as one JSON object")
+    parser.add_argument("--json", type=typed.path, metavar="FILE", help="write the rows as JSON")
+    group = parser.add_argument_group("training, float, imagenet and profile")
+    group.add_argument("--threads", type=typed.positive_int, default=2, help="threads of each candidate")
+    group.add_argument(
+        "--peers",
+        metavar="PYTHON",
+        help="interpreter of an environment with torch, onnxruntime, openvino and onnx; default: this one. "
+        "python3 -m venv peers; peers/bin/pip install torch==2.13.0 onnxruntime==1.32.0 openvino==2026.4.1 onnx numpy",
+    )
+    group.add_argument("--isa", choices=isa.CHOICES, default=isa.NATIVE, help="instructions that all are limited to")
     return parser
+
+
+def measured(args: argparse.Namespace) -> list[dict]:
+    """Rows of the benchmark that is asked for."""
+    if args.benchmark in SIDE_BY_SIDE:
+        from benchmarks import side_by_side
+
+        return side_by_side.run(side_by_side.WORKS[args.benchmark], args)
+    print("; ".join(f"{key}: {value}" for key, value in machine().items()), file=sys.stderr)
+    return importlib.import_module(f"benchmarks.{args.benchmark}").run(args)
+
+
+def record(benchmark: str, rows: list[dict]) -> list[dict] | dict:
+    """Content of the JSON file: rows that name the processor; of a method's benchmark, an object with rows in it."""
+    if benchmark in METHODS:
+        return {"benchmark": benchmark, "machine": machine(), "rows": rows}
+    hertz = processor.frequency()
+    where = {"processor": processor.name(), "ghz": round(hertz / 1e9, 2) if hertz else None}
+    return [row | where for row in rows]
 
 
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Run one benchmark and print its table."""
     args: argparse.Namespace = make_parser().parse_args(argv)
-    print("; ".join(f"{key}: {value}" for key, value in machine().items()), file=sys.stderr)
-    rows = importlib.import_module(f"benchmarks.{args.benchmark}").run(args)
+    args.peers_environment = isa.limit(args.isa)
+    rows = measured(args)
     print(report.text_table(rows, list(rows[0])))
     if args.json:
-        report.write_json(args.json, {"benchmark": args.benchmark, "machine": machine(), "rows": rows})
+        report.write_json(args.json, record(args.benchmark, rows))
 
 
 if __name__ == "__main__":

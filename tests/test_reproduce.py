@@ -51,7 +51,7 @@ def test_results_are_recorded(method, tmp_path, monkeypatch, small_cifar):
 
 
 @pytest.mark.training
-@pytest.mark.parametrize("name", ["adder", "dambq", "dynamic", "ldnq", "proqha"])
+@pytest.mark.parametrize("name", ["adder", "dambq", "dynamic", "ldnq", "proqha", "training", "float", "profile"])
 def test_benchmarks_run(name):
     line = [sys.executable, "scripts/benchmark.py", name, "--rounds", "1", "--batch_size", "8"]
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=1800)

@@ -1,10 +1,10 @@
-"""Record of a run: the result line, and one JSON object."""
+"""Record of a run: the result line, and JSON."""
 
 import importlib.metadata
 import json
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,8 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def write_json(path: str | Path, record: Mapping[str, Any]) -> Path:
-    """Write one JSON object, keys in their order, NumPy numbers and arrays as plain ones.
+def write_json(path: str | Path, record: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Path:
+    """Write one JSON object, or a list of them, keys in their order, NumPy numbers and arrays as plain ones.
 
     Raises:
         UserError: If a number is NaN or infinite, which JSON cannot hold; nothing is written.

@@ -6,9 +6,8 @@ The quantized training step includes everything a run does in each step: quantiz
 import argparse
 import importlib.util
 
-import numpy as np
-
 from benchmarks.harness import Candidate, take_turns
+from benchmarks.our_steps import whole_step, with_allocator
 
 FLOAT = "float ResNet-20"
 MINDSPORE = "float ResNet-20, MindSpore's own convolutions"
@@ -19,19 +18,13 @@ TORCH_QUANTIZED = "W2A2 ResNet-20, plain PyTorch layers"
 
 def step(network: str, training: bool, batch_size: int):
     """One step in GRAPH mode: of training (forward, backward, optimizer) or evaluation (forward)."""
-    from mindspore import Tensor, nn
+    from mindspore import nn
 
     from common.runtime import context
 
     context.setup("CPU", "graph")
     from common.models.layers import Layers
     from common.models.resnet_cifar import ResNetCifar
-    from common.training import TrainConfig
-    from common.training.schedules import Schedule
-    from common.training.step import TrainStep, make_optimizer, trained_parameters
-    from DAMBQ.allocation import Allocator, Budget
-    from DAMBQ.convert import quantize_network
-    from DAMBQ.quant_config import QuantConfig
 
     def own_conv(channels, filters, kernel, stride=1, padding=0):
         return nn.Conv2d(channels, filters, kernel, stride, pad_mode="pad", padding=padding, has_bias=False)
@@ -39,19 +32,8 @@ def step(network: str, training: bool, batch_size: int):
     layers = Layers(conv=own_conv, stem=own_conv) if network == MINDSPORE else Layers()
     cell, callback = ResNetCifar(20, layers=layers), None
     if network == QUANTIZED:
-        quantize_network(cell, QuantConfig(bits=2))
-        callback = Allocator(cell, Budget(2, 2), 32)
-    rng = np.random.default_rng(0)
-    images = Tensor(rng.normal(size=(batch_size, 3, 32, 32)).astype(np.float32))
-    labels = Tensor(rng.integers(0, 10, batch_size).astype(np.int32))
-    cell.set_train(training)
-    if not training:
-        return lambda: cell(images).asnumpy()
-    train_config = TrainConfig(1, batch_size, Schedule("constant", 0.01), weight_decay=1e-4)
-    optimizer = make_optimizer(trained_parameters(cell, callback), train_config, 1000)
-    train = TrainStep(cell, optimizer, train_config, callback)
-    train.set_train()
-    return lambda: train(images, labels)[0].asnumpy()
+        cell, callback = with_allocator(cell)
+    return whole_step(cell, callback, training, batch_size)
 
 
 def torch_step(network: str, training: bool, batch_size: int):

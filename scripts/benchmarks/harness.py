@@ -1,19 +1,23 @@
 """Candidates that take turns in processes of their own, and their measurements."""
 
-import multiprocessing
+import contextlib
+import json
 import os
 import platform
+import select
 import statistics
-import time
-from collections.abc import Callable, Mapping
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from common.errors import UserError
 from common.kernels import build
 
-Setup = Callable[..., Callable[[], None]]
-_LONG = 2.0  # seconds of a step that needs no other one to warm up
+Setup = Callable[..., Callable[[], object]]
+_WORKER = Path(__file__).with_name("worker.py")
 
 
 @dataclass
@@ -23,14 +27,20 @@ class Candidate:
     Attributes:
         name: name in the table.
         setup: function of a module, called in the candidate's process; returns the step to time.
-        arguments: arguments of ``setup``.
-        seconds: seconds of each timed step, filled by :func:`take_turns`.
+        arguments: arguments of ``setup``, of kinds that JSON has.
+        python: interpreter of the process; None: this one, with this one's path of modules.
+        environment: variables of the process; None: this one's.
+        patience: seconds after which a candidate that is not ready is left out; None: no end.
+        seconds: seconds of each timed step, filled by :func:`take_turns`; none if it was left out.
         peak_mib: largest resident memory of its process, in MiB.
     """
 
     name: str
     setup: Setup
     arguments: Mapping[str, Any]
+    python: str | None = None
+    environment: Mapping[str, str] | None = None
+    patience: float | None = None
     seconds: list[float] = field(default_factory=list)
     peak_mib: float = 0.0
 
@@ -40,46 +50,86 @@ class Candidate:
         return statistics.median(self.seconds)
 
 
-def _serve(connection, setup: Setup, arguments: Mapping[str, Any]) -> None:
-    step = setup(**arguments)
-    for _ in range(2):  # compile, fill caches
-        step()
-    connection.send(None)
-    seconds = 0.0
-    while connection.recv():
-        if seconds < _LONG:  # while others had their turns, the system may have taken memory and caches away
-            step()
-        start = time.perf_counter()
-        step()
-        seconds = time.perf_counter() - start
-        connection.send((seconds, _peak_mib()))
+class Worker:
+    """The process of a candidate.
+
+    Args:
+        candidate: what it times.
+    """
+
+    def __init__(self, candidate: Candidate):
+        self.name, setup = candidate.name, candidate.setup
+        words = [str(_WORKER), setup.__module__, setup.__qualname__, json.dumps(dict(candidate.arguments))]
+        environment = dict(os.environ if candidate.environment is None else candidate.environment)
+        if candidate.python is None:
+            environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+        else:
+            environment.pop("PYTHONPATH", None)
+        self.process = subprocess.Popen(
+            [candidate.python or sys.executable, *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            text=True,
+        )
+
+    def answer(self, patience: float | None = None) -> Any:
+        """The next answer.
+
+        Raises:
+            TimeoutError: none came in time.
+            UserError: the process has ended.
+        """
+        if not select.select([self.process.stdout], [], [], patience)[0]:
+            raise TimeoutError(f"{self.name}: not ready after {patience:.0f} s, left out")
+        line = self.process.stdout.readline()
+        if not line:
+            raise UserError(f"{self.name}: its process ended with status {self.process.wait()}; see its messages above")
+        return json.loads(line)
+
+    def turn(self) -> tuple[float, float]:
+        """Seconds of one step, and the largest memory so far in MiB."""
+        print("turn", file=self.process.stdin, flush=True)
+        seconds, peak = self.answer()
+        return seconds, peak
+
+    def close(self, wait: bool = True) -> None:
+        """End the process, after its step if it may ``wait``."""
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
+        if not wait:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
 
 
-def _peak_mib() -> float:
-    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    peak = next((line for line in status.splitlines() if line.startswith("VmHWM")), "VmHWM: 0 kB")
-    return int(peak.split()[1]) / 1024
+@contextlib.contextmanager
+def _started(candidates: list[Candidate]) -> Iterator[list[tuple[Candidate, Worker]]]:
+    """The workers that are ready; one that is not in time is told of and left out."""
+    ready: list[tuple[Candidate, Worker]] = []
+    done = False
+    try:
+        for candidate in candidates:
+            ready.append((candidate, Worker(candidate)))
+            try:
+                ready[-1][1].answer(candidate.patience)
+            except TimeoutError as error:
+                ready.pop()[1].close(wait=False)
+                print(error, file=sys.stderr)
+        yield ready
+        done = True
+    finally:
+        for _, worker in ready:
+            worker.close(wait=done)
 
 
 def take_turns(candidates: list[Candidate], rounds: int) -> None:
     """Time every candidate once a round, in their order, one at a time."""
-    spawn = multiprocessing.get_context("spawn")
-    workers = []
-    for candidate in candidates:
-        ours, theirs = spawn.Pipe()
-        process = spawn.Process(target=_serve, args=(theirs, candidate.setup, candidate.arguments), daemon=True)
-        process.start()
-        theirs.close()
-        ours.recv()  # ready: an EOFError here means that the candidate's process died, its traceback is above
-        workers.append((process, ours))
-    for _ in range(rounds):
-        for candidate, (_, connection) in zip(candidates, workers, strict=True):
-            connection.send(True)
-            seconds, candidate.peak_mib = connection.recv()
-            candidate.seconds.append(seconds)
-    for process, connection in workers:
-        connection.send(False)
-        process.join()
+    with _started(candidates) as ready:
+        for _ in range(rounds):
+            for candidate, worker in ready:
+                seconds, candidate.peak_mib = worker.turn()
+                candidate.seconds.append(seconds)
 
 
 def machine() -> dict[str, str]:

@@ -1,5 +1,7 @@
 """The comparison networks in plain PyTorch layers; imported only where PyTorch is installed."""
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -39,6 +41,71 @@ class ResNet20(nn.Module):
     def forward(self, x):
         """Images to logits."""
         return self.fc(self.blocks(self.stem(x)).mean((2, 3)))
+
+
+def _norm_conv(channels: int, filters: int, kernel: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:
+    conv = nn.Conv2d(channels, filters, kernel, stride, kernel // 2, groups=groups, bias=False)
+    return [conv, nn.BatchNorm2d(filters)]
+
+
+class BasicBlock(nn.Module):
+    """Basic block of ImageNet's ResNets: a 1 x 1 convolution and BatchNorm where the shape changes."""
+
+    def __init__(self, channels: int, filters: int, stride: int):
+        super().__init__()
+        first, second = _norm_conv(channels, filters, 3, stride), _norm_conv(filters, filters, 3)
+        self.body = nn.Sequential(*first, nn.ReLU(inplace=True), *second)
+        same = stride == 1 and channels == filters
+        self.downsample = nn.Identity() if same else nn.Sequential(*_norm_conv(channels, filters, 1, stride))
+
+    def forward(self, x):
+        """(N, C, H, W) to (N, F, H / stride, W / stride)."""
+        return functional.relu(self.body(x) + self.downsample(x), inplace=True)
+
+
+class ResNet18(nn.Sequential):
+    """ResNet-18, torchvision's layers: (N, 3, H, W) to (N, 1000)."""
+
+    def __init__(self):
+        stem = [*_norm_conv(3, 64, 7, 2), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1)]
+        widths = (64, 64, 128, 256, 512)
+        blocks = []
+        for index, (channels, filters) in enumerate(pairwise(widths)):
+            blocks += [BasicBlock(channels, filters, 2 if index else 1), BasicBlock(filters, filters, 1)]
+        super().__init__(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000))
+
+
+class InvertedResidual(nn.Module):
+    """MobileNetV2's block: expand, filter each channel, project; the input is added where the shape is the same."""
+
+    def __init__(self, channels: int, filters: int, stride: int, expansion: int):
+        super().__init__()
+        hidden = expansion * channels
+        layers = [] if expansion == 1 else [*_norm_conv(channels, hidden, 1), nn.ReLU6(inplace=True)]
+        layers += [*_norm_conv(hidden, hidden, 3, stride, hidden), nn.ReLU6(inplace=True)]
+        self.body = nn.Sequential(*layers, *_norm_conv(hidden, filters, 1))
+        self.residual = stride == 1 and channels == filters
+
+    def forward(self, x):
+        """(N, C, H, W) to (N, F, H / stride, W / stride)."""
+        return x + self.body(x) if self.residual else self.body(x)
+
+
+class MobileNetV2(nn.Sequential):
+    """MobileNetV2 of width 1, torchvision's layers: (N, 3, H, W) to (N, 1000)."""
+
+    def __init__(self):
+        stages = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2))
+        layers, channels = [*_norm_conv(3, 32, 3, 2), nn.ReLU6(inplace=True)], 32
+        for expansion, filters, count, stride in (*stages, (6, 320, 1, 1)):
+            for block in range(count):
+                layers.append(InvertedResidual(channels, filters, 1 if block else stride, expansion))
+                channels = filters
+        head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(1280, 1000)]
+        super().__init__(*layers, *_norm_conv(channels, 1280, 1), nn.ReLU6(inplace=True), *head)
+
+
+NETWORKS = {"resnet20": ResNet20, "resnet18": ResNet18, "mobilenet_v2": MobileNetV2}
 
 
 def resnet20_forward(batch_size: int):

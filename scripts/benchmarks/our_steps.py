@@ -1,0 +1,63 @@
+"""Steps of the zoo's networks in GRAPH mode: training or evaluation."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+QUANTIZED = "resnet20 W2A2"
+
+
+def step(network: str, training: bool, batch_size: int, side: int, threads: int):
+    """A step of training (forward, cross-entropy, backward, SGD) or the forward pass of evaluation.
+
+    Args:
+        network: name in the zoo, or ``QUANTIZED``: DAMBQ's ResNet-20 with all that its training does in each step.
+        training: whether the step is one of training.
+        batch_size: images per step.
+        side: height and width of an image.
+        threads: threads to compute with.
+    """
+    from common.runtime import context
+
+    context.setup("CPU", "graph", threads=threads)
+    from common.models.registry import model
+
+    cell, callback = _quantized() if network == QUANTIZED else (model(network).build(10 if side == 32 else 1000), None)
+    return whole_step(cell, callback, training, batch_size, side)
+
+
+def _quantized():
+    from common.models.resnet_cifar import ResNetCifar
+
+    return with_allocator(ResNetCifar(20))
+
+
+def with_allocator(cell):
+    """A ResNet-20 quantized to W2A2, and the callback of its training."""
+    from DAMBQ.allocation import Allocator, Budget
+    from DAMBQ.convert import quantize_network
+    from DAMBQ.quant_config import QuantConfig
+
+    quantize_network(cell, QuantConfig(bits=2))
+    return cell, Allocator(cell, Budget(2, 2), 32)
+
+
+def whole_step(cell, callback, training: bool, batch_size: int, side: int = 32) -> Callable[[], np.ndarray]:
+    """A step of training or evaluation of a network, on random images; ``callback`` is that of its training."""
+    from mindspore import Tensor
+
+    from common.training import TrainConfig
+    from common.training.schedules import Schedule
+    from common.training.step import TrainStep, make_optimizer, trained_parameters
+
+    rng = np.random.default_rng(0)
+    images = Tensor(rng.normal(size=(batch_size, 3, side, side)).astype(np.float32))
+    labels = Tensor(rng.integers(0, 10, batch_size).astype(np.int32))
+    cell.set_train(training)
+    if not training:
+        return lambda: cell(images).asnumpy()
+    train_config = TrainConfig(1, batch_size, Schedule("constant", 0.01), weight_decay=1e-4)
+    optimizer = make_optimizer(trained_parameters(cell, callback), train_config, 1000)
+    train = TrainStep(cell, optimizer, train_config, callback)
+    train.set_train()
+    return lambda: train(images, labels)[0].asnumpy()

@@ -1,0 +1,15 @@
+"""Steps in other libraries, imported when a step is made: this file needs neither them nor MindSpore."""
+
+
+def torch_step(**arguments):
+    """A step in PyTorch, see :func:`benchmarks.torch_steps.step`."""
+    from benchmarks.torch_steps import step
+
+    return step(**arguments)
+
+
+def runtime_step(runtime: str, **arguments):
+    """A forward pass in ``onnxruntime`` or ``openvino``."""
+    from benchmarks import runtime_steps
+
+    return getattr(runtime_steps, f"{runtime}_step")(**arguments)

@@ -1,0 +1,21 @@
+"""Steps that a benchmark's tests let take turns; imported in the processes of the candidates."""
+
+import os
+import time
+
+
+def idle(**_):
+    return lambda: time.sleep(0.001)
+
+
+def variable(name, expected, **_):
+    assert os.environ.get(name) == expected
+    return lambda: print("what a step prints is no answer")
+
+
+def broken(**_):
+    raise ValueError("no such network")
+
+
+def slow(**_):
+    return lambda: time.sleep(60)
