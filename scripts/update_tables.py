@@ -1,8 +1,10 @@
-"""Write the tables of the READMEs from results.csv of methods, comparison, fuzzers and kills, between two marks."""
+"""Write the tables of the READMEs from recorded results (methods, comparison, speed, fuzzers, kills), between two marks."""
 
 import importlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from comparison import recorded
 
@@ -14,6 +16,7 @@ from common.report import markdown_table, read_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 FUZZED = ROOT / "tests" / "fuzz" / "results.csv"
+MEASURED = ROOT / "scripts" / "benchmarks" / "measured"
 KILLED = ROOT / "scripts" / "killing" / "results.csv"
 
 
@@ -45,6 +48,25 @@ def killed(rows: Sequence[Mapping[str, str]]) -> str:
     return markdown_table([*rows, total], columns)
 
 
+def benchmarked(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Markdown: the candidates of every work, side by side, with the speed against PyTorch's usual mode."""
+    eager = {row["work"]: row["ms"] for row in rows if row["candidate"] == "PyTorch eager"}
+    lines = [
+        {
+            "work": row["work"],
+            "candidate": row["candidate"],
+            "batch": str(row["batch"]),
+            "ms": f"{row['ms']:,.1f}",
+            "images/s": f"{row['images_per_s']:,.0f}",
+            "/ PyTorch eager": f"{eager[row['work']] / row['ms']:.2f}" if row["work"] in eager else "-",
+            "MAC/cycle": f"{row['mac_per_cycle']:.1f}",
+            "peak MiB": f"{row['peak_mib']:,.0f}",
+        }
+        for row in rows
+    ]
+    return markdown_table(lines, list(lines[0]))
+
+
 def tables() -> Iterator[tuple[Path, str, str]]:
     """The READMEs that show results, each with the name of the marks and what stands between them."""
     for results in sorted(ROOT.glob("*/results.csv")):
@@ -54,6 +76,8 @@ def tables() -> Iterator[tuple[Path, str, str]]:
         yield ROOT / "README.md", "results", recorded.sections(rows)
     if rows := read_rows(FUZZED):
         yield ROOT / "README.md", "fuzz", fuzzed(rows)
+    if rows := [row for file in sorted(MEASURED.glob("*.json")) for row in json.loads(file.read_text("utf-8"))]:
+        yield ROOT / "README.md", "speed", benchmarked(rows)
     if rows := read_rows(KILLED):
         yield ROOT / "README.md", "kills", killed(rows)
 

@@ -11,7 +11,7 @@ import numpy as np
 from mindspore import ParameterTuple, Tensor, nn, ops
 from mindspore.ops.operations import _grad_ops as gradients
 
-from common.distributed.collective import batch_norm
+from common.kernels.batch_norm import NativeBatchNorm2d
 from common.kernels.conv import float_conv2d
 from common.models.resnet_cifar import DenseHead, PadShortcut, ResNetCifar
 from common.training import TrainConfig
@@ -81,14 +81,11 @@ def _convolution(count: int, channels: int, filters: int, side: int, stride: int
 
 def _on_map(count: int, channels: int, side: int, calls: int, sums: int) -> Iterator[Operator]:
     x, dy, title = *(_random(count, channels, side, side) for _ in range(2)), f"{channels} x {side} x {side}"
-    norm, relu, add = batch_norm(channels).set_train(), ops.ReLU(), ops.Add()
-    norm_grad, relu_grad = gradients.BatchNormGrad(True, norm.eps), gradients.ReluGrad()
-    state = norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance
-    _, _, reserve, mean, variance = norm.bn_train(x, *state)
-    yield Operator(f"BatchNorm {title}: forward", lambda: norm.bn_train(x, *state), calls)
-    yield Operator(
-        f"BatchNorm {title}: gradients", lambda: norm_grad(dy, x, norm.gamma, mean, variance, reserve), calls
-    )
+    norm, relu, add, relu_grad = NativeBatchNorm2d(channels).train_kernel, ops.ReLU(), ops.Add(), gradients.ReluGrad()
+    gamma, beta = Tensor(np.ones(channels, np.float32)), Tensor(np.zeros(channels, np.float32))
+    _, mean, variance = norm.forward_op(x, gamma, beta, norm.eps)
+    yield Operator(f"BatchNorm {title}: forward", lambda: norm.forward_op(x, gamma, beta, norm.eps), calls)
+    yield Operator(f"BatchNorm {title}: gradients", lambda: norm.grad_op(x, dy, gamma, mean, variance, norm.eps), calls)
     yield Operator(f"ReLU {title}: forward", lambda: relu(x), calls)
     yield Operator(f"ReLU {title}: gradient", lambda: relu_grad(dy, x), calls)
     yield Operator(f"add {title}", lambda: add(x, dy), sums)
