@@ -1,4 +1,4 @@
-"""Write the tables of the READMEs from recorded results (methods, comparison, speed, fuzzers, kills), between two marks."""
+"""Write the tables of the READMEs from recorded results, between two marks: methods, comparison, speed, fuzz, kills."""
 
 import importlib
 import json
