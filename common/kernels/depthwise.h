@@ -61,16 +61,21 @@ void for_planes(const Depthwise& d, MakeVisitor make_visitor) {
   });
 }
 
-// Copies a row. The last vector ends where the row ends: values are copied twice, so that none needs a loop of its own.
+// Calls block(i, size) for blocks that cover [0, count), sizes known to the compiler; the last ones may overlap.
+template <int SIZE, class Block>
+inline void for_blocks(int64_t count, Block block) {
+  if (count >= SIZE) {
+    for (int64_t i = 0; i + SIZE < count; i += SIZE) block(i, std::integral_constant<int, SIZE>());
+    block(count - SIZE, std::integral_constant<int, SIZE>());
+  } else if constexpr (SIZE > 1) {
+    for_blocks<SIZE / 2>(count, block);
+  }
+}
+
+// Copies a row.
 template <int LANES>
 inline void copy_row(const float* from, int64_t count, float* to) {
-  using V = Vec<LANES>;
-  if (count < LANES) {
-    for (int64_t i = 0; i < count; ++i) to[i] = from[i];
-    return;
-  }
-  for (int64_t i = 0; i + LANES < count; i += LANES) V::store(to + i, V::load(from + i));
-  V::store(to + count - LANES, V::load(from + count - LANES));
+  for_blocks<LANES>(count, [&](int64_t i, auto size) { std::memcpy(to + i, from + i, size * sizeof(float)); });
 }
 
 // Every second value to `even`, the others to `odd`; the compiler makes shuffles of it.
@@ -80,6 +85,15 @@ inline void split_pairs(const float* __restrict from, int64_t count, float* __re
     odd[i] = from[2 * i + 1];
   }
   if (count % 2) even[count / 2] = from[count - 1];
+}
+
+// The inverse.
+inline void join_pairs(const float* __restrict even, const float* __restrict odd, int64_t count, float* __restrict to) {
+  for (int64_t i = 0; i < count / 2; ++i) {
+    to[2 * i] = even[i];
+    to[2 * i + 1] = odd[i];
+  }
+  if (count % 2) to[count - 1] = even[count / 2];
 }
 
 // A plane between its borders, phase-split. Only the same positions are ever written, so the borders stay zero.

@@ -30,6 +30,9 @@ class DepthwiseInputGradient {
         rows_(top_ + std::max(g_.oh, (g_.rows + g_.stride - 1) / g_.stride)),
         columns_(left_ + std::max(g_.ow, (g_.w + 2 * g_.pad + g_.stride - 1) / g_.stride)),
         grads_(d.multiplier * rows_ * columns_ + LANES, 0.f), phases_(g_.stride * g_.h * g_.w) {
+    for (int64_t y = 0; y < g_.stride; ++y)
+      for (int64_t x = 0; x < g_.stride; ++x)
+        append_part({y, g_.kh, g_.stride, g_.pad, g_.h}, {x, g_.kw, g_.stride, g_.pad, g_.w});
     for (int64_t c = 0; c < d.channels; ++c)
       for (int64_t y = 0; y < g_.stride; ++y)
         for (int64_t x = 0; x < g_.stride; ++x) append_turned(w + c * d.multiplier * d.taps(), y, x);
@@ -41,8 +44,15 @@ class DepthwiseInputGradient {
       for (int64_t y = 0; y < g_.oh; ++y)
         copy_row<LANES>(gy + (f * g_.oh + y) * g_.ow, g_.ow,
                         grads_.data() + (f * rows_ + top_ + y) * columns_ + left_);
-    const float* w = turned_.data() + c * d_.multiplier * d_.taps();
-    for (int64_t y = 0; y < g_.stride; ++y) w = run_rows(GradientPhase(y, g_.kh, g_.stride, g_.pad, g_.h), w, gx);
+    const int64_t s = g_.stride;
+    for (int64_t y = 0; y < s; ++y) {
+      for (int64_t x = 0; x < s; ++x) {
+        const Part& part = parts_[y * s + x];
+        slide<LANES>(part.window, grads_.data() + part.source, turned_.data() + c * taps_ + part.taps, part.rows.count,
+                     part.columns.count, s == 1 ? gx : phases_.data() + x * g_.h * g_.w);
+      }
+      if (s > 1) join(&parts_[y * s], gx);
+    }
   }
 
  private:
@@ -55,39 +65,43 @@ class DepthwiseInputGradient {
           if (u < g_.kh && v < g_.kw) turned_.push_back(w[(f * g_.kh + u) * g_.kw + v]);
   }
 
-  // All columns of one phase of rows; the columns' phases are computed one by one and then joined.
-  const float* run_rows(const GradientPhase& rows, const float* w, float* gx) {
-    const int64_t s = g_.stride;
-    float* to = s == 1 ? gx : phases_.data();
-    for (int64_t p = 0; p < s; ++p) {
-      const GradientPhase columns(p, g_.kw, s, g_.pad, g_.w);
-      slide_phase(rows, columns, w, to + p * g_.h * g_.w);
-      w += d_.multiplier * rows.taps * columns.taps;
-    }
-    if (s > 1)
-      for (int64_t i = 0; i < rows.count; ++i) join_row(i, gx + (rows.at + i * s) * g_.w);
-    return w;
-  }
+  // Where the window of a phase starts, and the phase's place among the turned taps of a channel.
+  struct Part {
+    GradientPhase rows, columns;
+    Window window;
+    int64_t source, taps;
+  };
 
-  void slide_phase(const GradientPhase& rows, const GradientPhase& columns, const float* w, float* to) {
+  void append_part(const GradientPhase& rows, const GradientPhase& columns) {
     Window window{rows.taps, columns.taps, columns_, 1, {}, d_.multiplier, rows_ * columns_};
     for (int64_t v = 0; v < columns.taps; ++v) window.column.push_back(v);
     const int64_t row = top_ + rows.first - std::max<int64_t>(0, rows.taps - 1);
     const int64_t column = left_ + columns.first - std::max<int64_t>(0, columns.taps - 1);
-    slide<LANES>(window, grads_.data() + row * columns_ + column, w, rows.count, columns.count, to);
+    parts_.push_back({rows, columns, window, row * columns_ + column, taps_});
+    taps_ += d_.multiplier * rows.taps * columns.taps;
   }
 
-  void join_row(int64_t i, float* to) const {
-    for (int64_t p = 0; p < g_.stride; ++p) {
-      const GradientPhase columns(p, g_.kw, g_.stride, g_.pad, g_.w);
-      const float* from = phases_.data() + p * g_.h * g_.w + i * columns.count;
-      for (int64_t j = 0; j < columns.count; ++j) to[columns.at + j * g_.stride] = from[j];
+  // Rows of which the columns of phase p stand in plane p of `phases_`.
+  void join(const Part* parts, float* gx) const {
+    const int64_t s = g_.stride, even = g_.pad % s;
+    const GradientPhase& rows = parts->rows;
+    for (int64_t i = 0; i < rows.count; ++i) {
+      float* to = gx + (rows.at + i * s) * g_.w;
+      const auto from = [&](int64_t p) { return phases_.data() + p * g_.h * g_.w + i * parts[p].columns.count; };
+      if (s == 2) {
+        join_pairs(from(even), from(1 - even), g_.w, to);
+      } else {
+        for (int64_t p = 0; p < s; ++p)
+          for (int64_t j = 0; j < parts[p].columns.count; ++j) to[parts[p].columns.at + j * s] = from(p)[j];
+      }
     }
   }
 
   const Depthwise& d_;
   const Geometry& g_;
   int64_t top_, left_, rows_, columns_;
+  int64_t taps_ = 0;  // of the m filters of a channel
+  std::vector<Part> parts_;
   std::vector<float> grads_, phases_, turned_;
 };
 

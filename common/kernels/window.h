@@ -2,10 +2,12 @@
 //
 //   to[i,j] = sum_{p,u,v} source[p][(i step + u) row + column[v] + j] w[p,u,v]
 //
-// A tile is some rows of sums at one vector of columns. The window of deep networks, 3 x 3, has tiles of its own: what
-// is read of a source row serves all rows of the tile that the window reaches from there.
+// A tile is some rows of sums at one vector of columns. Windows of 3 x 3, and those that the gradient of 3 x 3 at stride
+// 2 has, have tiles of their own: what is read of a source row serves all rows of the tile that see it.
 #pragma once
 
+#include <algorithm>
+#include <type_traits>
 #include <vector>
 
 #include "simd.h"
@@ -20,7 +22,7 @@ struct Window {
   std::vector<int64_t> column;  // where the source column of tap v starts
   int64_t planes, plane_size;   // source planes that are added up; floats from one to the next
 
-  bool is_3x3() const { return kh == 3 && kw == 3; }
+  bool is(int64_t height, int64_t width, int64_t rows) const { return kh == height && kw == width && step == rows; }
 };
 
 template <int LANES>
@@ -40,20 +42,20 @@ inline void any_tile(const Window& window, const float* source, const float* w, 
   for (int i = 0; i < ROWS; ++i) sums[i] = acc[i];
 }
 
-// The same for 3 x 3 and a known step: source rows outside, and each is read once.
-template <int LANES, int ROWS, int STEP>
-inline void tile_3x3(const Window& window, const float* source, const float* w, TileSums<LANES>& sums) {
+// The same for a known window and step: source rows outside, and each is read once.
+template <int LANES, int ROWS, int KH, int KW, int STEP>
+inline void known_tile(const Window& window, const float* source, const float* w, TileSums<LANES>& sums) {
   using V = Vec<LANES>;
   typename V::Float acc[ROWS] = {};
-  for (int64_t p = 0; p < window.planes; ++p, source += window.plane_size, w += 9) {
+  for (int64_t p = 0; p < window.planes; ++p, source += window.plane_size, w += KH * KW) {
 #pragma GCC unroll 16
-    for (int r = 0; r < (ROWS - 1) * STEP + 3; ++r)
-#pragma GCC unroll 3
-      for (int v = 0; v < 3; ++v) {
+    for (int r = 0; r < (ROWS - 1) * STEP + KH; ++r)
+#pragma GCC unroll 4
+      for (int v = 0; v < KW; ++v) {
         const auto x = V::load(source + r * window.row + window.column[v]);
 #pragma GCC unroll 4
         for (int i = 0; i < ROWS; ++i)
-          if (r >= i * STEP && r < i * STEP + 3) acc[i] += x * w[(r - i * STEP) * 3 + v];
+          if (r >= i * STEP && r < i * STEP + KH) acc[i] += x * w[(r - i * STEP) * KW + v];
       }
   }
   for (int i = 0; i < ROWS; ++i) sums[i] = acc[i];
@@ -61,8 +63,12 @@ inline void tile_3x3(const Window& window, const float* source, const float* w, 
 
 template <int LANES, int ROWS>
 inline void tile(const Window& window, const float* source, const float* w, TileSums<LANES>& sums) {
-  if (window.is_3x3() && window.step == 1) return tile_3x3<LANES, ROWS, 1>(window, source, w, sums);
-  if (window.is_3x3() && window.step == 2) return tile_3x3<LANES, ROWS, 2>(window, source, w, sums);
+  if (window.is(3, 3, 1)) return known_tile<LANES, ROWS, 3, 3, 1>(window, source, w, sums);
+  if (window.is(3, 3, 2)) return known_tile<LANES, ROWS, 3, 3, 2>(window, source, w, sums);
+  if (window.is(2, 2, 1)) return known_tile<LANES, ROWS, 2, 2, 1>(window, source, w, sums);
+  if (window.is(2, 1, 1)) return known_tile<LANES, ROWS, 2, 1, 1>(window, source, w, sums);
+  if (window.is(1, 2, 1)) return known_tile<LANES, ROWS, 1, 2, 1>(window, source, w, sums);
+  if (window.is(1, 1, 1)) return known_tile<LANES, ROWS, 1, 1, 1>(window, source, w, sums);
   any_tile<LANES, ROWS>(window, source, w, sums);
 }
 
