@@ -2,8 +2,8 @@
 //
 //   to[i,j] = sum_{p,u,v} source[p][(i step + u) row + column[v] + j] w[p,u,v]
 //
-// A tile is some rows of sums at one vector of columns. Windows of 3 x 3, and those that the gradient of 3 x 3 at stride
-// 2 has, have tiles of their own: what is read of a source row serves all rows of the tile that see it.
+// A tile is some rows of sums at one vector of columns. Windows of 3 x 3, and those of the gradient of 3 x 3 at stride 2,
+// have tiles of their own: what is read of a source row serves all rows of the tile that see it.
 #pragma once
 
 #include <algorithm>
