@@ -1,5 +1,7 @@
 """Float convolution on CPU, several times faster than MindSpore 2.10's own; elsewhere MindSpore's."""
 
+from collections.abc import Callable
+
 import numpy as np
 from mindspore import Tensor, nn, ops
 
@@ -7,15 +9,34 @@ from common.errors import ConfigError
 from common.kernels.custom import conv_shape, operator, use_native
 
 
+def _grouped_shape(stride: int, padding: int, groups: int) -> Callable[..., list[int]]:
+    """Shape inference of a convolution with groups: (N, C, H, W) and (F, C / groups, KH, KW) to (N, F, OH, OW)."""
+    plain = conv_shape(stride, padding)
+
+    def infer(x, w, *_):
+        if x[1] != w[1] * groups or w[0] % groups:
+            raise ConfigError(
+                f"convolution: expected weights (F, C / {groups}, ...), F a multiple of {groups}, for inputs (N, C, "
+                f"...), found {list(w)} for {list(x)}"
+            )
+        return plain(x, w)
+
+    infer.rule = f"{plain.rule}, groups {groups}"
+    return infer
+
+
 class _NativeConv2d(nn.Cell):
     """The C++ kernels, forward and backward; sums do not depend on the number of threads."""
 
-    def __init__(self, stride: int, padding: int):
+    def __init__(self, stride: int, padding: int, groups: int):
         super().__init__()
         self.geometry = Tensor(np.array([stride, padding], np.int32))
-        self.forward_op = operator("ConvForward", conv_shape(stride, padding), lambda x, *_: x)
-        self.input_grad_op = operator("ConvGradInput", lambda x, *_: x, lambda x, *_: x)
-        self.weight_grad_op = operator("ConvGradWeight", lambda x, w, *_: w, lambda x, w, *_: w)
+        kind, shape = "Conv", conv_shape(stride, padding)
+        if groups > 1:
+            kind, shape = "Grouped", _grouped_shape(stride, padding, groups)
+        self.forward_op = operator(f"{kind}Forward", shape, lambda x, *_: x)
+        self.input_grad_op = operator(f"{kind}GradInput", lambda x, *_: x, lambda x, *_: x)
+        self.weight_grad_op = operator(f"{kind}GradWeight", lambda x, w, *_: w, lambda x, w, *_: w)
 
     def construct(self, x, w):
         return self.forward_op(x, w, self.geometry)
@@ -42,17 +63,15 @@ def float_conv2d(stride: int = 1, padding: int = 0, groups: int = 1, native: boo
     Args:
         stride: in both directions, >= 1.
         padding: zeros on each side, >= 0.
-        groups: of channels; more than one needs MindSpore's own operator.
+        groups: of channels, each seen by its own F / groups filters; as many groups as channels are fast.
         native: force (True) or forbid (False) the C++ kernel; None chooses.
 
     Returns:
         A cell that gives (N, F, OH, OW), in GRAPH and PYNATIVE mode, with gradients for x and w.
 
     Raises:
-        ConfigError: the C++ kernel is forced for more than one group.
+        BuildError: the C++ kernel is forced and cannot be had.
     """
-    if groups > 1 and native:
-        raise ConfigError(f"native convolution: expected groups 1, found {groups}; take MindSpore's operator")
-    if groups == 1 and use_native(native):
-        return _NativeConv2d(stride, padding)
+    if use_native(native):
+        return _NativeConv2d(stride, padding, groups)
     return PlainConv2d(stride, padding, groups)

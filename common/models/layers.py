@@ -35,12 +35,13 @@ class NativeConv2d(nn.Conv2d):
         kernel: side of the square kernel.
         stride: step of the kernel in both directions.
         padding: zeros on each side.
+        groups: of channels, as ``group`` of ``nn.Conv2d``.
         options: ``has_bias`` and initialisers as ``nn.Conv2d`` takes them.
     """
 
-    def __init__(self, channels, filters, kernel, stride=1, padding=0, **options):
-        super().__init__(channels, filters, kernel, stride, pad_mode="pad", padding=padding, **options)
-        self.kernel_conv = float_conv2d(stride, padding, native=True)
+    def __init__(self, channels, filters, kernel, stride=1, padding=0, groups=1, **options):
+        super().__init__(channels, filters, kernel, stride, pad_mode="pad", padding=padding, group=groups, **options)
+        self.kernel_conv = float_conv2d(stride, padding, groups, native=True)
 
     def construct(self, x):
         y = self.kernel_conv(x, self.weight)
@@ -56,16 +57,13 @@ def conv2d(
     has_bias: bool = False,
     groups: int = 1,
 ):
-    """A convolution, He-initialised by fan-out: our own kernel on CPU where it can be had, else MindSpore's.
-
-    More than one group of channels needs MindSpore's.
-    """
+    """A convolution, He-initialised by fan-out: our own kernel on CPU where it can be had, else MindSpore's."""
     init = HeNormal(mode="fan_out", nonlinearity="relu")
     if groups > 1:
         init = Normal((2 * groups / (filters * kernel**2)) ** 0.5)  # HeNormal does not know of groups
     options = {"has_bias": has_bias, "weight_init": init}
-    if groups == 1 and use_native(None):
-        return NativeConv2d(channels, filters, kernel, stride, padding, **options)
+    if use_native(None):
+        return NativeConv2d(channels, filters, kernel, stride, padding, groups, **options)
     return nn.Conv2d(channels, filters, kernel, stride, pad_mode="pad", padding=padding, group=groups, **options)
 
 

@@ -15,6 +15,23 @@ CONV_SIZES = [
     (2, 17, 7, 17, 1, 2, 5, 3, 2),
 ]
 
+# The same and groups: depthwise with one and two filters per channel, then groups of several channels. Rows of less
+# than a vector, of one and one more; gaps between the windows; padding >= kernel; filters by the dozen.
+GROUPED_SIZES = [
+    (3, 5, 9, 17, 5, 3, 3, 1, 1, 5),
+    (2, 6, 9, 7, 12, 3, 3, 2, 1, 6),
+    (3, 6, 9, 7, 4, 3, 3, 2, 0, 2),
+    (2, 3, 8, 33, 3, 3, 3, 2, 1, 3),
+    (1, 2, 1, 1, 2, 1, 1, 1, 0, 2),
+    (5, 3, 3, 16, 3, 3, 3, 1, 2, 3),
+    (1, 3, 12, 18, 6, 5, 5, 2, 2, 3),
+    (2, 2, 7, 9, 2, 2, 2, 3, 1, 2),
+    (17, 4, 6, 5, 4, 1, 3, 1, 0, 4),
+    (2, 3, 4, 8, 3, 1, 1, 1, 1, 3),
+    (1, 80, 7, 7, 80, 7, 7, 1, 3, 80),
+    (2, 12, 5, 9, 8, 3, 2, 1, 1, 4),
+]
+
 
 def forward(x, w, stride, padding):
     x, w = x.astype(np.float64), w.astype(np.float64)
@@ -41,6 +58,13 @@ def everything(x, w, gy, stride, padding):
     """Output, gradient for x, gradient for w."""
     gradients = [gradient(x, w, gy, stride, padding) for gradient in (input_gradient, weight_gradient)]
     return [forward(x, w, stride, padding), *gradients]
+
+
+def grouped(x, w, gy, stride, padding, groups):
+    """The same with groups of channels, one after the other."""
+    parts = zip(np.split(x, groups, 1), np.split(w, groups), np.split(gy, groups, 1), strict=True)
+    results = zip(*(everything(*part, stride, padding) for part in parts), strict=True)
+    return [np.concatenate(result, axis) for result, axis in zip(results, (1, 1, 0), strict=True)]
 
 
 def sample(n, c, h, w, f, kh, kw, stride, padding, groups=1):

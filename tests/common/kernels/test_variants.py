@@ -9,6 +9,7 @@ import conv_oracle
 import fake_quant_oracle
 import numpy as np
 import pytest
+from conv_calls import TOLERANCE, call_all, check
 from fake_quant_calls import CLIP
 from test_adder_int8 import identity, sample
 
@@ -21,7 +22,6 @@ VARIANTS = {
     ("-march=native", "-DLOWBIT_LANES=16"): ((), None),  # the tiles of AVX-512, on any processor
     ("-march=native", "-DLOWBIT_LANES=4", "-DLOWBIT_PLAIN_SAD"): ((), "plain"),
 }
-TOLERANCE = 1e-5  # float32 sums of at most 10,000 terms, by the largest value
 
 each_variant = pytest.mark.parametrize("flags", VARIANTS, ids=" ".join)
 
@@ -58,17 +58,16 @@ def test_integer_sums_are_exact(library, size, qmax):
 @pytest.mark.parametrize(("kind", "oracle"), [("Conv", conv_oracle), ("Adder", adder_oracle)])
 @pytest.mark.parametrize("size", [*conv_oracle.CONV_SIZES, (17, 9, 9, 33, 17, 3, 3, 1, 1)], ids=str)
 def test_convolutions_and_their_gradients(library, size, kind, oracle):
-    """On outputs of NaN, so that a value they leave out is found."""
     x, w, gy = conv_oracle.sample(*size)
-    geometry = np.array(size[7:], np.int32)
-    for function, inputs, expected in (
-        ("Forward", (x, w), oracle.forward(x, w, *size[7:])),
-        ("GradInput", (x, w, gy), oracle.input_gradient(x, w, gy, *size[7:])),
-        ("GradWeight", (x, w, gy), oracle.weight_gradient(x, w, gy, *size[7:])),
-    ):
-        out = np.full(expected.shape, np.nan, np.float32)
-        found = adder_oracle.call(library, kind + function, [*inputs, geometry], out)
-        assert conv_oracle.error(found, expected) < TOLERANCE, function
+    gradients = [gradient(x, w, gy, *size[7:]) for gradient in (oracle.input_gradient, oracle.weight_gradient)]
+    check(call_all(library, kind, x, w, gy, *size[7:]), [oracle.forward(x, w, *size[7:]), *gradients])
+
+
+@each_variant
+@pytest.mark.parametrize("size", [*conv_oracle.GROUPED_SIZES, (2, 9, 14, 14, 9, 3, 3, 1, 1, 9)], ids=str)
+def test_convolutions_of_groups_and_their_gradients(library, size):
+    inputs = conv_oracle.sample(*size)
+    check(call_all(library, "Grouped", *inputs, *size[7:9]), conv_oracle.grouped(*inputs, *size[7:]))
 
 
 @each_variant

@@ -14,7 +14,7 @@ from network_checks import (
     take_parameters,
 )
 
-from common.models.layers import Layers, NativeConv2d, conv2d, weighted_layers
+from common.models.layers import Layers, conv2d, weighted_layers
 from common.models.mobilenet_v2 import InvertedResidual, MobileNetV2
 from common.models.registry import model
 from common.stored.float_network import load_float
@@ -145,9 +145,9 @@ def test_layers_are_pluggable():
     assert list(weighted_layers(network))[-1] == "classifier.1"
 
 
-def test_grouped_convolution_is_mindspores_and_he_initialised():
+def test_grouped_convolution_is_he_initialised():
     layer = conv2d(256, 512, 3, 1, 1, groups=32)
-    assert not isinstance(layer, NativeConv2d) and layer.group == 32 and layer.weight.shape == (512, 8, 3, 3)
+    assert isinstance(layer, nn.Conv2d) and layer.group == 32 and layer.weight.shape == (512, 8, 3, 3)
     assert layer.weight.asnumpy().std() == pytest.approx((2 / (512 / 32 * 9)) ** 0.5, rel=0.03)
 
 
