@@ -102,43 +102,45 @@ class WeightGradient {
         x_size_(round_up(group_, 2 * kTaps) * plane_), x_(chunk_ * x_size_ + kTaps, 0.f),
         gy_(chunk_ * g.oh * g.ow * filters_, 0.f) {}
 
-  // Adds sum x gy of channels from c0 on to gw [C KH KW][filters] and sum gy, if the operation asks for it, to gy_sum.
+  // Adds sum x gy of channels from c0 on, over images [first, end), to gw [C KH KW][filters], and sum gy, if the
+  // operation asks for it, to gy_sum.
   void add(const float* x, const float* gy, int64_t first, int64_t end, int64_t c0, float* gw, double* gy_sum) {
-    const int64_t channels = std::min(group_, g_.c - c0);
+    const int64_t channels = std::min(group_, g_.c - c0), x_image = g_.c * g_.h * g_.w, gy_image = g_.f * g_.oh * g_.ow;
     for (int64_t n = first; n < end; n += chunk_) {
       const int64_t images = std::min(chunk_, end - n);
       for (int64_t i = 0; i < images; ++i) {
-        pad(x + ((n + i) * g_.c + c0) * g_.h * g_.w, channels, x_.data() + i * x_size_);
-        turn(gy + (n + i) * g_.f * g_.oh * g_.ow, gy_.data() + i * g_.oh * g_.ow * filters_);
-        if (Op<LANES>::kWeightTerm != 0 && c0 == 0) sum(gy + (n + i) * g_.f * g_.oh * g_.ow, gy_sum);
+        const float* gradient = gy + (n + i) * gy_image;
+        pad(x + (n + i) * x_image + c0 * g_.h * g_.w, channels, x_.data() + i * x_size_);
+        transpose(gradient, g_.f, g_.oh * g_.ow, gy_.data() + i * g_.oh * g_.ow * filters_, filters_);
+        if (Op<LANES>::kWeightTerm != 0 && c0 == 0) sum(gradient, gy_sum);
       }
-      const int64_t pixels = g_.oh * g_.ow;
-      for (int64_t y = 0; y < g_.oh; y += rows_per_flush()) {
-        Geometry part = g_;
-        part.oh = std::min(rows_per_flush(), g_.oh - y);
-        const GradientInputs in{x_.data() + y * g_.stride * row_, gy_.data() + y * g_.ow * filters_, images, plane_,
-                                row_, x_size_, filters_, pixels * filters_};
-        float* to = gw + c0 * g_.kh * g_.kw * filters_;
-        if (g_.c <= 3 && g_.kw > 3)
-          add_all_filters<LANES, kTaps, kTaps / 3>(part, in, channels, to);
-        else if (g_.kw >= 3)
-          add_all_filters<LANES, kTaps, 3>(part, in, channels, to);
-        else
-          add_all_filters<LANES, kTaps, 1>(part, in, channels, to);
-      }
+      multiply(images, channels, gw + c0 * g_.kh * g_.kw * filters_);
     }
   }
 
  private:
-  int64_t rows_per_flush() const { return std::max<int64_t>(1, kFlush / g_.ow); }
+  // The products of the images at hand, some rows of pixels after the other.
+  void multiply(int64_t images, int64_t channels, float* gw) const {
+    const int64_t rows = std::max<int64_t>(1, kFlush / g_.ow);
+    for (int64_t y = 0; y < g_.oh; y += rows) {
+      Geometry part = g_;
+      part.oh = std::min(rows, g_.oh - y);
+      const GradientInputs in{x_.data() + y * g_.stride * row_, gy_.data() + y * g_.ow * filters_, images, plane_, row_,
+                              x_size_, filters_, g_.oh * g_.ow * filters_};
+      if (g_.c <= 3 && g_.kw > 3)  // images: tiles of few channels and more columns
+        add_all_filters<LANES, kTaps, kTaps / 3>(part, in, channels, gw);
+      else if (g_.kw >= 3)
+        add_all_filters<LANES, kTaps, 3>(part, in, channels, gw);
+      else
+        add_all_filters<LANES, kTaps, 1>(part, in, channels, gw);
+    }
+  }
 
   void pad(const float* from, int64_t channels, float* to) const {
     for (int64_t c = 0; c < channels; ++c)
       for (int64_t y = 0; y < g_.h; ++y)
         std::copy_n(from + (c * g_.h + y) * g_.w, g_.w, to + c * plane_ + (y + g_.pad) * row_ + g_.pad);
   }
-
-  void turn(const float* from, float* to) const { transpose(from, g_.f, g_.oh * g_.ow, to, filters_); }
 
   void sum(const float* gy, double* gy_sum) const {
     for (int64_t f = 0; f < g_.f; ++f)
