@@ -35,6 +35,32 @@ class BatchNormTrain(nn.Cell):
         return self.grad_op(x, dout[0], gamma, mean, variance, self.eps)
 
 
+class BatchNormEvaluate(nn.Cell):
+    r"""BatchNorm by given statistics, with the bits of MindSpore's own operator.
+
+    ``construct(x, gamma, beta, mean, variance)``: x (N, C, H, W) float32, the others (C,). Gives Y as
+    :class:`BatchNormTrain` has it; the statistics get no gradient.
+
+    Args:
+        eps: added to the variance, > 0.
+    """
+
+    def __init__(self, eps: float):
+        super().__init__()
+        self.eps = Tensor(np.array([eps], np.float32))
+        self.forward_op = operator("BatchNormEvaluate", lambda x, *_: x, lambda x, *_: x)
+
+    def construct(self, x, gamma, beta, mean, variance):
+        return self.forward_op(x, gamma, beta, mean, variance, self.eps)
+
+    def bprop(self, x, gamma, beta, mean, variance, out, dout):
+        """Gradients for x, gamma and beta."""
+        inverse = ops.rsqrt(variance + self.eps)
+        normal = (x - mean.reshape(1, -1, 1, 1)) * inverse.reshape(1, -1, 1, 1)
+        grad_x = dout * (gamma * inverse).reshape(1, -1, 1, 1)
+        return grad_x, (dout * normal).sum((0, 2, 3)), dout.sum((0, 2, 3)), 0 * mean, 0 * variance
+
+
 class NativeBatchNorm2d(nn.BatchNorm2d):
     """``nn.BatchNorm2d`` with its parameters, computed by our own kernels: (N, C, H, W) to the same shape.
 
@@ -43,15 +69,11 @@ class NativeBatchNorm2d(nn.BatchNorm2d):
 
     def __init__(self, num_features: int, **options):
         super().__init__(num_features, **options)
-        self.train_kernel = BatchNormTrain(self.eps)
-        self.evaluate_kernel = operator("BatchNormEvaluate", lambda x, *_: x, lambda x, *_: x)
-        self.eps_tensor = Tensor(np.array([self.eps], np.float32))
+        self.train_kernel, self.evaluate_kernel = BatchNormTrain(self.eps), BatchNormEvaluate(self.eps)
 
     def construct(self, x):
         if not self.training:
-            return self.evaluate_kernel(
-                x, self.gamma, self.beta, self.moving_mean, self.moving_variance, self.eps_tensor
-            )
+            return self.evaluate_kernel(x, self.gamma, self.beta, self.moving_mean, self.moving_variance)
         y, mean, variance = self.train_kernel(x, self.gamma, self.beta)
         count = x.shape[0] * x.shape[2] * x.shape[3]
         self._follow(self.moving_mean, mean)

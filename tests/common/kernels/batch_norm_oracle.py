@@ -44,3 +44,10 @@ def training(sample: Sample) -> list[np.ndarray]:
         for old, new in ((sample.moving_mean, mean), (sample.moving_variance, variance * count / (count - 1)))
     ]
     return [normal * wide(sample.gamma) + wide(sample.beta), gx, ggamma, gbeta, *moving]
+
+
+def evaluation_gradients(sample: Sample) -> list[np.ndarray]:
+    """Gradients for x, gamma and beta where the statistics are the moving ones."""
+    inverse = 1 / np.sqrt(sample.moving_variance.astype(np.float64) + EPS)
+    gy, normal = sample.gy.astype(np.float64), (sample.x - wide(sample.moving_mean)) * wide(inverse)
+    return [gy * wide(sample.gamma) * wide(inverse), (gy * normal).sum((0, 2, 3)), gy.sum((0, 2, 3))]

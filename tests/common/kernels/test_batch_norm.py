@@ -95,6 +95,16 @@ def test_evaluation_has_the_bits_of_mindspore(shape, mode):
     assert np.array_equal(*outputs)
 
 
+@pytest.mark.parametrize("shape", oracle.SHAPES, ids=str)
+def test_gradients_in_evaluation_are_those_of_float64(shape, mode):
+    sample = oracle.sample(shape)
+    norm = made(NativeBatchNorm2d, sample).set_train(False)
+    probe = Probe(norm).set_train(False)
+    gradient = ops.GradOperation(get_all=True, get_by_list=True)(probe, [norm.gamma, norm.beta])
+    (gx, _), (ggamma, gbeta) = gradient(Tensor(sample.x), Tensor(sample.gy))
+    check([value.asnumpy() for value in (gx, ggamma, gbeta)], oracle.evaluation_gradients(sample), 1e-5)
+
+
 def test_graph_equals_pynative():
     results = []
     for name in ("graph", "pynative"):
