@@ -1,5 +1,7 @@
 """Cells that compute over the batches of all processes as one process would over the whole batch."""
 
+from collections.abc import Callable
+
 from mindspore import nn, ops
 
 from common import distributed
@@ -40,16 +42,25 @@ class MeanGradients(nn.Cell):
 class SyncBatchNorm2d(nn.BatchNorm2d):
     """BatchNorm over the batches of all processes: (N, C, H, W) to the same shape; in evaluation as its parent.
 
+    Args:
+        num_features: number of channels C.
+        own: makes, of epsilon, the cell that takes the parent's place: :class:`common.kernels.batch_norm.OwnBatchNorm`;
+            None: MindSpore's operators.
+        options: of ``nn.BatchNorm2d``.
+
     Attributes:
         alone: whether it is over this process's batch, as its parent; to be set in PYNATIVE mode.
     """
 
-    def __init__(self, num_features: int, **options):
+    def __init__(self, num_features: int, own: Callable[[float], nn.Cell] | None = None, **options):
         super().__init__(num_features, **options)
+        self.own = None if own is None else own(self.eps)
         self.sum, self.processes, self.alone = Sum(), distributed.size(), False
 
     def construct(self, x):
         if self.alone or not self.training:
+            if self.own is not None:
+                return self.own(x, self.gamma, self.beta, self.moving_mean, self.moving_variance)
             return super().construct(x)
         count = x.shape[0] * x.shape[2] * x.shape[3] * self.processes
         mean = self.sum(x.sum((0, 2, 3))) / count

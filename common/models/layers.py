@@ -9,7 +9,7 @@ from mindspore.common.initializer import HeNormal, Normal
 from common import distributed
 from common.distributed.collective import SyncBatchNorm2d
 from common.errors import ConfigError
-from common.kernels.batch_norm import NativeBatchNorm2d
+from common.kernels.batch_norm import NativeBatchNorm2d, OwnBatchNorm
 from common.kernels.conv import float_conv2d
 from common.kernels.custom import use_native
 
@@ -70,7 +70,7 @@ def conv2d(
 def batch_norm(channels: int) -> nn.BatchNorm2d:
     """BatchNorm over the batches of all processes; of one, our own kernel on CPU where it can be had."""
     if distributed.size() > 1:
-        return SyncBatchNorm2d(channels)
+        return SyncBatchNorm2d(channels, OwnBatchNorm if use_native(None) else None)
     return NativeBatchNorm2d(channels) if use_native(None) else nn.BatchNorm2d(channels)
 
 

@@ -15,6 +15,8 @@ from test_distributed import launch
 from common import distributed
 from common.distributed import processes
 from common.distributed.collective import SyncBatchNorm2d
+from common.kernels import native_available
+from common.kernels.batch_norm import OwnBatchNorm
 from common.runtime.context import execution_mode
 from common.runtime.hooks import reestimate_batch_norm
 
@@ -89,11 +91,14 @@ def test_large_sums_travel_in_pieces(monkeypatch):
     assert np.array_equal(first, 2 * values) and np.array_equal(other, first) and [v.size for v in said] == [4, 4, 4]
 
 
-def test_batch_norm_is_over_a_process_s_own_batch_while_statistics_are_taken():
+@pytest.mark.parametrize("own", [None, OwnBatchNorm])
+def test_batch_norm_is_over_a_process_s_own_batch_while_statistics_are_taken(own):
     """As one of two processes it would divide by twice the count."""
-    norm = SyncBatchNorm2d(2)
+    if own and not native_available():
+        pytest.skip("needs a C++ compiler")
+    norm = SyncBatchNorm2d(2, own)
     norm.processes = 2
-    after, network = SyncBatchNorm2d(2), statistics.run.nn.SequentialCell()
+    after, network = SyncBatchNorm2d(2, own), statistics.run.nn.SequentialCell()
     after.processes = 2
     network.append(norm)
     network.append(after)
