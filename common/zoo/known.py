@@ -13,14 +13,10 @@ def recorded(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: the file cannot be read.
     """
-    size = path.stat().st_size if path.is_file() else None
-    alike = [entry for entry in entries().values() if entry.size in (size, None) and expected_sha256(entry)]
-    if size is None or not alike:
+    if not path.is_file():
         return {}
-    found = sha256(path)
-    facts = (
-        {"dataset": entry.dataset, "preprocessing": entry.preprocessing}
-        for entry in alike
-        if expected_sha256(entry) == found
-    )
-    return {key: value for key, value in next(facts, {}).items() if value}
+    size = path.stat().st_size
+    alike = {expected_sha256(entry): entry for entry in entries().values() if entry.size in (size, None)}
+    entry = alike.get(sha256(path)) if any(alike) else None
+    facts = {"dataset": entry.dataset, "preprocessing": entry.preprocessing} if entry else {}
+    return {key: value for key, value in facts.items() if value}
