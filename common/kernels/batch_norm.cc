@@ -7,9 +7,11 @@
 // Sums run in float lanes over blocks short enough to lose nothing and are added in double, in order, so that results
 // do not depend on the threads.
 #include <cmath>
+#include <type_traits>
 
 #include "parallel.h"
 #include "simd.h"
+#include "tensors.h"
 
 // A function that never fuses a multiplication and an addition.
 #if defined(__clang__)
@@ -135,9 +137,6 @@ void evaluate(const Shape& shape, const float* x, const float* gamma, const floa
     };
   });
 }
-
-const float* in(void** p, int i) { return static_cast<const float*>(p[i]); }
-float* out(void** p, int i) { return static_cast<float*>(p[i]); }
 
 }  // namespace
 }  // namespace lowbit

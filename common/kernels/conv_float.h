@@ -19,6 +19,7 @@
 #include "geometry.h"
 #include "parallel.h"
 #include "simd.h"
+#include "tensors.h"
 
 namespace lowbit {
 
@@ -72,8 +73,5 @@ inline void by_width(int64_t** shapes, int stride_pad_index, void** params, Work
   }
   work(Lanes<kLanes>(), g);
 }
-
-inline const float* in(void** params, int i) { return static_cast<const float*>(params[i]); }
-inline float* out(void** params, int i) { return static_cast<float*>(params[i]); }
 
 }  // namespace lowbit

@@ -3,15 +3,13 @@
 // Filters lie in the lanes of vectors: gy of an image is turned into [pixels][F], x stays in its planes, with a border.
 // Each pixel adds to a tile of taps and filters the outer product of single inputs and vectors of gradients:
 //
-//     gy[pixel]    [ f f f f f f f f ][ f f f f f f f f ]        kGroups vectors of filters
-//     x, channel c, columns kx, kx+1, kx+2  ->  3 rows of sums   } kChannels channels of one row ky
+//     gy[pixel]    [ f f f f f f f f ][ f f f f f f f f ]        GROUPS vectors of filters
+//     x, channel c, columns kx, kx+1, kx+2  ->  3 rows of sums   } CHANNELS channels of one row ky
 //     x, channel c+1                        ->  3 rows of sums   }
 //
 // All sums of a tile stay in registers over some hundred pixels, so that each of them costs one vector multiplication
 // and no sum of lanes. Tiles of one column serve kernels that are narrower than three.
 #pragma once
-
-#include <memory>
 
 #include "conv_float.h"
 #include "transpose.h"
@@ -58,7 +56,8 @@ void outer_products(const Geometry& g, const GradientInputs& in, const float* x,
 template <int LANES, int CHANNELS, int COLUMNS, int GROUPS>
 void add_products(const Geometry& g, const GradientInputs& in, int64_t channels, int64_t f0, float* gw) {
   using V = Vec<LANES>;
-  // The last tile of channels and that of columns overlap those before them; what they have added is not added again.
+  // The last tile of channels reads room beyond them, of which nothing is kept; that of columns overlaps the one before,
+  // and what that has added is not added again.
   for (int64_t c0 = 0; c0 < channels; c0 += CHANNELS)
     for (int64_t ky = 0; ky < g.kh; ++ky)
       for (int64_t k0 = 0; k0 < g.kw; k0 += COLUMNS) {
@@ -162,11 +161,10 @@ void grad_weight(const Geometry& g, const float* x, const float* w, const float*
   std::vector<float> partial(blocks * size, 0.f);
   std::vector<double> gy_sums(blocks * g.f, 0.0);
   parallel_for(blocks * groups, [&] {
-    auto gradient = std::make_shared<WeightGradient<Op, LANES>>(g);
-    return [&, gradient](int64_t item) {
+    return [&, gradient = WeightGradient<Op, LANES>(g)](int64_t item) mutable {
       const int64_t block = item / groups, first = block * per_block;
-      gradient->add(x, gy, first, std::min(g.n, first + per_block), item % groups * kChannelGroup,
-                    partial.data() + block * size, gy_sums.data() + block * g.f);
+      gradient.add(x, gy, first, std::min(g.n, first + per_block), item % groups * kChannelGroup,
+                   partial.data() + block * size, gy_sums.data() + block * g.f);
     };
   });
   for (int64_t f = 0; f < g.f; ++f) {

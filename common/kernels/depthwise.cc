@@ -2,6 +2,7 @@
 #include "depthwise.h"
 
 #include "depthwise_grad.h"
+#include "tensors.h"
 #include "window.h"
 
 namespace lowbit {
@@ -53,9 +54,6 @@ void weight_gradient(const Depthwise& d, const float* x, const float* gy, float*
     gw[i] = static_cast<float>(sum);
   }
 }
-
-const float* in(void** params, int i) { return static_cast<const float*>(params[i]); }
-float* out(void** params, int i) { return static_cast<float*>(params[i]); }
 
 }  // namespace
 }  // namespace lowbit

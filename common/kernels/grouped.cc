@@ -80,6 +80,12 @@ struct Groups {
   }
 };
 
+// The gradient `made` by a dense operator of x, w and gy.
+void gradient(const Groups& groups, Operator* dense, void** p, int64_t** shapes, PerGroup& made) {
+  PerGroup x = groups.images(shapes[0], p[0]), w = groups.weights(shapes[1], p[1]), gy = groups.images(shapes[2], p[2]);
+  groups.run(dense, {&x, &w, &gy, &made}, p[3]);
+}
+
 bool is_depthwise(int64_t** shapes) { return shapes[1][1] == 1; }
 
 }  // namespace
@@ -103,9 +109,8 @@ extern "C" int GroupedGradInput(int count, void** p, int* ranks, int64_t** shape
                                 void* extra) {
   if (is_depthwise(shapes)) return DepthwiseGradInput(count, p, ranks, shapes, types, stream, extra);
   const Groups groups(shapes);
-  PerGroup x = groups.images(shapes[0], p[0]), w = groups.weights(shapes[1], p[1]);
-  PerGroup gy = groups.images(shapes[2], p[2]), gx = groups.room(shapes[4]);
-  groups.run(ConvGradInput, {&x, &w, &gy, &gx}, p[3]);
+  PerGroup gx = groups.room(shapes[4]);
+  gradient(groups, ConvGradInput, p, shapes, gx);
   groups.put_back(gx, p[4]);
   return 0;
 }
@@ -115,8 +120,7 @@ extern "C" int GroupedGradWeight(int count, void** p, int* ranks, int64_t** shap
                                  void* extra) {
   if (is_depthwise(shapes)) return DepthwiseGradWeight(count, p, ranks, shapes, types, stream, extra);
   const Groups groups(shapes);
-  PerGroup x = groups.images(shapes[0], p[0]), w = groups.weights(shapes[1], p[1]);
-  PerGroup gy = groups.images(shapes[2], p[2]), gw = groups.weights(shapes[4], p[4]);
-  groups.run(ConvGradWeight, {&x, &w, &gy, &gw}, p[3]);
+  PerGroup gw = groups.weights(shapes[4], p[4]);
+  gradient(groups, ConvGradWeight, p, shapes, gw);
   return 0;
 }
