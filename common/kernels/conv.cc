@@ -1,14 +1,12 @@
 // Convolution: forward pass and gradients, see conv_float.h.
-#include "conv_forward.h"
-#include "conv_grad_product.h"
-#include "conv_grad_weight.h"
+#include "conv_product.h"
 
 using namespace lowbit;
 
 // Inputs x, w, int32 [stride, padding]; output y.
 extern "C" int ConvForward(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
   by_width(shapes, 2, p, [&](auto lanes, const Geometry& g) {
-    forward<Product, lanes>(g, in(p, 0), in(p, 1), out(p, 3));
+    conv_forward<lanes>(g, in(p, 0), in(p, 1), out(p, 3));
   });
   return 0;
 }
@@ -24,7 +22,7 @@ extern "C" int ConvGradInput(int, void** p, int*, int64_t** shapes, const char**
 // Inputs x, w, gy, int32 [stride, padding]; output gw.
 extern "C" int ConvGradWeight(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
   by_width(shapes, 3, p, [&](auto lanes, const Geometry& g) {
-    grad_weight<Product, lanes>(g, in(p, 0), in(p, 1), in(p, 2), out(p, 4));
+    conv_grad_weight<lanes>(g, in(p, 0), in(p, 2), out(p, 4));
   });
   return 0;
 }

@@ -53,24 +53,17 @@ void forward_image(const Geometry& g, const float* image, const std::vector<int6
     }
 }
 
-// `source()` makes a thread's reader, which gives image n as (C, H, W); `weights(n)` are the packed ones of that image.
-template <template <int> class Op, int LANES, class Source, class Weights>
-void forward_images(const Geometry& g, Source source, Weights weights, float* y) {
-  const auto offsets = tap_offsets(g);
-  parallel_for(g.n, [&] {
-    std::vector<float> image(g.c * g.plane_size() + LANES, 0.f);
-    return [&, image, read = source()](int64_t n) mutable {
-      split_phases(g, read(n), image.data());
-      forward_image<Op, LANES>(g, image.data(), offsets, weights(n), y + n * g.f * g.oh * g.ow);
-    };
-  });
-}
-
 template <template <int> class Op, int LANES>
 void forward(const Geometry& g, const float* x, const float* w, float* y) {
   const auto packed = pack_filters(g, w);
-  const auto source = [&] { return [&](int64_t n) { return x + n * g.c * g.h * g.w; }; };
-  forward_images<Op, LANES>(g, source, [&](int64_t) -> const std::vector<float>& { return packed; }, y);
+  const auto offsets = tap_offsets(g);
+  parallel_for(g.n, [&] {
+    std::vector<float> image(g.c * g.plane_size() + LANES, 0.f);
+    return [&, image](int64_t n) mutable {
+      split_phases(g, x + n * g.c * g.h * g.w, image.data());
+      forward_image<Op, LANES>(g, image.data(), offsets, packed, y + n * g.f * g.oh * g.ow);
+    };
+  });
 }
 
 }  // namespace lowbit

@@ -110,7 +110,7 @@ class WeightGradient {
       for (int64_t i = 0; i < images; ++i) {
         const float* gradient = gy + (n + i) * gy_image;
         pad(x + (n + i) * x_image + c0 * g_.h * g_.w, channels, x_.data() + i * x_size_);
-        transpose(gradient, g_.f, g_.oh * g_.ow, gy_.data() + i * g_.oh * g_.ow * filters_, filters_);
+        transpose(gradient, g_.oh * g_.ow, g_.f, g_.oh * g_.ow, gy_.data() + i * g_.oh * g_.ow * filters_, filters_);
         if (Op<LANES>::kWeightTerm != 0 && c0 == 0) sum(gradient, gy_sum);
       }
       multiply(images, channels, gw + c0 * g_.kh * g_.kw * filters_);
@@ -173,7 +173,8 @@ void grad_weight(const Geometry& g, const float* x, const float* w, const float*
     for (int64_t t = 0; t < taps; ++t) {
       double sum = 0;
       for (int64_t b = 0; b < blocks; ++b) sum += partial[b * size + t * filters + f];
-      gw[f * taps + t] = static_cast<float>(sum - Op<LANES>::kWeightTerm * w[f * taps + t] * gy_sum);
+      if (Op<LANES>::kWeightTerm != 0) sum -= Op<LANES>::kWeightTerm * w[f * taps + t] * gy_sum;
+      gw[f * taps + t] = static_cast<float>(sum);
     }
   }
 }

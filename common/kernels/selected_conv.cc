@@ -6,9 +6,7 @@
 // Only the chosen branch is computed, so the forward pass and the gradients for x and w cost as much as one branch.
 // The gradient for the mask, sum(gy[n] conv(Q(x[n]; bits[k]), w[k])), needs the others too; it is an operator of its
 // own, which never stores their outputs.
-#include "conv_forward.h"
-#include "conv_grad_product.h"
-#include "conv_grad_weight.h"
+#include "conv_product.h"
 #include "uniform.h"
 
 namespace lowbit {
@@ -36,32 +34,9 @@ struct Branches {
       found.push_back(std::max_element(row, row + count) - row);
     return found;
   }
-
-  // Packed filters of the branches that are taken.
-  std::vector<std::vector<float>> packed(const Geometry& g, const std::vector<int64_t>& choice) const {
-    std::vector<std::vector<float>> found(count);
-    for (int64_t k : choice)
-      if (found[k].empty()) found[k] = pack_filters(g, w + k * filters);
-    return found;
-  }
 };
 
-template <int LANES>
-void selected_forward(const Geometry& g, const Branches& branches, const float* x, const float* mask, float* y) {
-  const auto choice = branches.choices(g.n, mask);
-  const auto packed = branches.packed(g, choice);
-  const int64_t size = g.c * g.h * g.w;
-  const auto source = [&] {
-    return [&, q = std::vector<float>(size)](int64_t n) mutable {
-      branches.quantize(choice[n], x + n * size, size, q.data());
-      return static_cast<const float*>(q.data());
-    };
-  };
-  const auto weights = [&](int64_t n) -> const std::vector<float>& { return packed[choice[n]]; };
-  forward_images<Product, LANES>(g, source, weights, y);
-}
-
-// Calls visit(k, geometry, images) with the images of each branch, `images` being their numbers.
+// Calls visit(k, geometry, images) with the images of each branch that is taken, `images` being their numbers.
 template <class Visit>
 void for_branches(const Geometry& g, const Branches& branches, const float* mask, Visit visit) {
   const auto choice = branches.choices(g.n, mask);
@@ -71,15 +46,42 @@ void for_branches(const Geometry& g, const Branches& branches, const float* mask
       if (choice[n] == k) images.push_back(n);
     Geometry own = g;
     own.n = static_cast<int64_t>(images.size());
-    visit(k, own, images);
+    if (own.n) visit(k, own, images);
   }
 }
 
-// These images one after the other.
+template <class Work>
+void for_each(size_t count, Work work) {
+  parallel_for(static_cast<int64_t>(count), [&] { return work; });
+}
+
+// These images one after the other, as the quantizer of branch k gives them.
+std::vector<float> quantized(const Branches& branches, int64_t k, const float* x, int64_t size,
+                             const std::vector<int64_t>& images) {
+  std::vector<float> made(images.size() * size);
+  for_each(images.size(), [&](int64_t i) { branches.quantize(k, x + images[i] * size, size, made.data() + i * size); });
+  return made;
+}
+
 std::vector<float> gathered(const float* values, int64_t size, const std::vector<int64_t>& images) {
-  std::vector<float> found(images.size() * size);
-  for (size_t i = 0; i < images.size(); ++i) std::copy_n(values + images[i] * size, size, found.data() + i * size);
-  return found;
+  std::vector<float> made(images.size() * size);
+  for_each(images.size(), [&](int64_t i) { std::copy_n(values + images[i] * size, size, made.data() + i * size); });
+  return made;
+}
+
+void scatter(const std::vector<float>& values, int64_t size, const std::vector<int64_t>& images, float* to) {
+  for_each(images.size(), [&](int64_t i) { std::copy_n(values.data() + i * size, size, to + images[i] * size); });
+}
+
+template <int LANES>
+void selected_forward(const Geometry& g, const Branches& branches, const float* x, const float* mask, float* y) {
+  const int64_t out_size = g.f * g.oh * g.ow;
+  for_branches(g, branches, mask, [&](int64_t k, const Geometry& own, const std::vector<int64_t>& images) {
+    const auto inputs = quantized(branches, k, x, g.c * g.h * g.w, images);
+    std::vector<float> outputs(images.size() * out_size);
+    conv_forward<LANES>(own, inputs.data(), branches.w + k * branches.filters, outputs.data());
+    scatter(outputs, out_size, images, y);
+  });
 }
 
 // Gradient for Q(x).
@@ -88,24 +90,20 @@ void selected_grad_input(const Geometry& g, const Branches& branches, const floa
   const int64_t size = g.c * g.h * g.w;
   for_branches(g, branches, mask, [&](int64_t k, const Geometry& own, const std::vector<int64_t>& images) {
     const auto gradient = gathered(gy, g.f * g.oh * g.ow, images);
-    std::vector<float> found(images.size() * size);
-    if (own.n) conv_grad_input<LANES>(own, nullptr, branches.w + k * branches.filters, gradient.data(), found.data());
-    for (size_t i = 0; i < images.size(); ++i) std::copy_n(found.data() + i * size, size, gx + images[i] * size);
+    std::vector<float> outputs(images.size() * size);
+    conv_grad_input<LANES>(own, nullptr, branches.w + k * branches.filters, gradient.data(), outputs.data());
+    scatter(outputs, size, images, gx);
   });
 }
 
 template <int LANES>
 void selected_grad_weight(const Geometry& g, const Branches& branches, const float* x, const float* mask,
                           const float* gy, float* gw) {
-  const int64_t size = g.c * g.h * g.w;
   std::fill_n(gw, branches.count * branches.filters, 0.f);
   for_branches(g, branches, mask, [&](int64_t k, const Geometry& own, const std::vector<int64_t>& images) {
     const auto gradient = gathered(gy, g.f * g.oh * g.ow, images);
-    std::vector<float> inputs(images.size() * size);
-    for (size_t i = 0; i < images.size(); ++i)
-      branches.quantize(k, x + images[i] * size, size, inputs.data() + i * size);
-    const int64_t first = k * branches.filters;
-    if (own.n) grad_weight<Product, LANES>(own, inputs.data(), branches.w + first, gradient.data(), gw + first);
+    const auto inputs = quantized(branches, k, x, g.c * g.h * g.w, images);
+    conv_grad_weight<LANES>(own, inputs.data(), gradient.data(), gw + k * branches.filters);
   });
 }
 

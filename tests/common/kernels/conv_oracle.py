@@ -13,6 +13,13 @@ CONV_SIZES = [
     (1, 1, 10, 33, 3, 3, 3, 1, 2),
     (17, 3, 6, 8, 5, 3, 3, 2, 0),
     (2, 17, 7, 17, 1, 2, 5, 3, 2),
+    # 3 x 3 at stride 1 with channels and filters enough for Winograd's squares: odd and even sizes, each padding, more
+    # channels and filters than one item of work takes, fewer images than blocks and more.
+    (1, 8, 1, 1, 8, 3, 3, 1, 1),
+    (3, 9, 5, 8, 24, 3, 3, 1, 0),
+    (2, 16, 6, 3, 33, 3, 3, 1, 2),
+    (2, 70, 9, 5, 140, 3, 3, 1, 1),
+    (19, 16, 8, 8, 16, 3, 3, 1, 1),
 ]
 
 # The same and groups: depthwise with one and two filters per channel, then groups of several channels. Rows of less

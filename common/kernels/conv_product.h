@@ -1,10 +1,19 @@
-// Gradient of the convolution of deep learning for its input, see conv_float.h.
+// The convolution of deep learning and its gradients: each layer by the algorithm that suits it, see conv_float.h.
 #pragma once
 
 #include "conv_forward.h"
 #include "conv_grad_input.h"
+#include "conv_grad_weight.h"
+#include "winograd_forward.h"
+#include "winograd_grad_weight.h"
 
 namespace lowbit {
+
+template <int LANES>
+void conv_forward(const Geometry& g, const float* x, const float* w, float* y) {
+  if (winograd_fits(g)) return winograd_forward<kLanes>(g, x, Kernels::forward(g, w), y);
+  forward<Product, LANES>(g, x, w, y);
+}
 
 // At stride 1 the gradient for the input is itself a convolution: of gy, with the kernel turned by 180 degrees and
 // channels in the place of filters.
@@ -22,10 +31,18 @@ template <int LANES>
 void conv_grad_input(const Geometry& g, const float* x, const float* w, const float* gy, float* gx) {
   // The border of that convolution is kernel - 1 - pad wide; a square kernel has one such width, if it is not negative.
   if (g.stride == 1 && g.kh == g.kw && g.pad < g.kh) {
+    const Geometry back = g.transposed();
+    if (winograd_fits(back)) return winograd_forward<kLanes>(back, gy, Kernels::backward(back, w), gx);
     grad_input_stride_1<LANES>(g, w, gy, gx);
   } else {
     grad_input<Product, LANES>(g, x, w, gy, gx);
   }
+}
+
+template <int LANES>
+void conv_grad_weight(const Geometry& g, const float* x, const float* gy, float* gw) {
+  if (winograd_fits(g)) return winograd_grad_weight<kLanes>(g, x, gy, gw);
+  grad_weight<Product, LANES>(g, x, nullptr, gy, gw);
 }
 
 }  // namespace lowbit
