@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from mindspore import nn, ops
 
+from common.models.norm_act import norm_act, norm_add_act
 from DynamicQuant.bit_controller import BitController
 from DynamicQuant.gumbel_softmax import Choice, GumbelSoftmax
 from DynamicQuant.quant import DynamicConv2d
@@ -36,11 +37,11 @@ class DynamicBlock(nn.Cell):
             shortcut, masks = self.downsample[1](self.downsample[0](x, masks[0])), masks[1:]
         else:
             shortcut = x if self.downsample is None else self.downsample(x)
-        x = self.act1(self.bn1(self.conv1(x, masks[0])))
-        x = self.bn2(self.conv2(x, masks[1]))
+        x = norm_act(self.bn1, self.act1, self.conv1(x, masks[0]))
         if not self.deep:
-            return self.act2(x + shortcut)
-        return self.act3(self.bn3(self.conv3(self.act2(x), masks[2])) + shortcut)
+            return norm_add_act(self.bn2, self.act2, self.conv2(x, masks[1]), shortcut)
+        x = norm_act(self.bn2, self.act2, self.conv2(x, masks[1]))
+        return norm_add_act(self.bn3, self.act3, self.conv3(x, masks[2]), shortcut)
 
 
 class DynamicNetwork(nn.Cell):
@@ -93,7 +94,7 @@ class DynamicNetwork(nn.Cell):
 
     def first_stage(self, images):
         """Output of the first stage (N, C, S, S) and scores of all candidates (N, L, K)."""
-        x = self.act(self.bn1(self.conv1(images)))
+        x = norm_act(self.bn1, self.act, self.conv1(images))
         if self.maxpool is not None:
             x = self.maxpool(x)
         x = self.layer1(x)

@@ -44,8 +44,8 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
 
     Args:
         num_features: number of channels C.
-        own: makes, of epsilon, the cell that takes the parent's place: :class:`common.kernels.batch_norm.OwnBatchNorm`;
-            None: MindSpore's operators.
+        own: makes, of epsilon, the cell that takes the parent's place, as
+            :class:`common.kernels.batch_norm_plain.OwnBatchNorm`; None: MindSpore's operators.
         options: of ``nn.BatchNorm2d``.
 
     Attributes:

@@ -1,103 +1,70 @@
-"""BatchNorm on CPU, several times faster than MindSpore 2.10's own."""
+"""``nn.BatchNorm2d`` computed by our own kernels on CPU."""
 
-import numpy as np
-from mindspore import Tensor, nn, ops
-from mindspore import dtype as mstype
+from mindspore import nn, ops
 
-from common.kernels.custom import operator
-
-
-class BatchNormTrain(nn.Cell):
-    r"""BatchNorm by the statistics of the batch (Ioffe & Szegedy, ICML 2015, algorithm 1).
-
-    .. math:: Y = \gamma\,\frac{X - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta
-
-    ``construct(x, gamma, beta)``: x (N, C, H, W) float32; gamma, beta (C,). Gives Y, mu and sigma^2 (the mean square,
-    not corrected), of which Y alone has a gradient. The same bits for any number of threads.
-
-    Args:
-        eps: added to the variance, > 0.
-    """
-
-    def __init__(self, eps: float):
-        super().__init__()
-        self.eps = Tensor(np.array([eps], np.float32))
-        kinds = (mstype.float32, mstype.float32, mstype.float32)
-        self.forward_op = operator("BatchNormTrain", lambda x, gamma, *_: (x, gamma, gamma), lambda *_: kinds)
-        self.grad_op = operator("BatchNormTrainGrad", lambda x, gy, gamma, *_: (x, gamma, gamma), lambda *_: kinds)
-
-    def construct(self, x, gamma, beta):
-        return self.forward_op(x, gamma, beta, self.eps)
-
-    def bprop(self, x, gamma, beta, out, dout):
-        """Gradients for x, gamma and beta."""
-        _, mean, variance = out
-        return self.grad_op(x, dout[0], gamma, mean, variance, self.eps)
-
-
-class BatchNormEvaluate(nn.Cell):
-    r"""BatchNorm by given statistics, with the bits of MindSpore's own operator.
-
-    ``construct(x, gamma, beta, mean, variance)``: x (N, C, H, W) float32, the others (C,). Gives Y as
-    :class:`BatchNormTrain` has it; the statistics get no gradient.
-
-    Args:
-        eps: added to the variance, > 0.
-    """
-
-    def __init__(self, eps: float):
-        super().__init__()
-        self.eps = Tensor(np.array([eps], np.float32))
-        self.forward_op = operator("BatchNormEvaluate", lambda x, *_: x, lambda x, *_: x)
-
-    def construct(self, x, gamma, beta, mean, variance):
-        return self.forward_op(x, gamma, beta, mean, variance, self.eps)
-
-    def bprop(self, x, gamma, beta, mean, variance, out, dout):
-        """Gradients for x, gamma and beta."""
-        inverse = ops.rsqrt(variance + self.eps)
-        normal = (x - mean.reshape(1, -1, 1, 1)) * inverse.reshape(1, -1, 1, 1)
-        grad_x = dout * (gamma * inverse).reshape(1, -1, 1, 1)
-        return grad_x, (dout * normal).sum((0, 2, 3)), dout.sum((0, 2, 3)), 0 * mean, 0 * variance
-
-
-class OwnBatchNorm(nn.Cell):
-    """BatchNorm by a batch's statistics in training, else by those given; none are followed.
-
-    ``construct(x, gamma, beta, mean, variance)``: x (N, C, H, W) float32, the others (C,); gives Y.
-
-    Args:
-        eps: added to the variance, > 0.
-    """
-
-    def __init__(self, eps: float):
-        super().__init__()
-        self.train_kernel, self.evaluate_kernel = BatchNormTrain(eps), BatchNormEvaluate(eps)
-
-    def construct(self, x, gamma, beta, mean, variance):
-        if self.training:
-            return self.train_kernel(x, gamma, beta)[0]
-        return self.evaluate_kernel(x, gamma, beta, mean, variance)
+from common.kernels.batch_norm_plain import BatchNormEvaluate, BatchNormTrain
+from common.kernels.batch_norm_relu import (
+    BatchNormAddReluEvaluate,
+    BatchNormAddReluTrain,
+    BatchNormReluEvaluate,
+    BatchNormReluTrain,
+)
 
 
 class NativeBatchNorm2d(nn.BatchNorm2d):
     """``nn.BatchNorm2d`` with its parameters, computed by our own kernels: (N, C, H, W) to the same shape.
 
     Moving statistics follow those of the batches as its parent's do: the variance corrected by count / (count - 1).
+    :meth:`relu`, :meth:`relu6` and :meth:`add_relu` compute what follows in the same passes over memory.
     """
 
     def __init__(self, num_features: int, **options):
         super().__init__(num_features, **options)
         self.train_kernel, self.evaluate_kernel = BatchNormTrain(self.eps), BatchNormEvaluate(self.eps)
+        self.relu_train_kernel = BatchNormReluTrain(self.eps)
+        self.relu_evaluate_kernel = BatchNormReluEvaluate(self.eps)
+        self.relu6_train_kernel = BatchNormReluTrain(self.eps, 6.0)
+        self.relu6_evaluate_kernel = BatchNormReluEvaluate(self.eps, 6.0)
+        self.add_relu_train_kernel = BatchNormAddReluTrain(self.eps)
+        self.add_relu_evaluate_kernel = BatchNormAddReluEvaluate(self.eps)
 
     def construct(self, x):
         if not self.training:
             return self.evaluate_kernel(x, self.gamma, self.beta, self.moving_mean, self.moving_variance)
         y, mean, variance = self.train_kernel(x, self.gamma, self.beta)
+        self._follow_batch(x, mean, variance)
+        return y
+
+    def relu(self, x):
+        """ReLU of BatchNorm of x, (N, C, H, W) to the same shape."""
+        if not self.training:
+            return self.relu_evaluate_kernel(x, self.gamma, self.beta, self.moving_mean, self.moving_variance)
+        y, mean, variance = self.relu_train_kernel(x, self.gamma, self.beta)
+        self._follow_batch(x, mean, variance)
+        return y
+
+    def relu6(self, x):
+        """ReLU that ends at 6 of BatchNorm of x, (N, C, H, W) to the same shape."""
+        if not self.training:
+            return self.relu6_evaluate_kernel(x, self.gamma, self.beta, self.moving_mean, self.moving_variance)
+        y, mean, variance = self.relu6_train_kernel(x, self.gamma, self.beta)
+        self._follow_batch(x, mean, variance)
+        return y
+
+    def add_relu(self, x, shortcut):
+        """ReLU of the sum of BatchNorm of x and a shortcut, all (N, C, H, W)."""
+        if not self.training:
+            return self.add_relu_evaluate_kernel(
+                x, shortcut, self.gamma, self.beta, self.moving_mean, self.moving_variance
+            )
+        y, mean, variance = self.add_relu_train_kernel(x, shortcut, self.gamma, self.beta)
+        self._follow_batch(x, mean, variance)
+        return y
+
+    def _follow_batch(self, x, mean, variance):
         count = x.shape[0] * x.shape[2] * x.shape[3]
         self._follow(self.moving_mean, mean)
         self._follow(self.moving_variance, variance * (count / max(count - 1, 1)))
-        return y
 
     def _follow(self, moving, batch_statistic):
         """MindSpore keeps 1 minus the momentum it is given, as PyTorch does."""

@@ -8,6 +8,7 @@ from mindspore import nn, ops
 
 from common.errors import ConfigError
 from common.models.layers import Layers
+from common.models.norm_act import NormActSequential, norm_act
 from common.models.resnet_cifar import DenseHead
 
 
@@ -26,7 +27,7 @@ class DenseLayer(nn.Cell):
         inner = 4 * growth
         cells = _norm_act_conv(channels, inner, 1, layers) if bottleneck else []
         cells += _norm_act_conv(inner if bottleneck else channels, growth, 3, layers)
-        self.layer = nn.SequentialCell(*cells)
+        self.layer = NormActSequential(*cells)
 
     def construct(self, x):
         return ops.cat((x, self.layer(x)), 1)
@@ -83,7 +84,7 @@ class DenseNetCifar(nn.Cell):
     def construct(self, x):
         x = self.transition1(self.block1(self.conv1(x)))
         x = self.block3(self.transition2(self.block2(x)))
-        return self.head(self.act(self.bn(x)))
+        return self.head(norm_act(self.bn, self.act, x))
 
 
 def _norm_act_conv(channels: int, filters: int, kernel: int, layers: Layers) -> list[nn.Cell]:

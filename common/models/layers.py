@@ -9,7 +9,8 @@ from mindspore.common.initializer import HeNormal, Normal
 from common import distributed
 from common.distributed.collective import SyncBatchNorm2d
 from common.errors import ConfigError
-from common.kernels.batch_norm import NativeBatchNorm2d, OwnBatchNorm
+from common.kernels.batch_norm import NativeBatchNorm2d
+from common.kernels.batch_norm_plain import OwnBatchNorm
 from common.kernels.conv import float_conv2d
 from common.kernels.custom import use_native
 

@@ -7,6 +7,7 @@ Parameter names are torchvision's, with MindSpore's names for BatchNorm: ``featu
 from mindspore import nn
 
 from common.models.layers import Layers
+from common.models.norm_act import NormActSequential
 
 # Expansion of the channels inside a block, filters, blocks, stride of the first one.
 _STAGES = (
@@ -82,4 +83,4 @@ class MobileNetV2(nn.Cell):
 
 
 def _activated(conv: nn.Cell, filters: int, layers: Layers) -> nn.SequentialCell:
-    return nn.SequentialCell(conv, layers.norm(filters), layers.act6())
+    return NormActSequential(conv, layers.norm(filters), layers.act6())

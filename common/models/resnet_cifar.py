@@ -11,6 +11,7 @@ from mindspore import nn, ops
 
 from common.errors import ConfigError
 from common.models.layers import Layers, batch_norm, check_depth, conv2d
+from common.models.norm_act import norm_act, norm_add_act
 
 DEPTHS = (20, 32, 44, 56, 110)
 
@@ -64,8 +65,8 @@ class BasicBlock(nn.Cell):
 
     def construct(self, x):
         shortcut = x if self.downsample is None else self.downsample(x)
-        x = self.act1(self.bn1(self.conv1(x)))
-        return self.act2(self.bn2(self.conv2(x)) + shortcut)
+        x = norm_act(self.bn1, self.act1, self.conv1(x))
+        return norm_add_act(self.bn2, self.act2, self.conv2(x), shortcut)
 
 
 def _downsample(channels: int, filters: int, stride: int, shortcut: str, layers: Layers) -> nn.Cell:
@@ -142,6 +143,6 @@ class ResNetCifar(nn.Cell):
         return nn.SequentialCell(first, *[block(filters, filters, 1, shortcut, layers) for _ in range(count - 1)])
 
     def construct(self, x):
-        x = self.act(self.bn1(self.conv1(x)))
+        x = norm_act(self.bn1, self.act, self.conv1(x))
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.head(x)

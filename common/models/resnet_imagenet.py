@@ -7,6 +7,7 @@ Parameter names are torchvision's, with MindSpore's names for BatchNorm: ``layer
 from mindspore import nn
 
 from common.models.layers import Layers, check_depth
+from common.models.norm_act import norm_act, norm_add_act
 
 DEPTHS = (18, 34, 50)
 _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
@@ -36,8 +37,8 @@ class BasicBlock(nn.Cell):
 
     def construct(self, x):
         shortcut = x if self.downsample is None else self.downsample(x)
-        x = self.act1(self.bn1(self.conv1(x)))
-        return self.act2(self.bn2(self.conv2(x)) + shortcut)
+        x = norm_act(self.bn1, self.act1, self.conv1(x))
+        return norm_add_act(self.bn2, self.act2, self.conv2(x), shortcut)
 
 
 class Bottleneck(nn.Cell):
@@ -60,9 +61,9 @@ class Bottleneck(nn.Cell):
 
     def construct(self, x):
         shortcut = x if self.downsample is None else self.downsample(x)
-        x = self.act1(self.bn1(self.conv1(x)))
-        x = self.act2(self.bn2(self.conv2(x)))
-        return self.act3(self.bn3(self.conv3(x)) + shortcut)
+        x = norm_act(self.bn1, self.act1, self.conv1(x))
+        x = norm_act(self.bn2, self.act2, self.conv2(x))
+        return norm_add_act(self.bn3, self.act3, self.conv3(x), shortcut)
 
 
 class ResNetImageNet(nn.Cell):
@@ -96,6 +97,6 @@ class ResNetImageNet(nn.Cell):
         self.fc = nn.Dense(channels, num_classes)
 
     def construct(self, x):
-        x = self.maxpool(self.act(self.bn1(self.conv1(x))))
+        x = self.maxpool(norm_act(self.bn1, self.act, self.conv1(x)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(x.mean((2, 3)))

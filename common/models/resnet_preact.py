@@ -8,6 +8,7 @@ in :mod:`common.models.resnet_cifar`: ``layer1.0.conv1.weight``, ``layer2.0.down
 from mindspore import nn
 
 from common.models.layers import Layers, check_depth
+from common.models.norm_act import norm_act
 from common.models.resnet_cifar import DEPTHS, DenseHead
 
 
@@ -37,9 +38,9 @@ class PreActBlock(nn.Cell):
             self.downsample = layers.conv(channels, filters, 1, stride, 0)
 
     def construct(self, x):
-        active = self.act1(self.bn1(x))
+        active = norm_act(self.bn1, self.act1, x)
         shortcut = x if self.downsample is None else self.downsample(active)
-        return self.conv2(self.act2(self.bn2(self.conv1(active)))) + shortcut
+        return self.conv2(norm_act(self.bn2, self.act2, self.conv1(active))) + shortcut
 
 
 class PreActResNetCifar(nn.Cell):
@@ -71,7 +72,7 @@ class PreActResNetCifar(nn.Cell):
 
     def construct(self, x):
         x = self.layer3(self.layer2(self.layer1(self.conv1(x))))
-        return self.head(self.act(self.bn(x)))
+        return self.head(norm_act(self.bn, self.act, x))
 
 
 def _stage(channels: int, filters: int, stride: int, count: int, layers: Layers) -> nn.SequentialCell:

@@ -16,7 +16,7 @@ from common import distributed
 from common.distributed import processes
 from common.distributed.collective import SyncBatchNorm2d
 from common.kernels import native_available
-from common.kernels.batch_norm import OwnBatchNorm
+from common.kernels.batch_norm_plain import OwnBatchNorm
 from common.runtime.context import execution_mode
 from common.runtime.hooks import reestimate_batch_norm
 
