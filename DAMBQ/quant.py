@@ -9,7 +9,9 @@ from mindspore import Parameter, Tensor, nn, ops
 from mindspore import dtype as mstype
 
 from common.errors import ConfigError, QuantizationError
+from common.kernels.custom import use_native
 from common.kernels.fake_quant import CodebookQuantize, UniformQuantize
+from common.kernels.keep_zeros import NativeFollowedScale
 from common.quant.integer_weight import ActivationGrid, IntegerWeight, one
 from common.quant.level_table import SIGNED
 from common.quant.zeros import KeptZeros, kept
@@ -77,7 +79,8 @@ class MultiBitWeight(PerChannelQuantizer):
         self.levels, self.clips = Tensor(self.table.as_array()), Tensor(self.table.clips.astype(np.float32))
         lowest = [0, -1, *(LEVELS[table].levels(width)[1] for width in range(2, MAX_BITS + 1))]
         self.lowest = Tensor(np.array(lowest, np.float32))
-        self.quantize, self.zeros = CodebookQuantize(native), KeptZeros(shared_scale=False)
+        self.quantize, self.zeros = CodebookQuantize(native), KeptZeros(False, native)
+        self.follow = NativeFollowedScale(momentum) if use_native(native) else None
         self.reset_scale(weight)
 
     def reset_scale(self, weight: np.ndarray, channels: np.ndarray | slice = slice(None)) -> None:
@@ -92,16 +95,20 @@ class MultiBitWeight(PerChannelQuantizer):
     def construct(self, weight):
         scale = self.scale.value()
         if self.training:
-            flat = ops.abs(ops.stop_gradient(weight)).reshape(weight.shape[0], -1)
-            remaining = ops.maximum((flat > 0).astype(mstype.float32).sum(1), 1.0)
-            mean = flat.mean(1) * (flat.shape[1] / remaining)
-            target = ops.gather(self.clips, self.bits, 0) * mean
-            scale = self.momentum * scale + (1 - self.momentum) * target
+            scale = self._followed(ops.stop_gradient(weight), scale)
             ops.assign(self.scale, scale)
         bits = self.bits.value()
         values = self.quantize(weight, bits, scale, self.levels, self.probe)
-        zeroed = self.zeros(weight, values, ops.gather(self.lowest, bits, 0) * scale)
-        return ops.select((bits == 1).reshape((-1,) + (1,) * (weight.ndim - 1)), values, zeroed)
+        return self.zeros(weight, values, ops.gather(self.lowest, bits, 0) * scale, (bits != 1).astype(mstype.int32))
+
+    def _followed(self, weight, scale):
+        """The scales after this step."""
+        if self.follow is not None:
+            return self.follow(weight, self.bits.value(), scale, self.clips)
+        flat = ops.abs(weight).reshape(weight.shape[0], -1)
+        remaining = ops.maximum((flat > 0).astype(mstype.float32).sum(1), 1.0)
+        mean = flat.mean(1) * (flat.shape[1] / remaining)
+        return self.momentum * scale + (1 - self.momentum) * (ops.gather(self.clips, self.bits, 0) * mean)
 
     def to_int(self, weight: np.ndarray) -> IntegerWeight:
         """The integers of weights (F, ...): level numbers in rising order, bits and scales of each output channel.

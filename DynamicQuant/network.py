@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from mindspore import nn, ops
 
+from common.kernels.global_mean import GlobalMean
 from common.models.norm_act import norm_act, norm_add_act
 from DynamicQuant.bit_controller import BitController
 from DynamicQuant.gumbel_softmax import Choice, GumbelSoftmax
@@ -67,6 +68,7 @@ class DynamicNetwork(nn.Cell):
             stage = getattr(network, name, None)
             setattr(self, name, None if stage is None else nn.CellList([DynamicBlock(block) for block in stage]))
         self.head, self.fc = getattr(network, "head", None), getattr(network, "fc", None)
+        self.mean = GlobalMean()
         self.macs, self.dynamic = dict(macs), list(dynamic_layers(self))
         side = config.image_size if self.maxpool is None else config.image_size // 4
         count = len(config.candidates)
@@ -90,7 +92,7 @@ class DynamicNetwork(nn.Cell):
                 for block in stage:
                     x = block(x, masks[start : start + block.choices])
                     start += block.choices
-        return self.fc(x.mean((2, 3))) if self.head is None else self.head(x)
+        return self.fc(self.mean(x)) if self.head is None else self.head(x)
 
     def first_stage(self, images):
         """Output of the first stage (N, C, S, S) and scores of all candidates (N, L, K)."""

@@ -1,9 +1,11 @@
 """``nn.BatchNorm2d`` computed by our own kernels on CPU."""
 
-from mindspore import nn, ops
+import numpy as np
+from mindspore import Tensor, nn, ops
 
 from common.kernels.batch_norm_plain import BatchNormEvaluate, BatchNormTrain
 from common.kernels.batch_norm_relu import (
+    NO_LIMIT,
     BatchNormAddReluEvaluate,
     BatchNormAddReluTrain,
     BatchNormReluEvaluate,
@@ -20,6 +22,8 @@ class NativeBatchNorm2d(nn.BatchNorm2d):
 
     def __init__(self, num_features: int, **options):
         super().__init__(num_features, **options)
+        self.constants = Tensor(np.array([self.eps, NO_LIMIT], np.float32))
+        self.constants6 = Tensor(np.array([self.eps, 6], np.float32))
         self.train_kernel, self.evaluate_kernel = BatchNormTrain(self.eps), BatchNormEvaluate(self.eps)
         self.relu_train_kernel = BatchNormReluTrain(self.eps)
         self.relu_evaluate_kernel = BatchNormReluEvaluate(self.eps)
@@ -28,9 +32,13 @@ class NativeBatchNorm2d(nn.BatchNorm2d):
         self.add_relu_train_kernel = BatchNormAddReluTrain(self.eps)
         self.add_relu_evaluate_kernel = BatchNormAddReluEvaluate(self.eps)
 
+    def statistics(self):
+        """gamma, beta, moving mean and moving variance."""
+        return self.gamma, self.beta, self.moving_mean, self.moving_variance
+
     def construct(self, x):
         if not self.training:
-            return self.evaluate_kernel(x, self.gamma, self.beta, self.moving_mean, self.moving_variance)
+            return self.evaluate_kernel(x, *self.statistics())
         y, mean, variance = self.train_kernel(x, self.gamma, self.beta)
         self._follow_batch(x, mean, variance)
         return y
@@ -38,7 +46,7 @@ class NativeBatchNorm2d(nn.BatchNorm2d):
     def relu(self, x):
         """ReLU of BatchNorm of x, (N, C, H, W) to the same shape."""
         if not self.training:
-            return self.relu_evaluate_kernel(x, self.gamma, self.beta, self.moving_mean, self.moving_variance)
+            return self.relu_evaluate_kernel(x, *self.statistics())
         y, mean, variance = self.relu_train_kernel(x, self.gamma, self.beta)
         self._follow_batch(x, mean, variance)
         return y
@@ -46,7 +54,7 @@ class NativeBatchNorm2d(nn.BatchNorm2d):
     def relu6(self, x):
         """ReLU that ends at 6 of BatchNorm of x, (N, C, H, W) to the same shape."""
         if not self.training:
-            return self.relu6_evaluate_kernel(x, self.gamma, self.beta, self.moving_mean, self.moving_variance)
+            return self.relu6_evaluate_kernel(x, *self.statistics())
         y, mean, variance = self.relu6_train_kernel(x, self.gamma, self.beta)
         self._follow_batch(x, mean, variance)
         return y

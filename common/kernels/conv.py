@@ -25,11 +25,12 @@ def _grouped_shape(stride: int, padding: int, groups: int) -> Callable[..., list
     return infer
 
 
-class _NativeConv2d(nn.Cell):
-    """The C++ kernels, forward and backward; sums do not depend on the number of threads."""
+class NativeFloatConv(nn.Cell):
+    """What :func:`float_conv2d` says by the C++ kernels; sums do not depend on the number of threads."""
 
     def __init__(self, stride: int, padding: int, groups: int):
         super().__init__()
+        self.stride, self.padding, self.groups = stride, padding, groups
         self.geometry = Tensor(np.array([stride, padding], np.int32))
         kind, shape = "Conv", conv_shape(stride, padding)
         if groups > 1:
@@ -73,5 +74,5 @@ def float_conv2d(stride: int = 1, padding: int = 0, groups: int = 1, native: boo
         BuildError: the C++ kernel is forced and cannot be had.
     """
     if use_native(native):
-        return _NativeConv2d(stride, padding, groups)
+        return NativeFloatConv(stride, padding, groups)
     return PlainConv2d(stride, padding, groups)

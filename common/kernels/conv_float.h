@@ -16,6 +16,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "finish.h"
 #include "geometry.h"
 #include "parallel.h"
 #include "simd.h"

@@ -4,15 +4,17 @@
 #include "conv_forward.h"
 #include "conv_grad_input.h"
 #include "conv_grad_weight.h"
+#include "conv_pointwise.h"
 #include "winograd_forward.h"
 #include "winograd_grad_weight.h"
 
 namespace lowbit {
 
-template <int LANES>
-void conv_forward(const Geometry& g, const float* x, const float* w, float* y) {
-  if (winograd_fits(g)) return winograd_forward<kLanes>(g, x, Kernels::forward(g, w), y);
-  forward<Product, LANES>(g, x, w, y);
+template <int LANES, class Finish = AsTheyAre>
+void conv_forward(const Geometry& g, const float* x, const float* w, float* y, Finish finish = {}) {
+  if (winograd_fits(g)) return winograd_forward<kLanes>(g, x, Kernels::forward(g, w), y, finish);
+  if (is_pointwise(g)) return pointwise_forward<kLanes>(g, x, w, y, finish);
+  forward<Product, LANES>(g, x, w, y, finish);
 }
 
 // At stride 1 the gradient for the input is itself a convolution: of gy, with the kernel turned by 180 degrees and
@@ -24,7 +26,7 @@ void grad_input_stride_1(const Geometry& g, const float* w, const float* gy, flo
     for (int64_t c = 0; c < g.c; ++c)
       for (int64_t t = 0; t < g.kh * g.kw; ++t)
         turned[(c * g.f + f) * g.kh * g.kw + g.kh * g.kw - 1 - t] = w[(f * g.c + c) * g.kh * g.kw + t];
-  forward<Product, LANES>(g.transposed(), gy, turned.data(), gx);
+  conv_forward<LANES>(g.transposed(), gy, turned.data(), gx);
 }
 
 template <int LANES>

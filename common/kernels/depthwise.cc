@@ -1,27 +1,12 @@
 // Depthwise convolution: forward pass and gradients, see depthwise.h.
 #include "depthwise.h"
 
+#include "depthwise_forward.h"
 #include "depthwise_grad.h"
 #include "tensors.h"
-#include "window.h"
 
 namespace lowbit {
 namespace {
-
-template <int LANES>
-void forward(const Depthwise& d, const float* x, const float* w, float* y) {
-  const Geometry& g = d.plane;
-  Window window{g.kh, g.kw, g.row_size(), g.stride, {}, 1, 0};
-  for (int64_t v = 0; v < g.kw; ++v) window.column.push_back(g.column(v));
-  for_planes(d, [&] {
-    return [&, padded = PaddedPlane(g)](int64_t plane) mutable {
-      const float* source = padded.fill<LANES>(x + plane * d.x_size());
-      for (int64_t f = 0; f < d.multiplier; ++f)
-        slide<LANES>(window, source, w + (plane % d.channels * d.multiplier + f) * d.taps(), g.oh, g.ow,
-                     y + (plane * d.multiplier + f) * d.y_size());
-    };
-  });
-}
 
 template <int LANES>
 void input_gradient(const Depthwise& d, const float* w, const float* gy, float* gx) {
@@ -64,7 +49,7 @@ using namespace lowbit;
 extern "C" int DepthwiseForward(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
   const auto* stride_pad = static_cast<const int32_t*>(p[2]);
   by_columns(shapes[3][3], [&](auto lanes) {
-    forward<lanes>(Depthwise(shapes, stride_pad, lanes), in(p, 0), in(p, 1), out(p, 3));
+    depthwise_forward<lanes>(Depthwise(shapes, stride_pad, lanes), in(p, 0), in(p, 1), out(p, 3));
   });
   return 0;
 }

@@ -6,7 +6,7 @@
 namespace lowbit {
 
 // Rows of a tile. With two vectors of columns each: 16 sums of 32 registers, 12 of 16.
-constexpr int kTileRows = kManyRegisters ? 8 : 6;
+constexpr int kMatrixRows = kManyRegisters ? 8 : 6;
 
 // sums[i][j] = sum_k a[i a_row + k a_step] b[k b_step + j], j in GROUPS vectors.
 template <int LANES, int ROWS, int GROUPS>

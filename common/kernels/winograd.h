@@ -16,8 +16,7 @@
 // Each of the 16 positions is a product of matrices (matrix_tile.h). A square's sums depend on nothing else.
 #pragma once
 
-#include <vector>
-
+#include "aligned.h"
 #include "geometry.h"
 #include "matrix_tile.h"
 #include "transpose.h"
@@ -176,7 +175,7 @@ class InputRows {
 
   const Geometry& g_;
   int64_t row_, channels_;
-  std::vector<float> values_;
+  Floats values_;
   float* rows_[4];
 };
 

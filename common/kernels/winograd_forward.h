@@ -19,9 +19,9 @@ struct Kernels {
 
 // Transformed kernels [F / (2 LANES)][16][C][2 LANES], the last block narrower where few are left.
 template <int LANES>
-std::vector<float> pack_winograd(const Geometry& g, const Kernels& kernels) {
+Floats pack_winograd(const Geometry& g, const Kernels& kernels) {
   const int64_t filters = round_up(g.f, LANES);
-  std::vector<float> packed(kPositions * g.c * filters);
+  Floats packed(kPositions * g.c * filters);
   parallel_for(filters / LANES, [&] {
     return [&](int64_t vector) {
       const int64_t f = vector * LANES, block = f / (2 * LANES) * 2 * LANES;
@@ -43,13 +43,13 @@ class WinogradForward {
  public:
   explicit WinogradForward(const Geometry& g)
       : g_(g), squares_(g), channels_(round_up(g.c, LANES)), block_(block_rows(squares_)),
-        size_(round_up(block_ * squares_.across, kTileRows)), input_(g, squares_, channels_),
+        size_(round_up(block_ * squares_.across, kMatrixRows)), input_(g, squares_, channels_),
         transformed_(kPositions * size_ * channels_, 0.f), products_(kPositions * size_ * 2 * LANES),
         outputs_(4 * squares_.across * 2 * LANES) {}
 
   // `read(n)` gives image n as (C, H, W).
-  template <class Read>
-  void run(Read read, const float* packed, int64_t first, int64_t images, float* y) {
+  template <class Read, class Finish>
+  void run(Read read, const float* packed, int64_t first, int64_t images, float* y, Finish& finish) {
     const int64_t rows = images * squares_.down;
     for (int64_t row = 0; row < rows; row += block_) {
       const int64_t count = std::min(block_, rows - row);
@@ -60,8 +60,8 @@ class WinogradForward {
                              transformed_.data() + i * squares_.across * channels_, size_ * channels_);
       }
       int64_t f = 0;
-      for (; f + LANES < g_.f; f += 2 * LANES) filters<2>(packed, f, first, row, count, y);
-      if (f < g_.f) filters<1>(packed, f, first, row, count, y);
+      for (; f + LANES < g_.f; f += 2 * LANES) filters<2>(packed, f, first, row, count, y, finish);
+      if (f < g_.f) filters<1>(packed, f, first, row, count, y, finish);
     }
   }
 
@@ -69,23 +69,24 @@ class WinogradForward {
   // Squares enough for whole tiles, few enough that a block stays in the cache.
   static int64_t block_rows(const Squares& squares) { return std::max<int64_t>(1, 48 / squares.across); }
 
-  template <int GROUPS>
-  void filters(const float* packed, int64_t f, int64_t first, int64_t row, int64_t count, float* y) {
+  template <int GROUPS, class Finish>
+  void filters(const float* packed, int64_t f, int64_t first, int64_t row, int64_t count, float* y, Finish& finish) {
     using V = Vec<LANES>;
     constexpr int64_t kWidth = GROUPS * LANES;
     const int64_t squares = count * squares_.across;
     const float* weights = packed + kPositions * g_.c * f;
     for (int p = 0; p < kPositions; ++p)
-      for (int64_t s = 0; s < squares; s += kTileRows) {
-        typename V::Float sums[kTileRows][GROUPS];
-        matrix_tile<LANES, kTileRows, GROUPS>(transformed_.data() + (p * size_ + s) * channels_, channels_, 1,
+      for (int64_t s = 0; s < squares; s += kMatrixRows) {
+        typename V::Float sums[kMatrixRows][GROUPS];
+        matrix_tile<LANES, kMatrixRows, GROUPS>(transformed_.data() + (p * size_ + s) * channels_, channels_, 1,
                                               weights + p * g_.c * kWidth, kWidth, g_.c, sums);
         std::memcpy(products_.data() + (p * size_ + s) * kWidth, sums, sizeof sums);
       }
     for (int64_t i = 0; i < count; ++i) {
       const int64_t n = first + (row + i) / squares_.down, oy = (row + i) % squares_.down * 2;
-      write_rows<GROUPS>(i, y + ((n * g_.f + f) * g_.oh + oy) * g_.ow, std::min<int64_t>(kWidth, g_.f - f),
-                         std::min<int64_t>(2, g_.oh - oy));
+      const int64_t filters = std::min<int64_t>(kWidth, g_.f - f), lines = std::min<int64_t>(2, g_.oh - oy);
+      write_rows<GROUPS>(i, y + ((n * g_.f + f) * g_.oh + oy) * g_.ow, filters, lines);
+      for (int64_t k = f; k < f + filters; ++k) finish(n * g_.f + k, oy * g_.ow, lines * g_.ow);
     }
   }
 
@@ -108,11 +109,11 @@ class WinogradForward {
   Squares squares_;
   int64_t channels_, block_, size_;
   InputRows input_;
-  std::vector<float> transformed_, products_, outputs_;
+  Floats transformed_, products_, outputs_;
 };
 
-template <int LANES>
-void winograd_forward(const Geometry& g, const float* x, const Kernels& kernels, float* y) {
+template <int LANES, class Finish = AsTheyAre>
+void winograd_forward(const Geometry& g, const float* x, const Kernels& kernels, float* y, Finish finish = {}) {
   const auto packed = pack_winograd<LANES>(g, kernels);
   const Squares squares(g);
   // Images of few squares go together, so that tiles are full and weights are read less often.
@@ -121,7 +122,7 @@ void winograd_forward(const Geometry& g, const float* x, const Kernels& kernels,
     return [&, worker = WinogradForward<LANES>(g)](int64_t item) mutable {
       const int64_t first = item * together;
       worker.run([&](int64_t n) { return x + n * g.c * g.h * g.w; }, packed.data(), first,
-                 std::min(together, g.n - first), y);
+                 std::min(together, g.n - first), y, finish);
     };
   });
 }

@@ -20,7 +20,7 @@ class WinogradWeightGradient {
       : g_(g), squares_(g), channels_(round_up(std::min(g.c, kChannels), LANES)),
         filters_(round_up(std::min(g.f, kFilterGroup), LANES)), block_(std::max<int64_t>(1, 32 / squares_.across)),
         input_(g, squares_, channels_), gradients_(4 * squares_.across * filters_, 0.f),
-        x_(kPositions * block_ * squares_.across * channels_ + kTileRows, 0.f),
+        x_(kPositions * block_ * squares_.across * channels_ + kMatrixRows, 0.f),
         gy_(kPositions * block_ * squares_.across * filters_, 0.f) {}
 
   // Adds to gw [16][C][filters] for channels from c0 on and filters from f0 on, over images [first, first + images).
@@ -61,7 +61,7 @@ class WinogradWeightGradient {
 
   void multiply(int64_t squares, int64_t channels, int64_t filters, float* gw, int64_t gw_row) const {
     for (int64_t p = 0; p < kPositions; ++p, gw += g_.c * gw_row)
-      for (int64_t c = 0; c < channels; c += kTileRows) {
+      for (int64_t c = 0; c < channels; c += kMatrixRows) {
         int64_t f = 0;
         for (; f + LANES < filters; f += 2 * LANES) multiply_tile<2>(p, c, f, squares, channels, gw, gw_row);
         if (f < filters) multiply_tile<1>(p, c, f, squares, channels, gw, gw_row);
@@ -73,10 +73,10 @@ class WinogradWeightGradient {
                      int64_t gw_row) const {
     using V = Vec<LANES>;
     const int64_t position = block_ * squares_.across;
-    typename V::Float sums[kTileRows][GROUPS];
-    matrix_tile<LANES, kTileRows, GROUPS>(x_.data() + p * position * channels_ + c, 1, channels_,
+    typename V::Float sums[kMatrixRows][GROUPS];
+    matrix_tile<LANES, kMatrixRows, GROUPS>(x_.data() + p * position * channels_ + c, 1, channels_,
                                           gy_.data() + p * position * filters_ + f, filters_, squares, sums);
-    for (int64_t i = 0; i < std::min<int64_t>(kTileRows, channels - c); ++i)
+    for (int64_t i = 0; i < std::min<int64_t>(kMatrixRows, channels - c); ++i)
       for (int j = 0; j < GROUPS; ++j) {
         float* to = gw + (c + i) * gw_row + f + j * LANES;
         V::store(to, V::load(to) + sums[i][j]);
@@ -87,16 +87,16 @@ class WinogradWeightGradient {
   Squares squares_;
   int64_t channels_, filters_, block_;
   InputRows input_;
-  std::vector<float> gradients_, x_, gy_;
+  Floats gradients_, x_, gy_;
 };
 
 // Adds the blocks' sums [blocks][16][C][filters] and transforms them to gw (F, C, 3, 3).
 template <int LANES>
-void finish_winograd(const Geometry& g, const std::vector<float>& partial, int64_t blocks, float* gw) {
+void finish_winograd(const Geometry& g, const Floats& partial, int64_t blocks, float* gw) {
   using V = Vec<LANES>;
   const int64_t filters = round_up(g.f, LANES), size = kPositions * g.c * filters, taps = g.c * 9;
   parallel_for(filters / LANES, [&] {
-    return [&, turned = std::vector<float>(taps * LANES)](int64_t vector) mutable {
+    return [&, turned = Floats(taps * LANES)](int64_t vector) mutable {
       for (int64_t c = 0; c < g.c; ++c) {
         typename V::Float sums[kPositions] = {};
         for (int64_t b = 0; b < blocks; ++b)
@@ -119,7 +119,7 @@ void winograd_grad_weight(const Geometry& g, const float* x, const float* gy, fl
   const int64_t blocks = std::min({g.n, most, int64_t(16)}), per_block = (g.n + blocks - 1) / blocks;
   const int64_t channel_groups = (g.c + Gradient::kChannels - 1) / Gradient::kChannels;
   const int64_t groups = channel_groups * ((g.f + Gradient::kFilterGroup - 1) / Gradient::kFilterGroup);
-  std::vector<float> partial(blocks * size, 0.f);
+  Floats partial(blocks * size, 0.f);
   parallel_for(blocks * groups, [&] {
     return [&, gradient = Gradient(g)](int64_t item) mutable {
       const int64_t block = item / groups, group = item % groups, first = block * per_block;

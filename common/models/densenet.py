@@ -8,7 +8,7 @@ from mindspore import nn, ops
 
 from common.errors import ConfigError
 from common.models.layers import Layers
-from common.models.norm_act import NormActSequential, norm_act
+from common.models.norm_act import ConvNormActSequential, norm_act
 from common.models.resnet_cifar import DenseHead
 
 
@@ -27,7 +27,7 @@ class DenseLayer(nn.Cell):
         inner = 4 * growth
         cells = _norm_act_conv(channels, inner, 1, layers) if bottleneck else []
         cells += _norm_act_conv(inner if bottleneck else channels, growth, 3, layers)
-        self.layer = NormActSequential(*cells)
+        self.layer = ConvNormActSequential(*cells)
 
     def construct(self, x):
         return ops.cat((x, self.layer(x)), 1)

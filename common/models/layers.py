@@ -12,6 +12,7 @@ from common.errors import ConfigError
 from common.kernels.batch_norm import NativeBatchNorm2d
 from common.kernels.batch_norm_plain import OwnBatchNorm
 from common.kernels.conv import float_conv2d
+from common.kernels.conv_norm import ConvNorm, ConvNormAddRelu
 from common.kernels.custom import use_native
 
 
@@ -43,10 +44,36 @@ class NativeConv2d(nn.Conv2d):
     def __init__(self, channels, filters, kernel, stride=1, padding=0, groups=1, **options):
         super().__init__(channels, filters, kernel, stride, pad_mode="pad", padding=padding, group=groups, **options)
         self.kernel_conv = float_conv2d(stride, padding, groups, native=True)
+        self.joins_norm = not self.has_bias and groups in (1, channels)
+        if self.joins_norm:
+            self.norm_kernel = ConvNorm(self.kernel_conv, relu=False)
+            self.norm_relu_kernel = ConvNorm(self.kernel_conv, relu=True)
+            self.norm_add_relu_kernel = ConvNormAddRelu(self.kernel_conv)
+
+    @property
+    def has_hooks(self) -> bool:
+        """Whether somebody wants to see the calls of this cell."""
+        return bool(self._forward_pre_hook or self._forward_hook)
 
     def construct(self, x):
         y = self.kernel_conv(x, self.weight)
         return y + self.bias.reshape(1, -1, 1, 1) if self.has_bias else y
+
+    def norm(self, norm: NativeBatchNorm2d, x):
+        """BatchNorm in evaluation of the convolution of x."""
+        return self.norm_kernel(x, self.weight, *norm.statistics(), norm.constants)
+
+    def norm_relu(self, norm: NativeBatchNorm2d, x):
+        """ReLU of :meth:`norm`."""
+        return self.norm_relu_kernel(x, self.weight, *norm.statistics(), norm.constants)
+
+    def norm_relu6(self, norm: NativeBatchNorm2d, x):
+        """ReLU that ends at 6 of :meth:`norm`."""
+        return self.norm_relu_kernel(x, self.weight, *norm.statistics(), norm.constants6)
+
+    def norm_add_relu(self, norm: NativeBatchNorm2d, x, shortcut):
+        """ReLU of the sum of :meth:`norm` and a shortcut."""
+        return self.norm_add_relu_kernel(x, self.weight, shortcut, *norm.statistics(), norm.constants)
 
 
 def conv2d(

@@ -6,8 +6,9 @@ Parameter names are torchvision's, with MindSpore's names for BatchNorm: ``featu
 
 from mindspore import nn
 
+from common.kernels.global_mean import GlobalMean
 from common.models.layers import Layers
-from common.models.norm_act import NormActSequential
+from common.models.norm_act import ConvNormActSequential
 
 # Expansion of the channels inside a block, filters, blocks, stride of the first one.
 _STAGES = (
@@ -46,7 +47,7 @@ class InvertedResidual(nn.Cell):
             layers.conv(hidden, filters, 1, 1, 0),
             layers.norm(filters),
         ]
-        self.conv = nn.SequentialCell(*cells)
+        self.conv = ConvNormActSequential(*cells)
         self.residual = stride == 1 and channels == filters
 
     def construct(self, x):
@@ -75,12 +76,12 @@ class MobileNetV2(nn.Cell):
                 cells.append(InvertedResidual(channels, filters, step, expansion, layers))
                 channels = filters
         cells.append(_activated(layers.conv(channels, _LAST, 1, 1, 0), _LAST, layers))
-        self.features = nn.SequentialCell(*cells)
+        self.features, self.mean = nn.SequentialCell(*cells), GlobalMean()
         self.classifier = nn.SequentialCell(nn.Dropout(p=_DROPOUT), nn.Dense(_LAST, num_classes))
 
     def construct(self, x):
-        return self.classifier(self.features(x).mean((2, 3)))
+        return self.classifier(self.mean(self.features(x)))
 
 
 def _activated(conv: nn.Cell, filters: int, layers: Layers) -> nn.SequentialCell:
-    return NormActSequential(conv, layers.norm(filters), layers.act6())
+    return ConvNormActSequential(conv, layers.norm(filters), layers.act6())

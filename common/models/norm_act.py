@@ -1,11 +1,13 @@
-"""BatchNorm and the activation that follows it: in one pass over memory where our own kernels know the pair.
+"""Convolution, BatchNorm and activation in as few passes over memory as our own kernels need for them.
 
-For ``construct`` in both modes; a norm or an activation of another kind is called as it is, one after the other.
+In training BatchNorm takes along what follows it; in evaluation the convolution does that too. For ``construct`` in
+both modes; layers of other kinds, and those that somebody watches through hooks, are called one after the other.
 """
 
 from mindspore import nn
 
 from common.kernels.batch_norm import NativeBatchNorm2d
+from common.models.layers import NativeConv2d
 
 
 def norm_act(norm: nn.Cell, act: nn.Cell, x):
@@ -24,17 +26,50 @@ def norm_add_act(norm: nn.Cell, act: nn.Cell, x, shortcut):
     return act(norm(x) + shortcut)
 
 
-class NormActSequential(nn.SequentialCell):
-    """``nn.SequentialCell`` that takes each BatchNorm together with the activation after it."""
+def conv_norm(conv: nn.Cell, norm: nn.Cell, x):
+    """``norm(conv(x))``, (N, C, H, W) to (N, F, OH, OW)."""
+    if joins(conv, norm):
+        return conv.norm(norm, x)
+    return norm(conv(x))
+
+
+def conv_norm_act(conv: nn.Cell, norm: nn.Cell, act: nn.Cell, x):
+    """``act(norm(conv(x)))``, (N, C, H, W) to (N, F, OH, OW)."""
+    if joins(conv, norm) and isinstance(act, nn.ReLU):
+        return conv.norm_relu(norm, x)
+    if joins(conv, norm) and isinstance(act, nn.ReLU6):
+        return conv.norm_relu6(norm, x)
+    return norm_act(norm, act, conv(x))
+
+
+def conv_norm_add_act(conv: nn.Cell, norm: nn.Cell, act: nn.Cell, x, shortcut):
+    """``act(norm(conv(x)) + shortcut)``, (N, C, H, W) and the shortcut (N, F, OH, OW) to the latter's shape."""
+    if joins(conv, norm) and isinstance(act, nn.ReLU):
+        return conv.norm_add_relu(norm, x, shortcut)
+    return norm_add_act(norm, act, conv(x), shortcut)
+
+
+def joins(conv: nn.Cell, norm: nn.Cell) -> bool:
+    """Whether a convolution takes along the norm after it."""
+    if isinstance(conv, NativeConv2d) and isinstance(norm, NativeBatchNorm2d):
+        return conv.joins_norm and not norm.training and not conv.has_hooks
+    return False
+
+
+class ConvNormActSequential(nn.SequentialCell):
+    """``nn.SequentialCell`` that takes convolutions, norms and activations that follow each other together."""
 
     def construct(self, x):
-        cells, taken = self.cell_list, False
-        for i in range(len(cells)):
-            if taken:
-                taken = False
-            elif i + 1 < len(cells) and isinstance(cells[i], NativeBatchNorm2d):
-                x = norm_act(cells[i], cells[i + 1], x)
-                taken = True
+        cells, i = self.cell_list, 0
+        while i < len(cells):
+            norm_next = i + 1 < len(cells) and isinstance(cells[i + 1], NativeBatchNorm2d)
+            if isinstance(cells[i], NativeConv2d) and norm_next:
+                if i + 2 < len(cells) and isinstance(cells[i + 2], (nn.ReLU, nn.ReLU6)):
+                    x, i = conv_norm_act(cells[i], cells[i + 1], cells[i + 2], x), i + 3
+                else:
+                    x, i = conv_norm(cells[i], cells[i + 1], x), i + 2
+            elif isinstance(cells[i], NativeBatchNorm2d) and i + 1 < len(cells):
+                x, i = norm_act(cells[i], cells[i + 1], x), i + 2
             else:
-                x = cells[i](x)
+                x, i = cells[i](x), i + 1
         return x

@@ -10,8 +10,11 @@ from collections.abc import Callable
 from mindspore import nn, ops
 
 from common.errors import ConfigError
+from common.kernels.custom import use_native
+from common.kernels.global_mean import GlobalMean
+from common.kernels.pad_shortcut import NativePadShortcut
 from common.models.layers import Layers, batch_norm, check_depth, conv2d
-from common.models.norm_act import norm_act, norm_add_act
+from common.models.norm_act import ConvNormActSequential, conv_norm_act, conv_norm_add_act
 
 DEPTHS = (20, 32, 44, 56, 110)
 
@@ -31,8 +34,11 @@ class PadShortcut(nn.Cell):
         super().__init__()
         self.sample = nn.AvgPool2d(1, stride)  # x[:, :, ::stride, ::stride]: its gradient fails in PYNATIVE mode
         self.before, self.after = new_channels // 2, new_channels - new_channels // 2
+        self.kernel = NativePadShortcut(self.before, self.after, stride) if use_native(None) else None
 
     def construct(self, x):
+        if self.kernel is not None:
+            return self.kernel(x)
         x = self.sample(x)
         count, _, height, width = x.shape
         # Not ops.pad: in GRAPH mode on CPU its gradient is right in the first step only (MindSpore 2.10).
@@ -65,15 +71,15 @@ class BasicBlock(nn.Cell):
 
     def construct(self, x):
         shortcut = x if self.downsample is None else self.downsample(x)
-        x = norm_act(self.bn1, self.act1, self.conv1(x))
-        return norm_add_act(self.bn2, self.act2, self.conv2(x), shortcut)
+        x = conv_norm_act(self.conv1, self.bn1, self.act1, x)
+        return conv_norm_add_act(self.conv2, self.bn2, self.act2, x, shortcut)
 
 
 def _downsample(channels: int, filters: int, stride: int, shortcut: str, layers: Layers) -> nn.Cell:
     if shortcut == "pad":
         return PadShortcut(filters - channels, stride)
     if shortcut == "conv":
-        return nn.SequentialCell(layers.conv(channels, filters, 1, stride, 0), layers.norm(filters))
+        return ConvNormActSequential(layers.conv(channels, filters, 1, stride, 0), layers.norm(filters))
     raise ConfigError(f"shortcut: expected pad or conv, found {shortcut!r}")
 
 
@@ -82,10 +88,10 @@ class DenseHead(nn.Cell):
 
     def __init__(self, channels: int, num_classes: int):
         super().__init__()
-        self.fc = nn.Dense(channels, num_classes)
+        self.mean, self.fc = GlobalMean(), nn.Dense(channels, num_classes)
 
     def construct(self, x):
-        return self.fc(x.mean((2, 3)))
+        return self.fc(self.mean(x))
 
 
 class ConvNormHead(nn.Cell):
@@ -143,6 +149,6 @@ class ResNetCifar(nn.Cell):
         return nn.SequentialCell(first, *[block(filters, filters, 1, shortcut, layers) for _ in range(count - 1)])
 
     def construct(self, x):
-        x = norm_act(self.bn1, self.act, self.conv1(x))
+        x = conv_norm_act(self.conv1, self.bn1, self.act, x)
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.head(x)

@@ -6,8 +6,9 @@ Parameter names are torchvision's, with MindSpore's names for BatchNorm: ``layer
 
 from mindspore import nn
 
+from common.kernels.global_mean import GlobalMean
 from common.models.layers import Layers, check_depth
-from common.models.norm_act import norm_act, norm_add_act
+from common.models.norm_act import ConvNormActSequential, conv_norm_act, conv_norm_add_act
 
 DEPTHS = (18, 34, 50)
 _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
@@ -17,7 +18,7 @@ def _shortcut(channels: int, filters: int, stride: int, layers: Layers) -> nn.Ce
     """1 x 1 convolution and norm where the shape changes."""
     if stride == 1 and channels == filters:
         return None
-    return nn.SequentialCell(layers.conv(channels, filters, 1, stride, 0), layers.norm(filters))
+    return ConvNormActSequential(layers.conv(channels, filters, 1, stride, 0), layers.norm(filters))
 
 
 class BasicBlock(nn.Cell):
@@ -37,8 +38,8 @@ class BasicBlock(nn.Cell):
 
     def construct(self, x):
         shortcut = x if self.downsample is None else self.downsample(x)
-        x = norm_act(self.bn1, self.act1, self.conv1(x))
-        return norm_add_act(self.bn2, self.act2, self.conv2(x), shortcut)
+        x = conv_norm_act(self.conv1, self.bn1, self.act1, x)
+        return conv_norm_add_act(self.conv2, self.bn2, self.act2, x, shortcut)
 
 
 class Bottleneck(nn.Cell):
@@ -61,9 +62,9 @@ class Bottleneck(nn.Cell):
 
     def construct(self, x):
         shortcut = x if self.downsample is None else self.downsample(x)
-        x = norm_act(self.bn1, self.act1, self.conv1(x))
-        x = norm_act(self.bn2, self.act2, self.conv2(x))
-        return norm_add_act(self.bn3, self.act3, self.conv3(x), shortcut)
+        x = conv_norm_act(self.conv1, self.bn1, self.act1, x)
+        x = conv_norm_act(self.conv2, self.bn2, self.act2, x)
+        return conv_norm_add_act(self.conv3, self.bn3, self.act3, x, shortcut)
 
 
 class ResNetImageNet(nn.Cell):
@@ -94,9 +95,9 @@ class ResNetImageNet(nn.Cell):
             channels = width * block.expansion
             stages.append(nn.SequentialCell(first, *[block(channels, width, 1, layers) for _ in range(count - 1)]))
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
-        self.fc = nn.Dense(channels, num_classes)
+        self.mean, self.fc = GlobalMean(), nn.Dense(channels, num_classes)
 
     def construct(self, x):
-        x = self.maxpool(norm_act(self.bn1, self.act, self.conv1(x)))
+        x = self.maxpool(conv_norm_act(self.conv1, self.bn1, self.act, x))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean((2, 3)))
+        return self.fc(self.mean(x))

@@ -8,7 +8,7 @@ in :mod:`common.models.resnet_cifar`: ``layer1.0.conv1.weight``, ``layer2.0.down
 from mindspore import nn
 
 from common.models.layers import Layers, check_depth
-from common.models.norm_act import norm_act
+from common.models.norm_act import conv_norm_act, norm_act
 from common.models.resnet_cifar import DEPTHS, DenseHead
 
 
@@ -40,7 +40,7 @@ class PreActBlock(nn.Cell):
     def construct(self, x):
         active = norm_act(self.bn1, self.act1, x)
         shortcut = x if self.downsample is None else self.downsample(active)
-        return self.conv2(norm_act(self.bn2, self.act2, self.conv1(active))) + shortcut
+        return self.conv2(conv_norm_act(self.conv1, self.bn2, self.act2, active)) + shortcut
 
 
 class PreActResNetCifar(nn.Cell):

@@ -6,8 +6,9 @@ names count the cells of ``features`` as torchvision's do: ``features.0.weight``
 
 from mindspore import nn
 
+from common.kernels.global_mean import GlobalMean
 from common.models.layers import Layers, check_depth
-from common.models.norm_act import NormActSequential
+from common.models.norm_act import ConvNormActSequential
 
 _WIDTHS = (64, 128, 256, 512, 512)  # of the stages, each ended by pooling
 _CONVOLUTIONS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -37,8 +38,8 @@ class VGG(nn.Cell):
                 cells += [conv(channels, width, 3, 1, 1), layers.norm(width), layers.act()]
                 channels = width
             cells.append(nn.MaxPool2d(2, 2))
-        self.features = NormActSequential(*cells)
-        self.fc = nn.Dense(channels, num_classes)
+        self.features = ConvNormActSequential(*cells)
+        self.mean, self.fc = GlobalMean(), nn.Dense(channels, num_classes)
 
     def construct(self, x):
-        return self.fc(self.features(x).mean((2, 3)))
+        return self.fc(self.mean(self.features(x)))

@@ -3,7 +3,7 @@
 from mindspore import nn
 
 from common.models.layers import Layers
-from common.models.norm_act import NormActSequential
+from common.models.norm_act import ConvNormActSequential
 
 _WIDTHS = (128, 256, 512)  # two convolutions and a pooling each
 
@@ -29,7 +29,7 @@ class VGGSmall(nn.Cell):
                 cells += [nn.MaxPool2d(2, 2)] if last else []
                 cells += [layers.norm(width), layers.act()]
                 channels = width
-        self.features = NormActSequential(*cells)
+        self.features = ConvNormActSequential(*cells)
         self.fc = nn.Dense(channels * 4 * 4, num_classes)
 
     def construct(self, x):

@@ -58,11 +58,12 @@ class KeptDoReFa(nn.Cell):
 
     def __init__(self, native: bool | None = None):
         super().__init__()
-        self.quantize, self.zeros = DoReFaQuantize(native), KeptZeros()
+        self.quantize, self.zeros = DoReFaQuantize(native), KeptZeros(native=native)
+        self.keeps = Tensor(np.ones(1, np.int32))
 
     def construct(self, weight, bits):
         steps = ops.pow(2.0, ops.minimum(bits, FLOAT_BITS - 1).astype(mstype.float32)) - 1.0
-        return self.zeros(weight, self.quantize(weight, bits), 2.0 * (1.0 / steps) - 1.0)
+        return self.zeros(weight, self.quantize(weight, bits), 2.0 * (1.0 / steps) - 1.0, self.keeps)
 
 
 class DoReFaWeight(nn.Cell):

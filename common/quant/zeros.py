@@ -15,6 +15,8 @@ import numpy as np
 from mindspore import dtype as mstype
 from mindspore import nn, ops
 
+from common.kernels.custom import use_native
+from common.kernels.keep_zeros import NativeKeepZeros
 from common.quant.level_table import LevelTable, register
 
 DEAD = 2.0**-10  # of the layer's largest |w|
@@ -51,28 +53,43 @@ def keep_zeros(
 class KeptZeros(nn.Cell):
     """Puts 0 in the place of the quantized values of pruned weights.
 
-    ``construct(weight, values, lowest)``: weights (F, ...), their quantized values, and the level L_1 of each channel
-    or of all, (F,) or (1,), to the shape of ``weight``. The gradient passes straight through to the values of weights
-    that are not pruned, and is 0 for pruned ones: they stay pruned in training.
+    ``construct(weight, values, lowest, keeps)``: weights (F, ...), their quantized values, the level L_1 of each
+    channel or of all, (F,) or (1,), and int32 of the same kind, 0 for channels that do not take part, to the shape of
+    ``weight``. The gradient passes straight through to the values of weights that are not pruned, and is 0 for pruned
+    ones: they stay pruned in training.
 
     Args:
         shared_scale: whether all channels have one scale, so that one may be dead beside the others.
+        native: force (True) or forbid (False) the C++ kernel; None chooses.
     """
 
-    def __init__(self, shared_scale: bool = True):
+    def __init__(self, shared_scale: bool = True, native: bool | None = None):
+        super().__init__()
+        kind = NativeKeepZeros if use_native(native) else _PlainKeptZeros
+        self.kernel = kind(shared_scale)
+
+    def construct(self, weight, values, lowest, keeps):
+        return self.kernel(ops.stop_gradient(weight), values, ops.stop_gradient(lowest), keeps)
+
+
+class _PlainKeptZeros(nn.Cell):
+    """The same by MindSpore's operators."""
+
+    def __init__(self, shared_scale: bool):
         super().__init__()
         self.shared_scale = shared_scale
 
-    def construct(self, weight, values, lowest):
+    def construct(self, weight, values, lowest, keeps):
         stays = self._kept(weight)
         any_pruned = 1.0 - ops.amin(stays.astype(mstype.float32))  # 1 or 0
         floor = _per_row(lowest - _FAR * (1.0 - any_pruned), weight)
-        return ops.select(stays, ops.maximum(values, floor), 0.0 * values)
+        zeroed = ops.select(stays, ops.maximum(values, floor), 0.0 * values)
+        return ops.select(_per_row(keeps > 0, weight), zeroed, values)
 
-    def bprop(self, weight, values, lowest, out, dout):
+    def bprop(self, weight, values, lowest, keeps, out, dout):
         """Gradients for the values alone."""
-        passed = dout * self._kept(weight).astype(mstype.float32)
-        return 0.0 * weight, passed, 0.0 * lowest
+        passed = ops.logical_or(self._kept(weight), _per_row(keeps == 0, weight))
+        return 0.0 * weight, dout * passed.astype(mstype.float32), 0.0 * lowest, 0 * keeps
 
     def _kept(self, weight):
         stays = weight != 0.0

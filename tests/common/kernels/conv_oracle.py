@@ -13,6 +13,10 @@ CONV_SIZES = [
     (1, 1, 10, 33, 3, 3, 3, 1, 2),
     (17, 3, 6, 8, 5, 3, 3, 2, 0),
     (2, 17, 7, 17, 1, 2, 5, 3, 2),
+    # 1 x 1: blocks of pixels that go on from one image to the next, several panels, strides.
+    (3, 5, 7, 7, 9, 1, 1, 1, 0),
+    (2, 300, 17, 19, 6, 1, 1, 1, 0),
+    (2, 11, 9, 10, 6, 1, 1, 2, 0),
     # 3 x 3 at stride 1 with channels and filters enough for Winograd's squares: odd and even sizes, each padding, more
     # channels and filters than one item of work takes, fewer images than blocks and more.
     (1, 8, 1, 1, 8, 3, 3, 1, 1),

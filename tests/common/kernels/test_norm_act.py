@@ -8,7 +8,7 @@ from test_batch_norm import check, made
 
 from common.kernels import native_available
 from common.kernels.batch_norm import NativeBatchNorm2d
-from common.models.norm_act import NormActSequential, norm_act, norm_add_act
+from common.models.norm_act import ConvNormActSequential, norm_act, norm_add_act
 
 ACTS = {"relu": (nn.ReLU, np.inf), "relu6": (nn.ReLU6, 6), "add_relu": (nn.ReLU, np.inf)}
 each_kind = pytest.mark.parametrize("kind", ACTS)
@@ -117,5 +117,5 @@ def test_a_sequence_is_its_cells_one_after_the_other(last, mode):
     ends = made(NativeBatchNorm2d, sample), made(NativeBatchNorm2d, sample)
     cells = [ends[0], last(), nn.ReLU(), nn.BatchNorm2d(4), last(), ends[1]]
     x = Tensor(sample.x)
-    found = NormActSequential(*cells).set_train(False)(x).asnumpy()
+    found = ConvNormActSequential(*cells).set_train(False)(x).asnumpy()
     assert np.array_equal(found, nn.SequentialCell(*cells).set_train(False)(x).asnumpy())

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
 
+from common.kernels import native_available
+from common.kernels.custom import without_native
 from common.models.resnet_cifar import PadShortcut
 from common.runtime.context import execution_mode
 
@@ -32,8 +34,29 @@ class Gradient(nn.Cell):
         return self.gradient(x)
 
 
+class SumOfSquares(nn.Cell):
+    def __init__(self, cell):
+        super().__init__()
+        self.cell = cell
+
+    def construct(self, x):
+        return (self.cell(x) ** 2).sum()
+
+
 def images(seed, scale):
     return (scale * np.random.default_rng(seed).normal(0, 1, (5, 8, 6, 6))).astype(np.float32)
+
+
+@pytest.fixture(params=["native", "mindspore"], autouse=True)
+def kernels(request):
+    """Our own kernel, then MindSpore's operators."""
+    if request.param == "native":
+        if not native_available():
+            pytest.skip("needs a C++ compiler")
+        yield
+    else:
+        with without_native():
+            yield
 
 
 @pytest.mark.parametrize("mode", ["graph", "pynative"])
@@ -60,3 +83,16 @@ def test_new_channels_are_zero_and_half_of_them_come_first(mode):
     expected = np.zeros((5, 17, 3, 3), np.float32)
     expected[:, 4:12] = x[:, :, ::2, ::2]
     np.testing.assert_array_equal(y, expected)
+
+
+@pytest.mark.parametrize("mode", ["graph", "pynative"])
+@pytest.mark.parametrize(("side", "stride"), [(7, 2), (8, 3), (1, 2), (5, 1)])
+def test_any_size_and_stride(side, stride, mode):
+    x = np.random.default_rng(0).normal(0, 1, (3, 2, side, side + 1)).astype(np.float32)
+    with execution_mode(mode):
+        shortcut = PadShortcut(3, stride)
+        y, gradient = shortcut(Tensor(x)).asnumpy(), ops.grad(SumOfSquares(shortcut))(Tensor(x))
+    expected = np.zeros_like(x)
+    expected[:, :, ::stride, ::stride] = 2 * x[:, :, ::stride, ::stride]
+    assert np.array_equal(y[:, 1:3], x[:, :, ::stride, ::stride]) and not y[:, [0, 3, 4]].any()
+    np.testing.assert_allclose(gradient.asnumpy(), expected, rtol=1e-6)
