@@ -30,10 +30,10 @@ void forward_tile(const float* const* x, const std::vector<int64_t>& offsets, co
   std::memcpy(sums, acc, sizeof acc);
 }
 
-// `y` and `finish` are those of the image: plane f.
+// `y` is that of the image, whose first plane is number `plane`.
 template <template <int> class Op, int LANES, class Finish>
 void forward_image(const Geometry& g, const float* image, const std::vector<int64_t>& offsets,
-                   const std::vector<float>& packed, float* y, Finish finish) {
+                   const std::vector<float>& packed, float* y, int64_t plane, Finish finish) {
   using V = Vec<LANES>;
   const int64_t per_row = (g.ow + LANES - 1) / LANES, vectors = g.oh * per_row;
   for (int64_t f0 = 0; f0 < g.f; f0 += kFilters)
@@ -49,8 +49,8 @@ void forward_image(const Geometry& g, const float* image, const std::vector<int6
         for (int64_t v = v0; v < std::min(v0 + kVectors, vectors); ++v) {
           const int64_t ox = v % per_row * LANES, pixel = v / per_row * g.ow + ox;
           const int64_t lanes = std::min<int64_t>(LANES, g.ow - ox);
-          V::store(y + f * g.oh * g.ow + pixel, sums[f - f0][v - v0], lanes);
-          finish(f, pixel, lanes);
+          finish.write(reinterpret_cast<const float*>(&sums[f - f0][v - v0]), y + f * g.oh * g.ow + pixel, plane + f,
+                       pixel, lanes);
         }
     }
 }
@@ -63,9 +63,7 @@ void forward(const Geometry& g, const float* x, const float* w, float* y, Finish
     std::vector<float> image(g.c * g.plane_size() + LANES, 0.f);
     return [&, image](int64_t n) mutable {
       split_phases(g, x + n * g.c * g.h * g.w, image.data());
-      forward_image<Op, LANES>(
-          g, image.data(), offsets, packed, y + n * g.f * g.oh * g.ow,
-          [&](int64_t f, int64_t pixel, int64_t count) { finish(n * g.f + f, pixel, count); });
+      forward_image<Op, LANES>(g, image.data(), offsets, packed, y + n * g.f * g.oh * g.ow, n * g.f, finish);
     };
   });
 }

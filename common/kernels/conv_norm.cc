@@ -14,12 +14,13 @@ struct Normalize {
   const std::vector<EvaluatedChannel>& channels;
   int64_t plane_size;
   const float* shortcut;
-  float* y;
 
-  void operator()(int64_t plane, int64_t pixel, int64_t count) const {
-    const int64_t first = plane * plane_size + pixel;
-    evaluate_channel<AFTER>(channels[plane % channels.size()], y + first, AFTER == After::kAddRelu ? shortcut + first : y,
-                            count, y + first);
+  void write(const float* values, float* to, int64_t plane, int64_t pixel, int64_t count) const {
+    const float* added = AFTER == After::kAddRelu ? shortcut + plane * plane_size + pixel : nullptr;
+    evaluate_channel<AFTER>(channels[plane % channels.size()], values, added, count, to);
+  }
+  void change(float* values, int64_t plane, int64_t pixel, int64_t count) const {
+    write(values, values, plane, pixel, count);
   }
 };
 
@@ -34,7 +35,7 @@ void conv_norm(void** p, int64_t** shapes) {
   const auto* stride_pad = static_cast<const int32_t*>(p[kFirst + 5]);
   const int64_t* y_shape = shapes[kFirst + 6];
   float* y = out(p, kFirst + 6);
-  const Normalize<AFTER> finish{channels, y_shape[2] * y_shape[3], shortcut, y};
+  const Normalize<AFTER> finish{channels, y_shape[2] * y_shape[3], shortcut};
   if (shapes[1][1] < shapes[0][1]) {
     by_columns(y_shape[3], [&](auto lanes) {
       depthwise_forward<lanes>(Depthwise(shapes, stride_pad, lanes), in(p, 0), in(p, 1), y, finish);

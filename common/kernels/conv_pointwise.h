@@ -77,8 +77,7 @@ class Pointwise {
     for_images(first, count, [&](int64_t n, int64_t pixel, int64_t at, int64_t size) {
       for (int64_t f = f0; f < std::min(f0 + kFilters, g_.f); ++f) {
         const int64_t plane = n * g_.f + f;
-        copy_row<LANES>(sums[f - f0] + at, size, y + plane * plane_ + pixel);
-        finish(plane, pixel, size);
+        finish.write(sums[f - f0] + at, y + plane * plane_ + pixel, plane, pixel, size);
       }
     });
   }

@@ -16,9 +16,9 @@ void depthwise_forward(const Depthwise& d, const float* x, const float* w, float
     return [&, padded = PaddedPlane(g)](int64_t plane) mutable {
       const float* source = padded.fill<LANES>(x + plane * d.x_size());
       for (int64_t f = 0; f < d.multiplier; ++f) {
-        slide<LANES>(window, source, w + (plane % d.channels * d.multiplier + f) * d.taps(), g.oh, g.ow,
-                     y + (plane * d.multiplier + f) * d.y_size());
-        finish(plane * d.multiplier + f, 0, d.y_size());
+        float* to = y + (plane * d.multiplier + f) * d.y_size();
+        slide<LANES>(window, source, w + (plane % d.channels * d.multiplier + f) * d.taps(), g.oh, g.ow, to);
+        finish.change(to, plane * d.multiplier + f, 0, d.y_size());
       }
     };
   });

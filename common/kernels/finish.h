@@ -1,13 +1,19 @@
-// What is done with the outputs of a convolution once they are written, while they are in the cache.
+// What is done with the outputs of a convolution: outputs [pixel, pixel + count) of a plane, n F + f, in one call each.
 #pragma once
 
-#include <cstdint>
+#include "copy_row.h"
+#include "simd.h"
 
 namespace lowbit {
 
-// Nothing. Outputs [pixel, pixel + count) of a plane, n F + f, are called once each.
+// They stay as they are.
 struct AsTheyAre {
-  void operator()(int64_t /* plane */, int64_t /* pixel */, int64_t /* count */) const {}
+  // Outputs that wait in the cache, on their way to their place.
+  void write(const float* values, float* to, int64_t /* plane */, int64_t /* pixel */, int64_t count) const {
+    copy_row<kLanes>(values, count, to);
+  }
+  // Outputs that are at their place, and in the cache.
+  void change(float* /* values */, int64_t /* plane */, int64_t /* pixel */, int64_t /* count */) const {}
 };
 
 }  // namespace lowbit

@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "pairs.h"
+
 namespace lowbit {
 
 inline int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
@@ -57,6 +59,8 @@ inline void split_phases(const Geometry& g, const float* image, float* out) {
       float* row = out + c * g.plane_size() + (y + g.pad) * g.row_size();
       if (g.stride == 1) {
         std::copy(from, from + g.w, row + g.pad);
+      } else if (g.stride == 2) {
+        split_pairs(from, g.w, row + g.column(g.pad), row + g.column(g.pad + 1));
       } else {
         for (int64_t phase = 0; phase < std::min(g.stride, g.w); ++phase) {
           float* to = row + g.column(phase + g.pad);

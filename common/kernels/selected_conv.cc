@@ -138,7 +138,7 @@ void selected_scores(const Geometry& g, const Branches& branches, const float* x
         if (k != choice[n]) {
           branches.quantize(k, x + n * in_size, in_size, q.data());
           split_phases(g, q.data(), image.data());
-          forward_image<Product, LANES>(g, image.data(), offsets, packed[k], other.data(), AsTheyAre());
+          forward_image<Product, LANES>(g, image.data(), offsets, packed[k], other.data(), 0, AsTheyAre());
           output = other.data();
         }
         scores[n * branches.count + k] = dot(gy + n * out_size, output, out_size);

@@ -85,8 +85,10 @@ class WinogradForward {
     for (int64_t i = 0; i < count; ++i) {
       const int64_t n = first + (row + i) / squares_.down, oy = (row + i) % squares_.down * 2;
       const int64_t filters = std::min<int64_t>(kWidth, g_.f - f), lines = std::min<int64_t>(2, g_.oh - oy);
-      write_rows<GROUPS>(i, y + ((n * g_.f + f) * g_.oh + oy) * g_.ow, filters, lines);
-      for (int64_t k = f; k < f + filters; ++k) finish(n * g_.f + k, oy * g_.ow, lines * g_.ow);
+      float* to = y + ((n * g_.f + f) * g_.oh + oy) * g_.ow;
+      write_rows<GROUPS>(i, to, filters, lines);
+      for (int64_t k = 0; k < filters; ++k)
+        finish.change(to + k * g_.oh * g_.ow, n * g_.f + f + k, oy * g_.ow, lines * g_.ow);
     }
   }
 

@@ -7,6 +7,7 @@ Parameter names are torchvision's, with MindSpore's names for BatchNorm: ``layer
 from mindspore import nn
 
 from common.kernels.global_mean import GlobalMean
+from common.kernels.max_pool import max_pool
 from common.models.layers import Layers, check_depth
 from common.models.norm_act import ConvNormActSequential, conv_norm_act, conv_norm_add_act
 
@@ -87,7 +88,7 @@ class ResNetImageNet(nn.Cell):
         self.conv1 = layers.stem(3, 64, 7, 2, 3)
         self.bn1 = layers.norm(64)
         self.act = layers.act()
-        self.maxpool = nn.MaxPool2d(3, 2, pad_mode="pad", padding=1)
+        self.maxpool = max_pool(3, 2, 1)
         channels, stages = 64, []
         for index, count in enumerate(_BLOCKS[depth]):
             width = 64 << index

@@ -7,6 +7,7 @@ names count the cells of ``features`` as torchvision's do: ``features.0.weight``
 from mindspore import nn
 
 from common.kernels.global_mean import GlobalMean
+from common.kernels.max_pool import max_pool
 from common.models.layers import Layers, check_depth
 from common.models.norm_act import ConvNormActSequential
 
@@ -37,7 +38,7 @@ class VGG(nn.Cell):
                 conv = layers.conv if cells else layers.stem
                 cells += [conv(channels, width, 3, 1, 1), layers.norm(width), layers.act()]
                 channels = width
-            cells.append(nn.MaxPool2d(2, 2))
+            cells.append(max_pool(2, 2))
         self.features = ConvNormActSequential(*cells)
         self.mean, self.fc = GlobalMean(), nn.Dense(channels, num_classes)
 

@@ -2,6 +2,7 @@
 
 from mindspore import nn
 
+from common.kernels.max_pool import max_pool
 from common.models.layers import Layers
 from common.models.norm_act import ConvNormActSequential
 
@@ -26,7 +27,7 @@ class VGGSmall(nn.Cell):
             for last in (False, True):
                 conv = layers.conv if cells else layers.stem
                 cells += [conv(channels, width, 3, 1, 1)]
-                cells += [nn.MaxPool2d(2, 2)] if last else []
+                cells += [max_pool(2, 2)] if last else []
                 cells += [layers.norm(width), layers.act()]
                 channels = width
         self.features = ConvNormActSequential(*cells)
