@@ -1,7 +1,8 @@
 """The operators of a training step of ResNet-20, each on tensors of its shape, ready to be called alone.
 
-Convolutions, BatchNorm, ReLU and sums are called as operators in PYNATIVE mode, forward and gradients apart. Shortcuts,
-head, loss and optimizer are small: forward and backward together, compiled in GRAPH mode as they are in the step.
+Convolutions, BatchNorm with what it takes along, and sums are called as operators in PYNATIVE mode, forward and
+gradients apart. Shortcuts, head, loss and optimizer are small: forward and backward together, compiled in GRAPH mode as
+they are in the step.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from mindspore import ParameterTuple, Tensor, nn, ops
-from mindspore.ops.operations import _grad_ops as gradients
 
 from common.kernels.batch_norm import NativeBatchNorm2d
 from common.kernels.conv import float_conv2d
@@ -27,8 +27,8 @@ CONVOLUTIONS = (
     (32, 64, 16, 2, 1),
     (64, 64, 8, 1, 5),
 )
-# Channels, side, BatchNorms and ReLUs, sums (of residuals, and of their gradients) in a step.
-MAPS = ((16, 32, 7, 7), (32, 16, 6, 6), (64, 8, 6, 5))
+# Channels, side, BatchNorms with a ReLU, those with a shortcut too, sums of gradients in a step.
+MAPS = ((16, 32, 4, 3, 4), (32, 16, 3, 3, 3), (64, 8, 3, 3, 2))
 SHORTCUTS = ((16, 32), (32, 16))  # channels and side of the input; the output has twice and half as many
 
 
@@ -79,16 +79,20 @@ def _convolution(count: int, channels: int, filters: int, side: int, stride: int
     yield Operator(f"{title}: weight grad", lambda: cell.weight_grad_op(x, w, dy, cell.geometry), calls, macs)
 
 
-def _on_map(count: int, channels: int, side: int, calls: int, sums: int) -> Iterator[Operator]:
+def _on_map(count: int, channels: int, side: int, plain: int, joins: int, sums: int) -> Iterator[Operator]:
     x, dy, title = *(_random(count, channels, side, side) for _ in range(2)), f"{channels} x {side} x {side}"
-    norm, relu, add, relu_grad = NativeBatchNorm2d(channels).train_kernel, ops.ReLU(), ops.Add(), gradients.ReluGrad()
+    norm, add = NativeBatchNorm2d(channels), ops.Add()
     gamma, beta = Tensor(np.ones(channels, np.float32)), Tensor(np.zeros(channels, np.float32))
-    _, mean, variance = norm.forward_op(x, gamma, beta, norm.eps)
-    yield Operator(f"BatchNorm {title}: forward", lambda: norm.forward_op(x, gamma, beta, norm.eps), calls)
-    yield Operator(f"BatchNorm {title}: gradients", lambda: norm.grad_op(x, dy, gamma, mean, variance, norm.eps), calls)
-    yield Operator(f"ReLU {title}: forward", lambda: relu(x), calls)
-    yield Operator(f"ReLU {title}: gradient", lambda: relu_grad(dy, x), calls)
-    yield Operator(f"add {title}", lambda: add(x, dy), sums)
+    relu, both = norm.relu_train_kernel, norm.add_relu_train_kernel
+    _, mean, variance = relu(x, gamma, beta)
+    y, name, joined = both(x, dy, gamma, beta)[0], f"BatchNorm, ReLU {title}", f"BatchNorm, shortcut, ReLU {title}"
+    yield Operator(f"{name}: forward", lambda: relu.forward_op(x, gamma, beta, relu.constants), plain)
+    yield Operator(
+        f"{name}: gradients", lambda: relu.grad_op(x, dy, gamma, beta, mean, variance, relu.constants), plain
+    )
+    yield Operator(f"{joined}: forward", lambda: both.forward_op(x, dy, gamma, beta, both.eps), joins)
+    yield Operator(f"{joined}: gradients", lambda: both.grad_op(x, y, dy, gamma, mean, variance, both.eps), joins)
+    yield Operator(f"sum of gradients {title}", lambda: add(x, dy), sums)
 
 
 class _Both(nn.Cell):
