@@ -9,7 +9,7 @@ from common.cli.run_options import run_options
 from common.cli.training_options import training_options
 from common.stored.float_network import StartFile
 from DAMBQ import options
-from DAMBQ.start import save, start, warn
+from DAMBQ.start import save, start
 
 make_parser = options.train_parser
 
@@ -19,14 +19,13 @@ def main(argv: list[str] | None = None) -> None:
     """Train to the last epoch, then write the network to use beside the run's own files."""
     args = config.parse(make_parser(), argv)
     chosen, run = options.train_options(args), training_options(args)
-    trainer = training.run(
+    training.run(
         run_options(args),
         run,
         start=lambda images: start(chosen, run.config, images),
         save=save,
         begins=StartFile(chosen.init_from or chosen.pretrained, chosen.arch),
     )
-    warn(trainer)
 
 
 if __name__ == "__main__":

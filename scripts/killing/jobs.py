@@ -47,7 +47,7 @@ def jobs(address: str) -> dict[str, Job]:
         address: of a :func:`killing.server.serving`.
     """
     program, search = str(ROOT / "scripts" / "killing" / "server.py"), ["--step", "4", "--lam", "8", "--score_images"]
-    matching = ["--num_images", "12", "--views", "2", "--steps", "1", "--refine_steps", "3", "--no-test_layers"]
+    matching = ["--num_images", "12", "--views", "2", "--steps", "1", "--refine_steps", "3"]
     compared = ["--methods", "float", "uniform", "LDNQ", "AdderQuant", "--bits", "4", "--calibration_images", "8"]
     images = ["--train_samples", "96", "--num_samples", "36", "--train_batch_size", "32", "--epochs", "2"]
     return {
