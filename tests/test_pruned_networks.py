@@ -100,7 +100,7 @@ def accuracy(folder: Path, row: str, start: Path, epochs: int = 0) -> float:
 def untrained_levels(folder: Path, start: Path, levels: int) -> float:
     """Accuracy of an LDNQ network whose layers were solved and never trained."""
     words = ("--dataset", "digits", "--levels", levels, "--pretrained", start, "--steps", 0, "--refine_steps", 0)
-    run(ldnq, *words, "--views", 4, "--no-test_layers", "--output_dir", folder, "--json", folder / "found.json")
+    run(ldnq, *words, "--views", 4, "--output_dir", folder, "--json", folder / "found.json")
     found = json.loads((folder / "found.json").read_text())
     assert found["samples"] == 360
     return found["acc"]
