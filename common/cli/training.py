@@ -22,7 +22,16 @@ from common.errors import CheckpointError
 from common.evaluation import Metrics, evaluator
 from common.models.registry import PREPROCESSING
 from common.stored.float_network import NEW_NETWORK, StartFile
-from common.training import Callback, OtherRunError, Run, TrainConfig, TrainData, Trainer, selection_rule
+from common.training import (
+    Callback,
+    OtherRunError,
+    Run,
+    TrainConfig,
+    TrainData,
+    Trainer,
+    selection_rule,
+    training_summary,
+)
 
 
 class Tester(Protocol):
@@ -173,18 +182,13 @@ def run_or_advise(trainer: Runs, go_on: bool) -> None:
 
 def save_float(path: Path, trainer: Trainer) -> str:
     """Write a float network with the metadata of its run; returns ``float``."""
-    about = {**trainer.metadata, "training": training_record(trainer)}
+    about = {**trainer.metadata, "training": training_summary(trainer.history, trainer.config.seed)}
     checkpoint.save(path, network_state.state(trainer.network), about)
     return "float"
-
-
-def training_record(trainer: Trainer) -> dict[str, Any]:
-    """What files say of the training: epochs, seed, and how the epoch was chosen that the network is of."""
-    return {"epochs": trainer.epochs, "seed": trainer.config.seed, "selection": selection_rule(trainer.history)}
 
 
 def finished_metadata(trainer: Trainer) -> dict[str, Any]:
     """Metadata of the network to use, at the end of a run: those of the run, test accuracy and N, epochs and seed."""
     record = trainer.chosen
     about = {"accuracy": record["test_acc"], "samples": record["test_samples"]}
-    return {**trainer.metadata, **about, "training": training_record(trainer)}
+    return {**trainer.metadata, **about, "training": training_summary(trainer.history, trainer.config.seed)}

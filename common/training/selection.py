@@ -28,3 +28,8 @@ def selection_rule(history: Sequence[Record]) -> str:
     if among := rivals(history):
         return f"best of {len(among)} epochs on {among[0][f'{VALIDATION}samples']} validation images"
     return "last epoch" if history[-1]["epoch"] else "no training"
+
+
+def training_summary(history: Sequence[Record], seed: int) -> dict[str, Any]:
+    """What files record of a training: its epochs, its seed, and how the epoch was chosen."""
+    return {"epochs": history[-1]["epoch"], "seed": seed, "selection": selection_rule(history)}

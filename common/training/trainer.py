@@ -27,7 +27,7 @@ from common.report.progress import Progress
 from common.training.callback import Callback, combined
 from common.training.config import Run, TrainConfig, TrainData
 from common.training.run_files import RunFiles
-from common.training.selection import TEST, VALIDATION, chosen, rivals, selection_rule
+from common.training.selection import TEST, VALIDATION, chosen, rivals, training_summary
 from common.training.step import TrainStep, check_finite, make_optimizer, trained_parameters
 
 
@@ -183,7 +183,7 @@ class Trainer:
             return
         if self.test is not None:
             record |= _named(TEST, self.test(self.network))
-        about = {**self.metadata, "history": [record], "selection": selection_rule(self.history)}
+        about = {**self.metadata, "history": [record], "training": training_summary(self.history, self.config.seed)}
         checkpoint.save(self.files.final, network_state.state(self.network), about)
         self._save(last)
 

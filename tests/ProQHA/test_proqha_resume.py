@@ -31,7 +31,7 @@ def straight(tmp_path_factory, data, tiny_float) -> Path:
     root, patch = tmp_path_factory.mktemp("straight"), pytest.MonkeyPatch()
     patch.setattr("ProQHA.history.plots.plot_bits", lambda *_: None)
     patch.setattr("ProQHA.history.plots.plot_accuracy", lambda *_: None)
-    patch.setattr("common.training.trainer.curves.plot", lambda *_: None)
+    patch.setattr("common.report.curves.plot", lambda *_: None)
     run(search, *stopped_command(data, tiny_float, root))
     patch.undo()
     return root / "run"
@@ -39,7 +39,7 @@ def straight(tmp_path_factory, data, tiny_float) -> Path:
 
 def stopped_command(data, tiny_float, root) -> list:
     words = [*data, "--arch", "tiny", "--mode", "pynative", "--output_dir", root, "--run_name", "run"]
-    words += ["--resume", tiny_float / "best.ckpt", "--lr", 0.01, "--clip", "--step", 3, "--lam", 5]
+    words += ["--resume", tiny_float / "final.ckpt", "--lr", 0.01, "--clip", "--step", 3, "--lam", 5]
     two_epochs = ["--train_batch_size", 32, "--search_epochs", 2]  # of one training step each
     return [*words, "--score_images", 16, *two_epochs]
 

@@ -82,7 +82,7 @@ def test_a_search_ends_at_its_cost(searching, tmp_path, quickly, words):
 def test_without_training_only_bits_and_clips_change(searching, tiny_float, tmp_path, quickly):
     run(search, *searching, *UNTRAINED, "--cost", 0.2, "--lam", 0)
     tensors, metadata = state(tmp_path / "run" / "search.ckpt")
-    floats, _ = state(tiny_float / "best.ckpt")
+    floats, _ = state(tiny_float / "final.ckpt")
     assert same(floats, {name: tensors[name] for name in floats}) == []
     bits = np.array(metadata["search"]["records"][-1]["bits"])
     for name, (weights, inputs) in zip(LAYERS, bits):
@@ -170,7 +170,7 @@ def test_files_that_are_no_start_are_refused_in_one_line(capsys, searching, tiny
     run(search, *searching, "--step", 1, "--search_epochs", 0)
     words = [*searching, "--run_name", "other"]
     line = refused(capsys, search, *words, "--resume", tmp_path / "run" / "run.ckpt")
-    assert "found a packed one; give best.ckpt or search.ckpt of the run that made it" in line
+    assert "found a packed one; give final.ckpt or search.ckpt of the run that made it" in line
     line = refused(capsys, search, *words, "--resume", tiny_float / "last.ckpt")
     assert "the state of a training run" in line
     without = [*searching[: searching.index("--resume")]]

@@ -85,7 +85,7 @@ def test_a_training_leaves_the_network_to_use(tmp_path, capsys, monkeypatch):
     saved = checkpoint.load(path)
     expected = {"method": "Test", "kind": "float", "network": "Tiny", "num_classes": 10, "dataset": "digits"}
     assert {key: saved.metadata[key] for key in expected} == expected and saved.metadata["epochs"] == 1
-    best = checkpoint.load(tmp_path / "best.ckpt").tensors
+    best = checkpoint.load(tmp_path / "final.ckpt").tensors
     assert all(np.array_equal(best[name], value) for name, value in saved.tensors.items())
     assert "train_samples: 8\n" in (tmp_path / "config.yaml").read_text()
 

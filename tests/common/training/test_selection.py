@@ -58,14 +58,18 @@ def test_the_test_is_of_the_epoch_that_is_best_on_the_validation_images(
     assert same({n: last.tensors[f"network/{n}"] for n in states[2]}, states[2])
     assert [r["epoch"] for r in last.metadata["history"] if "test_acc" in r] == [trainer.chosen["epoch"]] == [best]
     rule = "best of 3 epochs on 16 validation images"
-    assert checkpoint.load(tmp_path / "final.ckpt").metadata["selection"] == selection_rule(trainer.history) == rule
+    assert (
+        checkpoint.load(tmp_path / "final.ckpt").metadata["training"]["selection"]
+        == selection_rule(trainer.history)
+        == rule
+    )
 
 
 def test_without_validation_images_it_is_the_last_epoch(tmp_path, no_picture, pynative):
     trainer, states, tested = trained(tmp_path, None)
     assert not states and len(tested) == 1 and trainer.chosen is trainer.history[2]
     final = checkpoint.load(tmp_path / "final.ckpt")
-    assert same(final.tensors, tested[0]) and final.metadata["selection"] == "last epoch"
+    assert same(final.tensors, tested[0]) and final.metadata["training"]["selection"] == "last epoch"
     assert not (tmp_path / "best.ckpt").exists() and ["test_acc" in r for r in trainer.history] == [False, False, True]
 
 
@@ -81,7 +85,7 @@ def test_a_run_that_starts_anew_leaves_nothing_of_the_one_before(tmp_path, no_pi
     trained(tmp_path, (0.2, 0.9, 0.5))
     run.trainer(tmp_path, validate=None).run(go_on=False)
     assert not (tmp_path / "best.ckpt").exists()
-    assert checkpoint.load(tmp_path / "final.ckpt").metadata["selection"] == "last epoch"
+    assert checkpoint.load(tmp_path / "final.ckpt").metadata["training"]["selection"] == "last epoch"
 
 
 @pytest.mark.parametrize("content", ["last.ckpt", "other"])
