@@ -105,7 +105,7 @@ def test_configuration_files_fit_their_scripts(file):
         (["--train_epoch", 3], "train_epochs"),
         (["--alpha", 3], "unknown option --alpha"),
         (["--pretrained", "a.ckpt", "--resume", "b.ckpt"], "expected one start, found --pretrained and --resume"),
-        (["--run_name", "search"], "expected a name without slashes, other than best, last, search"),
+        (["--run_name", "search"], "expected a name without slashes, other than best, final, last, search"),
         (["--mission", "a/b"], "expected a name without slashes"),
         (["--resume", Path("last.ckpt")], "last.ckpt"),
     ],
