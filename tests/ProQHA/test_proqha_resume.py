@@ -67,6 +67,8 @@ def kill_before(name: str, count: int):
         *[pytest.param(lambda patch, n=n: kill_in_step(patch, n), id=f"training step {n}") for n in (1, 6)],
         *[pytest.param(kill_before("_finish_step", n), id=f"before the state of step {n - 1}") for n in (1, 4)],
         *[pytest.param(kill_before("report", n), id=f"before the log of step {n - 1}") for n in (3, 4)],
+        pytest.param(kill_before("_save", 5), id="before the state with the test"),
+        pytest.param(kill_before("report", 5), id="before the log with the test"),
         pytest.param(kill_before("lower", 2), id="before the choice of step 2"),
     ],
 )

@@ -28,15 +28,15 @@ def test_float_then_four_bits_then_evaluation(data, tiny_float, quantizing, tmp_
     lines, last = run(train, *quantizing), history(folder)[-1]
     assert {path.name for path in folder.iterdir()} == FILES
     size = (folder / "w4.ckpt").stat().st_size
-    label = f"W4.000 A4.000 cost 0.1250, test accuracy {last['test_acc']:.4f} on 16 images, {size} bytes"
+    label = f"W4.000 A4.000 cost 0.1250, test accuracy {last['test_acc']:.4f} on 16 images, last epoch, {size} bytes"
     assert lines[-1] == f"{folder / 'w4.ckpt'}: {label}"
-    packed, best = (storage.load(folder / name, "Tiny") for name in ("w4.ckpt", "final.ckpt"))
-    assert (packed.kind, best.kind) == ("packed", "latent") and packed.metadata["training"]["epochs"] == 2
-    assert get_bits(packed.network).tolist() == get_bits(best.network).tolist() == [[4, 4]] * 4
+    packed, final = (storage.load(folder / name, "Tiny") for name in ("w4.ckpt", "final.ckpt"))
+    assert (packed.kind, final.kind) == ("packed", "latent") and packed.metadata["training"]["epochs"] == 2
+    assert get_bits(packed.network).tolist() == get_bits(final.network).tolist() == [[4, 4]] * 4
     words = [*data, "--arch", "tiny", "--mode", "pynative", "--json", tmp_path / "out.json"]
     lines = run(evaluation, *words, "--checkpoint_path", folder / "w4.ckpt")
     record = json.loads((tmp_path / "out.json").read_text())
-    assert lines[0] == "Tiny, W4.000 A4.000, first and last layer and shortcuts float"
+    assert lines[0] == "Tiny, W4.000 A4.000, first and last layer and shortcuts float, last epoch"
     assert lines[-1].startswith(f"result: {{'acc': {last['test_acc']:.4f}, ") and lines[-1].endswith("w4.ckpt")
     expected = {name: last[f"test_{name}"] for name in ("acc", "top_5_acc", "samples")}
     assert {name: record[name] for name in expected} == expected
@@ -59,10 +59,10 @@ def test_float_networks_are_trained_and_evaluated(data, tiny_float, tmp_path, qu
     words = [*data, "--arch", "tiny", "--mode", "pynative", "--json", tmp_path / "out.json"]
     lines = run(evaluation, *words, "--checkpoint_path", tiny_float / "float.ckpt")
     record = json.loads((tmp_path / "out.json").read_text())
-    assert lines[0] == "Tiny, float" and (record["bits"], record["kind"]) == (32, "float")
+    assert lines[0] == "Tiny, float, last epoch" and (record["bits"], record["kind"]) == (32, "float")
     assert record["acc"] == last["test_acc"] and record["cost"]["average_weight_bits"] == 32
     metadata = checkpoint.load(tiny_float / "float.ckpt").metadata
-    expected = {"kind": "float", "network": "Tiny", "num_classes": 10, "epochs": 1}
+    expected = {"kind": "float", "network": "Tiny", "num_classes": 10}
     assert {name: metadata[name] for name in expected} == expected
     words = [*data, "--arch", "tiny", "--mode", "pynative", "--output_dir", tmp_path, "--lr", 0.01]
     resumed = ["--resume", tiny_float / "float.ckpt", "--run_name", "more", "--epochs", 1]
