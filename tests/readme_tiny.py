@@ -55,7 +55,10 @@ TINY = {
     "threads": 1,
 }
 # Of single scripts, in their place. A comparison takes at least two epochs; each method takes minutes.
-OWN = {"scripts/compare.py": {"epochs": 2, "train_batch_size": 8, "bits": 4, "methods": "float uniform AdderQuant"}}
+OWN = {
+    "scripts/compare.py": {"epochs": 2, "train_batch_size": 8, "bits": 4, "methods": "float uniform AdderQuant"},
+    "DAMBQ/train.py": {"epochs": 2, "shares": "1 1", "duration": "0 0"},  # to 2 bits in as few epochs as can be
+}
 
 # What the code blocks leave to the reader, by README.
 _MY_NETWORK = """
@@ -71,7 +74,7 @@ from pathlib import Path
 from common.data import DIGITS as preprocessing, open_dataset
 from common.training import Run, Schedule, TrainConfig, TrainData, Trainer
 images = open_dataset("digits", None, "train").head(16)
-config = TrainConfig(1, 8, Schedule("constant", 0.01))
+config = TrainConfig(3, 8, Schedule("constant", 0.01))
 data, run = TrainData(images, preprocessing), Run(Path("run"))
 """,
     "DynamicQuant/README.md": """
