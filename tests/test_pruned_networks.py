@@ -109,10 +109,10 @@ def untrained_levels(folder: Path, start: Path, levels: int) -> float:
 def start_of_a_search(folder: Path, start: Path, bits: int) -> float:
     """Accuracy of the network that a ProQHA search begins with, every quantizer of so many bits."""
     words = ("--arch", "postresnet20", "--dataset", "digits", "--pretrained", start, "--k_bits", bits)
-    least = ("--step", 1, "--search_epochs", 0, "--lam", 1, "--ratio", 0.01, "--score_images", 32)
+    least = ("--floor", 8, "--search_epochs", 0, "--score_images", 32)  # nothing to lower: the start is the end
     run(search, *words, *least, "--output_dir", folder, "--run_name", "run")
     with (folder / "run" / "search_log.csv").open() as file:
-        first = next(csv.DictReader(file))
+        (first,) = csv.DictReader(file)
     assert first["step"] == "0" and set(first["weight_bits"].split()) == {str(bits)}
     return float(first["test_acc"])
 
