@@ -33,7 +33,7 @@ def further(options: TrainingOptions, pretrained: Path | None) -> tuple[Training
     if recorded is None or recorded == json.loads(json.dumps(asdict(options.config))):
         return options, pretrained
     start = pretrained or RunFiles(options.folder).final
-    if not start.exists():
+    if pretrained is None and not start.exists():
         raise ConfigError(
             f"{options.folder}: expected a run that has ended, to train its network further, found one of another "
             "configuration that was stopped; give its options to end it, --pretrained FILE, or --no-continue"
