@@ -39,7 +39,7 @@ def test_a_run_that_has_ended_is_trained_further_from_its_final_network(folder):
 
 def test_a_run_that_was_stopped_is_not(folder, tmp_path):
     options = TrainingOptions(SECOND, folder, "net")
-    with pytest.raises(ConfigError, match="expected a run that has ended, .* found one of another configuration"):
+    with pytest.raises(ConfigError, match=r"expected a run that has ended, .* found one of another configuration"):
         further(options, None)
     assert further(options, tmp_path / "float.th") == (
         replace(options, folder=folder / "lr_0.01"),
