@@ -11,6 +11,7 @@ from common.cli.network_options import add_num_classes
 from common.cli.option_parser import OptionParser
 from common.cli.training import TrainingOptions
 from common.cli.training_options import add_continue, add_sgd, cosine_config
+from common.cli.validation import validation_of
 
 _CONFIG = Path(__file__).parent / "config"
 
@@ -79,4 +80,4 @@ def calibration_options(args: Namespace) -> Calibration:
 def training_options(args: Namespace) -> TrainingOptions:
     """The run that the options of ``train.py`` describe."""
     name = f"{args.arch}_{args.dataset}"
-    return TrainingOptions(cosine_config(args), args.output_dir, name, args.go_on, args.test_every)
+    return TrainingOptions(cosine_config(args), args.output_dir, name, args.go_on, validation_of(args))

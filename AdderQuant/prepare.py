@@ -92,7 +92,8 @@ def _metadata(recorded: dict[str, Any], dataset: str, data: CalibrationData) -> 
     """Metadata of a float file without its accuracy, which is not that of the calibrated network."""
     metadata = {key: value for key, value in recorded.items() if key not in ("accuracy", "samples")}
     metadata |= {"dataset": dataset, "preprocessing": data.preprocessing.to_dict()}
-    training = {key: value for key, value in recorded.get("training", {}).items() if key != "test_acc"}
+    unlike = ("test_acc", "selection")  # of the float network alone
+    training = {key: value for key, value in recorded.get("training", {}).items() if key not in unlike}
     metadata["training"] = {**training, "images": len(data.images)}
     return metadata | class_record(data.images, recorded)
 

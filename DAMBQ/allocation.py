@@ -5,9 +5,8 @@ Taylor term of the loss, absolute value per batch, summed over the batches since
 
     E_g = sum_batches | sum_{v in g} (v - v_q) dL/dv_q | / N_g,     N_g = number of values in g
 
-An allocation takes away one bit from each of the ``share`` of the groups with the lowest E, among those that still
-have bits, until the average is at or below the target. Averages are weighted by what a group costs: its number of
-weights, or its number of activations of one image. Weights and activations are allocated apart.
+Averages are weighted by what a group costs: its number of weights, or its number of activations of one image. Weights
+and activations are allocated apart, each as :mod:`DAMBQ.budget` says.
 """
 
 from collections.abc import Sequence
@@ -21,81 +20,9 @@ from common.errors import ConfigError
 from common.quant.calibration import evaluating
 from common.runtime.hooks import input_hooks
 from common.training import Callback
+from DAMBQ.budget import Budget, above, average, lower, lower_to
 from DAMBQ.convert import multi_bit_layers
 from DAMBQ.quant import PerChannelQuantizer
-from DAMBQ.tables import MAX_BITS
-
-GRANULARITIES = ("channel", "layer", "network")
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Targets of the average bits, and the pace at which an allocation reaches them.
-
-    Attributes:
-        weights: target of the average bits of weights, 0 to 4.
-        activations: target of the average bits of activations, 0 to 4.
-        granularity: unit that has bits of its own: each ``channel``, each ``layer``, or only the whole ``network``.
-        shares: shares of all groups that lose a bit in the first and in the last epoch of ``duration``, linear between.
-        duration: first epoch with an allocation, and the epoch from which the share stays at its end.
-
-    Raises:
-        ConfigError: a value outside its range.
-    """
-
-    weights: float
-    activations: float
-    granularity: str = "channel"
-    shares: tuple[float, float] = (0.01, 0.3)
-    duration: tuple[int, int] = (0, 150)
-
-    def __post_init__(self):
-        for name, target in (("wgt_target", self.weights), ("act_target", self.activations)):
-            if not 0 <= target <= MAX_BITS:
-                raise ConfigError(f"{name}: expected an average of 0 to {MAX_BITS} bits, found {target}")
-        if self.granularity not in GRANULARITIES:
-            raise ConfigError(f"granularity: expected one of {', '.join(GRANULARITIES)}, found {self.granularity!r}")
-        if not all(0 < share <= 1 for share in self.shares):
-            raise ConfigError(f"shares: expected two above 0 and at most 1, found {self.shares}")
-        if not 0 <= self.duration[0] <= self.duration[1]:
-            raise ConfigError(f"duration: expected two epochs, the first not after the second, found {self.duration}")
-
-    def share(self, epoch: int) -> float:
-        """Share of the groups that lose a bit after an epoch, numbered from 0; 0 before the first."""
-        first, last = self.duration
-        if epoch < first:
-            return 0.0
-        progress = min(1.0, (epoch - first) / max(1, last - first))
-        return self.shares[0] + progress * (self.shares[1] - self.shares[0])
-
-
-def average(bits: np.ndarray, cost: np.ndarray) -> float:
-    """Mean of ``bits`` (G,) weighted by ``cost`` (G,)."""
-    return float(np.dot(bits, cost) / cost.sum())
-
-
-def lower(bits: np.ndarray, sensitivity: np.ndarray, cost: np.ndarray, target: float, share: float) -> np.ndarray:
-    """Bits after one allocation.
-
-    Args:
-        bits: bits of the G groups, integers (G,).
-        sensitivity: E of each group, (G,); the lowest lose a bit first, ties in their order.
-        cost: number of values of each group, (G,), > 0.
-        target: average bits at or below which nothing more is taken.
-        share: share of all G groups that lose a bit at most, rounded up.
-
-    Returns:
-        A new (G,) array; its average is above the target only if ``share`` did not suffice.
-    """
-    lowered = bits.copy()
-    total, spent = cost.sum(), float(np.dot(bits, cost))
-    candidates = [group for group in np.argsort(sensitivity, kind="stable") if bits[group] > 0]
-    for group in candidates[: int(np.ceil(round(share * len(bits), 9)))]:
-        if spent <= target * total:
-            break
-        lowered[group] -= 1
-        spent -= cost[group]
-    return lowered
 
 
 @dataclass(eq=False)
@@ -152,21 +79,24 @@ class Allocator(Sensitivities):
         network: quantized network.
         budget: targets and pace.
         image_size: side of the network's images, which decides what activations cost.
+        epochs: number of epochs of the training.
 
     Raises:
-        ConfigError: a network without multi-bit layers, or one whose bits differ where the granularity has them equal.
+        ConfigError: a network without multi-bit layers, one whose bits differ where the granularity has them equal, or
+            a target that the shares of these epochs cannot reach.
     """
 
-    def __init__(self, network: nn.Cell, budget: Budget, image_size: int):
+    def __init__(self, network: nn.Cell, budget: Budget, image_size: int, epochs: int):
         layers = multi_bit_layers(network)
         if not layers:
             raise ConfigError("expected a network with a layer between the first and the last, found none")
         kinds = _members(network, image_size)
         super().__init__([*kinds["weights"], *kinds["activations"]], budget.granularity)
-        self.layers, self.budget = layers, budget
+        self.layers, self.budget, self.epochs = layers, budget, epochs
         self.kinds = {kind: (members, getattr(budget, kind)) for kind, members in kinds.items()}
-        for members, _ in self.kinds.values():
+        for kind, (members, target) in self.kinds.items():
             self._check_equal(members)
+            self._check_reach(kind, members, target)
 
     def _check_equal(self, members: Sequence[_Member]) -> None:
         """Make sure that the channels whose bits stay in common have them in common from the beginning."""
@@ -179,10 +109,22 @@ class Allocator(Sensitivities):
                 "of different bits; start from another network, or take granularity channel"
             )
 
+    def _check_reach(self, kind: str, members: Sequence[_Member], target: float) -> None:
+        """Refuse a target that the schedule is too slow or too short for."""
+        bits, _, cost = self._groups(members)
+        reach, now = self.budget.pace(0, self.epochs, len(bits)), average(bits, cost)
+        if above(bits, cost, target + reach + 1e-9):
+            option = {"weights": "wgt_target", "activations": "act_target"}[kind]
+            raise ConfigError(
+                f"{option}: expected at least {now - reach:.3f}, for from {now:.3f} bits the shares of {self.epochs} "
+                f"epochs take away {reach:.3f}, found {target:g}; raise it, --shares or --epochs, or let --duration "
+                "end earlier"
+            )
+
     def after_epoch(self, epoch: int) -> dict[str, Any]:
         """Allocate once and start a new sum; returns the averages and the bits of each layer."""
         for members, target in self.kinds.values():
-            self._allocate(members, target, self.budget.share(epoch))
+            self._allocate(members, target, epoch)
         for sums in self.sums:
             sums.set_data(Tensor(np.zeros(sums.shape, np.float32)))
         return self.report()
@@ -198,12 +140,15 @@ class Allocator(Sensitivities):
 
     def finished(self) -> bool:
         """Whether both averages are at or below their targets."""
-        report = self.report()
-        return all(report[f"{kind}_bits"] <= target for kind, (_, target) in self.kinds.items())
+        groups = ((*self._groups(members), target) for members, target in self.kinds.values())
+        return not any(above(bits, cost, target) for bits, _, cost, target in groups)
 
-    def _allocate(self, members: Sequence[_Member], target: float, share: float) -> None:
-        bits, sensitivity, cost = self._groups(members)
-        lowered = lower(bits, sensitivity, cost, target, share) if share else bits
+    def _allocate(self, members: Sequence[_Member], target: float, epoch: int) -> None:
+        bits, _, cost = groups = self._groups(members)
+        lowered = lower(*groups, target, self.budget.share(epoch))
+        latest = target + self.budget.pace(epoch + 1, self.epochs, len(bits))  # from where the rest can still reach it
+        if above(lowered, cost, latest):
+            lowered = lower_to(*groups, latest)
         counts = [len(member.quantizer.bits) for member in members]
         if self.budget.granularity == "channel":
             parts = np.split(lowered, np.cumsum(counts)[:-1])

@@ -10,11 +10,11 @@ from common.cli.option_parser import OptionParser
 from common.cli.training_options import add_run, add_training, check_one_start
 from common.errors import ConfigError
 from common.models.registry import model
-from DAMBQ.allocation import GRANULARITIES, Budget
+from DAMBQ.budget import GRANULARITIES, Budget
 from DAMBQ.tables import TABLES
 
 # The networks by the registry's names; the original release writes vgg-small.
-ARCHITECTURES = ("resnet20", "resnet32", "resnet56", "vgg_small", "resnet18")
+ARCHITECTURES = ("resnet20", "resnet32", "resnet56", "resnet20_conv", "vgg_small", "resnet18")
 _CONFIG = Path(__file__).parent / "config"
 
 

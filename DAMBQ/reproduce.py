@@ -68,7 +68,7 @@ def train(args: Namespace, stage: str) -> Path:
         words += ["--pretrained", args.pretrained]
     else:
         before = "float" if stage == "w4a4" else "w4a4"
-        start = args.output_dir / run_name(args, before) / "best.ckpt"
+        start = args.output_dir / run_name(args, before) / "final.ckpt"
         if not start.exists():
             raise ConfigError(f"stage {stage} starts from {start}, which is not there: run stage {before} first")
         words += ["--quantize", "--pretrained" if before == "float" else "--init_from", start]

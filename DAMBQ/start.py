@@ -35,7 +35,7 @@ def start(options: TrainOptions, training: TrainConfig, images: Images) -> Start
     """
     classes = images.train.num_classes
     if options.init_from:
-        return _quantized(options, images, *_further(options, classes))
+        return _quantized(options, images, training.epochs, *_further(options, classes))
     pretrained = options.pretrained or (_shipped(options) if options.budget else None)
     if pretrained:
         network = float_of_classes(pretrained, options.arch, classes, images.new_head)
@@ -47,7 +47,7 @@ def start(options: TrainOptions, training: TrainConfig, images: Images) -> Start
     quantization = QuantConfig(bits=MAX_BITS, **{name: value for name, value in given.items() if value is not None})
     clips = {} if training.epochs or options.activation_clip else _clips(options, images, network)
     set_clips(quantize_network(network, quantization), clips)
-    begun = _quantized(options, images, network, quantization)
+    begun = _quantized(options, images, training.epochs, network, quantization)
     calibrate_last(network, images.train, images.preprocessing, _CALIBRATION_IMAGES, options.seed)
     return begun
 
@@ -82,8 +82,10 @@ def _further(options: TrainOptions, classes: int) -> tuple[nn.Cell, QuantConfig]
     return of_classes(options.init_from, stored, classes), quantization
 
 
-def _quantized(options: TrainOptions, images: Images, network: nn.Cell, quantization: QuantConfig) -> Start:
-    allocator = Allocator(network, options.budget, images.preprocessing.image_size)
+def _quantized(
+    options: TrainOptions, images: Images, epochs: int, network: nn.Cell, quantization: QuantConfig
+) -> Start:
+    allocator = Allocator(network, options.budget, images.preprocessing.image_size, epochs)
     about = {"settings": asdict(quantization), "budget": asdict(options.budget)}
     return Start(network, {**_metadata(options, network, "latent"), **about}, callbacks=[allocator])
 
@@ -99,20 +101,6 @@ def save(path: Path, trainer: Trainer) -> str:
     if not trainer.callbacks:
         return save_float(path, trainer)
     storage.save_packed(path, StoredNetwork(trainer.network, finished_metadata(trainer)))
-    plots.plot_bits(trainer.history, list(_allocator(trainer).layers), path.parent / "bits.png")
-    last = trainer.history[-1]
-    return f"W{last['weights_bits']:.3f} A{last['activations_bits']:.3f}"
-
-
-def warn(trainer: Trainer) -> None:
-    """Print a warning where a run has ended above its budget."""
-    if trainer.callbacks and not (allocator := _allocator(trainer)).finished():
-        budget = allocator.budget
-        print(
-            f"warning: the average bits are above the targets W{budget.weights} A{budget.activations}: "
-            "raise --shares or --epochs, or let --duration end earlier"
-        )
-
-
-def _allocator(trainer: Trainer) -> Allocator:
-    return trainer.callbacks[0]
+    allocator, record = trainer.callbacks[0], trainer.chosen
+    plots.plot_bits(trainer.history, list(allocator.layers), path.parent / "bits.png")
+    return f"W{record['weights_bits']:.3f} A{record['activations_bits']:.3f}"

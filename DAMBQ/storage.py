@@ -4,7 +4,7 @@
 kind       holds                                                               made by
 =========  ==================================================================  ======================================
 float      a float network of any method, or a published state file            ``train.py``
-latent     float weights, scales, bits, clips: training goes on from it       ``best.ckpt`` of ``train.py --quantize``
+latent     float weights, scales, bits, clips: training goes on from it       ``final.ckpt`` of ``train.py --quantize``
 packed     level numbers in as many bits as each channel has, scales, clips    the end of ``train.py --quantize``
 =========  ==================================================================  ======================================
 """

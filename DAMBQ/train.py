@@ -3,13 +3,10 @@
 The run lives in OUTPUT_DIR/RUN_NAME; a run that was killed goes on when the command is given again.
 """
 
-from common.cli import config, training
+from common.cli import config, method_training
 from common.cli.entry_point import entry_point
-from common.cli.run_options import run_options
-from common.cli.training_options import training_options
-from common.stored.float_network import StartFile
 from DAMBQ import options
-from DAMBQ.start import save, start, warn
+from DAMBQ.start import save, start
 
 make_parser = options.train_parser
 
@@ -17,16 +14,7 @@ make_parser = options.train_parser
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Train to the last epoch, then write the network to use beside the run's own files."""
-    args = config.parse(make_parser(), argv)
-    chosen, run = options.train_options(args), training_options(args)
-    trainer = training.run(
-        run_options(args),
-        run,
-        start=lambda images: start(chosen, run.config, images),
-        save=save,
-        begins=StartFile(chosen.init_from or chosen.pretrained, chosen.arch),
-    )
-    warn(trainer)
+    method_training.run(config.parse(make_parser(), argv), options.train_options, start, save)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,6 @@ STAGES = ("float", "static", "dynamic")
 
 # Options of train.py: of all stages, and of the float one.
 COMMON = {
-    "test_every": 5,
     "batch_size": 128,
     "schedule": "cosine",
     "warmup_epochs": 0,
@@ -127,7 +126,7 @@ def train(args: Namespace, run: Run) -> Path:
         options |= {"pretrained": args.pretrained, "lr": args.float_lr}
         flags = ["--float"]
     else:
-        start = folder_of(args, Run("float")) / "best.ckpt"
+        start = folder_of(args, Run("float")) / "final.ckpt"
         if not start.exists():
             raise ConfigError(f"{run.name} starts from {start}, which is not there: run stage float first")
         options |= {"pretrained": start, "lr": args.lr, "bits": run.bits, "quantizer": run.quantizer}

@@ -19,13 +19,13 @@ from DynamicQuant.convert import calibrate, inner_layers, quantize_network
 from DynamicQuant.frozen import config_of, continued
 from DynamicQuant.network import DynamicNetwork
 from DynamicQuant.options import TrainOptions
-from DynamicQuant.tester import DynamicTester
+from DynamicQuant.tester import DynamicTest, DynamicTester
 
 _CALIBRATION_IMAGES = 512
 
 
 def start(options: TrainOptions, training: TrainConfig, images: Images) -> Start:
-    """The network to train, its metadata, callbacks, objective and test.
+    """The network to train, its metadata, callbacks, objective and tester.
 
     Raises:
         CheckpointError: a file that is not what its option asks for, or of another number of classes than the images.
@@ -35,10 +35,11 @@ def start(options: TrainOptions, training: TrainConfig, images: Images) -> Start
     if not isinstance(network, DynamicNetwork):
         return Start(network, metadata)
     stored = StoredNetwork(network, {**metadata, "num_classes": images.train.num_classes})
-    tester = DynamicTester(stored, images, training.batch_size, options.budget, options.seed)
+    source = images.train, images.preprocessing
+    tester = DynamicTester(stored, *source, training.batch_size, options.budget, options.seed)
     loss = BudgetLoss(network, tester.costs, tester.limit, options.penalty, training.label_smoothing)
     decay = NoiseDecay(network, options.noise_decay * training.epochs)
-    return Start(network, metadata, callbacks=[decay], objective=loss, test=tester)
+    return Start(network, metadata, callbacks=[decay], objective=loss, tester=tester)
 
 
 def _network(options: TrainOptions, images: Images) -> tuple[nn.Cell, str]:
@@ -91,10 +92,10 @@ def save(path: Path, trainer: Trainer) -> str:
     stored = StoredNetwork(trainer.network, finished_metadata(trainer))
     if stored.kind == "float":
         return save_float(path, trainer)
-    if not isinstance(trainer.test, DynamicTester):
+    if not isinstance(trainer.test, DynamicTest):
         storage.save_packed(path, stored)
         return f"static {config_of(stored).bits} bits"
-    trainer.test.prepare(trainer.network)
-    storage.save_packed(path, stored, {"controller.last.bias": trainer.test.bias()})
-    last = trainer.history[-1]
-    return f"dynamic, {last['test_bits']:.3f} bits, {last['test_of_static']:.4f} of the static bit operations"
+    tester, record = trainer.test.tester, trainer.chosen
+    tester.prepare(trainer.network)
+    storage.save_packed(path, stored, {"controller.last.bias": tester.bias()})
+    return f"dynamic, {record['test_bits']:.3f} bits, {record['test_of_static']:.4f} of the static bit operations"

@@ -1,11 +1,11 @@
-"""The test after each epoch, on the network as it would be used: frozen and with its budget met."""
+"""Validation and test of a network as it would be used: frozen and with its budget met."""
 
 from dataclasses import dataclass, fields
 
 import numpy as np
 from mindspore import nn
 
-from common.cli.training import Images
+from common.data import ImageSource, Preprocessing
 from common.evaluation import Metrics, evaluate_images
 from common.quant.calibration import image_batches
 from common.stored.network import StoredNetwork
@@ -43,26 +43,28 @@ class DynamicTester:
 
     Args:
         stored: network in training, and the metadata of its files.
-        images: images of training and test, and their preprocessing.
+        train: training images, some of which the budget is fitted on.
+        preprocessing: preprocessing of the images.
         batch_size: images per step of the evaluation.
         budget: kind of budget, ``bitflops`` or ``mean-bits``.
         seed: seed of the choice of training images.
 
     Attributes:
-        choices: choices of the test images in the last measurement; None before it.
+        choices: choices of the images of the last measurement; None before it.
     """
 
     def __init__(
         self,
         stored: StoredNetwork,
-        images: Images,
+        train: ImageSource,
+        preprocessing: Preprocessing,
         batch_size: int,
         budget: str,
         seed: int,
     ):
         self.config, self.twin = config_of(stored), frozen_twin(stored)
-        self.images, self.batch_size, self.decisions = images, batch_size, Decisions(self.twin)
-        self.sample = images.train.sample(min(_BUDGET_IMAGES, len(images.train)), seed)
+        self.preprocessing, self.batch_size, self.decisions = preprocessing, batch_size, Decisions(self.twin)
+        self.sample = train.sample(min(_BUDGET_IMAGES, len(train)), seed)
         self.costs, self.limit = network_costs(self.twin, self.config, budget)
         self.choices: Choices | None = None
 
@@ -71,20 +73,41 @@ class DynamicTester:
         freeze(network, self.twin)
         size = min(self.batch_size, len(self.sample))
         whole = self.sample.head(len(self.sample) // size * size)  # whole batches: nothing is compiled for a rest
-        batches = image_batches(whole, self.images.preprocessing, batch_size=size)
+        batches = image_batches(whole, self.preprocessing, batch_size=size)
         return fit_budget(self.twin, batches, self.costs, self.limit, self.config)
 
     def bias(self) -> np.ndarray:
         """The controller's last bias that meets the budget."""
         return self.twin.controller.last.bias.asnumpy().copy()
 
-    def __call__(self, network: nn.Cell) -> DynamicMetrics:
+    def __call__(self, source: ImageSource, *, label: str) -> "DynamicTest":
+        """The function that measures a network in training on these images."""
+        return DynamicTest(self, source, label)
+
+    def measure(self, network: nn.Cell, source: ImageSource, label: str) -> DynamicMetrics:
         """Measure a network in training."""
-        shift, recorder, images = self.prepare(network), ChoiceRecorder(), self.images
-        preprocessing, size = images.preprocessing, self.batch_size
-        metrics = evaluate_images(self.decisions, images.test, preprocessing, size, "test", recorder)
-        self.choices = choices = recorder.choices(images.test.labels, self.config, self.twin)
+        shift, recorder = self.prepare(network), ChoiceRecorder()
+        metrics = evaluate_images(self.decisions, source, self.preprocessing, self.batch_size, label, recorder)
+        self.choices = choices = recorder.choices(source.labels, self.config, self.twin)
         base = {field.name: getattr(metrics, field.name) for field in fields(metrics)}
         figures = {"bits": float(choices.bits.mean()), "entropy": float(choices.entropy.mean()), "shift": shift}
         of_static = float(choices.operations.mean() / choices.static_operations)
         return DynamicMetrics(**base, **figures, of_static=of_static)
+
+
+@dataclass(frozen=True, eq=False)
+class DynamicTest:
+    """Function from a network in training to its metrics on images.
+
+    Attributes:
+        tester: what measures.
+        source: images.
+        label: text in front of the progress line.
+    """
+
+    tester: DynamicTester
+    source: ImageSource
+    label: str
+
+    def __call__(self, network: nn.Cell) -> DynamicMetrics:
+        return self.tester.measure(network, self.source, self.label)

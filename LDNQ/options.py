@@ -16,6 +16,7 @@ from common.cli.training_options import (
     check_new_head,
     cosine_config,
 )
+from common.cli.validation import validation_of
 from common.models.registry import architecture, model
 from LDNQ.levels import LEVEL_COUNTS
 from LDNQ.network import MODEL_NAMES
@@ -61,7 +62,7 @@ def train_parser() -> OptionParser:
     add_pretrained(group)
     add_new_head(group)
     add_sgd(group, epochs=20, weight_decay=5e-4, rate="learning rate of the first SGD step, then cosine to 0")
-    goes_on = "go on with a run in --output_dir; with another --lr train its best network further, in a folder below"
+    goes_on = "go on with a run in --output_dir; with another --lr train its network further, in a folder below"
     add_continue(group, goes_on)
     parser.add_alias("--resume", "--continue")
     return parser
@@ -114,8 +115,8 @@ def _add_matching(group) -> None:
     rate = "learning rate of the first refinement step, then cosine to 0"
     group.add_argument("--refine_lr", type=typed.positive_float, default=1e-3, help=rate)
     add_continue(group, "go on with a stopped run in --output_dir; --no-continue starts it anew")
-    tested = "measure the test accuracy after each layer"
-    group.add_argument("--test_layers", action=BooleanOptionalAction, default=True, help=tested)
+    tested = "measure the accuracy on the test images after each layer too, not only at the end"
+    group.add_argument("--test_layers", action=BooleanOptionalAction, default=False, help=tested)
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ def training_options(args: Namespace) -> TrainingOptions:
     model(args.arch, args.dataset)
     check_new_head(args)
     name = f"{args.arch}_{args.dataset}"
-    return TrainingOptions(cosine_config(args), args.output_dir, name, args.go_on, args.test_every, args.new_head)
+    return TrainingOptions(cosine_config(args), args.output_dir, name, args.go_on, validation_of(args), args.new_head)
 
 
 def quantization_options(args: Namespace) -> QuantizationOptions:

@@ -108,7 +108,8 @@ def _metadata(
     metrics: Metrics | None,
 ) -> dict[str, Any]:
     """Metadata of the packed file."""
-    training = {**stored.metadata.get("training", {}), "images": len(data), "seed": options.seed}
+    before = {key: value for key, value in stored.metadata.get("training", {}).items() if key != "selection"}
+    training = {**before, "images": len(data), "seed": options.seed}
     about = {"kind": "packed", "settings": asdict(chosen.config), "training": training}
     about |= {"dataset": options.data.dataset, "preprocessing": data.preprocessing.to_dict()}
     about |= class_record(data.images, stored.metadata)

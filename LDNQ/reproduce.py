@@ -66,7 +66,7 @@ def record(args: Namespace, levels: int, granularity: str, refine_steps: int | N
     words += ["--dataset_path", args.dataset_path, "--num_images", args.num_images, "--levels", levels, "--seed", seed]
     words += ["--granularity", granularity, "--refine_steps", steps, "--output_dir", folder]
     words += ["--batch_size", reproduction.BATCH_SIZE]
-    words += ["--no-test_layers", "--json", folder / "result.json"]
+    words += ["--json", folder / "result.json"]
     quantization.main([str(word) for word in words + thread_words(args)])
     made = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     for name, path in folders_by_name(args).items():

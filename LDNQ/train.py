@@ -5,7 +5,7 @@ from common.cli.entry_point import entry_point
 from common.cli.run_options import run_options
 from common.stored.float_network import StartFile
 from LDNQ import options
-from LDNQ.start import further, save, start
+from LDNQ.start import further, start
 
 make_parser = options.train_parser
 
@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> None:
         run_options(args),
         chosen,
         start=lambda images: start(args.arch, pretrained, images),
-        save=save,
+        save=training.save_float,
         begins=StartFile(pretrained, args.arch),
     )
 

@@ -1,6 +1,6 @@
 """Rank correlation of scores with the true cost of lowering single quantizers, see :mod:`ProQHA.ranking`.
 
-python correlation.py --pretrained outputs/float/best.ckpt --bits 8 --interval 5 --dataset_path CIFAR10
+python correlation.py --pretrained outputs/float/float.ckpt --bits 8 --interval 5 --dataset_path CIFAR10
 """
 
 import json

@@ -22,7 +22,7 @@ class FineTuner:
         config: training after a step; None: none.
         folder: folder of the search.
         metadata: metadata that identify the network.
-        test: function from the network to its test metrics, for the log.
+        validate: function from the network to its metrics on validation images, for the log; None where there are none.
     """
 
     def __init__(
@@ -33,18 +33,20 @@ class FineTuner:
         config: TrainConfig | None,
         folder: Path,
         metadata: dict[str, Any],
-        test: Callable[[nn.Cell], Metrics],
+        validate: Callable[[nn.Cell], Metrics] | None,
     ):
-        self.network, self.test, self.folder, self.metadata = network, test, folder, metadata
+        self.network, self.validate, self.folder, self.metadata = network, validate, folder, metadata
         run = Run(folder, metadata)
         self.trainer = Trainer(network=network, data=data, config=config, run=run) if config else None
 
     def __call__(self, step: int) -> dict[str, float]:
-        """Train after a step, none after step 0; ``acc`` in training and ``test_acc``."""
+        """Train after a step, none after step 0; ``acc`` in training, ``validation_acc`` if there are such images."""
         record = {}
         if self.trainer and step:
             folder = self.folder / f"{STEP_FOLDER}{step:02d}"
             self.trainer.reset(folder, {**self.metadata, "step": step, "bits": get_bits(self.network).tolist()})
             record["acc"] = self.trainer.run()[-1]["acc"]
             remove_folders([folder])
-        return {**record, "test_acc": self.test(self.network).result()["acc"]}
+        if self.validate:
+            record["validation_acc"] = self.validate(self.network).accuracy
+        return record

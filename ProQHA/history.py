@@ -18,6 +18,7 @@ _COLUMNS = (
     "average_weight_bits",
     "average_activation_bits",
     "acc",
+    "validation_acc",
     "test_acc",
 )
 

@@ -12,6 +12,7 @@ _DOCUMENTED = {f"resnet{depth}": f"preact_resnet{depth}" for depth in _DEPTHS}
 SMALL_IMAGES = {name: name for name in _DOCUMENTED.values()} | _DOCUMENTED
 SMALL_IMAGES |= {
     "postresnet20": "resnet20",  # post-activation, what the other methods call resnet20
+    "postresnet20_conv": "resnet20_conv",  # the same with 1 x 1 convolutions in its shortcuts
     "vgg16": "vgg16",
     "vgg19": "vgg19",
     "mobilenetv2": "mobilenet_v2_cifar",
@@ -44,6 +45,8 @@ def architecture(arch: str, num_layers: int | None, dataset: str) -> str:
         ConfigError: no such network, or a number that contradicts the name.
     """
     known = {_plain(name): network for name, network in architectures(dataset).items()}
+    if num_layers is None and _plain(arch) in known:
+        return known[_plain(arch)]
     named = re.fullmatch(r"(mobilenetv2|[a-z]+?)(\d*)", _plain(arch))
     family, digits = (named[1], named[2]) if named else (arch, "")
     if digits and num_layers not in (None, int(digits)):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from common.cli.run_options import RunOptions, run_options
 from common.cli.training import TrainingOptions
 from common.cli.training_options import check_new_head
+from common.cli.validation import Validation, validation_of
 from common.errors import ConfigError
 from common.models.registry import model
 from common.training import Schedule, TrainConfig
@@ -106,7 +107,7 @@ def training_options(args: Namespace) -> TrainingOptions:
     schedule = Schedule(args.schedule, args.lr, milestones=milestones, warmup_epochs=args.warmup_epochs)
     how = _train_config(args, args.epochs, schedule, args.optimizer)
     return TrainingOptions(
-        how, args.output_dir / args.run_name, args.run_name, args.go_on, args.test_every, args.new_head
+        how, args.output_dir / args.run_name, args.run_name, args.go_on, validation_of(args), args.new_head
     )
 
 
@@ -150,6 +151,7 @@ def search_options(args: Namespace, chosen: Choice) -> SearchOptions:
         training=training,
         folder=args.output_dir / args.run_name,
         go_on=args.go_on,
+        validation=Validation(args.validation),
     )
 
 

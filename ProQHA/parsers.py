@@ -13,8 +13,8 @@ from common.cli.training_options import (
     add_new_head,
     add_pretrained,
     add_run_name,
-    add_test_every,
 )
+from common.cli.validation import add_validation, add_validation_images
 from common.quant.dorefa import MAX_BITS, MIN_BITS
 from common.training.schedules import KINDS
 from ProQHA.network import DEFAULT, IMAGENET, SMALL_IMAGES
@@ -60,7 +60,7 @@ def train_parser() -> OptionParser:
     group = parser.add_argument_group("training")
     add_new_head(group)
     add_epochs(group, 300)
-    add_test_every(group)
+    add_validation(group)
     _add_step(group)
     group.add_argument("--optimizer", choices=["sgd", "adam"], default="sgd", help="optimizer; sgd has momentum 0.9")
     schedule = "schedule of the learning rate; multistep divides it by 10 after 50 and 75 %% of the epochs"
@@ -92,7 +92,7 @@ def search_parser() -> OptionParser:
     score = "score that candidates are chosen by: Fisher form, one step of Adam, or accuracy"
     group.add_argument("--score", choices=SCORES, default="fisher", help=score)
     _add_score_images(group)
-    held_out = "number of training images that --score acc measures on and training does not see"
+    held_out = "number of training images that --score acc measures on and training does not see, beside --validation"
     group.add_argument("--held_out", type=typed.positive_int, default=1000, help=held_out)
     storage = "weight storage to stop at, relative to float weights; 4 bits are 0.125; no target if not given"
     group.add_argument("--cost", type=typed.positive_float, help=storage)
@@ -101,6 +101,7 @@ def search_parser() -> OptionParser:
     group = parser.add_argument_group("training")
     epochs = "training epochs after each step; 0 for none"
     group.add_argument("--search_epochs", type=typed.int_range(0), default=30, help=epochs)
+    add_validation_images(group)
     _add_step(group)
     group = parser.add_argument_group("quantized network that starts from a float one")
     _add_bits(group)
@@ -150,7 +151,7 @@ def _add_run(parser: OptionParser, again: str) -> None:
 
 def _add_starts(group: _ActionsContainer) -> None:
     add_pretrained(group)
-    add_init_from(group, "latent network to start from (best.ckpt, search.ckpt)")
+    add_init_from(group, "latent network to start from (final.ckpt, search.ckpt)")
     either = "network to start from, float or latent"
     group.add_argument("--resume", type=typed.checkpoint, metavar="FILE|NAME", help=either)
 

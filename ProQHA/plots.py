@@ -34,19 +34,26 @@ def plot_bits(path: Path, names: Sequence[str], records: Records) -> None:
 
 
 def plot_accuracy(path: Path, records: Records) -> None:
-    """Draw the test accuracy of the steps against their weight storage.
+    """Draw the validation accuracy of the steps, and the test accuracy of the last, against their weight storage.
 
     Args:
         path: PNG file.
-        records: one per step, with ``step``, ``cost``, ``test_acc``, absent where a step was not tested.
+        records: one per step, with ``step``, ``cost``, ``validation_acc`` where there are validation images, and
+            ``test_acc`` where a search has ended.
     """
     picture = figure.new(7, 4.5)
     axes = picture.subplots()
-    tested = [record for record in records if record.get("test_acc") is not None]
-    axes.plot([r["cost"] for r in tested], [100 * r["test_acc"] for r in tested], "o-")
-    for record in tested:
-        axes.annotate(str(record["step"]), (record["cost"], 100 * record["test_acc"]), fontsize=7)
+    for word, style in (("validation", "o-"), ("test", "s")):
+        key = f"{word}_acc"
+        points = [(record["cost"], 100 * record[key], record["step"]) for record in records if key in record]
+        if points:
+            axes.plot([x for x, _, _ in points], [y for _, y, _ in points], style, label=word)
+        for x, y, step in points:
+            axes.annotate(str(step), (x, y), fontsize=7)
+    if axes.lines:
+        axes.legend()
+    missing = "" if any("validation_acc" in record for record in records) else ", measured with --validation N alone"
     label = "weight storage relative to float weights"
-    axes.set(xlabel=label, ylabel="test accuracy, %", title="steps of the search")
+    axes.set(xlabel=label, ylabel="accuracy, %", title=f"steps of the search{missing}")
     axes.grid(alpha=0.3)
     figure.save(picture, path)

@@ -17,6 +17,7 @@ from mindspore import nn
 from common import checkpoint
 from common.checkpoint import network_state
 from common.errors import ConfigError
+from common.evaluation import Metrics
 from common.files.atomic_file import remove_folders
 from common.training import OtherRunError
 from ProQHA import candidates, history
@@ -57,6 +58,7 @@ class Progressive:
         plan: steps, candidates and targets.
         scorer: score of the candidates.
         train: function that trains the network after a step (its number) and returns figures for the log (``acc``).
+        test: function from the network to its metrics on test images, which it sees when the search is at its end.
         folder: folder of the search.
         metadata: metadata of the network's checkpoints; they and the plan must be equal for a search to be continued.
 
@@ -72,6 +74,7 @@ class Progressive:
         plan: Plan,
         scorer: Scorer,
         train: Callable[[int], Record],
+        test: Callable[[nn.Cell], Metrics],
         folder: Path,
         metadata: Record,
     ):
@@ -80,7 +83,7 @@ class Progressive:
                 "lam: 0, the exact minimiser, needs a score that adds up; take --score fisher or --lam 500"
             )
         self.network, self.sizes, self.plan, self.scorer = network, sizes, plan, scorer
-        self.train, self.folder = train, Path(folder)
+        self.train, self.test, self.folder = train, test, Path(folder)
         self.metadata = json.loads(json.dumps(metadata))  # as a file gives it back
         self.records: list[Record] = []
 
@@ -113,6 +116,9 @@ class Progressive:
             step = len(self.records)
             score = self.lower(step)
             self._finish_step(score, self.train(step))
+        if "test_acc" not in self.records[-1]:
+            self.records[-1]["test_acc"] = self.test(self.network).accuracy
+            self._save()
         return self.records
 
     def lower(self, step: int) -> float:
@@ -147,6 +153,9 @@ class Progressive:
         bits = get_bits(self.network)
         record = {"step": len(self.records), "score": score, **self.sizes.summary(bits), "bits": bits.tolist()}
         self.records.append({**record, **trained})
+        self._save()
+
+    def _save(self) -> None:
         search = {"plan": self._plan(), "records": self.records}
         checkpoint.save(self.state, network_state.state(self.network), {**self.metadata, "search": search})
         self.report()

@@ -29,7 +29,6 @@ COLUMNS = (*KEYS, "samples", "top1", "weight_bits", "activation_bits", "cost", "
 COLUMNS += ("mindspore",)
 NETWORK = "preact_resnet20"
 FLOAT_BITS = 32
-TEST_EVERY = 4  # epochs; the last one is what counts
 
 
 def make_parser() -> OptionParser:
@@ -62,8 +61,6 @@ def run(script: ModuleType, args: Namespace, name: str, options: Mapping[str, ob
     """Run a script of this folder, or go on with it, and return the run's folder."""
     common = {"arch": NETWORK, "dataset": "cifar10", "dataset_path": args.dataset_path, "batch_size": 128}
     common |= {"run_name": name, "output_dir": args.output_dir}
-    if script is train:
-        common["test_every"] = TEST_EVERY
     words = [word for option, value in {**common, **options}.items() for word in (f"--{option}", str(value))]
     script.main([*words, *thread_words(args)])
     return args.output_dir / name

@@ -13,6 +13,7 @@ from common.cli.classes import open_both
 from common.cli.preprocessing import of_start
 from common.cli.run_options import RunOptions
 from common.cli.training import Images, run_or_advise
+from common.cli.validation import Validation
 from common.data import ImageSource
 from common.data.matching import class_record
 from common.errors import ConfigError
@@ -29,6 +30,8 @@ from ProQHA.progressive import Plan, Progressive
 from ProQHA.quant_config import QuantConfig
 from ProQHA.scores import AccuracyScorer, AdamScorer, Scorer
 from ProQHA.start import StartOptions, start_quantized
+
+SELECTION = "last step"  # how the network that a search ends with is chosen, in words
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class SearchOptions:
         training: training after each step; None: none.
         folder: folder of the search.
         go_on: whether a search that was stopped is continued; otherwise it starts anew.
+        validation: images that are kept from the search, and measured after each step.
     """
 
     start: StartOptions
@@ -73,6 +77,7 @@ class SearchOptions:
     training: TrainConfig | None
     folder: Path
     go_on: bool
+    validation: Validation
 
     @property
     def path(self) -> Path:
@@ -90,9 +95,10 @@ def run(options: RunOptions, search: SearchOptions) -> None:
     options.device.set_up()
     data = options.data
     whole, test = open_both(data, classes_in_file(search.start.path, search.start.arch))
-    train, held_out = split(search.score, whole)
+    rest, validation = search.validation.split(whole, options.seed)
+    train, held_out = split(search.score, rest)
     images = Images(train, test, of_start(options, preprocessing_of(data.dataset, {}), search.start.path))
-    progressive = make_search(options, search, images, held_out)
+    progressive = make_search(options, search, images, Kept(held_out, validation))
     run_or_advise(progressive, search.go_on)
     saved_config.save(options.values, search.folder)
     save(search.path, progressive)
@@ -116,26 +122,44 @@ def split(options: ScoreOptions, source: ImageSource) -> tuple[ImageSource, Imag
     return source.take(order[count:]), source.take(order[:count])
 
 
-def make_search(
-    options: RunOptions, search: SearchOptions, images: Images, held_out: ImageSource | None
-) -> Progressive:
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """Training images that are kept from training.
+
+    Attributes:
+        scoring: images that the score ``acc`` measures on; None for other scores.
+        validation: images that are measured after each step, for the log; None for none.
+    """
+
+    scoring: ImageSource | None = None
+    validation: ImageSource | None = None
+
+
+def make_search(options: RunOptions, search: SearchOptions, images: Images, kept: Kept) -> Progressive:
     """The search that the options describe, ready to run."""
     train, preprocessing = images.train, images.preprocessing
     network, config = start_quantized(search.start, train, preprocessing)
     about = _metadata(search, network, config, images)
-    scorer = make_scorer(search, network, config, images, held_out)
+    scorer = make_scorer(search, network, config, images, kept.scoring)
+    validate = evaluator(kept.validation, preprocessing, options.batch_size, "validation") if kept.validation else None
     tuner = FineTuner(
         network=network,
         data=TrainData(train, preprocessing),
         config=search.training,
         folder=search.folder,
         metadata=about,
-        test=evaluator(images.test, preprocessing, options.batch_size),
+        validate=validate,
     )
     sizes = cost_model(network, preprocessing.image_size)
-    plan, folder = search.plan, search.folder
     return Progressive(
-        network=network, sizes=sizes, plan=plan, scorer=scorer, train=tuner, folder=folder, metadata=about
+        network=network,
+        sizes=sizes,
+        plan=search.plan,
+        scorer=scorer,
+        train=tuner,
+        test=evaluator(images.test, preprocessing, options.batch_size),
+        folder=search.folder,
+        metadata=about,
     )
 
 
@@ -156,6 +180,7 @@ def make_scorer(
 def _metadata(search: SearchOptions, network: nn.Cell, config: QuantConfig, images: Images) -> dict[str, Any]:
     """Metadata of the search's checkpoints; all of it must be equal for a search to be continued."""
     training = asdict(search.training) if search.training else None
+    kept = {"validation": search.validation.images} if search.validation.images else {}
     return {
         "method": storage.METHOD,
         "kind": "latent",
@@ -165,7 +190,7 @@ def _metadata(search: SearchOptions, network: nn.Cell, config: QuantConfig, imag
         "settings": asdict(config),
         "start": network_state.digest(network),
         "preprocessing": images.preprocessing.to_dict(),
-        "options": {"score": asdict(search.score), "training": training},
+        "options": {"score": asdict(search.score), "training": training, **kept},
         "train_images": len(images.train),
         "labels": images.train.labels_digest(),
         **class_record(images.train),
@@ -174,7 +199,8 @@ def _metadata(search: SearchOptions, network: nn.Cell, config: QuantConfig, imag
 
 def save(path: Path, search: Progressive) -> None:
     """Write the network to use."""
-    training = {"steps": search.records[-1]["step"], "seed": search.plan.seed}
+    last = search.records[-1]
+    training = {"steps": last["step"], "seed": search.plan.seed, "selection": SELECTION}
     storage.save_packed(path, StoredNetwork(search.network, {**search.metadata, "training": training}))
 
 
@@ -190,7 +216,8 @@ def final_line(path: Path, search: Progressive, images: int) -> str:
     bits = f"W{last['average_weight_bits']:.3f} A{last['average_activation_bits']:.3f}"
     costs = f"cost {last['cost']:.4f}, compute cost {last['compute_cost']:.6f} after {last['step']} steps"
     return (
-        f"{path}: {bits}, {costs}, test accuracy {last['test_acc']:.4f} on {images} images, {path.stat().st_size} bytes"
+        f"{path}: {bits}, {costs}, test accuracy {last['test_acc']:.4f} on {images} images, {SELECTION}, "
+        f"{path.stat().st_size} bytes"
     )
 
 

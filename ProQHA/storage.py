@@ -26,7 +26,7 @@ def _published(content: Checkpoint, architecture: str) -> tuple[Tensors, dict[st
 
 
 FORMAT = Format(
-    METHOD, _quantize, trainable="best.ckpt or search.ckpt", remake="train.py or search.py", published=_published
+    METHOD, _quantize, trainable="final.ckpt or search.ckpt", remake="train.py or search.py", published=_published
 )
 load, load_latent, save_packed = FORMAT.load, FORMAT.load_latent, FORMAT.save_packed
 shipped = Shipped(

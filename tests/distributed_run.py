@@ -57,7 +57,15 @@ def main(folder: Path, point: str) -> None:
         sizes[count] = [metrics.correct, metrics.correct_top5, metrics.samples, metrics.loss_sum]
     exact = distributed.total([2.0**-30 + 1, np.pi, -1e-20, 50_000]).tolist()
     modes = {mode: normalized(mode) for mode in ("graph", "pynative")}
-    record = {"history": history, "sizes": sizes, "exact": exact, "norm": modes, "processes": distributed.size()}
+    kept = sorted(run.images(20).hold_out(8, 3)[1].labels.tolist())
+    record = {
+        "history": history,
+        "kept": kept,
+        "sizes": sizes,
+        "exact": exact,
+        "norm": modes,
+        "processes": distributed.size(),
+    }
     write_text(folder / "found.json", json.dumps(record))
 
 

@@ -55,7 +55,11 @@ TINY = {
     "threads": 1,
 }
 # Of single scripts, in their place. A comparison takes at least two epochs; each method takes minutes.
-OWN = {"scripts/compare.py": {"epochs": 2, "train_batch_size": 8, "bits": 4, "methods": "float uniform AdderQuant"}}
+OWN = {
+    "scripts/compare.py": {"epochs": 2, "train_batch_size": 8, "bits": 4, "methods": "float uniform AdderQuant"},
+    # To 2 bits in as few epochs as can be; so many images that each class has one to be validated on.
+    "DAMBQ/train.py": {"epochs": 2, "shares": "1 1", "duration": "0 0", "train_samples": 256, "batch_size": 64},
+}
 
 # What the code blocks leave to the reader, by README.
 _MY_NETWORK = """
@@ -71,7 +75,7 @@ from pathlib import Path
 from common.data import DIGITS as preprocessing, open_dataset
 from common.training import Run, Schedule, TrainConfig, TrainData, Trainer
 images = open_dataset("digits", None, "train").head(16)
-config = TrainConfig(1, 8, Schedule("constant", 0.01))
+config = TrainConfig(3, 8, Schedule("constant", 0.01))
 data, run = TrainData(images, preprocessing), Run(Path("run"))
 """,
     "DynamicQuant/README.md": """
@@ -117,6 +121,7 @@ def stand_ins(folder: Path, small_cifar: Path) -> StandIns:
         "resnet20-12fca82f.th": [resnet20],
         "resnet20-cifar10": [resnet20],
         "FILE|NAME": ["resnet20-cifar10-jpeg"],
+        "5000": ["20"],  # validation images
         "resnet18-5c106cde.pth": [resnet18],
         "resnet18.pth": [resnet18],
         "X": [adder],

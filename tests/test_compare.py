@@ -24,6 +24,8 @@ from comparison import jobs, pictures, recorded  # noqa: E402
 from comparison.entries import METHODS, Command, entries  # noqa: E402
 from comparison.table import table  # noqa: E402
 
+from DAMBQ.budget import Budget  # noqa: E402
+
 
 def settled(*words):
     args = config.parse(compare.make_parser(), list(map(str, words)))
@@ -49,6 +51,16 @@ def test_trainings_are_equally_long(tmp_path):
         lengths = [c.options.get("epochs", c.options.get("train_epochs", 0)) for c in entry.make]
         assert all(c.options.get("search_epochs", 0) == 0 for c in entry.make)
         assert sum(lengths) == 7, entry
+
+
+@pytest.mark.parametrize("epochs", range(2, 9))
+def test_budgets_of_dambq_are_reached_in_their_epochs(tmp_path, epochs):
+    methods = ["--methods", "DAMBQ", "--bits", 2, 3, 4]
+    for entry in entries(settled("--output_dir", tmp_path, "--epochs", epochs, *methods)):
+        options = entry.make[-1].options
+        shares, duration = options.get("shares", (0.01, 0.3)), options.get("duration", (0, 150))
+        budget = Budget(entry.bits, entry.bits, "channel", tuple(shares), tuple(duration))
+        assert budget.pace(0, options["epochs"], 600) >= 4 - entry.bits, entry
 
 
 @pytest.mark.parametrize(

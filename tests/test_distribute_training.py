@@ -13,9 +13,10 @@ from common import checkpoint
 
 pytestmark = pytest.mark.training
 # Four steps, so short that each begins where the other process's does.
-SHORT = ("--train_samples", 128, "--num_samples", 64, "--batch_size", 32, "--output_dir", "outputs", "--lr", 0.001)
+SHORT = ("--train_samples", 158, "--num_samples", 64, "--batch_size", 32, "--output_dir", "outputs", "--lr", 0.001)
+VALIDATED = ("--validation", 30)  # kept from the images above: 128 are left
 # Options of train.py, folder of the run, and the least cosine between the momenta, all parameters as one vector.
-_DAMBQ = ("--epochs", 1, "--quantize", "--wgt_target", 3, "--act_target", 3, "--duration", 0, 1)
+_DAMBQ = ("--epochs", 1, "--quantize", "--wgt_target", 3.9, "--act_target", 3.9, "--shares", 0.2, 0.2)
 _DYNAMIC = ("--epochs", 1, "--bits", 3, "--quantizer", "pact", "--warmup_epochs", 0)
 _PROQHA = ("--epochs", 1, "--archtype", "quant", "--bits", 4, "--pre_k_bits", 4, "--optimizer", "sgd")
 TRAININGS = {
@@ -33,10 +34,13 @@ def test_two_processes_train_what_one_does(tmp_path, method):
     networks = []
     for name, words in (("one", ("run_train.sh", method)), ("two", ("run_distribute_train.sh", method, 2))):
         (tmp_path / name).mkdir()
-        done = run(*words, *options, *SHORT, cwd=tmp_path / name)
+        done = run(*words, *options, *SHORT, *VALIDATED, cwd=tmp_path / name)
         assert done.returncode == 0, done.stderr
         networks.append(checkpoint.load(tmp_path / name / "outputs" / folder / "last.ckpt"))
+        final = checkpoint.load(tmp_path / name / "outputs" / folder / "final.ckpt").metadata
+        assert final["training"]["selection"] == "best of 1 epochs on 30 validation images"
     one, two = networks
+    assert one.metadata["run"]["data"]["validation"]["images"] == 30 and one.metadata["run"]["data"]["images"] == 128
     assert one.metadata["run"] == two.metadata["run"] and one.tensors.keys() == two.tensors.keys()
     steps = [momentum(end.tensors) for end in networks]
     sizes = [np.linalg.norm(step) for step in steps]

@@ -53,7 +53,7 @@ def trained_and_evaluated(method, tmp_path, *data):
     """The metadata of the trained file, and what evaluating it measures."""
     train, evaluate, *as_float = METHODS[method]
     run(train, *data, "--epochs", 1, "--batch_size", 6, "--output_dir", tmp_path / "run", "--mode", "pynative")
-    (file,) = [path for path in (tmp_path / "run").glob("*.ckpt") if path.stem not in ("last", "best")]
+    (file,) = [path for path in (tmp_path / "run").glob("*.ckpt") if path.stem not in ("last", "final")]
     words = ("--checkpoint_path", file, "--json", tmp_path / "found.json", "--mode", "pynative")
     run(evaluate, *data, *words, *as_float)
     return checkpoint.load(file).metadata, json.loads((tmp_path / "found.json").read_text())

@@ -63,13 +63,28 @@ def test_accuracy(network):
 test_accuracy.__test__ = False
 
 
-def trainer(folder, config=CONFIG, source=None, network=None, test=test_accuracy, metadata=None, **rest):
+def validation_accuracy(network):
+    return evaluate(network, batches(eval_dataset(images(16, seed=2), PREPROCESSING, 5)), 16)
+
+
+def trainer(
+    folder,
+    config=CONFIG,
+    source=None,
+    network=None,
+    test=test_accuracy,
+    validate=validation_accuracy,
+    metadata=None,
+    **rest,
+):
+    """A training; ``validate`` None has no validation images."""
     return Trainer(
         network=network or Small(),
-        data=TrainData(source or images(), PREPROCESSING),
+        data=TrainData(source or images(), PREPROCESSING, images(16, seed=2) if validate else None),
         config=config,
         run=Run(folder, metadata or {"network": "small"}),
         test=test,
+        validate=validate,
         **rest,
     )
 
@@ -134,8 +149,9 @@ def check_equal(folder, straight):
         # MindSpore's loss value (not its gradient) may differ in the last bit with the alignment of its buffers.
         assert record.pop("loss") == pytest.approx(wanted.pop("loss"), rel=1e-6)
     assert history == expected_history
-    best, expected_best = (checkpoint.load(f / "best.ckpt").tensors for f in (folder, straight))
-    assert all(np.array_equal(best[name], value) for name, value in expected_best.items())
+    for file in ("best.ckpt", "final.ckpt"):
+        both = [checkpoint.load(f / file).tensors for f in (folder, straight)]
+        assert all(np.array_equal(both[0][name], value) for name, value in both[1].items()), file
     check_reports(folder)
     assert sorted(path.name for path in folder.iterdir() if not path.name.endswith(".tmp")) == sorted(
         path.name for path in straight.iterdir()

@@ -16,8 +16,13 @@ def resolved(path: Path, mirrors: Sequence[str] | None = None) -> Path:
 
     Raises:
         CheckpointError: a word without folder and ending that is not registered resembles a name that is, or the file
-            of the name is damaged or cannot be fetched.
+            of the name is damaged or cannot be fetched, or ``best.ckpt`` of a run that has another file in its place.
     """
+    final = path.with_name("final.ckpt")
+    if path.name == "best.ckpt" and not path.exists() and final.exists():
+        raise CheckpointError(
+            f"{path}: expected the best network on validation images, found a run without --validation; give {final}"
+        )
     file = zoo.named(path, mirrors)
     if not file.exists() and _is_word(path) and str(path) not in zoo.entries() and (near := zoo.near_path(path)):
         raise CheckpointError(f"{path}: expected a checkpoint file or a registered name, found none{near}")

@@ -100,6 +100,8 @@ def run(
     preprocessing = preprocessing_of(options.data.dataset, stored.metadata)
     summary = summarize(stored, path, preprocessing.image_size)
     images = fit(open_images(options.data, "test"), stored.metadata)
-    print(summary.headline)
+    training = stored.metadata.get("training", {})
+    print(", ".join([summary.headline, *([training["selection"]] if "selection" in training else [])]))
     metrics, added = measure(Evaluation(options, path, stored, images, preprocessing, summary))
-    finish(options, metrics, path, {**summary.record, "preprocessing": preprocessing.to_dict(), **added})
+    about = {"preprocessing": preprocessing.to_dict(), "training": training}
+    finish(options, metrics, path, {**summary.record, **about, **added})

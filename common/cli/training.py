@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,13 +15,29 @@ from common.cli.classes import open_both
 from common.cli.entry_point import kept
 from common.cli.preprocessing import of_start
 from common.cli.run_options import RunOptions
+from common.cli.validation import Validation
 from common.data import ImageSource, Preprocessing
 from common.data.matching import class_record
 from common.errors import CheckpointError
 from common.evaluation import Metrics, evaluator
 from common.models.registry import PREPROCESSING
 from common.stored.float_network import NEW_NETWORK, StartFile
-from common.training import Callback, OtherRunError, Run, TrainConfig, TrainData, Trainer
+from common.training import (
+    Callback,
+    OtherRunError,
+    Run,
+    TrainConfig,
+    TrainData,
+    Trainer,
+    selection_rule,
+    training_summary,
+)
+
+
+class Tester(Protocol):
+    """Makes functions from a network to its metrics on images; ``label`` stands before the progress line."""
+
+    def __call__(self, source: ImageSource, *, label: str) -> Callable[[nn.Cell], Metrics]: ...
 
 
 @dataclass(frozen=True)
@@ -32,7 +49,7 @@ class TrainingOptions:
         folder: of the run.
         name: of the network to use, ``NAME.ckpt`` in the folder.
         go_on: continue a run that was stopped; otherwise start it anew.
-        test_every: epochs between tests.
+        validation: images that are kept from training, and how often they are looked at.
         new_head: begin with a new last layer, whatever classes the start tells apart.
     """
 
@@ -40,7 +57,7 @@ class TrainingOptions:
     folder: Path
     name: str
     go_on: bool = True
-    test_every: int = 1
+    validation: Validation = field(default_factory=Validation)
     new_head: bool = False
 
     @property
@@ -55,8 +72,8 @@ class Images:
 
     Attributes:
         train: training images.
-        test: test images.
-        preprocessing: of both.
+        test: test images, for the number at the end alone.
+        preprocessing: of all.
         new_head: the network that a float file holds gets a new last layer for these classes.
     """
 
@@ -76,14 +93,15 @@ class Start:
             classes, data set and preprocessing are added.
         callbacks: what else happens in each step and after each epoch.
         objective: cell from images and labels to loss and logits; None is cross-entropy.
-        test: returns test metrics of the network; None: accuracy on the test images.
+        tester: makes the functions that measure the network on validation and on test images; None:
+            :func:`common.evaluation.evaluator`.
     """
 
     network: nn.Cell
     metadata: Mapping[str, Any]
     callbacks: Sequence[Callback] = field(default=())
     objective: nn.Cell | None = None
-    test: Callable[[nn.Cell], Metrics] | None = None
+    tester: Tester | None = None
 
 
 def run(
@@ -114,25 +132,29 @@ def run(
     """
     options.device.set_up()
     data = options.data
-    both = open_both(data, None if training.new_head else begins.classes())
-    images = Images(*both, of_start(options, preprocessing[data.dataset], begins.path), training.new_head)
+    whole, test = open_both(data, None if training.new_head else begins.classes())
+    train, validation = training.validation.split(whole, options.seed)
+    prepared = of_start(options, preprocessing[data.dataset], begins.path)
+    images = Images(train, test, prepared, training.new_head)
     begun = start(images)
+    tester = begun.tester or partial(evaluator, preprocessing=prepared, batch_size=training.config.batch_size)
     about = {"num_classes": images.train.num_classes, "dataset": data.dataset, **class_record(images.train)}
     trainer = Trainer(
         network=begun.network,
-        data=TrainData(images.train, images.preprocessing),
+        data=TrainData(train, prepared, validation),
         config=training.config,
         run=Run(training.folder, {**begun.metadata, **about}),
         callbacks=begun.callbacks,
         objective=begun.objective,
-        test=begun.test or evaluator(images.test, images.preprocessing, training.config.batch_size),
-        test_every=training.test_every,
+        validate=tester(validation, label="validation") if validation else None,
+        validate_every=training.validation.every,
+        test=tester(test, label="test"),
     )
     run_or_advise(trainer, training.go_on)
     saved_config.save(options.values, training.folder)
-    what, accuracy = save(training.path, trainer), trainer.history[-1]["test_acc"]
-    size = training.path.stat().st_size
-    print(f"{training.path}: {what}, test accuracy {accuracy:.4f} on {len(images.test)} images, {size} bytes")
+    what, accuracy = save(training.path, trainer), trainer.chosen["test_acc"]
+    figure = f"test accuracy {accuracy:.4f} on {len(test)} images, {selection_rule(trainer.history)}"
+    print(f"{training.path}: {what}, {figure}, {training.path.stat().st_size} bytes")
     return trainer
 
 
@@ -160,13 +182,13 @@ def run_or_advise(trainer: Runs, go_on: bool) -> None:
 
 def save_float(path: Path, trainer: Trainer) -> str:
     """Write a float network with the metadata of its run; returns ``float``."""
-    checkpoint.save(path, network_state.state(trainer.network), {**trainer.metadata, "epochs": trainer.epochs})
+    about = {**trainer.metadata, "training": training_summary(trainer.history, trainer.config.seed)}
+    checkpoint.save(path, network_state.state(trainer.network), about)
     return "float"
 
 
 def finished_metadata(trainer: Trainer) -> dict[str, Any]:
     """Metadata of the network to use, at the end of a run: those of the run, test accuracy and N, epochs and seed."""
-    last = trainer.history[-1]
-    about = {"accuracy": last["test_acc"], "samples": last["test_samples"]}
-    about["training"] = {"epochs": trainer.epochs, "seed": trainer.config.seed}
-    return {**trainer.metadata, **about}
+    record = trainer.chosen
+    about = {"accuracy": record["test_acc"], "samples": record["test_samples"]}
+    return {**trainer.metadata, **about, "training": training_summary(trainer.history, trainer.config.seed)}

@@ -14,6 +14,7 @@ from common.cli.typed import (
     run_name,
     share,
 )
+from common.cli.validation import add_validation, validation_of
 from common.errors import ConfigError
 from common.training import Schedule, TrainConfig
 from common.training.schedules import KINDS
@@ -46,7 +47,7 @@ def check_new_head(args: Namespace) -> None:
         raise ConfigError("new_head: it goes with the weights of --pretrained FILE, found none; leave it out")
 
 
-def add_init_from(group: _ActionsContainer, text: str = "quantized network to train further (best.ckpt)") -> None:
+def add_init_from(group: _ActionsContainer, text: str = "quantized network to train further (final.ckpt)") -> None:
     """Add ``--init_from``, a network with latent weights to train further."""
     group.add_argument("--init_from", type=checkpoint, metavar="FILE|NAME", help=text)
 
@@ -84,12 +85,6 @@ def check_one_start(args: Namespace) -> None:
         raise ConfigError("expected one start, found both --pretrained and --init_from; give one of them")
 
 
-def add_test_every(group: _ActionsContainer) -> None:
-    """Add ``--test_every``, the epochs between tests."""
-    every = "number of epochs between tests; the last epoch is always tested"
-    group.add_argument("--test_every", type=positive_int, default=1, metavar="N", help=every)
-
-
 def add_epochs(group: _ActionsContainer, epochs: int) -> None:
     """Add ``--epochs``.
 
@@ -104,7 +99,7 @@ def add_epochs(group: _ActionsContainer, epochs: int) -> None:
 def add_sgd(
     group: _ActionsContainer, epochs: int, weight_decay: float, rate: str = "learning rate of the first SGD step"
 ) -> None:
-    """Add length, first learning rate, momentum and weight decay.
+    """Add length, validation, first learning rate, momentum and weight decay.
 
     Args:
         group: group that the options are added to.
@@ -113,7 +108,7 @@ def add_sgd(
         rate: description of the learning rate, for ``--help``.
     """
     add_epochs(group, epochs)
-    add_test_every(group)
+    add_validation(group)
     group.add_argument("--lr", type=positive_float, default=0.1, help=rate)
     group.add_argument("--momentum", type=share, default=0.9, help="momentum of SGD, 0 to 1")
     penalty = "weight of the L2 penalty on all parameters"
@@ -172,4 +167,4 @@ def cosine_config(args: Namespace) -> TrainConfig:
 def training_options(args: Namespace) -> TrainingOptions:
     """The run that the options of :func:`add_run` and :func:`add_training` describe."""
     folder = args.output_dir / args.run_name
-    return TrainingOptions(train_config(args), folder, args.run_name, args.go_on, args.test_every, args.new_head)
+    return TrainingOptions(train_config(args), folder, args.run_name, args.go_on, validation_of(args), args.new_head)

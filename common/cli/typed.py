@@ -74,7 +74,7 @@ def run_name(text: str) -> str:
 
     Not the name of a file that a run keeps beside it.
     """
-    kept = ("best", "last", "search")
+    kept = ("best", "final", "last", "search")
     plain = text.strip() and not {"/", "\\", "\0"} & set(text) and text not in (".", "..", *kept)
     return _checked(str, lambda _: plain, f"a name without slashes, other than {', '.join(kept)}")(text)
 

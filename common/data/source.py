@@ -71,12 +71,38 @@ class ImageSource(ABC):
             DataError: there are fewer images than ``n``.
         """
         self._check_count(n)
-        order = np.random.default_rng(_SPREAD_SEED).permutation(len(self))
+        return self.take(self._balanced(n, _SPREAD_SEED))
+
+    def hold_out(self: Self, n: int, seed: int) -> tuple[Self, Self]:
+        """All images but ``n``, and these: as many of each class as can be, both in the order of the data set.
+
+        Args:
+            n: number of images that are held out, at least one of each class.
+            seed: seed of the choice, 0 or above; the same one chooses the same images.
+
+        Raises:
+            DataError: fewer images than classes are asked for, or a class would keep none.
+        """
+        self._check_count(n)
+        _check_seed(seed)
+        kept = self._balanced(n, seed)
+        rest = np.setdiff1d(np.arange(len(self)), kept)
+        classes = np.unique(self.labels)
+        if len(np.unique(self.labels[kept])) < len(classes):
+            raise DataError(f"{n} images cannot hold one of each of the {len(classes)} classes; keep more of them")
+        if gone := np.setdiff1d(classes, self.labels[rest]).tolist():
+            count = int((self.labels == gone[0]).sum())
+            raise DataError(f"{n} images would take all {count} images of class {gone[0]}; keep fewer of them")
+        return self.take(rest), self.take(kept)
+
+    def _balanced(self, n: int, seed: int) -> np.ndarray:
+        """Numbers of ``n`` images, as many of each class as can be, ascending."""
+        order = np.random.default_rng(seed).permutation(len(self))
         by_class = order[np.argsort(self.labels[order], kind="stable")]
         _, starts, counts = np.unique(self.labels[by_class], return_index=True, return_counts=True)
         turns = np.empty(len(self), np.int64)  # of each image among those of its class
         turns[by_class] = np.arange(len(self)) - np.repeat(starts, counts)
-        return self.take(np.sort(order[np.argsort(turns[order], kind="stable")][:n]))
+        return np.sort(order[np.argsort(turns[order], kind="stable")][:n])
 
     def sample(self: Self, n: int, seed: int) -> Self:
         """``n`` different images in random order; with one seed, a smaller sample begins a larger one.
@@ -86,8 +112,7 @@ class ImageSource(ABC):
             DataError: there are fewer images than ``n``.
         """
         self._check_count(n)
-        if seed < 0:
-            raise ConfigError(f"the seed must be 0 or above, found {seed}")
+        _check_seed(seed)
         return self.take(np.random.default_rng(seed).permutation(len(self))[:n])
 
     def _check_count(self, n: int) -> None:
@@ -95,3 +120,8 @@ class ImageSource(ABC):
             raise ConfigError(f"the number of images must be at least 1, found {n}")
         if n > len(self):
             raise DataError(f"{n} images were asked for, the data set holds {len(self)}; ask for at most that many")
+
+
+def _check_seed(seed: int) -> None:
+    if seed < 0:
+        raise ConfigError(f"the seed must be 0 or above, found {seed}")

@@ -157,9 +157,11 @@ def _together(part: Metrics) -> Metrics:
     return Metrics(**counts, loss_sum=sums["loss_sum"], seconds=float(seconds))
 
 
-def evaluator(source: ImageSource, preprocessing: Preprocessing, batch_size: int) -> Callable[[nn.Cell], Metrics]:
-    """Function from a network to its metrics on test images, as the training engine takes it."""
-    return lambda network: evaluate_images(network, source, preprocessing, batch_size, "test")
+def evaluator(
+    source: ImageSource, preprocessing: Preprocessing, batch_size: int, label: str = "test"
+) -> Callable[[nn.Cell], Metrics]:
+    """Function from a network to its metrics on these images, as the training engine takes it."""
+    return lambda network: evaluate_images(network, source, preprocessing, batch_size, label)
 
 
 def _check(logits: np.ndarray, labels: np.ndarray, classes: int | None) -> None:

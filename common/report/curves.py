@@ -8,15 +8,15 @@ from common.report import figure
 
 
 def plot(history: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Draw loss and accuracy over the epochs, of the training images and, where recorded, of the test images.
+    """Draw loss and accuracy over the epochs, of the training, the validation and the test images.
 
     Args:
-        history: a record per epoch with ``loss`` and ``acc``, perhaps ``test_loss`` and ``test_acc``.
+        history: a record per epoch with ``loss`` and ``acc``, perhaps the same after ``validation_`` and ``test_``.
         path: PNG file.
     """
     picture = figure.new(9, 3.5)
     for axes, key, title in zip(picture.subplots(1, 2), ("loss", "acc"), ("cross-entropy", "top-1 accuracy")):
-        for prefix, label in (("", "training"), ("test_", "test")):
+        for prefix, label in (("", "training"), ("validation_", "validation"), ("test_", "test")):
             points = [(record["epoch"], record[prefix + key]) for record in history if prefix + key in record]
             if points:
                 axes.plot(*zip(*points), marker=".", label=label)

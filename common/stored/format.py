@@ -64,7 +64,7 @@ class Format:
     shapes: Callable[[nn.Cell], Mapping[str, LayerShape]] = layer_shapes
     fill: Callable[[nn.Cell, Mapping[str, IntegerLayer]], Tensors] = layer_tensors
     training_only: Callable[[str], bool] = _nothing
-    trainable: str = "best.ckpt"
+    trainable: str = "final.ckpt"
     remake: str = "train.py"
     architecture: str = "resnet20"
     published: Callable[[checkpoint.Checkpoint, str], tuple[Tensors, dict[str, Any]]] = from_published

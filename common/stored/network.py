@@ -4,7 +4,7 @@
 kind        holds                                        made by
 ==========  ===========================================  ================================================
 ``float``   a float network of any method, or published  training without quantization
-``latent``  float weights and quantizers' parameters     ``best.ckpt`` of training with it
+``latent``  float weights and quantizers' parameters     ``final.ckpt`` of training with it
 ``packed``  codes at their real width, nothing latent    the end of training, calibration or conversion
 ==========  ===========================================  ================================================
 """

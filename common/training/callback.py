@@ -24,7 +24,7 @@ class Callback(nn.Cell):
         return gradients
 
     def after_epoch(self, epoch: int) -> dict[str, Any]:
-        """Act after an epoch, numbered from 0, and before its test; the returned values go into the metrics."""
+        """Act after an epoch, numbered from 0, and before its validation; the returned values go into the metrics."""
         return {}
 
     def report(self) -> dict[str, Any]:

@@ -44,10 +44,12 @@ class TrainData:
     Attributes:
         source: training images.
         preprocessing: preprocessing of the network.
+        validation: images that are kept from training and choose the best epoch; None for none.
     """
 
     source: ImageSource
     preprocessing: Preprocessing
+    validation: ImageSource | None = None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """One step of a training: loss, gradients and optimizer."""
 
+import numpy as np
 from mindspore import Parameter, ParameterTuple, nn, ops
 
 from common import distributed
@@ -78,3 +79,15 @@ def trained_parameters(network: nn.Cell, callback: Callback | None = None) -> li
     """The trainable parameters that are the optimizer's: all but those that are a callback's."""
     watched = {id(p) for p in callback.parameters} if callback else set()
     return [p for p in network.trainable_params() if id(p) not in watched]
+
+
+def check_finite(network: nn.Cell, epoch: int) -> None:
+    """Refuse parameters that are not finite after an epoch; the loss may hide them, for ReLU makes zeros of NaN.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    for parameter in network.get_parameters():
+        if not np.isfinite(parameter.asnumpy()).all():
+            where = f"{parameter.name} is not finite after epoch {epoch + 1}"
+            raise ConfigError(f"{where}: training diverged, lower the learning rate")

@@ -1,9 +1,11 @@
 """The training engine of all methods: epochs, checkpoints after each, and a run that continues bit for bit.
 
-A run lives in a folder: ``last.ckpt`` (network, optimizer, history), ``best.ckpt`` (network with the best test
-accuracy), ``metrics.jsonl`` (one line per epoch) and ``curves.png``. Order and augmentation of the images depend only
-on seed and epoch, so a run that was killed at any point repeats its unfinished epoch and ends with the parameters of
-an uninterrupted one. A run of 0 epochs tests the network that it is given, and has no ``best.ckpt``.
+A run lives in a folder: ``last.ckpt`` (network, optimizer, history), ``metrics.jsonl`` (one line per epoch) and
+``curves.png``; with validation images ``best.ckpt`` (the network that is best on them so far); at the end
+``final.ckpt`` (with validation images the best network, else that of the last epoch). Test images have no part in the
+choice: they are seen once, by the network of ``final.ckpt``. Order and augmentation of the images depend only on seed
+and epoch, so a run that was killed at any point repeats its unfinished epoch and ends with the parameters of an
+uninterrupted one. A run of 0 epochs ends with the network that it is given.
 """
 
 import json
@@ -21,12 +23,12 @@ from common.checkpoint import network_state
 from common.data import batches, train_dataset
 from common.errors import CheckpointError, ConfigError, DataError
 from common.evaluation import Metrics
-from common.files.atomic_file import write_text
-from common.report import curves
 from common.report.progress import Progress
 from common.training.callback import Callback, combined
 from common.training.config import Run, TrainConfig, TrainData
-from common.training.step import TrainStep, make_optimizer, trained_parameters
+from common.training.run_files import RunFiles
+from common.training.selection import TEST, VALIDATION, chosen, rivals, training_summary
+from common.training.step import TrainStep, check_finite, make_optimizer, trained_parameters
 
 
 class OtherRunError(CheckpointError):
@@ -43,11 +45,12 @@ class Trainer:
         run: folder and metadata of the run.
         callbacks: further actions in each step and after each epoch.
         objective: cell from images and labels to loss and logits of the network; None is cross-entropy.
-        test: function from the network to its test metrics; None skips the test.
-        test_every: number of epochs between tests; the last epoch is always tested.
+        validate: function from the network to its metrics on the validation images; None where there are none.
+        validate_every: number of epochs from one validation to the next; the last epoch always has one.
+        test: function from the network to its metrics on the test images; None skips the test.
 
     Raises:
-        ConfigError: a batch that cannot be divided among the processes.
+        ConfigError: a batch that cannot be divided among the processes, or validation images without ``validate``.
         DataError: fewer images than one batch.
     """
 
@@ -60,9 +63,12 @@ class Trainer:
         run: Run,
         callbacks: Sequence[Callback] = (),
         objective: nn.Cell | None = None,
+        validate: Callable[[nn.Cell], Metrics] | None = None,
+        validate_every: int = 1,
         test: Callable[[nn.Cell], Metrics] | None = None,
-        test_every: int = 1,
     ):
+        if (data.validation is None) != (validate is None):
+            raise ConfigError("validate: expected it together with validation images, found one of them; give both")
         if config.batch_size % distributed.size():
             raise ConfigError(
                 f"batch_size: expected a multiple of the {distributed.size()} processes, found {config.batch_size}"
@@ -71,7 +77,7 @@ class Trainer:
         if not self.steps and config.epochs:
             raise DataError(f"{len(data.source)} training images do not fill a batch of {config.batch_size}: lower it")
         self.network, self.data, self.config, self.callbacks = network, data, config, tuple(callbacks)
-        self.test, self.test_every = test, test_every
+        self.validate, self.validate_every, self.test = validate, validate_every, test
         self.callback = combined(self.callbacks)
         optimizer = make_optimizer(trained_parameters(network, self.callback), config, self.steps)
         self.step = TrainStep(network, optimizer, config, self.callback, objective)
@@ -79,7 +85,7 @@ class Trainer:
         self._begin(run)
 
     def _begin(self, run: Run) -> None:
-        self.folder, self.history = Path(run.folder), []
+        self.folder, self.files, self.history = Path(run.folder), RunFiles(Path(run.folder)), []
         self.metadata = {**run.metadata, "preprocessing": self.data.preprocessing.to_dict()}
 
     def reset(self, folder: Path, metadata: dict[str, Any]) -> None:
@@ -89,7 +95,7 @@ class Trainer:
         self._begin(Run(folder, metadata))
 
     def run(self, go_on: bool = True) -> list[dict[str, Any]]:
-        """Train to the last epoch and return one record of metrics per epoch; of 0 epochs, one of the test.
+        """Train to the last epoch, take the network of the chosen one, and test it; returns one record per epoch.
 
         Args:
             go_on: whether a run in the folder is continued; otherwise it is removed and started anew.
@@ -100,17 +106,17 @@ class Trainer:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         if not go_on:
-            self.last.unlink(missing_ok=True)
-            self.best.unlink(missing_ok=True)
-        elif self.last.exists():
+            self.files.discard()
+        elif self.files.last.exists():
             self._load()
-            self._report()  # the run may have ended between checkpoint and report
+            self.files.report(self.history)  # the run may have ended between checkpoint and report
         while self.epochs < self.config.epochs:
             self._epoch(self.epochs)
             self._save()
         if not self.history:
             self._no_epoch()
             self._save()
+        self._finish()
         return self.history
 
     @property
@@ -119,14 +125,9 @@ class Trainer:
         return self.history[-1]["epoch"] if self.history else 0
 
     @property
-    def last(self) -> Path:
-        """Checkpoint from which a run goes on."""
-        return self.folder / "last.ckpt"
-
-    @property
-    def best(self) -> Path:
-        """Checkpoint of the network with the best test accuracy so far."""
-        return self.folder / "best.ckpt"
+    def chosen(self) -> dict[str, Any]:
+        """Record of the epoch whose network the run ends with."""
+        return chosen(self.history)
 
     def _epoch(self, epoch: int) -> None:
         config, start = self.config, time.perf_counter()
@@ -151,27 +152,49 @@ class Trainer:
                 correct += int((logits.asnumpy().argmax(1) == batch["label"]).sum())
                 seen += count
                 progress.update(count, loss=loss_sum / seen, acc=correct / seen)
-        self._check_parameters(epoch)
+        check_finite(self.network, epoch)
         loss_sum, correct, seen = distributed.total([loss_sum, correct, seen]).tolist()
         record = {"epoch": epoch + 1, "loss": loss_sum / seen, "acc": correct / seen}
         record["seconds"] = round(time.perf_counter() - start, 2)
         if self.callback is not None:
             record |= {**self.callback.after_epoch(epoch), "finished": self.callback.finished()}
         self.history.append(record)
-        if (epoch + 1) % self.test_every == 0 or epoch + 1 == config.epochs:
-            self._test()
+        if (epoch + 1) % self.validate_every == 0 or epoch + 1 == config.epochs:
+            self._validate()
 
     def _no_epoch(self) -> None:
         record: dict[str, Any] = {"epoch": 0}
         if self.callback is not None:
             record |= {**self.callback.report(), "finished": self.callback.finished()}
         self.history.append(record)
-        self._test()
+        self._validate()
 
-    def _test(self) -> None:
-        """Add the test of the network to the last record."""
+    def _validate(self) -> None:
+        """Add the validation of the network to the last record."""
+        if self.validate is not None:
+            self.history[-1] |= _named(VALIDATION, self.validate(self.network))
+
+    def _finish(self) -> None:
+        """Take the network of the chosen epoch, test it and write ``final.ckpt``, unless that was done before."""
+        last, record = network_state.state(self.network), self.chosen
+        if record is not self.history[-1]:
+            self._take_best(record["epoch"])
+        if self.files.final.exists() and (self.test is None or f"{TEST}acc" in record):
+            return
         if self.test is not None:
-            self.history[-1] |= {f"test_{key}": value for key, value in self.test(self.network).result().items()}
+            record |= _named(TEST, self.test(self.network))
+        about = {**self.metadata, "history": [record], "training": training_summary(self.history, self.config.seed)}
+        checkpoint.save(self.files.final, network_state.state(self.network), about)
+        self._save(last)
+
+    def _take_best(self, epoch: int) -> None:
+        saved = checkpoint.load(self.files.best)
+        if [one["epoch"] for one in saved.metadata.get("history", [])] != [epoch]:
+            raise CheckpointError(
+                f"{self.files.best}: expected the network of epoch {epoch}, found another; start anew"
+            )
+        for name, parameter in self.network.parameters_and_names():
+            ops.assign(parameter, Tensor(saved.tensors[name]))  # not set_data, as in reset
 
     @staticmethod
     def _finite(loss: float, epoch: int) -> float:
@@ -179,46 +202,38 @@ class Trainer:
             raise ConfigError(f"the loss is {loss} in epoch {epoch + 1}: training diverged, lower the learning rate")
         return loss
 
-    def _check_parameters(self, epoch: int) -> None:
-        """Refuse parameters that are not finite; the loss may hide them, for ReLU makes zeros of NaN."""
-        for parameter in self.network.get_parameters():
-            if not np.isfinite(parameter.asnumpy()).all():
-                where = f"{parameter.name} is not finite after epoch {epoch + 1}"
-                raise ConfigError(f"{where}: training diverged, lower the learning rate")
-
     def _fingerprint(self) -> dict[str, Any]:
         """Values that must be equal for a run to be continued."""
         source = self.data.source
         images = {"images": len(source), "classes": source.num_classes, "labels": source.labels_digest()}
+        if (kept := self.data.validation) is not None:
+            images["validation"] = {"images": len(kept), "labels": kept.labels_digest()}
         return json.loads(json.dumps({"config": asdict(self.config), "data": images, **self.metadata}))
 
-    def _save(self) -> None:
-        """Write ``last.ckpt`` last but for reports: it alone decides where a run goes on."""
-        network = network_state.state(self.network)
-        compared = "acc" if self.test is None else "test_acc"
-        rivals = [record for record in self.history if record.get("finished", True) and compared in record]
-        accuracies = [record[compared] for record in rivals]
-        if self.epochs and self.history[-1] in rivals and accuracies[-1] >= max(accuracies):
-            checkpoint.save(self.best, network, {**self.metadata, "history": self.history[-1:]})
+    def _save(self, network: dict[str, np.ndarray] | None = None) -> None:
+        """Write ``last.ckpt`` last but for reports: it alone decides where a run goes on.
+
+        Args:
+            network: state of the last epoch's network, where the run's network has become another one.
+        """
+        if network is None:
+            network = network_state.state(self.network)
+            if rivals(self.history) and self.chosen is self.history[-1]:
+                checkpoint.save(self.files.best, network, {**self.metadata, "history": self.history[-1:]})
         optimizer = {f"optimizer/{p.name}": p.asnumpy() for p in self._optimizer_state()}
         tensors = {f"network/{name}": value for name, value in network.items()} | optimizer
-        checkpoint.save(self.last, tensors, {"run": self._fingerprint(), "history": self.history})
-        self._report()
-
-    def _report(self) -> None:
-        write_text(self.folder / "metrics.jsonl", "".join(json.dumps(r, sort_keys=True) + "\n" for r in self.history))
-        if self.history:
-            curves.plot(self.history, self.folder / "curves.png")
+        checkpoint.save(self.files.last, tensors, {"run": self._fingerprint(), "history": self.history})
+        self.files.report(self.history)
 
     def _load(self) -> None:
-        saved = checkpoint.load(self.last)
+        saved = checkpoint.load(self.files.last)
         if saved.metadata.get("run") != self._fingerprint():
-            raise OtherRunError(f"{self.last} belongs to another run: network, configuration or data differ")
+            raise OtherRunError(f"{self.files.last} belongs to another run: network, configuration or data differ")
         parts = {"network/": {}, "optimizer/": {}}
         for name, value in saved.tensors.items():
             prefix = name[: name.index("/") + 1]
             parts[prefix][name.removeprefix(prefix)] = value
-        network_state.restore(self.network, parts["network/"], self.last)
+        network_state.restore(self.network, parts["network/"], self.files.last)
         for parameter in self._optimizer_state():
             parameter.set_data(Tensor(parts["optimizer/"][parameter.name]))
         self.history = saved.metadata["history"]
@@ -227,3 +242,7 @@ class Trainer:
         """Everything the optimizer keeps beside the network: moments, step counter, learning rates."""
         of_network = {id(parameter) for parameter in self.network.get_parameters()}
         return [p for p in self.step.optimizer.get_parameters() if id(p) not in of_network]
+
+
+def _named(prefix: str, metrics: Metrics) -> dict[str, Any]:
+    return {f"{prefix}{key}": value for key, value in metrics.result().items()}

@@ -34,12 +34,13 @@ def _quantized():
 
 def with_allocator(cell):
     """A ResNet-20 quantized to W2A2, and the callback of its training."""
-    from DAMBQ.allocation import Allocator, Budget
+    from DAMBQ.allocation import Allocator
+    from DAMBQ.budget import Budget
     from DAMBQ.convert import quantize_network
     from DAMBQ.quant_config import QuantConfig
 
     quantize_network(cell, QuantConfig(bits=2))
-    return cell, Allocator(cell, Budget(2, 2), 32)
+    return cell, Allocator(cell, Budget(4, 4), 32, epochs=1)
 
 
 def whole_step(cell, callback, training: bool, batch_size: int, side: int = 32) -> Callable[[], np.ndarray]:

@@ -129,10 +129,12 @@ def _dambq(args: Namespace, bits: int) -> Entry:
     if first:
         before = _training(args, run_name=f"{name}_start", epochs=first, **start)
         commands.append(Command("DAMBQ/train.py", options | before, ("--quantize",)))
-        start = {"init_from": args.output_dir / f"{name}_start" / "best.ckpt"}
+        start = {"init_from": args.output_dir / f"{name}_start" / "final.ckpt"}
     epochs = args.epochs - first
     options |= _training(args, run_name=name, epochs=epochs, wgt_target=bits, act_target=bits, **start)
-    options |= {"shares": [0.4, 0.8], "duration": [0, max(1, epochs // 3)]} if bits < 4 else {}
+    if bits < 4:
+        shares = [0.4, 0.8] if epochs > 2 or bits > 2 else [1, 1]  # two epochs take two bits only from all at once
+        options |= {"shares": shares, "duration": [0, max(1, epochs // 3)]}
     commands.append(Command("DAMBQ/train.py", options, ("--quantize",)))
     return Entry("DAMBQ", bits, tuple(commands), _measured("DAMBQ", file), file, args.epochs)
 
@@ -153,7 +155,7 @@ def _ldnq(args: Namespace, bits: int) -> Entry:
     options = {"seed": args.seed, "pretrained": args.pretrained, "levels": levels, "output_dir": folder}
     options["num_images"] = args.calibration_images
     options |= _shortened(args, "LDNQ")
-    make = Command("LDNQ/main.py", options, ("--no-test_layers",))
+    make = Command("LDNQ/main.py", options)
     return Entry("LDNQ", bits, (make,), _measured("LDNQ", file), file, images=args.calibration_images)
 
 

@@ -25,7 +25,7 @@ TIMES = (
     "seconds to produce",
 )
 # MindSpore's value of the loss, not its gradient, may differ in the last bit with the alignment of its buffers.
-LAST_BIT = ("loss", "test_loss", "before", "after")
+LAST_BIT = ("loss", "validation_loss", "test_loss", "before", "after")
 _LAST_BIT = 1e-5
 _LOCK = ".lock"  # files that stay so that no two processes take the same name for free
 

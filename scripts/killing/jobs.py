@@ -10,6 +10,7 @@ _FLOAT = ROOT / "common" / "zoo" / "files" / "resnet20_digits.ckpt"
 _IMAGES = ["--train_samples", "96", "--num_samples", "36", "--batch_size", "32", "--threads", "1"]
 _TRAINING = [*_IMAGES, "--epochs", "4", "--lr", "0.01"]
 _START = ["--pretrained", str(_FLOAT)]
+_VALIDATED = ["--validation", "20"]
 _SAME_NETWORK = ["--arch", "postresnet20"]  # ProQHA's name of the others' resnet20
 
 
@@ -46,17 +47,18 @@ def jobs(address: str) -> dict[str, Job]:
     Args:
         address: of a :func:`killing.server.serving`.
     """
-    program, search = str(ROOT / "scripts" / "killing" / "server.py"), ["--step", "4", "--lam", "8", "--score_images"]
-    matching = ["--num_images", "12", "--views", "2", "--steps", "1", "--refine_steps", "3", "--no-test_layers"]
+    program, search = str(ROOT / "scripts" / "killing" / "server.py"), ["--step", "4", "--lam", "8"]
+    search += ["--score_images", "32", "--search_epochs", "1"]
+    matching = ["--num_images", "12", "--views", "2", "--steps", "1", "--refine_steps", "3"]
     compared = ["--methods", "float", "uniform", "LDNQ", "AdderQuant", "--bits", "4", "--calibration_images", "8"]
     images = ["--train_samples", "96", "--num_samples", "36", "--train_batch_size", "32", "--epochs", "2"]
     return {
         "AdderQuant": _script("AdderQuant", "train", *_TRAINING),
-        "DAMBQ": _script("DAMBQ", "train", *_TRAINING, *_START, "--quantize"),
+        "DAMBQ": _script("DAMBQ", "train", *_TRAINING, *_START, *_VALIDATED, "--quantize"),
         "DynamicQuant": _script("DynamicQuant", "train", *_TRAINING, *_START),
-        "LDNQ": _script("LDNQ", "train", *_TRAINING),
+        "LDNQ": _script("LDNQ", "train", *_TRAINING, *_VALIDATED),
         "ProQHA": _script("ProQHA", "train", *_TRAINING, *_START, *_SAME_NETWORK, "--archtype", "quant"),
-        "search": _script("ProQHA", "search", *_IMAGES, *_START, *_SAME_NETWORK, *search, "32", "--search_epochs", "1"),
+        "search": _script("ProQHA", "search", *_IMAGES, *_START, *_SAME_NETWORK, *_VALIDATED, *search),
         "cascade": _script("LDNQ", "main", *matching, "--num_samples", "36", "--threads", "1"),
         "compare": Job(["scripts/compare.py", *compared, *images, "--output_dir", "{folder}"]),
         "download": Job([program, address], environment={"LOWBITZOO_CACHE": "{folder}"}),

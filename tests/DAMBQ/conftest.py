@@ -27,7 +27,7 @@ def native(request) -> bool:
 @pytest.fixture
 def quickly(monkeypatch):
     """Nothing to compile for networks of this size, and no picture after each epoch."""
-    monkeypatch.setattr("common.training.trainer.curves.plot", lambda *_: None)
+    monkeypatch.setattr("common.report.curves.plot", lambda *_: None)
     with execution_mode("pynative"):
         yield
 
@@ -62,8 +62,8 @@ def documented(tmp_path_factory, data) -> dict[str, tuple[Path, list[str]]]:
     low = ["--wgt-target", 2.0, "--act-target", 2.0, "--shares", 1, 1, "--duration", 0, 0, "--mode", "pynative"]
     steps = {
         "float": ["--lr", 0.01, "--mode", "pynative"],
-        "w4a4": ["--lr", 5e-3, "--quantize", "--pretrained", root / "float" / "best.ckpt", "--wgt-target", 4.0],
-        "w2a2": ["--lr", 5e-3, "--quantize", "--resume", root / "w4a4" / "best.ckpt", *low],
+        "w4a4": ["--lr", 5e-3, "--quantize", "--pretrained", root / "float" / "final.ckpt", "--wgt-target", 4.0],
+        "w2a2": ["--lr", 5e-3, "--quantize", "--resume", root / "w4a4" / "final.ckpt", *low],
     }
     for name, step in steps.items():
         epochs = 2 if name == "w2a2" else 1
@@ -83,5 +83,5 @@ def tiny(tmp_path_factory, data, tiny_model) -> Path:
 def quantizing(data, tiny, tmp_path) -> list:
     """A command that quantizes the small network to 3 bits."""
     words = [*data, "-a", "Tiny", "--mode", "pynative", "--output_dir", tmp_path, "--expr-name", "run", "--epochs", 2]
-    words += ["--quantize", "--pretrained", tiny / "best.ckpt", "--lr", 0.01]
+    words += ["--quantize", "--pretrained", tiny / "final.ckpt", "--lr", 0.01]
     return [*words, "--wgt-target", 3, "--act-target", 3, "--shares", 1, 1, "--duration", 0, 0]

@@ -13,7 +13,8 @@ from common.models.registry import model
 from common.quant.layers import quant_layers
 from common.stored.network import StoredNetwork
 from common.training import Run, Schedule, TrainConfig, TrainData, Trainer
-from DAMBQ.allocation import Allocator, Budget
+from DAMBQ.allocation import Allocator
+from DAMBQ.budget import Budget
 from DAMBQ.convert import calibrate_last, multi_bit_layers, quantize_network
 from DAMBQ.quant_config import QuantConfig
 
@@ -106,17 +107,18 @@ def test_accuracy(network: nn.Cell):
 test_accuracy.__test__ = False
 
 
-def trainer(folder: Path, budget: Budget, widths=(6, 8, 5), rate=0.05, epochs=3, callback=Allocator, **options):
+def trainer(folder: Path, budget: Budget, widths=(6, 8, 5), rate=0.05, epochs=3, validate=None, **options):
     """A training of a quantized network with 4 steps of 6 images in each epoch."""
     network = quantize_network(seeded(Plain(widths)), QuantConfig(activation_clip=1.5))
     config = TrainConfig(epochs, 6, Schedule("constant", rate), seed=5, **options)
     metadata = {"network": "plain", "budget": repr(budget)}
     return Trainer(
         network=network,
-        data=TrainData(images(), PREPROCESSING),
+        data=TrainData(images(), PREPROCESSING, images(8, seed=2) if validate else None),
         config=config,
         run=Run(folder, metadata),
-        callbacks=[callback(network, budget, 8)],
+        callbacks=[Allocator(network, budget, 8, epochs)],
+        validate=validate,
         test=test_accuracy,
     )
 
@@ -156,7 +158,7 @@ def watched(run: Trainer) -> list[dict]:
     def record(epoch: int) -> dict:
         before = state_of(run.network)
         result = after_epoch(epoch)
-        records.append({"before": before, "after": state_of(run.network), "best": run.best.exists(), **result})
+        records.append({"before": before, "after": state_of(run.network), **result})
         return result
 
     allocator.after_epoch = record

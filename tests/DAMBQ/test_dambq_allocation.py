@@ -11,7 +11,8 @@ from PIL import Image
 
 from common.errors import ConfigError
 from DAMBQ import plots
-from DAMBQ.allocation import Allocator, Budget, average, average_bits, input_values, lower
+from DAMBQ.allocation import Allocator, average_bits, input_values
+from DAMBQ.budget import Budget, average, lower
 from DAMBQ.convert import multi_bit_layers, quantize_network
 
 
@@ -143,14 +144,14 @@ def test_averages_are_weighted_by_weights_and_by_activations():
     assert means["activations"] == pytest.approx(sum(size * bits[name].sum() for name, size in sizes.items()) / whole)
     plain = np.mean(np.concatenate(list(bits.values())))
     assert abs(means["activations"] - plain) > 0.01  # the plain mean would be another
-    report = Allocator(network, Budget(4, 4), 8).report()
+    report = Allocator(network, Budget(4, 4), 8, 1).report()
     assert (report["weights_bits"], report["activations_bits"]) == (means["weights"], means["activations"])
     assert report["activations_bits_of_layers"] == {name: round(float(each.mean()), 4) for name, each in bits.items()}
 
 
 def test_a_network_of_two_layers_has_nothing_to_allocate():
     with pytest.raises(ConfigError, match="between the first and the last"):
-        Allocator(quantize_network(Plain((4,))), Budget(2, 2), 8)
+        Allocator(quantize_network(Plain((4,))), Budget(2, 2), 8, 1)
 
 
 def test_the_picture_of_the_bits_is_a_png(tmp_path):

@@ -180,7 +180,10 @@ def test_bad_settings_are_refused(values):
         QuantConfig(**values)
 
 
-@pytest.mark.parametrize(("name", "size", "layers"), [("resnet20", 32, 20), ("vgg_small", 32, 7), ("resnet18", 64, 21)])
+@pytest.mark.parametrize(
+    ("name", "size", "layers"),
+    [("resnet20", 32, 20), ("resnet20_conv", 32, 22), ("vgg_small", 32, 7), ("resnet18", 64, 21)],
+)
 def test_networks_of_the_zoo_are_converted_and_run(name, size, layers):
     network = quantize_network(model(name).build(10))
     assert len(quant_layers(network)) == layers and not weighted_layers(network)

@@ -56,10 +56,10 @@ def test_bad_options_are_refused_in_one_line(capsys, quantizing, tmp_path, words
 def test_files_of_the_wrong_kind_are_refused_in_one_line(capsys, documented, data, tmp_path):
     folders = {name: folder for name, (folder, _) in documented.items()}
     words = [*data, "--output_dir", tmp_path, "--epochs", 1]
-    best = folders["w4a4"] / "best.ckpt"
+    best = folders["w4a4"] / "final.ckpt"
     for options, expected in (
-        (["--quantize", "--resume", folders["float"] / "best.ckpt"], "found a float one; give it as --pretrained"),
-        (["--quantize", "--resume", folders["w4a4"] / "w4a4.ckpt"], "found a packed one; give best.ckpt"),
+        (["--quantize", "--resume", folders["float"] / "final.ckpt"], "found a float one; give it as --pretrained"),
+        (["--quantize", "--resume", folders["w4a4"] / "w4a4.ckpt"], "found a packed one; give final.ckpt"),
         (["--quantize", "--resume", folders["w4a4"] / "last.ckpt"], "the state of a training run"),
         (["--quantize", "--resume", best, "-a", "resnet32"], "change --arch"),
         (["--resume", best], "add --quantize"),
@@ -67,11 +67,11 @@ def test_files_of_the_wrong_kind_are_refused_in_one_line(capsys, documented, dat
         (["--quantize", "--resume", best, "--activation_clip", 2], "clips that it learned, found 2; leave it out"),
         (["--quantize", "--pretrained", best], "expected a float network"),
         (["--quantize", "--pretrained", folders["float"] / "last.ckpt"], "the state of a training run"),
-        (["--quantize", "--pretrained", folders["float"] / "best.ckpt", "-a", "resnet32"], "expected resnet32"),
+        (["--quantize", "--pretrained", folders["float"] / "final.ckpt", "-a", "resnet32"], "expected resnet32"),
     ):
         assert expected in refused(capsys, train, *words, *options)
     for options, expected in (
-        (["--checkpoint_path", folders["w4a4"] / "last.ckpt"], "the state of a training run; give best.ckpt"),
+        (["--checkpoint_path", folders["w4a4"] / "last.ckpt"], "the state of a training run; give final.ckpt"),
         (["--checkpoint_path", best, "--num_classes", 100], "expected num_classes 100, found 10"),
         (["--checkpoint_path", tmp_path / "absent.ckpt"], "absent.ckpt"),
         ([], "shipped for cifar10"),

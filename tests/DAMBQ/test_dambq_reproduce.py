@@ -12,7 +12,7 @@ def told(monkeypatch, tmp_path, stage):
     args, seen = reproduce.make_parser().parse_args(words), []
     for before in ("float", "w4a4"):
         (tmp_path / reproduce.run_name(args, before)).mkdir(exist_ok=True)
-        (tmp_path / reproduce.run_name(args, before) / "best.ckpt").touch()
+        (tmp_path / reproduce.run_name(args, before) / "final.ckpt").touch()
     monkeypatch.setattr(reproduce.training, "main", lambda argv: seen.append(argv))
     reproduce.train(args, stage)
     return config.parse(train.make_parser(), seen[0])

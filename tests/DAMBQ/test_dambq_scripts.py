@@ -1,6 +1,7 @@
 """The scripts as a user calls them."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -24,12 +25,13 @@ def test_the_documented_steps_go_from_float_over_four_to_two_bits(documented):
             assert set(layer.quantize_weight.bits.asnumpy()) == set(layer.quantize_input.bits.asnumpy()) == {bits}
         assert stored.metadata["training"]["epochs"] == len(history(folder)) and stored.metadata["dataset"] == "cifar10"
         assert Image.open(folder / "bits.png").format == "PNG"
-        assert storage.load_latent(folder / "best.ckpt", "resnet20").kind == "latent"
+        assert storage.load_latent(folder / "final.ckpt", "resnet20").kind == "latent"
     assert [record["weights_bits"] for record in history(documented["w2a2"][0])] == [3, 2]
     folder, lines = documented["float"]
     accuracy = history(folder)[-1]["test_acc"]
     size = (folder / "float.ckpt").stat().st_size
-    assert lines[-1] == f"{folder / 'float.ckpt'}: float, test accuracy {accuracy:.4f} on 16 images, {size} bytes"
+    figure = f"test accuracy {accuracy:.4f} on 16 images, last epoch"
+    assert lines[-1] == f"{folder / 'float.ckpt'}: float, {figure}, {size} bytes"
     sizes = [(documented[name][0] / f"{name}.ckpt").stat().st_size for name in ("float", "w4a4", "w2a2")]
     assert sizes[0] > 6 * sizes[1] > 10 * sizes[2]
 
@@ -39,7 +41,8 @@ def test_the_file_to_use_has_the_accuracy_of_the_end_of_training(documented, dat
     words = [*data, "--checkpoint_path", folder / "w2a2.ckpt", "--json", tmp_path / "out.json"]
     lines = run(evaluation, *words)
     last, record = history(folder)[-1], json.loads((tmp_path / "out.json").read_text())
-    assert lines[0] == "resnet20, W2.000 A2.000, first and last layer 8 bits"
+    assert lines[0] == "resnet20, W2.000 A2.000, first and last layer 8 bits, last epoch"
+    assert record["training"] == {"epochs": 2, "seed": 1, "selection": "last epoch"}
     expected = {name: last[f"test_{name}"] for name in ("acc", "top_5_acc", "samples")}
     assert {name: record[name] for name in expected} == expected
     assert record["loss"] == pytest.approx(last["test_loss"], rel=1e-3)  # trained in the other execution mode
@@ -60,13 +63,13 @@ def test_the_file_to_use_has_the_accuracy_of_the_end_of_training(documented, dat
 
 def test_float_and_quantized_files_are_evaluated(tiny, quantizing, data, tmp_path):
     words = [*data, "--mode", "pynative", "--json", tmp_path / "out.json", "--checkpoint_path"]
-    lines = run(evaluation, *words, tiny / "best.ckpt")
+    lines = run(evaluation, *words, tiny / "final.ckpt")
     record = json.loads((tmp_path / "out.json").read_text())
-    assert lines[0] == "float" and (record["kind"], record["bits"]) == ("float", 32)
+    assert lines[0] == "float, last epoch" and (record["kind"], record["bits"]) == ("float", 32)
     assert record["acc"] == history(tiny)[-1]["test_acc"]
     run(train, *quantizing)
-    best = checkpoint.load(tmp_path / "run" / "best.ckpt").metadata["history"][0]
-    lines = run(evaluation, *words, tmp_path / "run" / "best.ckpt")
+    best = checkpoint.load(tmp_path / "run" / "final.ckpt").metadata["history"][0]
+    lines = run(evaluation, *words, tmp_path / "run" / "final.ckpt")
     record = json.loads((tmp_path / "out.json").read_text())
     assert lines[0].startswith("Tiny, W3.000 A3.000") and record["kind"] == "latent"
     assert (record["acc"], record["samples"]) == (best["test_acc"], 16)
@@ -76,7 +79,7 @@ def test_float_and_quantized_files_are_evaluated(tiny, quantizing, data, tmp_pat
 def test_a_finished_command_given_again_changes_nothing(quantizing, tmp_path):
     lines = run(train, *quantizing)
     before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
-    names = {"run.ckpt", "best.ckpt", "last.ckpt", "metrics.jsonl", "config.yaml", "curves.png", "bits.png"}
+    names = {"run.ckpt", "final.ckpt", "last.ckpt", "metrics.jsonl", "config.yaml", "curves.png", "bits.png"}
     assert set(before) == names
     assert run(train, *quantizing) == lines
     assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
@@ -106,13 +109,27 @@ def test_the_advice_of_a_refused_run_names_an_option_of_this_script(capsys, quan
     assert "--no-continue" in line and "--no-resume" not in line
 
 
-def test_a_budget_out_of_reach_is_said_in_the_last_line(quantizing, tmp_path):
-    words = [*quantizing, "--wgt-target", 0, "--act-target", 0.5, "--shares", 0.01, 0.01]
-    lines = run(train, *words)
-    assert lines[-1].startswith("warning: the average bits are above the targets W0.0 A0.5: raise --shares")
-    last = history(tmp_path / "run")[-1]
-    assert lines[-2].startswith(f"{tmp_path / 'run' / 'run.ckpt'}: W{last['weights_bits']:.3f} A")
-    assert last["weights_bits"] > 3 and not last["finished"] and (tmp_path / "run" / "run.ckpt").exists()
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--wgt-target", 0],
+            r"wgt_target: expected at least 2\.000, for from 4\.000 bits the shares of 2 epochs take",
+        ),
+        (["--wgt-target", 3, "--act-target", 1.9], r"act_target: expected at least 2\.000, .*, found 1\.9; raise it"),
+        (
+            ["--shares", 0.1, 0.1],
+            r"wgt_target: expected at least 3\.692, .* take away 0\.308, found 3; raise it, --shares",
+        ),
+        (["--duration", 2, 2], r"wgt_target: expected at least 4\.000, .* or let --duration end earlier"),
+        (["--epochs", 0], r"wgt_target: expected at least 4\.000, .* the shares of 0 epochs take away 0\.000"),
+    ],
+)
+def test_a_budget_that_the_schedule_cannot_reach_is_refused_before_the_first_epoch(
+    capsys, quantizing, tmp_path, words, message
+):
+    assert re.search(message, refused(capsys, train, *quantizing, *words))
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("words", [["--layerwise"], ["--granularity", "layer"], ["--layerwise", "True"]])

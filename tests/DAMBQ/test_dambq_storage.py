@@ -86,8 +86,8 @@ def test_codes_take_the_bits_of_their_channels_and_training_state_is_left_out(tm
 
 def test_a_quantized_network_goes_on_from_its_file(tmp_path):
     stored = quantized()
-    checkpoint.save(tmp_path / "best.ckpt", network_state.state(stored.network), stored.metadata)
-    loaded = storage.load_latent(tmp_path / "best.ckpt", "User")
+    checkpoint.save(tmp_path / "final.ckpt", network_state.state(stored.network), stored.metadata)
+    loaded = storage.load_latent(tmp_path / "final.ckpt", "User")
     states = [network_state.state(one.network) for one in (stored, loaded)]
     assert states[0].keys() == states[1].keys()
     assert all(np.array_equal(states[0][name], states[1][name]) for name in states[0])

@@ -18,7 +18,7 @@ def registered():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(MODELS, "TinyDynamic", Model(TinyResNet, str, ("digits", "cifar10")))
         patch.setattr("DynamicQuant.options.ARCHITECTURES", (*ARCHITECTURES, "TinyDynamic"))
-        patch.setattr("common.training.trainer.curves.plot", lambda *_: None)
+        patch.setattr("common.report.curves.plot", lambda *_: None)
         yield
 
 
@@ -44,8 +44,8 @@ def runs(tmp_path_factory, data) -> dict[str, tuple[Path, list[str]]]:
     root, made = tmp_path_factory.mktemp("runs"), {}
     for name, options in (
         ("float", ["--float"]),
-        ("static3", ["--static", "--bits", 3, "--pretrained", root / "float" / "best.ckpt"]),
-        ("dynamic3", ["--bits", 3, "--quantizer", "pact", "--pretrained", root / "float" / "best.ckpt"]),
+        ("static3", ["--static", "--bits", 3, "--pretrained", root / "float" / "final.ckpt"]),
+        ("dynamic3", ["--bits", 3, "--quantizer", "pact", "--pretrained", root / "float" / "final.ckpt"]),
     ):
         words = [*data, *SHORT, "--output_dir", root, "--run_name", name, *options]
         with registered():
@@ -57,4 +57,4 @@ def runs(tmp_path_factory, data) -> dict[str, tuple[Path, list[str]]]:
 def training(data, runs, tmp_path) -> list:
     """A command that trains the small network to choose among 2, 3 and 4 bits."""
     words = [*data, *SHORT, "--output_dir", tmp_path, "--run_name", "run", "--bits", 3]
-    return [*words, "--pretrained", runs["float"][0] / "best.ckpt"]
+    return [*words, "--pretrained", runs["float"][0] / "final.ckpt"]

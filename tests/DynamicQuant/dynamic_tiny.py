@@ -7,7 +7,6 @@ import numpy as np
 from mindspore import Tensor, nn
 from PIL import Image
 
-from common.cli.training import Images
 from common.data import ImageArrays, Preprocessing
 from common.models.layers import Layers
 from common.models.resnet_cifar import BasicBlock, DenseHead
@@ -125,22 +124,23 @@ def class_folders(root: Path, source: ImageArrays) -> Path:
     return root
 
 
-def tester(network: StoredNetwork, train: ImageArrays, test: ImageArrays) -> DynamicTester:
-    """A test of a network in training."""
-    return DynamicTester(network, Images(train, test, PREPROCESSING), 6, "bitflops", seed=0)
+def tester(network: StoredNetwork, train: ImageArrays) -> DynamicTester:
+    """What measures a network in training."""
+    return DynamicTester(network, train, PREPROCESSING, 6, "bitflops", seed=0)
 
 
 def trainer(folder: Path, epochs: int = 3, penalty: float = 1.0) -> Trainer:
-    """A training of a dynamic network with 4 steps of 6 images in each epoch."""
-    one = stored(dynamic_network())
-    test = tester(one, images(), images(12, seed=1))
-    objective = BudgetLoss(one.network, test.costs, test.limit, penalty, 0.1)
+    """A training of a dynamic network with 4 steps of 6 images in each epoch, validated on 8."""
+    one, validation = stored(dynamic_network()), images(8, seed=2)
+    measure = tester(one, images())
+    objective = BudgetLoss(one.network, measure.costs, measure.limit, penalty, 0.1)
     return Trainer(
         network=one.network,
-        data=TrainData(images(), PREPROCESSING),
+        data=TrainData(images(), PREPROCESSING, validation),
         config=TrainConfig(epochs, 6, Schedule("constant", 0.05), weight_decay=1e-3, seed=5),
         run=Run(folder, one.metadata),
         callbacks=[NoiseDecay(one.network, 2)],
         objective=objective,
-        test=test,
+        validate=measure(validation, label="validation"),
+        test=measure(images(12, seed=1), label="test"),
     )

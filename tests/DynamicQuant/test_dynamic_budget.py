@@ -95,10 +95,10 @@ def test_the_tester_measures_the_frozen_network_at_its_budget():
 
     network = dynamic_network(spread=1.0)
     state = {name: value.asnumpy().copy() for name, value in network.parameters_and_names()}
-    measure = tester(stored(network), images(48), images(20, seed=1))
+    measure = tester(stored(network), images(48))(images(20, seed=1), label="test")
     first, second = measure(network).result(), measure(network).result()
     assert first == second and first["samples"] == 20 and abs(first["of_static"] - 1) < 0.1
-    choices = measure.choices
+    choices = measure.tester.choices
     assert choices.index.shape == (20, 4) and first["bits"] == pytest.approx(choices.bits.mean())
     for name, value in network.parameters_and_names():
         np.testing.assert_array_equal(value.asnumpy(), state[name])  # training goes on untouched

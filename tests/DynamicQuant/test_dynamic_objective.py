@@ -38,12 +38,14 @@ def trained(folder, make=None):
         objective=objective,
     )
     history = [{k: v for k, v in record.items() if k != "seconds"} for record in trainer.run()]
-    return history, network_state.state(network), checkpoint.load(trainer.last)
+    return history, network_state.state(network), checkpoint.load(trainer.files.last)
 
 
 def test_an_objective_that_is_the_cross_entropy_changes_nothing(tmp_path):
     plain, same = trained(tmp_path / "a"), trained(tmp_path / "b", lambda network: Scaled(network, 1.0, 0.0))
-    assert plain[0] == same[0]
+    for one, other in zip(plain[0], same[0], strict=True):
+        # MindSpore's loss value (not its gradient) may differ in the last bit with the alignment of its buffers.
+        assert one.pop("loss") == pytest.approx(other.pop("loss"), rel=1e-6) and one == other
     for name, value in plain[1].items():
         np.testing.assert_array_equal(same[1][name], value)
     assert sorted(plain[2].tensors) == sorted(same[2].tensors)

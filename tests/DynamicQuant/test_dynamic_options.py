@@ -69,14 +69,14 @@ def test_bad_options_are_refused_in_one_line(capsys, training, tmp_path, words, 
 def test_files_of_the_wrong_kind_are_refused_in_one_line(capsys, training, runs):
     place = training.index("--pretrained")
     for words, expected in (
-        (["--pretrained", runs["static3"][0] / "best.ckpt"], "expected a float network, found a latent one"),
+        (["--pretrained", runs["static3"][0] / "final.ckpt"], "expected a float network, found a latent one"),
         (["--pretrained", runs["dynamic3"][0] / "dynamic3.ckpt"], "expected a float network, found a packed one"),
-        (["--init_from", runs["float"][0] / "best.ckpt"], "found a float one; give it as --pretrained"),
-        (["--init_from", runs["static3"][0] / "static3.ckpt"], "found a packed one; give best.ckpt"),
+        (["--init_from", runs["float"][0] / "final.ckpt"], "found a float one; give it as --pretrained"),
+        (["--init_from", runs["static3"][0] / "static3.ckpt"], "found a packed one; give final.ckpt"),
         (["--init_from", runs["static3"][0] / "last.ckpt"], "the state of a training run"),
-        (["--init_from", runs["dynamic3"][0] / "best.ckpt"], "found a dynamic one of 3 bits and pact"),
-        (["--init_from", runs["dynamic3"][0] / "best.ckpt", "--static"], "expected a static network"),
-        (["--init_from", runs["static3"][0] / "best.ckpt", "--float"], "leave out --float"),
+        (["--init_from", runs["dynamic3"][0] / "final.ckpt"], "found a dynamic one of 3 bits and pact"),
+        (["--init_from", runs["dynamic3"][0] / "final.ckpt", "--static"], "expected a static network"),
+        (["--init_from", runs["static3"][0] / "final.ckpt", "--float"], "leave out --float"),
     ):
         assert expected in refused(capsys, train, *training[:place], *words)
 

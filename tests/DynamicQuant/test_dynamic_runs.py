@@ -48,13 +48,18 @@ def test_noise_goes_on_and_does_not_begin_anew(tmp_path):
     assert not np.array_equal(second.network.controller.last.weight.asnumpy(), wanted)
 
 
-def test_metrics_of_each_epoch_are_those_of_the_network_to_use(tmp_path):
-    run = trainer(tmp_path, epochs=1)
-    record = run.run()[-1]
-    keys = {"test_acc", "test_bits", "test_of_static", "test_entropy", "test_shift", "test_samples"}
-    assert keys <= set(record) and record["test_samples"] == 12
-    again = run.test(run.network).result()
-    assert {f"test_{key}": value for key, value in again.items()} == {k: v for k, v in record.items() if "test_" in k}
+def test_metrics_are_those_of_the_network_to_use(tmp_path):
+    """On the validation images after each epoch; on the test images for the best epoch alone."""
+    run = trainer(tmp_path, epochs=2)
+    history, record = run.run(), run.chosen
+    names = {"acc", "bits", "of_static", "entropy", "shift", "samples"}
+    assert all({f"validation_{name}" for name in names} <= set(one) for one in history)
+    assert sum("test_acc" in one for one in history) == 1
+    for word, measure, count in (("validation", run.validate, 8), ("test", run.test, 12)):
+        again = {f"{word}_{key}": value for key, value in measure(run.network).result().items()}
+        assert (
+            again == {k: v for k, v in record.items() if k.startswith(f"{word}_")} and again[f"{word}_samples"] == count
+        )
 
 
 def test_the_penalty_of_a_large_weight_keeps_the_budget_in_training(tmp_path):
@@ -62,7 +67,7 @@ def test_the_penalty_of_a_large_weight_keeps_the_budget_in_training(tmp_path):
     shifts = []
     for penalty in (1e-9, 50.0):
         history = trainer(tmp_path / str(penalty), epochs=3, penalty=penalty).run()
-        shifts.append(history[-1]["test_shift"])
+        shifts.append(history[-1]["validation_shift"])
     assert shifts[1] < shifts[0]
 
 

@@ -52,7 +52,7 @@ def test_costs_of_static_and_dynamic_files(runs, data, tmp_path):
 
 def test_a_network_in_training_is_evaluated_too(runs, data):
     for name in ("static3", "dynamic3", "float"):
-        lines = run(evaluation, *data, "--checkpoint_path", runs[name][0] / "best.ckpt")
+        lines = run(evaluation, *data, "--checkpoint_path", runs[name][0] / "final.ckpt")
         assert "'samples': 16" in lines[-1]
 
 
@@ -88,7 +88,7 @@ def test_pictures_are_written_on_demand(runs, data, tmp_path):
 def test_a_finished_command_given_again_changes_nothing(training, tmp_path):
     lines = run(train, *training)
     before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
-    assert {"run.ckpt", "best.ckpt", "last.ckpt", "metrics.jsonl", "config.yaml"} <= set(before)
+    assert {"run.ckpt", "final.ckpt", "last.ckpt", "metrics.jsonl", "config.yaml"} <= set(before)
     assert run(train, *training) == lines
     assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
 
@@ -103,7 +103,7 @@ def test_the_saved_configuration_repeats_a_run(training, tmp_path):
 @pytest.mark.parametrize("start", ["static3", "dynamic3"])
 def test_runs_start_from_quantized_networks(runs, training, start):
     place = training.index("--pretrained")
-    words = [*training[:place], "--init_from", runs[start][0] / "best.ckpt", "--quantizer", "pact"]
+    words = [*training[:place], "--init_from", runs[start][0] / "final.ckpt", "--quantizer", "pact"]
     assert "dynamic, " in run(train, *words)[-1]
 
 

@@ -69,8 +69,8 @@ def test_a_network_in_training_is_read_whole(tmp_path):
     latent = stored(dynamic_network(spread=1.0))
     latent.network.set_train(True)
     latent.network(Tensor(random_input()))  # moves the noise's counters
-    checkpoint.save(tmp_path / "best.ckpt", network_state.state(latent.network), latent.metadata)
-    loaded = storage.load_latent(tmp_path / "best.ckpt", "TinyDynamic")
+    checkpoint.save(tmp_path / "final.ckpt", network_state.state(latent.network), latent.metadata)
+    loaded = storage.load_latent(tmp_path / "final.ckpt", "TinyDynamic")
     states = [network_state.state(network) for network in (latent.network, loaded.network)]
     assert states[0].keys() == states[1].keys()
     assert all(np.array_equal(states[0][name], states[1][name]) for name in states[0])

@@ -13,6 +13,7 @@ from LDNQ import eval as evaluation
 from LDNQ import main as quantization
 from LDNQ import storage, train
 from LDNQ.calibration_set import calibration_count
+from LDNQ.layer_report import NOT_TESTED
 from LDNQ.levels import TABLES
 from LDNQ.reproduce import table_of
 
@@ -49,10 +50,11 @@ def tiny_cifar(tmp_path_factory, lossless) -> Path:
 def test_the_documented_command_quantizes_and_the_file_gives_the_same_result(capsys, tmp_path, published, tiny_cifar):
     words = ["--model_name=resnet20", "--dataset_name=CIFAR10", "--dataset_path", tiny_cifar, "--pretrained", published]
     words += ["--kbits", 3, "--quantized_first_and_last", "True", "--ratio", 0.4, "--views", 2, "--steps", 1]
-    words += ["--refine_steps", 1, "--match_batch_size", 8, "--batch_size", 20, "--no-test_layers"]
+    words += ["--refine_steps", 1, "--match_batch_size", 8, "--batch_size", 20]
     words += ["--output_dir", tmp_path, "--json", tmp_path / "out.json"]
     lines = run(capsys, quantization, *words)
     assert lines[0].startswith("resnet20: 3 levels = 2 bits per weight")
+    assert NOT_TESTED in lines and not any(", test " in line for line in lines)
     path = tmp_path / "resnet20_3levels.ckpt"
     assert lines[-1].startswith("result: {'acc': ") and lines[-1].endswith(f"ckpt= {path}")
     record = json.loads((tmp_path / "out.json").read_text())
@@ -61,6 +63,7 @@ def test_the_documented_command_quantizes_and_the_file_gives_the_same_result(cap
     assert record["cost"]["quantized_weight_bits"] == 2 and record["cost"]["average_weight_bits"] == 2
     with (tmp_path / "layers.csv").open() as file:
         rows = list(csv.DictReader(file))
+    assert "test_acc" not in rows[0] and "tests" not in record["stages"]
     assert len(rows) == 20 and rows[-1]["layer"] == "head.fc" and 0 < float(rows[3]["error"]) < 0.2
     assert Image.open(tmp_path / "layers.png").size[0] > 500
     assert 12 * path.stat().st_size <= published.stat().st_size
@@ -132,7 +135,7 @@ def test_a_float_network_is_trained_and_trained_further_as_documented(capsys, tm
     assert (tmp_path / "resnet20_cifar10.ckpt").exists() and "test accuracy" in lines[-1]
     lines = run(capsys, train, *words, "--output_dir", tmp_path, "--resume", "--lr=0.01")
     assert (tmp_path / "lr_0.01" / "resnet20_cifar10.ckpt").exists()
-    assert "best.ckpt" in lines[0]
+    assert "final.ckpt" in lines[0]
 
 
 @pytest.mark.training
@@ -148,7 +151,7 @@ def test_the_whole_method_on_imagenet_images(capsys, tmp_path, shared):
     data = shared / "data" / "imagenet_sample"
     words = ["--model_name=resnet18", "--dataset_name=ImageNet", "--dataset_path", data]
     words += ["--wnids", data / "wnids.txt", "--pretrained", tmp_path / "float.ckpt", "--num_images", 8, "--views", 1]
-    words += ["--steps", 1, "--refine_steps", 1, "--match_batch_size", 4, "--batch_size", 14, "--no-test_layers"]
+    words += ["--steps", 1, "--refine_steps", 1, "--match_batch_size", 4, "--batch_size", 14]
     lines = run(capsys, quantization, *words, "--output_dir", tmp_path / "run")
     assert "'samples': 42" in lines[-1]
     assert len(storage.load(tmp_path / "run" / "resnet18_3levels.ckpt").layers) == 21

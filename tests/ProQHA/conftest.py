@@ -13,7 +13,7 @@ from ProQHA import train
 @pytest.fixture
 def quickly(monkeypatch):
     """Nothing to compile for networks of this size, and no pictures."""
-    monkeypatch.setattr("common.training.trainer.curves.plot", lambda *_: None)
+    monkeypatch.setattr("common.report.curves.plot", lambda *_: None)
     monkeypatch.setattr("ProQHA.history.plots.plot_bits", lambda *_: None)
     monkeypatch.setattr("ProQHA.history.plots.plot_accuracy", lambda *_: None)
     with execution_mode("pynative"):
@@ -47,5 +47,5 @@ def tiny_float(tmp_path_factory, data, tiny_model) -> Path:
 def searching(data, tiny_float, tmp_path) -> list:
     """A command that searches bits for the small network: two training steps between two steps of the search."""
     words = [*data, "--arch", "tiny", "--mode", "pynative", "--output_dir", tmp_path, "--run_name", "run"]
-    words += ["--resume", tiny_float / "best.ckpt", "--lr", 0.01, "--clip", "--search_epochs", 1, "--step", 3]
+    words += ["--resume", tiny_float / "final.ckpt", "--lr", 0.01, "--clip", "--search_epochs", 1, "--step", 3]
     return [*words, "--lam", 5, "--score_images", 16]

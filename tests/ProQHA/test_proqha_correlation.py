@@ -39,7 +39,7 @@ def test_true_increases_are_losses_of_the_candidates(pynative):
 
 
 def test_the_script_prints_the_rank_correlations(data, tiny_float, tmp_path, quickly):
-    words = [*data, "--arch", "tiny", "--mode", "pynative", "--resume", tiny_float / "best.ckpt", "--interval", 5]
+    words = [*data, "--arch", "tiny", "--mode", "pynative", "--resume", tiny_float / "final.ckpt", "--interval", 5]
     lines = run(correlation, *words, "--score_images", 12, "--loss_images", 20, "--json", tmp_path / "out.json")
     record = json.loads((tmp_path / "out.json").read_text())
     assert lines[0].startswith("8 quantizers lowered by 5 bits, one at a time: loss ") and " on 20 images, " in lines[0]
@@ -61,6 +61,6 @@ def test_the_script_prints_the_rank_correlations(data, tiny_float, tmp_path, qui
     ],
 )
 def test_what_cannot_be_measured_is_refused_in_one_line(capsys, data, tiny_float, quickly, words, expected):
-    command = [*data, "--arch", "tiny", "--mode", "pynative", "--resume", tiny_float / "best.ckpt"]
+    command = [*data, "--arch", "tiny", "--mode", "pynative", "--resume", tiny_float / "final.ckpt"]
     line = refused(capsys, correlation, *command, "--score_images", 12, "--loss_images", 20, *words)
     assert expected in line

@@ -49,10 +49,10 @@ def test_mixed_bits_of_the_script(tmp_path):
 
 def test_bits_of_a_file_are_measured_and_others_on_request(tmp_path):
     network = stored()
-    checkpoint.save(tmp_path / "best.ckpt", network_state.state(network.network), network.metadata)
+    checkpoint.save(tmp_path / "final.ckpt", network_state.state(network.network), network.metadata)
     storage.save_packed(tmp_path / "net.ckpt", network)
     sizes, of_file = cost_model(tiny(), 32), np.array([[3, 8], [2, 5], [7, 4], [3, 2]])
-    for name in ("best.ckpt", "net.ckpt"):
+    for name in ("final.ckpt", "net.ckpt"):
         lines = run(measure, "--checkpoint_path", tmp_path / name)
         assert lines[:-1] == table(sizes, of_file).splitlines() and lines[-1].startswith("Tiny: cost ")
         lines = run(measure, "--checkpoint_path", tmp_path / name, "--layer_bits", *BITS.ravel())

@@ -105,7 +105,7 @@ def test_configuration_files_fit_their_scripts(file):
         (["--train_epoch", 3], "train_epochs"),
         (["--alpha", 3], "unknown option --alpha"),
         (["--pretrained", "a.ckpt", "--resume", "b.ckpt"], "expected one start, found --pretrained and --resume"),
-        (["--run_name", "search"], "expected a name without slashes, other than best, last, search"),
+        (["--run_name", "search"], "expected a name without slashes, other than best, final, last, search"),
         (["--mission", "a/b"], "expected a name without slashes"),
         (["--resume", Path("last.ckpt")], "last.ckpt"),
     ],
@@ -115,40 +115,46 @@ def test_bad_options_are_refused_in_one_line(capsys, data, tiny_float, tmp_path,
     command = [*data, "--arch", "tiny", "--archtype", "quant", "--output_dir", tmp_path]
     command += ["--mode", "pynative", "--epochs", 1]
     if "--pretrained" not in words:
-        command += ["--resume", tiny_float / "best.ckpt"]
+        command += ["--resume", tiny_float / "final.ckpt"]
     assert expected in refused(capsys, train, *command, *words)
     assert not any(tmp_path.rglob("*.ckpt"))
 
 
 def test_files_of_the_wrong_kind_are_refused_in_one_line(capsys, data, tiny_float, tmp_path, quickly):
     words = [*data, "--arch", "tiny", "--mode", "pynative", "--output_dir", tmp_path, "--epochs", 1]
-    quantize, floating = ["--archtype", "quant", "--resume"], tiny_float / "best.ckpt"
+    quantize, floating = ["--archtype", "quant", "--resume"], tiny_float / "final.ckpt"
     run(train, *words, *quantize, floating, "--run_name", "w8")
     folder, other = tmp_path / "w8", tmp_path / "other.ckpt"
     content = checkpoint.load(floating)
     few = {name: value[:4] if name.startswith("last.") else value for name, value in content.tensors.items()}
     checkpoint.save(other, few, {**content.metadata, "num_classes": 4, "class_names": list("abcd")})
     for case, expected in (
-        ([*quantize, folder / "w8.ckpt"], "found a packed one; give best.ckpt or search.ckpt"),
+        ([*quantize, folder / "w8.ckpt"], "found a packed one; give final.ckpt or search.ckpt"),
         ([*quantize, folder / "last.ckpt"], "the state of a training run"),
         ([*quantize, tiny_float / "last.ckpt"], "the state of a training run"),
         (
-            [*quantize, folder / "best.ckpt", "--arch", "resnet20"],
+            [*quantize, folder / "final.ckpt", "--arch", "resnet20"],
             "expected preact_resnet20, found Tiny; give --arch tiny",
         ),
         ([*quantize, other], "expected training images of 4 classes (a, b, c, d), found 10 classes (airplane"),
         (["--resume", other], "expected training images of 4 classes (a, b, c, d), found 10 classes (airplane"),
-        (["--resume", folder / "best.ckpt"], "expected a float network, found a latent one"),
+        (["--resume", folder / "final.ckpt"], "expected a float network, found a latent one"),
         (["--resume", folder / "w8.ckpt"], "expected a float network, found a packed one"),
         (["--archtype", "quant"], "pretrained: no float Tiny is shipped for cifar10"),
-        (["--archtype", "quant", "--pretrained", folder / "best.ckpt"], "expected a float network, found a latent one"),
+        (
+            ["--archtype", "quant", "--pretrained", folder / "final.ckpt"],
+            "expected a float network, found a latent one",
+        ),
         (["--archtype", "quant", "--init_from", floating], "found a float one; give it as --pretrained"),
     ):
         assert expected in refused(capsys, train, *words, "--run_name", "new", *case)
     for case, expected in (
-        (["--checkpoint_path", folder / "last.ckpt"], "the state of a training run; give best.ckpt"),
-        (["--checkpoint_path", folder / "best.ckpt", "--num_classes", 100], "expected num_classes 100, found 10"),
-        (["--checkpoint_path", folder / "best.ckpt", "--dataset", "imagenet", "--arch", "resnet18"], "takes digits or"),
+        (["--checkpoint_path", folder / "last.ckpt"], "the state of a training run; give final.ckpt"),
+        (["--checkpoint_path", folder / "final.ckpt", "--num_classes", 100], "expected num_classes 100, found 10"),
+        (
+            ["--checkpoint_path", folder / "final.ckpt", "--dataset", "imagenet", "--arch", "resnet18"],
+            "takes digits or",
+        ),
         (["--checkpoint_path", tmp_path / "absent.ckpt"], "absent.ckpt"),
         ([], "shipped for cifar10"),
     ):

@@ -31,7 +31,7 @@ def straight(tmp_path_factory, data, tiny_float) -> Path:
     root, patch = tmp_path_factory.mktemp("straight"), pytest.MonkeyPatch()
     patch.setattr("ProQHA.history.plots.plot_bits", lambda *_: None)
     patch.setattr("ProQHA.history.plots.plot_accuracy", lambda *_: None)
-    patch.setattr("common.training.trainer.curves.plot", lambda *_: None)
+    patch.setattr("common.report.curves.plot", lambda *_: None)
     run(search, *stopped_command(data, tiny_float, root))
     patch.undo()
     return root / "run"
@@ -39,7 +39,7 @@ def straight(tmp_path_factory, data, tiny_float) -> Path:
 
 def stopped_command(data, tiny_float, root) -> list:
     words = [*data, "--arch", "tiny", "--mode", "pynative", "--output_dir", root, "--run_name", "run"]
-    words += ["--resume", tiny_float / "best.ckpt", "--lr", 0.01, "--clip", "--step", 3, "--lam", 5]
+    words += ["--resume", tiny_float / "final.ckpt", "--lr", 0.01, "--clip", "--step", 3, "--lam", 5]
     two_epochs = ["--train_batch_size", 32, "--search_epochs", 2]  # of one training step each
     return [*words, "--score_images", 16, *two_epochs]
 
@@ -67,6 +67,8 @@ def kill_before(name: str, count: int):
         *[pytest.param(lambda patch, n=n: kill_in_step(patch, n), id=f"training step {n}") for n in (1, 6)],
         *[pytest.param(kill_before("_finish_step", n), id=f"before the state of step {n - 1}") for n in (1, 4)],
         *[pytest.param(kill_before("report", n), id=f"before the log of step {n - 1}") for n in (3, 4)],
+        pytest.param(kill_before("_save", 5), id="before the state with the test"),
+        pytest.param(kill_before("report", 5), id="before the log with the test"),
         pytest.param(kill_before("lower", 2), id="before the choice of step 2"),
     ],
 )

@@ -38,15 +38,17 @@ def test_a_search_leaves_its_log_its_pictures_and_a_network(searching, tmp_path)
     for row, record in zip(rows, steps, strict=True):
         assert row["weight_bits"] == " ".join(str(w) for w, _ in record["bits"])
         assert row["activation_bits"] == " ".join(str(a) for _, a in record["bits"])
-        numbers = ("step", "cost", "compute_cost", "average_weight_bits", "average_activation_bits", "test_acc")
+        numbers = ("step", "cost", "compute_cost", "average_weight_bits", "average_activation_bits")
         assert {key: float(row[key]) for key in numbers} == pytest.approx(
             {key: record[key] for key in numbers}, rel=1e-5
         )
     assert (rows[0]["score"], rows[0]["acc"]) == ("", "")
+    assert [row["test_acc"] for row in rows] == ["", "", f"{last['test_acc']:.6g}"]  # the end alone is tested
+    assert not any(row["validation_acc"] for row in rows)
     label = f"W{last['average_weight_bits']:.3f} A{last['average_activation_bits']:.3f}"
     size = (folder / "run.ckpt").stat().st_size
     costs = f"cost {last['cost']:.4f}, compute cost {last['compute_cost']:.6f}"
-    accuracy = f"test accuracy {last['test_acc']:.4f} on 16 images"
+    accuracy = f"test accuracy {last['test_acc']:.4f} on 16 images, last step"
     assert lines[-1] == f"{folder / 'run.ckpt'}: {label}, {costs} after 2 steps, {accuracy}, {size} bytes"
     assert get_bits(storage.load(folder / "run.ckpt", "Tiny").network).tolist() == last["bits"]
 
@@ -82,7 +84,7 @@ def test_a_search_ends_at_its_cost(searching, tmp_path, quickly, words):
 def test_without_training_only_bits_and_clips_change(searching, tiny_float, tmp_path, quickly):
     run(search, *searching, *UNTRAINED, "--cost", 0.2, "--lam", 0)
     tensors, metadata = state(tmp_path / "run" / "search.ckpt")
-    floats, _ = state(tiny_float / "best.ckpt")
+    floats, _ = state(tiny_float / "final.ckpt")
     assert same(floats, {name: tensors[name] for name in floats}) == []
     bits = np.array(metadata["search"]["records"][-1]["bits"])
     for name, (weights, inputs) in zip(LAYERS, bits):
@@ -170,7 +172,7 @@ def test_files_that_are_no_start_are_refused_in_one_line(capsys, searching, tiny
     run(search, *searching, "--step", 1, "--search_epochs", 0)
     words = [*searching, "--run_name", "other"]
     line = refused(capsys, search, *words, "--resume", tmp_path / "run" / "run.ckpt")
-    assert "found a packed one; give best.ckpt or search.ckpt of the run that made it" in line
+    assert "found a packed one; give final.ckpt or search.ckpt of the run that made it" in line
     line = refused(capsys, search, *words, "--resume", tiny_float / "last.ckpt")
     assert "the state of a training run" in line
     without = [*searching[: searching.index("--resume")]]

@@ -46,8 +46,8 @@ def test_codes_take_the_bits_of_their_layers(tmp_path):
 
 def test_a_latent_network_goes_on_from_its_file(tmp_path):
     latent = stored()
-    checkpoint.save(tmp_path / "best.ckpt", network_state.state(latent.network), latent.metadata)
-    loaded = storage.load_latent(tmp_path / "best.ckpt", "Tiny")
+    checkpoint.save(tmp_path / "final.ckpt", network_state.state(latent.network), latent.metadata)
+    loaded = storage.load_latent(tmp_path / "final.ckpt", "Tiny")
     assert same(network_state.state(latent.network), network_state.state(loaded.network)) == []
     names = [[p.name for p in network.trainable_params()] for network in (latent.network, loaded.network)]
     assert names[0] == names[1] and loaded.kind == "latent"
@@ -87,7 +87,7 @@ def test_settings_of_something_else_are_refused(tmp_path, settings, expected):
 
 def test_training_goes_on_from_both_networks_of_a_run(tmp_path):
     storage.save_packed(tmp_path / "packed.ckpt", stored())
-    with pytest.raises(CheckpointError, match=r"found a packed one; give best.ckpt or search.ckpt of the run"):
+    with pytest.raises(CheckpointError, match=r"found a packed one; give final.ckpt or search.ckpt of the run"):
         storage.load_latent(tmp_path / "packed.ckpt", "Tiny")
 
 

@@ -147,7 +147,7 @@ def test_packing_a_latent_network_keeps_its_function(case, tmp_path):
 
 @LATENT
 def test_a_latent_network_comes_back_to_be_trained(case, tmp_path):
-    stored, path = latent(case), tmp_path / "best.ckpt"
+    stored, path = latent(case), tmp_path / "final.ckpt"
     checkpoint.save(path, network_state.state(stored.network), stored.metadata)
     again = case.format.load_latent(path, stored.metadata["network"])
     before, after = network_state.state(stored.network), network_state.state(again.network)

@@ -57,7 +57,7 @@ def tiny(monkeypatch):
 
 def test_own_classes_are_trained_and_recorded(tiny, folders, tmp_path):
     train(tmp_path / "run", folders, begin)
-    for name in ("tiny", "best"):
+    for name in ("tiny", "final"):
         metadata = checkpoint.load(tmp_path / "run" / f"{name}.ckpt").metadata
         assert (metadata["num_classes"], metadata["class_names"]) == (3, ["ant", "bee", "cow"])
     assert float_network.classes_in_file(tmp_path / "run" / "tiny.ckpt", "Tiny") == Classes(3, ("ant", "bee", "cow"))

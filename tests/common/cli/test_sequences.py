@@ -80,13 +80,15 @@ def test_a_training_leaves_the_network_to_use(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(curves, "plot", lambda *_: None)
     trainer = train(tmp_path)
     path, last = tmp_path / "tiny.ckpt", trainer.history[-1]
-    line = capsys.readouterr().out.splitlines()[-1]
-    assert line == f"{path}: float, test accuracy {last['test_acc']:.4f} on 6 images, {path.stat().st_size} bytes"
+    line, figure = capsys.readouterr().out.splitlines()[-1], f"test accuracy {last['test_acc']:.4f} on 6 images"
+    assert line == f"{path}: float, {figure}, last epoch, {path.stat().st_size} bytes"
     saved = checkpoint.load(path)
     expected = {"method": "Test", "kind": "float", "network": "Tiny", "num_classes": 10, "dataset": "digits"}
-    assert {key: saved.metadata[key] for key in expected} == expected and saved.metadata["epochs"] == 1
-    best = checkpoint.load(tmp_path / "best.ckpt").tensors
-    assert all(np.array_equal(best[name], value) for name, value in saved.tensors.items())
+    assert {key: saved.metadata[key] for key in expected} == expected
+    final = checkpoint.load(tmp_path / "final.ckpt")
+    assert all(np.array_equal(final.tensors[name], value) for name, value in saved.tensors.items())
+    about = {"epochs": 1, "seed": 0, "selection": "last epoch"}
+    assert saved.metadata["training"] == final.metadata["training"] == about
     assert "train_samples: 8\n" in (tmp_path / "config.yaml").read_text()
 
 

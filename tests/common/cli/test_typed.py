@@ -44,7 +44,9 @@ def test_names_of_runs(name):
     assert typed.run_name(name) == name
 
 
-@pytest.mark.parametrize("name", ["best", "last", "search", "a/b", "..", ".", " ", ""])
+@pytest.mark.parametrize("name", ["best", "final", "last", "search", "a/b", "..", ".", " ", ""])
 def test_names_that_a_run_cannot_have(name):
-    with pytest.raises(argparse.ArgumentTypeError, match="a name without slashes, other than best, last, search"):
+    with pytest.raises(
+        argparse.ArgumentTypeError, match="a name without slashes, other than best, final, last, search"
+    ):
         typed.run_name(name)

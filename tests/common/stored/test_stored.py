@@ -141,7 +141,7 @@ def test_another_cell_in_the_place_of_the_network(tmp_path):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"kind": "odd"}, "expected a float, latent, packed network, found something else; give best.ckpt of a run"),
+        ({"kind": "odd"}, "expected a float, latent, packed network, found something else; give final.ckpt of a run"),
         ({"kind": ["packed"]}, "found something else"),
         ({"network": "resnet99"}, "expected a registered architecture, found 'resnet99'"),
         ({"network": ["Small"]}, "expected a registered architecture"),
@@ -199,13 +199,13 @@ def test_the_count_of_classes_asked_for(tmp_path):
 
 
 def test_training_goes_on_from_latent_networks_of_the_same_architecture(tmp_path):
-    other = Format("Toy", quantize, layers, shapes, fill, trainable="best.ckpt or state.ckpt")
-    advice = "a quantized one to train, found a packed one; give best.ckpt of the run that made it"
+    other = Format("Toy", quantize, layers, shapes, fill, trainable="final.ckpt or state.ckpt")
+    advice = "a quantized one to train, found a packed one; give final.ckpt of the run that made it"
     refused(packed(tmp_path / "packed.ckpt"), advice, FORMAT.load_latent)
-    refused(tmp_path / "packed.ckpt", "give best.ckpt or state.ckpt of the run", other.load_latent)
+    refused(tmp_path / "packed.ckpt", "give final.ckpt or state.ckpt of the run", other.load_latent)
     refused(floating(tmp_path / "float.ckpt"), "found a float one; give it as --pretrained", FORMAT.load_latent)
     with pytest.raises(CheckpointError, match="expected resnet20, found Small; change --arch"):
         FORMAT.load_latent(latent(tmp_path / "net.ckpt"), "resnet20")
     state = {f"network/{name}": value for name, value in tensors().items()}
     checkpoint.save(tmp_path / "last.ckpt", state, {"run": {}, "history": []})
-    refused(tmp_path / "last.ckpt", "found the state of a training run; give best.ckpt of a run")
+    refused(tmp_path / "last.ckpt", "found the state of a training run; give final.ckpt of a run")

@@ -63,6 +63,6 @@ def trained_part(network):
     return {name: value for name, value in network_state.state(network).items() if name in names}
 
 
-def observed(folder, network, *callbacks, config=run.CONFIG, test=run.test_accuracy):
+def observed(folder, network, *callbacks, config=run.CONFIG, **options):
     about = {"metadata": {"network": "probed"}, "callbacks": callbacks}
-    return run.trainer(folder, config, network=network, test=test, **about)
+    return run.trainer(folder, config, network=network, **about, **options)

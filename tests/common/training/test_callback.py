@@ -54,7 +54,7 @@ def test_training_is_that_without_a_callback(tmp_path, no_picture, pynative):
 def test_what_the_callback_returns_is_recorded(tmp_path, no_picture, pynative):
     network = Probed()
     callback = Watcher(network, finished=(False, True, False))
-    history = observed(tmp_path, network, callback).run()
+    history = observed(tmp_path, network, callback, validate=None).run()
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert callback.epochs == [0, 1, 2] and lines == history
     assert [line["finished"] for line in lines] == [False, True, False]
@@ -63,13 +63,13 @@ def test_what_the_callback_returns_is_recorded(tmp_path, no_picture, pynative):
 
 
 class Result:
-    """A test result of a given accuracy."""
+    """Metrics of a given accuracy."""
 
     def __init__(self, accuracy):
         self.accuracy = accuracy
 
     def result(self):
-        return {"acc": self.accuracy}
+        return {"acc": self.accuracy, "samples": 16}
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,8 @@ class Result:
 )
 def test_only_a_finished_network_can_be_the_best(tmp_path, no_picture, pynative, finished, accuracies, best):
     network, results = Probed(), list(map(Result, accuracies))
-    observed(tmp_path, network, Watcher(network, finished), test=lambda _: results.pop(0)).run()
+    validate = {"validate": lambda _: results.pop(0)}
+    observed(tmp_path, network, Watcher(network, finished), **validate).run()
     assert (tmp_path / "best.ckpt").exists() == (best is not None)
     if best is not None:
         saved = checkpoint.load(tmp_path / "best.ckpt")
@@ -121,6 +122,6 @@ def test_killed_and_resumed_is_bit_equal_with_the_memory_of_the_callback(tmp_pat
         assert sorted(expected.tensors) == sorted(continued.tensors)
         for name, value in expected.tensors.items():
             assert np.array_equal(value, continued.tensors[name]), (file, name)
-    for key in ("watched", "factor", "finished", "test_acc"):
+    for key in ("watched", "factor", "finished", "validation_acc"):
         both = ([record[key] for record in state.metadata["history"]] for state in (expected, continued))
         assert len({json.dumps(values) for values in both}) == 1, key

@@ -10,8 +10,8 @@ from common.errors import ConfigError
 from common.report import curves, figure
 
 HISTORY = [
-    {"epoch": 1, "loss": 2.0, "acc": 0.25, "test_acc": 0.2},
-    {"epoch": 2, "loss": 1.0, "acc": 0.5, "test_acc": 0.6},
+    {"epoch": 1, "loss": 2.0, "acc": 0.25, "validation_acc": 0.2},
+    {"epoch": 2, "loss": 1.0, "acc": 0.5, "validation_acc": 0.6, "test_acc": 0.7},
 ]
 
 
@@ -32,11 +32,11 @@ def test_curves_of_what_epochs_record(tmp_path, monkeypatch):
     check_picture(tmp_path / "curves.png")
     loss, accuracy = drawn[0].axes
     lines = {line.get_label(): line.get_xydata().tolist() for line in accuracy.lines}
-    assert lines == {"training": [[1, 0.25], [2, 0.5]], "test": [[1, 0.2], [2, 0.6]]}
+    assert lines == {"training": [[1, 0.25], [2, 0.5]], "validation": [[1, 0.2], [2, 0.6]], "test": [[2, 0.7]]}
     assert [line.get_xydata().tolist() for line in loss.lines] == [[[1, 2], [2, 1]]]
     curves.plot([{**HISTORY[0]}, {"epoch": 2, "loss": 1, "acc": 0.5}], tmp_path / "curves.png")
     lines = {line.get_label(): line.get_xydata().tolist() for line in drawn[1].axes[1].lines}
-    assert lines == {"training": [[1, 0.25], [2, 0.5]], "test": [[1, 0.2]]}  # not every epoch is tested
+    assert lines == {"training": [[1, 0.25], [2, 0.5]], "validation": [[1, 0.2]]}  # not every epoch is validated
 
 
 @pytest.mark.parametrize("place", ["folder", "absent/curves.png", "file/curves.png"])

@@ -1,4 +1,4 @@
-"""A run of 0 epochs: the network as it was given, tested and kept; no step of an optimizer, no best.ckpt."""
+"""A run of 0 epochs: the network as it was given, tested and kept; no step of an optimizer."""
 
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ def test_nothing_is_trained_and_the_test_is_recorded(tmp_path, no_picture, pynat
     assert 0 <= record["test_acc"] <= 1 and "loss" not in record
     for name, parameter in network.parameters_and_names():
         np.testing.assert_array_equal(parameter.asnumpy(), before[name])
-    assert (tmp_path / "last.ckpt").exists() and not (tmp_path / "best.ckpt").exists()
+    assert (tmp_path / "last.ckpt").exists() and (tmp_path / "final.ckpt").exists()
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 1
 
 

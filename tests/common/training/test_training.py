@@ -52,22 +52,24 @@ def test_checkpoint_holds_the_optimizer(straight):
 def test_history(straight):
     records = run.final_state(straight)[1]
     assert [record["epoch"] for record in records] == [1, 2, 3]
-    keys = {"epoch", "loss", "acc", "test_acc", "test_top_5_acc", "test_loss", "test_samples"}
-    assert all(set(record) == keys for record in records)
-    best = max(record["test_acc"] for record in records)
-    assert checkpoint.load(straight / "best.ckpt").metadata["history"][0]["test_acc"] == best
+    keys = {"epoch", "loss", "acc"} | {f"validation_{key}" for key in ("acc", "top_5_acc", "loss", "samples")}
+    tested = [record["epoch"] for record in records if "test_acc" in record]
+    assert all(keys <= set(record) for record in records) and len(tested) == 1
+    best = max(record["validation_acc"] for record in records)
+    saved = checkpoint.load(straight / "best.ckpt").metadata["history"][0]
+    assert saved["validation_acc"] == best and tested == [saved["epoch"]]
     run.check_reports(straight)
 
 
-@pytest.mark.parametrize(("every", "tested"), [(2, [2, 3]), (3, [3]), (9, [3])])
-def test_tests_now_and_then_change_nothing_else(straight, tmp_path, every, tested):
-    """The best network is the best of those that were tested; the last one always is."""
-    run.trainer(tmp_path, test_every=every).run()
+@pytest.mark.parametrize(("every", "validated"), [(2, [2, 3]), (3, [3]), (9, [3])])
+def test_validations_now_and_then_change_nothing_else(straight, tmp_path, every, validated):
+    """The best network is the best of those that were validated; the last one always is."""
+    run.trainer(tmp_path, validate_every=every).run()
     (tensors, history), (expected, wanted) = run.final_state(tmp_path), run.final_state(straight)
     assert all(np.array_equal(tensors[name], value) for name, value in expected.items())
-    scores = {record["epoch"]: record["test_acc"] for record in history if "test_acc" in record}
-    assert scores == {record["epoch"]: record["test_acc"] for record in wanted if record["epoch"] in tested}
-    best = max(tested, key=lambda epoch: (scores[epoch], epoch))
+    scores = {record["epoch"]: record["validation_acc"] for record in history if "validation_acc" in record}
+    assert scores == {record["epoch"]: record["validation_acc"] for record in wanted if record["epoch"] in validated}
+    best = max(validated, key=lambda epoch: (scores[epoch], epoch))
     assert checkpoint.load(tmp_path / "best.ckpt").metadata["history"][0]["epoch"] == best
 
 
@@ -122,6 +124,9 @@ def stop():
         ("metrics.jsonl", 1, False),
         ("last.ckpt", 3, True),
         ("metrics.jsonl", 3, False),
+        ("final.ckpt", 1, False),
+        ("final.ckpt", 1, True),
+        ("last.ckpt", 4, True),
     ],
 )
 def test_ended_at_any_rename(straight, tmp_path, monkeypatch, name, after, renames):

@@ -70,7 +70,7 @@ def test_damaged_checkpoint(straight, tmp_path, kind):
 
 
 def test_checkpoint_of_something_else(straight, tmp_path):
-    shutil.copy(straight / "best.ckpt", tmp_path / "last.ckpt")
+    shutil.copy(straight / "final.ckpt", tmp_path / "last.ckpt")
     with pytest.raises(OtherRunError, match="belongs to another run"):
         run.trainer(tmp_path).run()
 

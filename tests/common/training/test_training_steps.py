@@ -132,7 +132,7 @@ def test_a_whole_run_is_that_of_pytorch(tmp_path):
     config = replace(run.CONFIG, augment=False, schedule=Schedule("multistep", 0.1, (1, 2), 0.5), grad_clip_norm=None)
     network, source = run.Small(), run.images()
     forward, theirs = torch_copy(torch, network)
-    history = run.trainer(tmp_path, config, source, network, test=None).run()
+    history = run.trainer(tmp_path, config, source, network, test=None, validate=None).run()
     optimizer = torch_optimizer(torch, theirs.values(), config)
     for epoch, rate in enumerate((0.1, 0.05, 0.025)):
         order, losses, correct = np.random.default_rng((config.seed, epoch)).permutation(20), [], 0
