@@ -110,7 +110,7 @@ class WeightGradient {
       for (int64_t i = 0; i < images; ++i) {
         const float* gradient = gy + (n + i) * gy_image;
         pad(x + (n + i) * x_image + c0 * g_.h * g_.w, channels, x_.data() + i * x_size_);
-        transpose(gradient, g_.f, g_.oh * g_.ow, gy_.data() + i * g_.oh * g_.ow * filters_, filters_);
+        transpose(gradient, g_.f, g_.oh * g_.ow, g_.oh * g_.ow, gy_.data() + i * g_.oh * g_.ow * filters_, filters_);
         if (Op<LANES>::kWeightTerm != 0 && c0 == 0) sum(gradient, gy_sum);
       }
       multiply(images, channels, gw + c0 * g_.kh * g_.kw * filters_);

@@ -28,14 +28,14 @@ inline void transpose_square(const float* from, int64_t from_row, float* to, int
   for (int i = 0; i < 4; ++i) std::memcpy(to + i * to_row, &columns[i], sizeof columns[i]);
 }
 
-// `from` (rows, columns) to `to` (columns, rows), whose rows are `to_row` floats apart.
-inline void transpose(const float* from, int64_t rows, int64_t columns, float* to, int64_t to_row) {
+// `from` (rows, columns), whose rows are `from_row` floats apart, to `to` (columns, rows), whose rows are `to_row` apart.
+inline void transpose(const float* from, int64_t rows, int64_t columns, int64_t from_row, float* to, int64_t to_row) {
   const int64_t whole_rows = rows / 4 * 4, whole_columns = columns / 4 * 4;
   for (int64_t c = 0; c < whole_columns; c += 4)  // `to` is written in order
     for (int64_t r = 0; r < whole_rows; r += 4)
-      transpose_square(from + r * columns + c, columns, to + c * to_row + r, to_row);
+      transpose_square(from + r * from_row + c, from_row, to + c * to_row + r, to_row);
   for (int64_t r = 0; r < rows; ++r)
-    for (int64_t c = r < whole_rows ? whole_columns : 0; c < columns; ++c) to[c * to_row + r] = from[r * columns + c];
+    for (int64_t c = r < whole_rows ? whole_columns : 0; c < columns; ++c) to[c * to_row + r] = from[r * from_row + c];
 }
 
 }  // namespace lowbit
