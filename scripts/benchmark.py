@@ -64,7 +64,8 @@ def measured(args: argparse.Namespace) -> list[dict]:
         from benchmarks import side_by_side
 
         return side_by_side.run(side_by_side.WORKS[args.benchmark], args)
-    print("; ".join(f"{key}: {value}" for key, value in machine().items()), file=sys.stderr)
+    if args.benchmark != DATA:
+        print("; ".join(f"{key}: {value}" for key, value in machine().items()), file=sys.stderr)
     return importlib.import_module(f"benchmarks.{args.benchmark}").run(args)
 
 

@@ -74,9 +74,7 @@ def run(args: argparse.Namespace) -> list[dict]:
         ConfigError: no folder of images was given.
     """
     if args.images is None:
-        raise ConfigError(
-            "data: expected --images FOLDER, a folder of class folders of JPEG files, found none; give it"
-        )
+        raise ConfigError("data: expected --images with a folder of class folders, found none; give one")
     from common.data import imagenet
 
     count = passed(len(imagenet.load(args.images, "test")))
