@@ -2,6 +2,7 @@
 
 usage: python scripts/benchmark.py training|float|imagenet [--peers PYTHON] [--isa avx2] [--threads 2] [--json FILE]
        python scripts/benchmark.py profile [--threads 2] [--isa avx2] [--json FILE]
+       python scripts/benchmark.py data --images FOLDER [--peers PYTHON] [--threads 2] [--json FILE]
        python scripts/benchmark.py adder|dambq|dynamic|ldnq|proqha [--rounds 7] [--batch_size N] [--json FILE]
 
 Every candidate lives in a process of its own; they take turns, round by round, so that a machine whose speed drifts
@@ -11,6 +12,9 @@ channels_last, compiled), onnxruntime and OpenVINO, which may live in another en
 python3 -m venv peers
 peers/bin/pip install torch==2.13.0 onnxruntime==1.32.0 openvino==2026.4.1 onnx numpy
 python scripts/benchmark.py training --peers peers/bin/python
+
+The data pipelines are measured beside PyTorch's DataLoader, which needs peers/bin/pip install --no-deps
+torchvision==0.28.0 pillow.
 """
 
 import argparse
@@ -27,21 +31,21 @@ from common.cli.option_parser import OptionParser
 
 METHODS = ("adder", "dambq", "dynamic", "ldnq", "proqha")
 SIDE_BY_SIDE = ("training", "float", "imagenet")
-PROFILE = "profile"
+PROFILE, DATA = "profile", "data"
 
 
 def make_parser() -> OptionParser:
     """Options of this script."""
     parser = OptionParser("Time networks side by side.")
-    parser.add_argument("benchmark", choices=(*METHODS, *SIDE_BY_SIDE, PROFILE), help="networks to time")
+    parser.add_argument("benchmark", choices=(*METHODS, *SIDE_BY_SIDE, PROFILE, DATA), help="networks to time")
     parser.add_argument(
         "--batch_size",
         type=typed.positive_int,
-        help="images per step; default: 128, for ldnq 500, for dynamic 128 and 16, for imagenet 16",
+        help="images per step; default: 128, for ldnq 500, dynamic 128 and 16, imagenet 16, data 64 and 128",
     )
     parser.add_argument("--rounds", type=typed.positive_int, default=7, help="number of turns of each candidate")
     parser.add_argument("--json", type=typed.path, metavar="FILE", help="write the rows as JSON")
-    group = parser.add_argument_group("training, float, imagenet and profile")
+    group = parser.add_argument_group("training, float, imagenet, profile and data")
     group.add_argument("--threads", type=typed.positive_int, default=2, help="threads of each candidate")
     group.add_argument(
         "--peers",
@@ -49,6 +53,7 @@ def make_parser() -> OptionParser:
         help="interpreter of an environment with torch, onnxruntime, openvino and onnx; default: this one. "
         "python3 -m venv peers; peers/bin/pip install torch==2.13.0 onnxruntime==1.32.0 openvino==2026.4.1 onnx numpy",
     )
+    group.add_argument("--images", type=typed.path, metavar="FOLDER", help="class folders of JPEG files, for data")
     group.add_argument("--isa", choices=isa.CHOICES, default=isa.NATIVE, help="instructions that all are limited to")
     return parser
 
@@ -59,7 +64,8 @@ def measured(args: argparse.Namespace) -> list[dict]:
         from benchmarks import side_by_side
 
         return side_by_side.run(side_by_side.WORKS[args.benchmark], args)
-    print("; ".join(f"{key}: {value}" for key, value in machine().items()), file=sys.stderr)
+    if args.benchmark != DATA:
+        print("; ".join(f"{key}: {value}" for key, value in machine().items()), file=sys.stderr)
     return importlib.import_module(f"benchmarks.{args.benchmark}").run(args)
 
 

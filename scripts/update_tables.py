@@ -1,4 +1,4 @@
-"""Write the tables of the READMEs from recorded results, between two marks: methods, comparison, speed, fuzz, kills."""
+"""Write the tables of the READMEs from recorded results, between two marks: methods, comparison, speed, fuzz, ..."""
 
 import importlib
 import json
@@ -17,6 +17,7 @@ from common.report import markdown_table, read_rows
 ROOT = Path(__file__).resolve().parents[1]
 FUZZED = ROOT / "tests" / "fuzz" / "results.csv"
 MEASURED = ROOT / "scripts" / "benchmarks" / "measured"
+DATA = MEASURED / "data.json"
 KILLED = ROOT / "scripts" / "killing" / "results.csv"
 
 
@@ -67,6 +68,17 @@ def benchmarked(rows: Sequence[Mapping[str, Any]]) -> str:
     return markdown_table(lines, list(lines[0]))
 
 
+def loaded(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Markdown: images per second of the data pipelines and of what they feed."""
+    columns = ("work", "candidate", "batch", "threads")
+    lines = [
+        {name: str(row[name]) for name in columns}
+        | {"images/s": f"{row['images_per_s']:,.0f}", "peak MiB": f"{row['peak_mib']:,.0f}"}
+        for row in rows
+    ]
+    return markdown_table(lines, list(lines[0]))
+
+
 def tables() -> Iterator[tuple[Path, str, str]]:
     """The READMEs that show results, each with the name of the marks and what stands between them."""
     for results in sorted(ROOT.glob("*/results.csv")):
@@ -76,8 +88,11 @@ def tables() -> Iterator[tuple[Path, str, str]]:
         yield ROOT / "README.md", "results", recorded.sections(rows)
     if rows := read_rows(FUZZED):
         yield ROOT / "README.md", "fuzz", fuzzed(rows)
-    if rows := [row for file in sorted(MEASURED.glob("*.json")) for row in json.loads(file.read_text("utf-8"))]:
+    files = [file for file in sorted(MEASURED.glob("*.json")) if file != DATA]
+    if rows := [row for file in files for row in json.loads(file.read_text("utf-8"))]:
         yield ROOT / "README.md", "speed", benchmarked(rows)
+    if DATA.is_file():
+        yield ROOT / "README.md", "data", loaded(json.loads(DATA.read_text("utf-8")))
     if rows := read_rows(KILLED):
         yield ROOT / "README.md", "kills", killed(rows)
 

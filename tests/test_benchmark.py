@@ -8,11 +8,13 @@ from pathlib import Path
 
 import benchmark_stubs as stubs
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 import benchmark  # noqa: E402
+from benchmarks import data as pipelines  # noqa: E402
 from benchmarks import isa, peers, processor, side_by_side  # noqa: E402
 from benchmarks import profile as by_operator  # noqa: E402
 from benchmarks.harness import Candidate, take_turns  # noqa: E402
@@ -25,6 +27,16 @@ INSTALLED = {"torch": "2.13.0", "onnxruntime": "1.32.0", "openvino": "2026.4.1",
 ARGS = argparse.Namespace(
     peers=None, peers_environment=None, isa="native", threads=1, rounds=1, batch_size=4, benchmark="float"
 )
+
+
+@pytest.fixture
+def class_folder(tmp_path):
+    """Three images of one class."""
+    folder = tmp_path / "images" / "n01"
+    folder.mkdir(parents=True)
+    for i in range(3):
+        Image.new("RGB", (300, 260 + i), (40 * i, 90, 120)).save(folder / f"{i}.jpg")
+    return folder.parent
 
 
 @pytest.fixture
@@ -156,3 +168,28 @@ def test_operators_are_rated_by_the_peak():
     row = by_operator._rated(by_operator._row("convolution", 3, 0.002, 10**6), 1e9)
     assert (row["ms_per_step"], row["gmac_per_s"], row["share_of_peak"]) == (6.0, 0.5, 0.5)
     assert by_operator._rated(by_operator._row("add", 3, 0.002, 0), 1e9)["share_of_peak"] is None
+
+
+def test_data_pipelines_are_timed_over_a_folder(class_folder, monkeypatch, tmp_path):
+    monkeypatch.setattr(peers, "versions", lambda python: {})
+    monkeypatch.setattr(pipelines, "LEAST", 8)
+    monkeypatch.setattr(pipelines.our_steps, "step", stubs.idle)
+    file = tmp_path / "rows.json"
+    options = ["--rounds", "1", "--batch_size", "4", "--threads", "1", "--json", str(file)]
+    benchmark.main(["data", "--images", str(class_folder), *options])
+    rows = json.loads(file.read_text())
+    works = [*pipelines.WORKS, pipelines.CIFAR10, pipelines.STEP]
+    assert [(row["work"], row["candidate"]) for row in rows] == [(work, "ours") for work in works]
+    assert all(row["images_per_s"] > 0 and (row["batch"], row["threads"]) == (4, 1) for row in rows)
+
+
+def test_data_need_a_folder(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        benchmark.main(["data", "--peers", sys.executable])
+    assert stopped.value.code == 2
+    assert "error: data: expected --images with a folder of class folders" in capsys.readouterr().err
+
+
+def test_a_pass_takes_whole_repetitions_and_whole_batches():
+    assert pipelines.passed(42) == 546 and pipelines.passed(512) == 512 and pipelines.passed(513) == 513
+    assert pipelines.whole_batches(546, 64) == 512

@@ -17,6 +17,7 @@ is the exception that Pillow makes. Of several frames the first counts.
 
 import functools
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ _BY_SUFFIX = ("DIB", "ICO", "MSP", "PCX", "SGI", "SUN", "TGA", "XBM")
 # HDF5, MPEG), or holds measured values without a scale (FITS, SPIDER, MCIDAS).
 FORMATS = _BY_CONTENT + _BY_SUFFIX
 USUAL = ".jpg, .png, .webp, .bmp, .tif and others that Pillow reads"
+Size = tuple[int, int]
 _ORIENTATION, _UPRIGHT = 0x0112, 1
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 _BEGINNINGS = {
@@ -52,11 +54,13 @@ class Decoded:
     Attributes:
         image: RGB.
         mode: in which Pillow opened it.
+        whole: width and height that the file declares; the image may be smaller if that was allowed.
         remarks: what must be known of it, such as Pillow's warnings.
     """
 
     image: Image.Image
     mode: str
+    whole: Size
     remarks: tuple[str, ...]
 
 
@@ -72,7 +76,7 @@ def _formats(file: str | Path) -> list[str]:
     return [form for form in FORMATS if form in Image.OPEN and (form in _BY_CONTENT or form == declared)]
 
 
-def read_rgb(file: str | Path, size: tuple[int, int] | None = None) -> Image.Image:
+def read_rgb(file: str | Path, size: Size | None = None) -> Image.Image:
     """The pixels of an image file; the first remark of a run is printed, with the file's name.
 
     Args:
@@ -82,24 +86,37 @@ def read_rgb(file: str | Path, size: tuple[int, int] | None = None) -> Image.Ima
     Raises:
         DataError: the file is absent, damaged, of another size or of a mode that has no scale.
     """
-    decoded = decode(file, size)
+    return read(file, size).image
+
+
+def read(file: str | Path, size: Size | None = None, enough: Callable[[int, int], Size] | None = None) -> Decoded:
+    """As :func:`read_rgb`, with what else is known of the image.
+
+    Args:
+        file: of one of ``FORMATS``, whatever its suffix.
+        size: the only (width, height) that is accepted, if given.
+        enough: function from width and height to the least ones at which a JPEG may be decoded; None: as it is.
+    """
+    decoded = decode(file, size, enough)
     if decoded.remarks:
         more = "further remarks on images are not shown, python -m lowbitzoo check lists them"
         say_once("image", f"{file}: {decoded.remarks[0]}; {more}")
-    return decoded.image
+    return decoded
 
 
-def decode(file: str | Path, size: tuple[int, int] | None = None) -> Decoded:
-    """As :func:`read_rgb`, with what is to be remarked instead of printing it."""
+def decode(file: str | Path, size: Size | None = None, enough: Callable[[int, int], Size] | None = None) -> Decoded:
+    """As :func:`read`, with what is to be remarked instead of printing it."""
     try:
         # From memory: of a file, Pillow would ask for as many bytes as a damaged length declares.
         content = io.BytesIO(Path(file).read_bytes())
         with collected() as messages, Image.open(content, formats=_formats(file)) as image:
-            mode, remarks = image.mode, _turned(image)
-            if size is not None and image.size != size:
-                width, height = image.size
+            mode, remarks, whole = image.mode, _turned(image), image.size
+            if size is not None and whole != size:
+                width, height = whole
                 raise _RefusedError(f"expected an image of {size[0]}x{size[1]} pixels, found {width}x{height}")
-            return Decoded(_to_rgb(image), mode, (*dict.fromkeys(messages), *remarks))
+            if enough is not None and image.format == "JPEG":
+                image.draft(None, enough(*whole))
+            return Decoded(_to_rgb(image), mode, whole, (*dict.fromkeys(messages), *remarks))
     except _RefusedError as refused:
         raise DataError(f"{file}: {refused}") from None
     except Exception as error:  # damaged files make Pillow raise many types, SyntaxError and struct.error among them

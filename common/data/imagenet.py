@@ -4,18 +4,18 @@ Images are decoded when a batch asks for them, on several threads (Pillow's deco
 interpreter free).
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from common.data import class_folders, draws, image_file, layout, transforms
 from common.data.class_list import LabelOrder
 from common.data.preprocessing import Preprocessing
 from common.data.source import ImageSource
+from common.data.views import CentralView, RandomView, View
 from common.distributed import processors
 from common.errors import ConfigError, DataError
 
@@ -87,33 +87,25 @@ class ImageFolder(ImageSource):
 
     def eval_batch(self, indices: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
         """Shorter side resized, centre cropped, normalised: float32 (B, 3, S, S)."""
-
-        def view(image: Image.Image, _: np.ndarray) -> Image.Image:
-            size, resampling = preprocessing.resize or preprocessing.image_size, preprocessing.resampling
-            resized = transforms.resize_shorter_side(image, size, resampling)
-            return transforms.center_crop(resized, preprocessing.image_size)
-
-        return preprocessing.normalize(self._decode(indices, view, np.empty((len(indices), 0))))
+        return self._decode(indices, preprocessing, [CentralView(preprocessing)] * len(indices))
 
     def train_batch(self, indices: np.ndarray, preprocessing: Preprocessing, seed: int, epoch: int) -> np.ndarray:
         """A random part of each image, resized, mirrored or not, normalised: float32 (B, 3, S, S)."""
+        numbers = draws.uniform(seed, epoch, indices, _DRAWS)
+        return self._decode(indices, preprocessing, [RandomView(preprocessing, row) for row in numbers])
 
-        def view(image: Image.Image, numbers: np.ndarray) -> Image.Image:
-            part = transforms.random_resized_crop(
-                image, numbers[:-1], preprocessing.image_size, preprocessing.resampling
-            )
-            mirrored = preprocessing.flip and numbers[-1] < 0.5
-            return part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else part
+    def _decode(self, indices: np.ndarray, preprocessing: Preprocessing, views: Sequence[View]) -> np.ndarray:
+        """What each image's view gives, normalised; every image by one thread, so that none waits for the last."""
+        side = preprocessing.image_size
+        result = np.empty((len(indices), 3, side, side), np.float32)
 
-        return preprocessing.normalize(self._decode(indices, view, draws.uniform(seed, epoch, indices, _DRAWS)))
-
-    def _decode(
-        self, indices: np.ndarray, view: Callable[[Image.Image, np.ndarray], Image.Image], numbers: np.ndarray
-    ) -> np.ndarray:
-        """``view`` of each image with its row of ``numbers``, uint8 (B, S, S, 3)."""
-
-        def pixels(file: str, row: np.ndarray) -> np.ndarray:
-            return np.asarray(view(image_file.read_rgb(file), row))
+        def fill(place: int) -> None:
+            view = views[place]
+            decoded = image_file.read(self.files[indices[place]], enough=view.enough)
+            pixels = np.asarray(view.of(decoded.image, decoded.whole))
+            preprocessing.normalize(pixels[None], result[place : place + 1])
 
         with ThreadPoolExecutor(processors.count()) as pool:
-            return np.stack(list(pool.map(pixels, [self.files[i] for i in indices], numbers)))
+            for _ in pool.map(fill, range(len(indices))):  # the first failure in the order of the batch is raised
+                pass
+        return result

@@ -94,17 +94,18 @@ class Preprocessing:
             raise ConfigError(f"preprocessing lacks {', '.join(missing)}; give {', '.join(_REQUIRED)}")
         return cls(**values)
 
-    def normalize(self, images: np.ndarray) -> np.ndarray:
+    def normalize(self, images: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """``(x / 255 - mean) / std`` in float32, each operation rounded as in that formula.
 
         Args:
             images: uint8 (N, H, W, 3).
+            out: float32 (N, 3, H, W) to be filled; None: a new array.
 
         Returns:
             float32 (N, 3, H, W), contiguous.
         """
         count, height, width, channels = images.shape
-        result = np.empty((count, channels, height, width), np.float32)
+        result = np.empty((count, channels, height, width), np.float32) if out is None else out
         result[...] = images.transpose(0, 3, 1, 2)
         # Three passes in place are as fast as one multiply-add here, and bit-equal to the formula.
         result /= np.float32(255)

@@ -54,13 +54,6 @@ def center_crop(image: Image.Image, size: int) -> Image.Image:
     return image.crop((left, top, left + size, top + size))
 
 
-def random_resized_crop(
-    image: Image.Image, draws: np.ndarray, size: int, resampling: Image.Resampling = Image.Resampling.BILINEAR
-) -> Image.Image:
-    """A random part of the image (see :func:`random_box`) brought to (size, size)."""
-    return image.crop(random_box(*image.size, draws)).resize((size, size), resampling)
-
-
 def random_box(
     width: int,
     height: int,

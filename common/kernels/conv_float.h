@@ -38,17 +38,10 @@ struct Product {
   static void input_gradient(Vector& sum, float w, Vector, Vector grad) { sum += w * grad; }
 };
 
+// Its forward pass and its gradient for the input have tiles of their own, in adder_forward.h and adder_grad_input.h.
 template <int LANES>
 struct Distance {
-  using Vector = typename Vec<LANES>::Float;
-  static constexpr int kPositions = 2;
-  static constexpr bool kReadsInput = true;
   static constexpr float kWeightTerm = 1;
-  static void forward(Vector& sum, Vector x, float w) { sum -= Vec<LANES>::abs(x - w); }
-  static void input_gradient(Vector& sum, float w, Vector x, Vector grad) {
-    const auto one = Vec<LANES>::broadcast(1.f);
-    sum += Vec<LANES>::clip(w - x, -one, one) * grad;
-  }
 };
 
 // Offsets of all C KH KW taps in the phase-split image.

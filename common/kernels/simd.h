@@ -33,22 +33,26 @@ template <>
 struct VecTypes<4> {
   typedef float Float __attribute__((vector_size(16)));
   typedef int32_t Int __attribute__((vector_size(16)));
+  typedef uint32_t Unsigned __attribute__((vector_size(16)));
 };
 template <>
 struct VecTypes<8> {
   typedef float Float __attribute__((vector_size(32)));
   typedef int32_t Int __attribute__((vector_size(32)));
+  typedef uint32_t Unsigned __attribute__((vector_size(32)));
 };
 template <>
 struct VecTypes<16> {
   typedef float Float __attribute__((vector_size(64)));
   typedef int32_t Int __attribute__((vector_size(64)));
+  typedef uint32_t Unsigned __attribute__((vector_size(64)));
 };
 
 template <int LANES>
 struct Vec : VecTypes<LANES> {
   using typename VecTypes<LANES>::Float;
   using typename VecTypes<LANES>::Int;
+  using typename VecTypes<LANES>::Unsigned;
   typedef float Quad __attribute__((vector_size(16)));
 
   static Float load(const float* p) {
@@ -78,6 +82,19 @@ struct Vec : VecTypes<LANES> {
   static Float clip(Float v, Float low, Float high) {
     v = v > low ? v : low;
     return v < high ? v : high;
+  }
+  // Between -limit and limit, which must not be known to the compiler: of constants it makes comparisons. As integers,
+  // positive floats stand in their order and negative ones above them, the smallest last; and minima of integers start
+  // in more of the processor's units than those of floats.
+  static Float clip(Float v, Float limit) {
+#if defined(__SSE2__) && !defined(__SSE4_1__)
+    return clip(v, -limit, limit);
+#else
+    const Int low = reinterpret_cast<Int>(v), one = reinterpret_cast<Int>(limit);
+    const Unsigned high = reinterpret_cast<Unsigned>(low < one ? low : one);
+    const Unsigned minus_one = reinterpret_cast<Unsigned>(-limit);
+    return reinterpret_cast<Float>(high < minus_one ? high : minus_one);
+#endif
   }
   static Float round_even(Float v) {
     for (int i = 0; i < LANES; ++i) v[i] = __builtin_rintf(v[i]);

@@ -13,3 +13,10 @@ def runtime_step(runtime: str, **arguments):
     from benchmarks import runtime_steps
 
     return getattr(runtime_steps, f"{runtime}_step")(**arguments)
+
+
+def torch_images(**arguments):
+    """A pass over a folder of images by PyTorch's DataLoader, see :func:`benchmarks.torch_images.step`."""
+    from benchmarks.torch_images import step
+
+    return step(**arguments)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from common.errors import ConfigError
 
 PINNED = {"torch": "2.13.0", "onnxruntime": "1.32.0", "openvino": "2026.4.1", "onnx": ""}
+PINNED |= {"torchvision": "0.28.0", "pillow": ""}  # of the data pipelines
 _ASK = """
 import importlib.metadata, json, sys
 found = {}

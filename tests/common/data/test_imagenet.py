@@ -10,7 +10,8 @@ from common.data.class_list import LabelOrder
 from common.data.draws import uniform
 from common.errors import ConfigError, DataError
 
-SMALL = Preprocessing(56, IMAGENET.mean, IMAGENET.std, resize=64, flip=True)
+# Too large for any image here to be decoded at a half.
+SMALL = Preprocessing(176, IMAGENET.mean, IMAGENET.std, resize=180, flip=True)
 
 
 def labelled(root, listed=None):
@@ -112,7 +113,7 @@ def test_train_batch(image_tree):
             if w <= image.width and h <= image.height:
                 break
         top, left = int(row * (image.height - h + 1)), int(column * (image.width - w + 1))
-        view = np.asarray(image.crop((left, top, left + w, top + h)).resize((56, 56), Image.BILINEAR))
+        view = np.asarray(image.crop((left, top, left + w, top + h)).resize((176, 176), Image.BILINEAR))
         view = view[:, ::-1] if numbers[i, 40] < 0.5 else view
         assert np.array_equal(batch[i], SMALL.normalize(view[None])[0])
 

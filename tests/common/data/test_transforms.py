@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.data.transforms import center_crop, crop_and_flip, random_box, random_resized_crop, resize_shorter_side
+from common.data.transforms import center_crop, crop_and_flip, random_box, resize_shorter_side
 
 ALMOST_ONE = math.nextafter(1.0, 0.0)
 
@@ -103,10 +103,3 @@ def test_random_box_falls_back_to_the_middle(size):
     left, top, right, bottom = random_box(*size, draws)
     assert sorted((right - left, bottom - top)) == [20, 27]
     assert abs((left + right) - size[0]) <= 1 and abs((top + bottom) - size[1]) <= 1
-
-
-def test_random_resized_crop_resizes_the_box():
-    image, draws = gradient(90, 70), np.random.default_rng(2).random(40)
-    i, j, h, w = torchvision_box(90, 70, draws)
-    expected = image.crop((j, i, j + w, i + h)).resize((32, 32), Image.BILINEAR)
-    assert random_resized_crop(image, draws, 32).tobytes() == expected.tobytes()

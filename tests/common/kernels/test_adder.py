@@ -128,8 +128,10 @@ def test_native_and_fallback_agree_in_graph_mode():
 
 
 @pytest.mark.parametrize("size", [(17, 5, 9, 9, 5, 3, 3, 1, 1), (3, 17, 8, 33, 16, 3, 3, 2, 1)], ids=str)
-def test_result_does_not_depend_on_threads(size, library, threads, mode):
+@pytest.mark.parametrize("rectified", [False, True])
+def test_result_does_not_depend_on_threads(size, rectified, library, threads, mode):
     x, w, gy = sample(*size)
+    x = np.maximum(x, 0) if rectified else x
     results = []
     for count in (1, 2, 3):
         threads(count)

@@ -64,6 +64,22 @@ def test_convolutions_and_their_gradients(library, size, kind, oracle):
 
 
 @each_variant
+@pytest.mark.parametrize(("least", "most"), [(0, 4), (-1, 32), (-1.001, 4), (0, 33)], ids=str)
+@pytest.mark.parametrize(
+    "size", [*adder_oracle.SIZES, (2, 33, 7, 9, 40, 3, 3, 2, 1), (2, 9, 8, 8, 20, 3, 3, 1, 1)], ids=str
+)
+def test_adder_of_inputs_within_bounds_and_just_outside(library, size, least, most):
+    """Inputs behind a ReLU have tiles of their own; the first image alone has the values at the bounds."""
+    x, w, gy = conv_oracle.sample(*size)
+    x = np.abs(x) % 3
+    x[0, 0, 0, 0], x[0, -1, -1, -1] = least, most
+    gradients = [
+        gradient(x, w, gy, *size[7:]) for gradient in (adder_oracle.input_gradient, adder_oracle.weight_gradient)
+    ]
+    check(call_all(library, "Adder", x, w, gy, *size[7:]), [adder_oracle.forward(x, w, *size[7:]), *gradients])
+
+
+@each_variant
 @pytest.mark.parametrize("size", [*conv_oracle.GROUPED_SIZES, (2, 9, 14, 14, 9, 3, 3, 1, 1, 9)], ids=str)
 def test_convolutions_of_groups_and_their_gradients(library, size):
     inputs = conv_oracle.sample(*size)
