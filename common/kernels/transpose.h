@@ -28,7 +28,7 @@ inline void transpose_square(const float* from, int64_t from_row, float* to, int
   for (int i = 0; i < 4; ++i) std::memcpy(to + i * to_row, &columns[i], sizeof columns[i]);
 }
 
-// `from` (rows, columns), whose rows are `from_row` floats apart, to `to` (columns, rows), whose rows are `to_row` apart.
+// `from` (rows, columns), of rows `from_row` floats apart, to `to` (columns, rows), of rows `to_row` floats apart.
 inline void transpose(const float* from, int64_t rows, int64_t columns, int64_t from_row, float* to, int64_t to_row) {
   const int64_t whole_rows = rows / 4 * 4, whole_columns = columns / 4 * 4;
   for (int64_t c = 0; c < whole_columns; c += 4)  // `to` is written in order
