@@ -7,9 +7,9 @@
 // At stride s the positions of one phase, which differ by multiples of s, have the same taps.
 //
 // Inputs between -1 and kBounded (those behind a ReLU are) take a tile of three instructions in place of four: with
-// clip(w - x, -1, 1) = clip(w, x - 1, x + 1) - x the last x leaves the sum, and as x + 1 is positive, the minimum is that
-// of integers, for which processors have more units. Its rounding errors are those of |x| + 1 in place of 1. The tile
-// holds both bounds, which takes more registers than AVX2 and SSE have.
+// clip(w - x, -1, 1) = clip(w, x - 1, x + 1) - x the last x leaves the sum, and as x + 1 is not negative, the minimum is
+// that of integers, for which processors have more units. Its rounding errors are those of |x| + 1 in place of 1. The
+// tile holds both bounds, which takes more registers than AVX2 and SSE have.
 #pragma once
 
 #include "conv_float.h"
@@ -45,7 +45,7 @@ struct BoundedInput {
   }
 };
 
-// sums[p] += clipped(w) gy[p][offset] over taps and filters; `limit` is 1, which the compiler must not know, see clip().
+// sums[p] += clipped(w) gy[p][offset] over taps and filters; `limit` is 1, which the compiler must not know, see clip.
 template <template <int> class Input, int LANES>
 LOWBIT_ONE_COPY void add_clipped(const float* const* x, const float* const* gy, const int64_t* offsets,
                                  const int64_t* end, const float* w, float limit,
@@ -145,7 +145,8 @@ class AdderGradInput {
     for (const Phase& phase : phases_)
       for (size_t p = 0; p < phase.positions.size(); ++p) {
         float sum = 0;
-        for (int64_t row = phase.first_row; row < phase.end_row; row += g_.f) sum += planes[phase.starts[p] + offsets_[row]];
+        for (int64_t row = phase.first_row; row < phase.end_row; row += g_.f)
+          sum += planes[phase.starts[p] + offsets_[row]];
         const int64_t at = phase.positions[p] * weights_.columns();
         for (int64_t c = 0; c < weights_.columns(); ++c) gx_[at + c] = -x_[at + c] * sum;
       }

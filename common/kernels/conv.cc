@@ -14,7 +14,7 @@ extern "C" int ConvForward(int, void** p, int*, int64_t** shapes, const char**, 
 // Inputs x, w, gy, int32 [stride, padding]; output gx.
 extern "C" int ConvGradInput(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
   by_width(shapes, 3, p, [&](auto lanes, const Geometry& g) {
-    conv_grad_input<lanes>(g, in(p, 0), in(p, 1), in(p, 2), out(p, 4));
+    conv_grad_input<lanes>(g, in(p, 1), in(p, 2), out(p, 4));
   });
   return 0;
 }

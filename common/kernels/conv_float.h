@@ -1,16 +1,14 @@
-// Float convolutions of any kind and their gradients: what a tap of input x, weight w and gradient gy adds is an
-// Operation, the walk over images, filters and taps is written once.
+// Float convolutions and their gradients. Two operations on a tap of input x, weight w and gradient gy:
 //
-//   y [n,f,i,j]   = sum_{c,u,v} forward(x[n,c,i s+u,j s+v], w[f,c,u,v])
-//   gx[n,c,p,q]   = sum_{f,u,v} input_gradient(w[f,c,u,v], x[n,c,p,q]) gy[n,f,(p-u)/s,(q-v)/s]
-//   gw[f,c,u,v]   = sum_{n,i,j} (x[n,c,i s+u,j s+v] - Operation::kWeightTerm w[f,c,u,v]) gy[n,f,i,j]
+//             y[n,f,i,j]     gx[n,c,p,q]                  gw[f,c,u,v]
+//   Product   sum x w        sum w gy                     sum x gy             the convolution of deep learning
+//   Distance  -sum |x - w|   sum clip(w - x, -1, 1) gy    sum (x - w) gy       adder convolution (Chen et al., CVPR 2020,
+//                                                                              eq. 1, 5 and 6)
 //
-// x is zero outside the image. Work is split into items whose results do not depend on the number of threads, so
-// training is reproducible bit for bit. The operations:
-//
-//             forward    input_gradient     kWeightTerm
-//   Product   x w        w                  0            the convolution of deep learning
-//   Distance  -|x - w|   clip(w - x, -1, 1) 1            adder convolution (Chen et al., CVPR 2020, eq. 1, 5 and 6)
+// y sums over c, u, v with x[n,c,i s+u,j s+v]; gx over f, u, v with gy[n,f,(p-u)/s,(q-v)/s]; gw over n, i, j. x is zero
+// outside the image. Work is split into items whose results do not depend on the number of threads, so training is
+// reproducible bit for bit. The product has several algorithms (conv_product.h says which serves a layer), the distance
+// tiles of its own (adder_forward.h, adder_grad_input.h); their weight gradients are one.
 #pragma once
 
 #include <type_traits>
@@ -28,18 +26,10 @@ namespace lowbit {
 constexpr int kFilters = 4;
 constexpr int kVectors = kManyRegisters ? 4 : 3;
 
-template <int LANES>
+// What the weight gradient takes from sum x gy: the weight itself, as many times as the sum of gy, or nothing.
 struct Product {
-  using Vector = typename Vec<LANES>::Float;
-  static constexpr int kPositions = kVectors;  // vectors of input positions per tile of the input gradient
-  static constexpr bool kReadsInput = false;
   static constexpr float kWeightTerm = 0;
-  static void forward(Vector& sum, Vector x, float w) { sum += x * w; }
-  static void input_gradient(Vector& sum, float w, Vector, Vector grad) { sum += w * grad; }
 };
-
-// Its forward pass and its gradient for the input have tiles of their own, in adder_forward.h and adder_grad_input.h.
-template <int LANES>
 struct Distance {
   static constexpr float kWeightTerm = 1;
 };

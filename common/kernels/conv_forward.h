@@ -1,4 +1,4 @@
-// Forward pass of the float convolutions, see conv_float.h.
+// Forward pass of the convolution with any kernel and stride, see conv_float.h: vectors of the pixels of a row.
 #pragma once
 
 #include "conv_float.h"
@@ -15,7 +15,7 @@ inline std::vector<float> pack_filters(const Geometry& g, const float* w) {
   return packed;
 }
 
-template <template <int> class Op, int LANES>
+template <int LANES>
 void forward_tile(const float* const* x, const std::vector<int64_t>& offsets, const float* w,
                   typename Vec<LANES>::Float (&sums)[kFilters][kVectors]) {
   using V = Vec<LANES>;
@@ -24,14 +24,14 @@ void forward_tile(const float* const* x, const std::vector<int64_t>& offsets, co
     typename V::Float v[kVectors];
     for (int j = 0; j < kVectors; ++j) v[j] = V::load(x[j] + offset);
     for (int f = 0; f < kFilters; ++f)
-      for (int j = 0; j < kVectors; ++j) Op<LANES>::forward(acc[f][j], v[j], w[f]);
+      for (int j = 0; j < kVectors; ++j) acc[f][j] += v[j] * w[f];
     w += kFilters;
   }
   std::memcpy(sums, acc, sizeof acc);
 }
 
 // `y` is that of the image, whose first plane is number `plane`.
-template <template <int> class Op, int LANES, class Finish>
+template <int LANES, class Finish>
 void forward_image(const Geometry& g, const float* image, const std::vector<int64_t>& offsets,
                    const std::vector<float>& packed, float* y, int64_t plane, Finish finish) {
   using V = Vec<LANES>;
@@ -44,7 +44,7 @@ void forward_image(const Geometry& g, const float* image, const std::vector<int6
         x[j] = image + v / per_row * g.stride * g.row_size() + v % per_row * LANES;
       }
       typename V::Float sums[kFilters][kVectors];
-      forward_tile<Op, LANES>(x, offsets, packed.data() + f0 * int64_t(offsets.size()), sums);
+      forward_tile<LANES>(x, offsets, packed.data() + f0 * int64_t(offsets.size()), sums);
       for (int64_t f = f0; f < std::min(f0 + kFilters, g.f); ++f)
         for (int64_t v = v0; v < std::min(v0 + kVectors, vectors); ++v) {
           const int64_t ox = v % per_row * LANES, pixel = v / per_row * g.ow + ox;
@@ -55,7 +55,7 @@ void forward_image(const Geometry& g, const float* image, const std::vector<int6
     }
 }
 
-template <template <int> class Op, int LANES, class Finish = AsTheyAre>
+template <int LANES, class Finish = AsTheyAre>
 void forward(const Geometry& g, const float* x, const float* w, float* y, Finish finish = {}) {
   const auto packed = pack_filters(g, w);
   const auto offsets = tap_offsets(g);
@@ -63,7 +63,7 @@ void forward(const Geometry& g, const float* x, const float* w, float* y, Finish
     std::vector<float> image(g.c * g.plane_size() + LANES, 0.f);
     return [&, image](int64_t n) mutable {
       split_phases(g, x + n * g.c * g.h * g.w, image.data());
-      forward_image<Op, LANES>(g, image.data(), offsets, packed, y + n * g.f * g.oh * g.ow, n * g.f, finish);
+      forward_image<LANES>(g, image.data(), offsets, packed, y + n * g.f * g.oh * g.ow, n * g.f, finish);
     };
   });
 }

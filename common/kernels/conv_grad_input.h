@@ -1,4 +1,4 @@
-// Gradient of the float convolutions for their input, see conv_float.h.
+// Gradient of the convolution for its input at any stride, see conv_float.h.
 #pragma once
 
 #include "conv_float.h"
@@ -24,11 +24,11 @@ struct PaddedGradient {
 };
 
 // Gradient of four channels at some vectors of input positions, summed over filters and the taps of one phase.
-template <template <int> class Op, int LANES>
+template <int LANES>
 struct InputTile {
   using V = Vec<LANES>;
-  static constexpr int kPositions = Op<LANES>::kPositions;
-  typename V::Float x[kFilters][kPositions], sums[kFilters][kPositions];
+  static constexpr int kPositions = kVectors;
+  typename V::Float sums[kFilters][kPositions];
 
   // `w`: [taps][F][C]; `offsets`: one per tap, into the padded gradient of one filter.
   void run(const float* const* gy, const std::vector<int64_t>& offsets, const std::vector<const float*>& w,
@@ -40,7 +40,7 @@ struct InputTile {
         for (int j = 0; j < kPositions; ++j) grad[j] = V::load(gy[j] + offsets[t] + f * filter_size);
         const float* weights = w[t] + f * channels;
         for (int c = 0; c < kFilters; ++c)
-          for (int j = 0; j < kPositions; ++j) Op<LANES>::input_gradient(acc[c][j], weights[c], x[c][j], grad[j]);
+          for (int j = 0; j < kPositions; ++j) acc[c][j] += weights[c] * grad[j];
       }
     std::memcpy(sums, acc, sizeof acc);
   }
@@ -65,10 +65,10 @@ struct PhaseRange {
         count(std::max<int64_t>(0, (size + pad - phase + stride - 1) / stride - first)) {}
 };
 
-template <template <int> class Op, int LANES>
-void grad_input_phase(const Geometry& g, const float* image, const PaddedGradient& gy, const std::vector<float>& packed,
+template <int LANES>
+void grad_input_phase(const Geometry& g, const PaddedGradient& gy, const std::vector<float>& packed,
                       int64_t phase_y, int64_t phase_x, float* gx) {
-  using Tile = InputTile<Op, LANES>;
+  using Tile = InputTile<LANES>;
   const int64_t channels = round_up(g.c, kFilters);
   std::vector<int64_t> offsets;
   std::vector<const float*> weights;
@@ -89,9 +89,6 @@ void grad_input_phase(const Geometry& g, const float* image, const PaddedGradien
         const int64_t v = std::min(v0 + j, vectors - 1);
         const int64_t row = rows.first + v / per_row, column = columns.first + v % per_row * LANES;
         grads[j] = gy.values.data() + row * gy.columns + column;
-        for (int c = 0; Op<LANES>::kReadsInput && c < kFilters; ++c)
-          tile.x[c][j] = Vec<LANES>::load(image + std::min(c0 + c, g.c - 1) * g.plane_size() +
-                                          (row * g.stride + phase_y) * g.row_size() + phase_x * g.segment + column);
       }
       tile.run(grads, offsets, tile_weights, g.f, gy.rows * gy.columns, channels);
       for (int64_t v = v0; v < std::min(v0 + Tile::kPositions, vectors); ++v) {
@@ -112,18 +109,15 @@ void grad_input_phase(const Geometry& g, const float* image, const PaddedGradien
   }
 }
 
-template <template <int> class Op, int LANES>
-void grad_input(const Geometry& g, const float* x, const float* w, const float* gy, float* gx) {
+template <int LANES>
+void grad_input(const Geometry& g, const float* w, const float* gy, float* gx) {
   const auto packed = pack_taps(g, w);
   parallel_for(g.n, [&] {
-    // One spare segment: the last vector of a phase may read past it.
-    std::vector<float> image(g.c * g.plane_size() + g.segment + LANES, 0.f);
-    return [&, image, grad = PaddedGradient(g)](int64_t n) mutable {
-      if (Op<LANES>::kReadsInput) split_phases(g, x + n * g.c * g.h * g.w, image.data());
+    return [&, grad = PaddedGradient(g)](int64_t n) mutable {
       grad.fill(g, gy + n * g.f * g.oh * g.ow);
       for (int64_t py = 0; py < g.stride; ++py)
         for (int64_t px = 0; px < g.stride; ++px)
-          grad_input_phase<Op, LANES>(g, image.data(), grad, packed, py, px, gx + n * g.c * g.h * g.w);
+          grad_input_phase<LANES>(g, grad, packed, py, px, gx + n * g.c * g.h * g.w);
     };
   });
 }

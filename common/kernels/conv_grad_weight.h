@@ -90,7 +90,7 @@ void add_all_filters(const Geometry& g, const GradientInputs& in, int64_t channe
 }
 
 // The sums of one item: some images and some channels.
-template <template <int> class Op, int LANES>
+template <class Op, int LANES>
 class WeightGradient {
  public:
   static constexpr int kTaps = kManyRegisters ? 12 : 6;  // with two vectors each: 24 sums of 32 registers, 12 of 16
@@ -111,7 +111,7 @@ class WeightGradient {
         const float* gradient = gy + (n + i) * gy_image;
         pad(x + (n + i) * x_image + c0 * g_.h * g_.w, channels, x_.data() + i * x_size_);
         transpose(gradient, g_.oh * g_.ow, g_.f, g_.oh * g_.ow, gy_.data() + i * g_.oh * g_.ow * filters_, filters_);
-        if (Op<LANES>::kWeightTerm != 0 && c0 == 0) sum(gradient, gy_sum);
+        if (Op::kWeightTerm != 0 && c0 == 0) sum(gradient, gy_sum);
       }
       multiply(images, channels, gw + c0 * g_.kh * g_.kw * filters_);
     }
@@ -151,7 +151,7 @@ class WeightGradient {
   std::vector<float> x_, gy_;
 };
 
-template <template <int> class Op, int LANES>
+template <class Op, int LANES>
 void grad_weight(const Geometry& g, const float* x, const float* w, const float* gy, float* gw) {
   // A fixed number of blocks of images with sums of their own, added in order: the result does not depend on threads.
   const int64_t taps = g.c * g.kh * g.kw, filters = round_up(g.f, LANES), size = taps * filters;
@@ -173,7 +173,7 @@ void grad_weight(const Geometry& g, const float* x, const float* w, const float*
     for (int64_t t = 0; t < taps; ++t) {
       double sum = 0;
       for (int64_t b = 0; b < blocks; ++b) sum += partial[b * size + t * filters + f];
-      if (Op<LANES>::kWeightTerm != 0) sum -= Op<LANES>::kWeightTerm * w[f * taps + t] * gy_sum;
+      if (Op::kWeightTerm != 0) sum -= Op::kWeightTerm * w[f * taps + t] * gy_sum;
       gw[f * taps + t] = static_cast<float>(sum);
     }
   }

@@ -45,7 +45,7 @@ class Pointwise {
         typename Vec<LANES>::Float sums[kFilters][kVectors];
         const float* from[kVectors];
         for (int j = 0; j < kVectors; ++j) from[j] = panel_.data() + block + j * LANES;
-        forward_tile<Product, LANES>(from, channels_, packed.data() + f0 * g_.c, sums);
+        forward_tile<LANES>(from, channels_, packed.data() + f0 * g_.c, sums);
         write(reinterpret_cast<const float(&)[kFilters][kBlock]>(sums), f0, first + block, std::min(kBlock, count - block), y, finish);
       }
   }

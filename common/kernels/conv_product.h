@@ -14,7 +14,7 @@ template <int LANES, class Finish = AsTheyAre>
 void conv_forward(const Geometry& g, const float* x, const float* w, float* y, Finish finish = {}) {
   if (winograd_fits(g)) return winograd_forward<kLanes>(g, x, Kernels::forward(g, w), y, finish);
   if (is_pointwise(g)) return pointwise_forward<kLanes>(g, x, w, y, finish);
-  forward<Product, LANES>(g, x, w, y, finish);
+  forward<LANES>(g, x, w, y, finish);
 }
 
 // At stride 1 the gradient for the input is itself a convolution: of gy, with the kernel turned by 180 degrees and
@@ -30,14 +30,14 @@ void grad_input_stride_1(const Geometry& g, const float* w, const float* gy, flo
 }
 
 template <int LANES>
-void conv_grad_input(const Geometry& g, const float* x, const float* w, const float* gy, float* gx) {
+void conv_grad_input(const Geometry& g, const float* w, const float* gy, float* gx) {
   // The border of that convolution is kernel - 1 - pad wide; a square kernel has one such width, if it is not negative.
   if (g.stride == 1 && g.kh == g.kw && g.pad < g.kh) {
     const Geometry back = g.transposed();
     if (winograd_fits(back)) return winograd_forward<kLanes>(back, gy, Kernels::backward(back, w), gx);
     grad_input_stride_1<LANES>(g, w, gy, gx);
   } else {
-    grad_input<Product, LANES>(g, x, w, gy, gx);
+    grad_input<LANES>(g, w, gy, gx);
   }
 }
 

@@ -91,7 +91,7 @@ void selected_grad_input(const Geometry& g, const Branches& branches, const floa
   for_branches(g, branches, mask, [&](int64_t k, const Geometry& own, const std::vector<int64_t>& images) {
     const auto gradient = gathered(gy, g.f * g.oh * g.ow, images);
     std::vector<float> outputs(images.size() * size);
-    conv_grad_input<LANES>(own, nullptr, branches.w + k * branches.filters, gradient.data(), outputs.data());
+    conv_grad_input<LANES>(own, branches.w + k * branches.filters, gradient.data(), outputs.data());
     scatter(outputs, size, images, gx);
   });
 }
@@ -138,7 +138,7 @@ void selected_scores(const Geometry& g, const Branches& branches, const float* x
         if (k != choice[n]) {
           branches.quantize(k, x + n * in_size, in_size, q.data());
           split_phases(g, q.data(), image.data());
-          forward_image<Product, LANES>(g, image.data(), offsets, packed[k], other.data(), 0, AsTheyAre());
+          forward_image<LANES>(g, image.data(), offsets, packed[k], other.data(), 0, AsTheyAre());
           output = other.data();
         }
         scores[n * branches.count + k] = dot(gy + n * out_size, output, out_size);
