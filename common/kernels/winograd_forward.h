@@ -42,8 +42,8 @@ template <int LANES>
 class WinogradForward {
  public:
   explicit WinogradForward(const Geometry& g)
-      : g_(g), squares_(g), channels_(round_up(g.c, LANES)), block_(block_rows(squares_)),
-        size_(round_up(block_ * squares_.across, kMatrixRows)), input_(g, squares_, channels_),
+      : g_(g), squares_(g), channels_(round_up(g.c, LANES)), block_(block_rows(g, squares_)),
+        size_(round_up(block_ * squares_.across, 2 * kMatrixRows)), input_(g, squares_, channels_),
         transformed_(kPositions * size_ * channels_, 0.f), products_(kPositions * size_ * 2 * LANES),
         outputs_(4 * squares_.across * 2 * LANES) {}
 
@@ -66,8 +66,10 @@ class WinogradForward {
   }
 
  private:
-  // Squares enough for whole tiles, few enough that a block stays in the cache.
-  static int64_t block_rows(const Squares& squares) { return std::max<int64_t>(1, 48 / squares.across); }
+  // Squares enough for whole tiles, few enough that a block stays in the first cache or, of many channels, the second.
+  static int64_t block_rows(const Geometry& g, const Squares& squares) {
+    return std::max<int64_t>(1, (g.c < 64 ? 16 : 96) / squares.across);
+  }
 
   template <int GROUPS, class Finish>
   void filters(const float* packed, int64_t f, int64_t first, int64_t row, int64_t count, float* y, Finish& finish) {
@@ -75,10 +77,12 @@ class WinogradForward {
     constexpr int64_t kWidth = GROUPS * LANES;
     const int64_t squares = count * squares_.across;
     const float* weights = packed + kPositions * g_.c * f;
+    // With one vector of filters the sums are half as many: twice the squares, where there are registers for them.
+    constexpr int kRows = kManyRegisters && GROUPS == 1 ? 2 * kMatrixRows : kMatrixRows;
     for (int p = 0; p < kPositions; ++p)
-      for (int64_t s = 0; s < squares; s += kMatrixRows) {
-        typename V::Float sums[kMatrixRows][GROUPS];
-        matrix_tile<LANES, kMatrixRows, GROUPS>(transformed_.data() + (p * size_ + s) * channels_, channels_, 1,
+      for (int64_t s = 0; s < squares; s += kRows) {
+        typename V::Float sums[kRows][GROUPS];
+        matrix_tile<LANES, kRows, GROUPS>(transformed_.data() + (p * size_ + s) * channels_, channels_, 1,
                                               weights + p * g_.c * kWidth, kWidth, g_.c, sums);
         std::memcpy(products_.data() + (p * size_ + s) * kWidth, sums, sizeof sums);
       }
