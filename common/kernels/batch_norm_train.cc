@@ -20,22 +20,39 @@ struct Training {
   float *y, *mean, *variance;
 };
 
+struct Moments {
+  float mean, variance;
+};
+
+// Mean and variance of a channel from one pass, relative to a guess of the mean, that of the first image. Where it is so
+// far away that squares of differences would lose the variance, a second pass takes the mean itself.
+Moments moments(const BatchShape& shape, int64_t channel, const float* x) {
+  double guess = 0;
+  const int64_t some = std::min<int64_t>(shape.inner, kBatchNormBlock);
+  for (int64_t i = 0; i < some; ++i) guess += x[channel * shape.inner + i] / double(some);
+  for (int pass = 1;; ++pass) {
+    const float shift = static_cast<float>(guess);
+    double sums[2];
+    two_sums(shape, channel, sums, [&](int64_t i, auto lanes, auto& a, auto& b) {
+      auto centered = V::load(x + i, lanes) - shift;
+      if (lanes < kLanes) centered = V::first(centered, lanes);
+      a += centered * centered;
+      b += centered;
+    });
+    const double rest = sums[1] / shape.count(), variance = sums[0] / shape.count() - rest * rest;
+    guess = shift + rest;
+    if (pass == 2 || rest * rest <= 4 * variance)
+      return {static_cast<float>(guess), static_cast<float>(variance)};
+  }
+}
+
 template <After AFTER>
 void forward(const BatchShape& shape, const Training& t) {
   parallel_for(shape.c, [&] {
     return [&](int64_t c) {
-      double sums[2];
-      two_sums(shape, c, sums, [&](int64_t i, auto lanes, auto& a, auto&) { a += V::load(t.x + i, lanes); });
-      const float m = t.mean[c] = static_cast<float>(sums[0] / shape.count());
-      two_sums(shape, c, sums, [&](int64_t i, auto lanes, auto& a, auto& b) {
-        auto centered = V::load(t.x + i, lanes) - m;
-        if (lanes < kLanes) centered = V::first(centered, lanes);
-        a += centered * centered;
-        b += centered;
-      });
-      // What rounding has left in the mean, sums[1] / count, is taken from the variance.
-      const double rest = sums[1] / shape.count();
-      t.variance[c] = static_cast<float>(sums[0] / shape.count() - rest * rest);
+      const auto [m, variance] = moments(shape, c, t.x);
+      t.mean[c] = m;
+      t.variance[c] = variance;
       const Normalization z{m, static_cast<float>(t.gamma[c] / std::sqrt(double(t.variance[c]) + t.eps)), t.beta[c]};
       write_channel(shape, c, t.y, [&](int64_t i, auto lanes) {
         auto value = z(V::load(t.x + i, lanes));

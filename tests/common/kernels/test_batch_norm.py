@@ -130,5 +130,16 @@ def test_a_mean_far_from_zero_costs_no_variance(offset):
     np.testing.assert_allclose(outputs[2], x.astype(np.float64).var((0, 2, 3)), rtol=1e-5)
 
 
+def test_a_first_image_unlike_the_others_costs_no_variance():
+    x = np.random.default_rng(0).normal(1000, 1, (64, 3, 8, 8)).astype(np.float32)
+    x[0], x[:, 2] = 0, 7
+    outputs = [np.full(shape, np.nan, np.float32) for shape in (x.shape, 3, 3)]
+    ones, eps = np.ones(3, np.float32), np.full(1, 1e-5, np.float32)
+    adder_oracle.call(build.library()[0], "BatchNormTrain", [x, ones, 0 * ones, eps, *outputs[:2]], outputs[2])
+    wide = x.astype(np.float64)
+    np.testing.assert_allclose(outputs[1], wide.mean((0, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(outputs[2], wide.var((0, 2, 3)), rtol=1e-5, atol=1e-9)
+
+
 def test_networks_take_it():
     assert isinstance(Layers().norm(4), NativeBatchNorm2d)
