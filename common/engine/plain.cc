@@ -1,0 +1,39 @@
+// Integer tiles for any processor: the compiler's own vectors.
+#include "program.h"
+#include "vector.h"
+
+namespace {
+
+constexpr int kPixels = 4;
+
+template <int P>
+inline void tile(const uint8_t* x, int64_t step, const int32_t* blocks, int block_count, const int8_t* weights,
+                 int32_t* sums) {
+  using namespace lowbit::engine;
+  std::memset(sums, 0, sizeof(int32_t) * P * kGroup);
+  for (int b = 0; b < block_count; ++b) {
+    const int32_t multiplier = blocks[0], runs = blocks[1];
+    blocks += 2;
+    for (int32_t r = 0; r < runs; ++r, blocks += 2) {
+      for (int32_t i = 0; i < kStepTaps * blocks[1]; i += kStepTaps, weights += kStepTaps * kGroup) {
+        for (int p = 0; p < P; ++p) {
+          const uint8_t* taps = x + p * step + blocks[0] + i;
+          for (int f = 0; f < kGroup; ++f) {
+            int32_t sum = 0;
+            for (int t = 0; t < kStepTaps; ++t) sum += taps[t] * weights[kStepTaps * f + t];
+            sums[p * kGroup + f] += multiplier * sum;
+          }
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+#include "image.h"
+
+void lowbit::engine::run_image_plain(const Program& program, const float* image, float* logits, uint8_t* arena,
+                                     int64_t* nanoseconds) {
+  run_image(program, image, logits, arena, nanoseconds);
+}
