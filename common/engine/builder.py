@@ -1,0 +1,174 @@
+"""Writes a network's description operation by operation; what can be a part of an earlier step's tail becomes one.
+
+A value is what a step has computed at a place of its tail. Convolution, BatchNorm, addition, ReLU and quantization one
+after the other are one step; BatchNorm is folded into the scale of sums, and codes per unit into the scale before them
+where nothing reads the float values between.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from common.engine.description import Description, FloatConv, Grid, Image, IntegerConv, Pool, Step, Tail, Take
+from common.errors import QuantizationError
+
+Pair = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(eq=False)
+class _Draft:
+    """A step whose tail may still grow."""
+
+    kind: type
+    number: int
+    fields: dict[str, Any]
+    tail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Value:
+    """A float value of a step: at ``store``, behind ``norm`` or at ``active`` of its tail."""
+
+    draft: _Draft
+    place: str = "store"
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """A tensor of codes.
+
+    Attributes:
+        name: of the tensor.
+        grid: of the codes.
+    """
+
+    name: str
+    grid: Grid
+
+
+class Builder:
+    """Collects the steps of a network.
+
+    Args:
+        shape: (C, H, W) of its images.
+    """
+
+    def __init__(self, shape: tuple[int, int, int]):
+        self.drafts: list[_Draft] = []
+        self.image = self._step(Image, shape=shape)
+
+    def float_conv(self, x: Value, weight: np.ndarray, stride: int = 1, padding: int = 0) -> Value:
+        """Convolution in float32 with weights (F, C, KH, KW)."""
+        return self._step(FloatConv, source=self.name(x), weight=weight, stride=stride, padding=padding)
+
+    def integer_conv(
+        self,
+        codes: Codes,
+        weight: np.ndarray,
+        scale: np.ndarray,
+        stride: int = 1,
+        padding: int = 0,
+        multiplier: np.ndarray | None = None,
+    ) -> Value:
+        """Convolution of codes with integers (F, C, KH, KW), times a scale (F,)."""
+        v = self._step(
+            IntegerConv, source=codes.name, weight=weight, stride=stride, padding=padding, multiplier=multiplier
+        )
+        v.draft.tail["scale"] = (scale, np.zeros(len(scale)))
+        return v
+
+    def take(self, x: Value, stride: int = 1, before: int = 0, filters: int | None = None) -> Value:
+        """Every stride-th pixel, with channels of zeros."""
+        return self._step(Take, source=self.name(x), stride=stride, before=before, filters=filters)
+
+    def pool(
+        self, x: Value, kernel: tuple[int, int], stride: int = 1, padding: int = 0, maximum: bool = False
+    ) -> Value:
+        """Average or maximum of windows."""
+        return self._step(
+            Pool, source=self.name(x), kernel=kernel, stride=stride, padding=padding, maximum=maximum
+        )
+
+    def affine(self, v: Value, scale: np.ndarray, offset: np.ndarray) -> Value:
+        """v scale + offset of each channel, float64 (C,)."""
+        tail = v.draft.tail
+        if v.place == "store" and not set(tail) - {"scale"} and v.draft.kind is not Image:
+            a, b = tail.get("scale", (np.ones(len(scale)), np.zeros(len(scale))))
+            tail["scale"] = (a * scale, b * scale + offset)
+            return v
+        if v.place == "store" and not set(tail) & {"norm", "codes"} and v.draft.kind is not Image:
+            tail["norm"] = (scale, offset)
+            return Value(v.draft, "norm")
+        return self.affine(self.take(v), scale, offset)
+
+    def add(self, x: Value, y: Value) -> Value:
+        """The sum of two values of the same shape."""
+        later, earlier = (x, y) if x.draft.number > y.draft.number else (y, x)
+        if later.place != "store" or set(later.draft.tail) - {"scale"}:
+            later = self.take(later)
+        later.draft.tail["residual"] = self.name(earlier)
+        return later
+
+    def relu(self, v: Value) -> Value:
+        """max(v, 0)."""
+        tail = v.draft.tail
+        if v.place != "store":
+            return Value(v.draft, "active")
+        if set(tail) & {"store", "norm", "codes"} or v.draft.kind is Image:
+            v = self.take(v)
+        v.draft.tail["relu"] = True
+        return v
+
+    def codes(self, v: Value, grid: Grid, stride: int = 1) -> Codes:
+        """Codes of v on a grid, of every stride-th pixel."""
+        tail = v.draft.tail
+        at_end = ("norm" in tail) == (v.place != "store")
+        if stride == 1 and at_end and tail.get("grid") is grid:
+            return Codes(tail["codes"], grid)
+        at_end = at_end and "codes" not in tail
+        if stride != 1 or not at_end or v.draft.kind is Image:
+            v = self.take(v, stride)
+        v.draft.tail |= {"grid": grid, "codes": f"codes {v.draft.number}"}
+        return Codes(v.draft.tail["codes"], grid)
+
+    def name(self, v: Value) -> str:
+        """The float tensor of a value, which its step writes from now on."""
+        if v.draft.kind is Image:
+            return v.draft.fields.setdefault("store", "image")
+        if v.place == "norm":
+            raise refuse("a BatchNorm behind a sum that no ReLU follows is not among its instructions")
+        return v.draft.tail.setdefault(v.place, f"{'active ' if v.place == 'active' else ''}{v.draft.number}")
+
+    def finish(self, logits: Value) -> Description:
+        """The network whose result is a value."""
+        name = self.name(logits)
+        return Description(tuple(_finished(draft) for draft in self.drafts), name)
+
+    def _step(self, kind: type, **fields: Any) -> Value:
+        self.drafts.append(_Draft(kind, len(self.drafts), fields))
+        return Value(self.drafts[-1])
+
+
+def _finished(draft: _Draft) -> Step:
+    if draft.kind is Image:
+        return Image(**draft.fields)
+    tail = _fold_steps(Tail(**draft.tail))
+    return draft.kind(**draft.fields, tail=tail)
+
+
+def _fold_steps(tail: Tail) -> Tail:
+    """Codes per unit multiplied into the factors before them; a ReLU in between is what codes do anyway."""
+    if tail.grid is None:
+        return tail
+    steps, grid = tail.grid.steps.astype(np.float64), replace(tail.grid, steps=np.ones(1, np.float32))
+    if tail.norm and not tail.active:
+        return replace(tail, norm=tuple(part * steps for part in tail.norm), grid=grid)
+    if tail.scale and not (tail.residual or tail.store or tail.norm or tail.active):
+        return replace(tail, scale=tuple(part * steps for part in tail.scale), relu=False, grid=grid)
+    return tail
+
+
+def refuse(what: str) -> QuantizationError:
+    """Why a network cannot run on integers, in one line."""
+    return QuantizationError(f"integer engine: {what}")

@@ -1,0 +1,92 @@
+r"""A packed layer as integers times floats.
+
+Weights: the levels of a table are multiples of 1 / D, so that :math:`w_f = (s_f / D_f)\,\mathrm{integers}_f`. Codes: bits
+of each channel share one grid, :math:`x_c = (a / L)\,n_c\,j_c` with L the least common multiple of the :math:`2^{k_c} - 1`
+and :math:`n_c = L / (2^{k_c} - 1)`.
+"""
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from common.engine.builder import refuse
+from common.engine.description import Grid
+from common.quant.integer_weight import ActivationGrid, IntegerWeight
+from common.quant.level_table import LevelTable
+
+_MOST_PARTS = 5000  # of a unit that levels are multiples of
+_MOST_CODE = 255
+_EXACT = 2.0**-22  # levels are float32, of size about 1
+
+
+@dataclass(frozen=True, eq=False)
+class Integers:
+    """Weights.
+
+    Attributes:
+        values: int64 (F, ...).
+        scale: float64 (F,): weights are scale times values.
+    """
+
+    values: np.ndarray
+    scale: np.ndarray
+
+
+def integers_of(weight: IntegerWeight) -> Integers:
+    """The integers of a layer's weights, as small as their levels allow."""
+    rows = len(weight.codes)
+    bits, scale = np.broadcast_to(weight.bits, rows), np.broadcast_to(weight.scale, rows).astype(np.float64)
+    values, parts = np.zeros(weight.codes.shape, np.int64), np.ones(rows, np.int64)
+    for width in np.unique(bits[bits > 0]).tolist():
+        chosen, (levels, denominator) = bits == width, integer_levels(weight.levels, width)
+        values[chosen], parts[chosen] = levels[weight.codes[chosen]], denominator
+    return Integers(values, scale / parts)
+
+
+@functools.cache
+def integer_levels(table: LevelTable, bits: int) -> tuple[np.ndarray, int]:
+    """Integers (n,) and the D that levels are the D-th parts of.
+
+    Raises:
+        QuantizationError: levels that are multiples of no such part.
+    """
+    levels = table.levels(bits).astype(np.float64)
+    for parts in range(1, _MOST_PARTS + 1):
+        integers = np.rint(levels * parts)
+        if np.abs(levels * parts - integers).max() < _EXACT * max(1, np.abs(integers).max()):
+            return integers.astype(np.int64), parts
+    raise refuse(f"expected levels that are multiples of 1 / D, D up to {_MOST_PARTS}, found {table.name} of {bits} bits")
+
+
+@dataclass(frozen=True, eq=False)
+class Input:
+    """What a layer reads.
+
+    Attributes:
+        grid: of its codes.
+        unit: what a code of 1 stands for, float64.
+    """
+
+    grid: Grid
+    unit: float
+
+
+def input_of(grid: ActivationGrid) -> Input:
+    """The codes of a layer's input.
+
+    Raises:
+        QuantizationError: signed inputs, or bits whose common grid has codes beyond a byte.
+    """
+    if grid.signed:
+        raise refuse("signed inputs of a layer are not among its instructions")
+    clip, widths = grid.clip.astype(np.float32), grid.bits.astype(np.int64)
+    tops = 2**widths - 1
+    used = np.unique(tops[tops > 0]).tolist()
+    common = math.lcm(*used) if used else 1
+    if common > _MOST_CODE:
+        raise refuse(f"expected bits of channels with a common grid of at most {_MOST_CODE} steps, found {common}")
+    steps = tops.astype(np.float32) / clip  # one float32 division, as the quantizers compute
+    multiplier = np.where(tops > 0, common // np.maximum(tops, 1), 1)
+    return Input(Grid(steps, tops, multiplier), float(clip[0]) / common)
