@@ -1,8 +1,8 @@
 r"""The proof that lanes of 16 and sums of 32 bits hold every sum of a layer, from its weights.
 
 Codes x are not negative, so a lane's sum over any steps lies between :math:`\sum_k t_k \min(w_k, 0)` and
-:math:`\sum_k t_k \max(w_k, 0)`, t the largest code of the tap's channel. Both sums only grow in size with the steps, and
-addition of lanes is modular: a block of steps is right if these bounds of the whole block fit. A lane takes two taps of
+:math:`\sum_k t_k \max(w_k, 0)`, t the largest code of the tap's channel. Both only grow in size with the steps, and
+addition of lanes is modular: a block of steps is right if the bounds of the whole block fit. A lane takes two taps of
 each step, added by an instruction that saturates; their own bounds are part of the block's.
 """
 

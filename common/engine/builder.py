@@ -86,12 +86,10 @@ class Builder:
         self, x: Value, kernel: tuple[int, int], stride: int = 1, padding: int = 0, maximum: bool = False
     ) -> Value:
         """Average or maximum of windows."""
-        return self._step(
-            Pool, source=self.name(x), kernel=kernel, stride=stride, padding=padding, maximum=maximum
-        )
+        return self._step(Pool, source=self.name(x), kernel=kernel, stride=stride, padding=padding, maximum=maximum)
 
     def affine(self, v: Value, scale: np.ndarray, offset: np.ndarray) -> Value:
-        """v scale + offset of each channel, float64 (C,)."""
+        """V scale + offset of each channel, float64 (C,)."""
         tail = v.draft.tail
         if v.place == "store" and not set(tail) - {"scale"} and v.draft.kind is not Image:
             a, b = tail.get("scale", (np.ones(len(scale)), np.zeros(len(scale))))

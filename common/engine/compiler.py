@@ -38,6 +38,8 @@ def compile_network(description: Description) -> Program:
     Raises:
         QuantizationError: steps that do not fit each other, or integers whose bounds cannot be met.
     """
+    if not description.steps or not isinstance(description.steps[0], Image):
+        raise QuantizationError("integer engine: expected a network that begins with its images")
     return _Compiler(description).program()
 
 
@@ -56,8 +58,6 @@ class _Compiler:
 
     def program(self) -> Program:
         steps = self.description.steps
-        if not steps or not isinstance(steps[0], Image):
-            raise QuantizationError("integer engine: expected a network that begins with its images")
         instructions = [self.instruction(step) for step in steps]
         result = self.tensors[self.description.logits]
         if result.shape[1:] != (1, 1) or result.grid:

@@ -78,11 +78,24 @@ inline void each_pixel(const Program& program, const Instruction& instruction, u
   }
 }
 
+// What `take` does where values go nowhere but to a tensor: `before` bytes of zeros, `size` of the source's.
+inline void copy_pixels(const Instruction& instruction, const Pixels& from, const Pixels& to, int64_t before,
+                        int64_t size) {
+  for (int64_t y = 0; y < instruction.height; ++y) {
+    for (int64_t x = 0; x < instruction.width; ++x) {
+      std::memset(to.at(y, x), 0, to.pixel);
+      std::memcpy(to.at(y, x) + before, from.at(y * instruction.stride, x * instruction.stride), size);
+    }
+  }
+}
+
 // Every stride-th pixel; `before` channels of zeros come before those of the source, and zeros after them.
 void take(const Program& program, const Instruction& instruction, uint8_t* arena) {
   const Buffer& source = program.buffer(instruction.source);
   const Pixels input(source, arena);
   const int64_t before = instruction.before;
+  const Tail tail(program, instruction, arena);
+  if (tail.parts == STORE) return copy_pixels(instruction, input, tail.store, 4 * before, 4 * source.channels);
   each_pixel(program, instruction, arena, [&](int64_t y, int64_t x, int64_t first, float* values) {
     const float* in = reinterpret_cast<const float*>(input.at(y * instruction.stride, x * instruction.stride));
     const int64_t low = before > first ? before - first : 0;

@@ -4,6 +4,7 @@ Weights: [group of 16 filters][step][16 filters][4 taps]; AVX-512 takes the 64 b
 two of 8 filters. Taps follow the memory of the codes: row, column, channel of the kernel.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +12,6 @@ import numpy as np
 from common.engine.bounds import check_sums
 from common.engine.layout import GROUP, STEP_TAPS, padded
 from common.engine.limbs import Limb, limbs_of
-from common.errors import QuantizationError
-
-_HALF = 2**15
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,43 +41,34 @@ def pack_conv(weight: np.ndarray, codes: np.ndarray, multiplier: np.ndarray, row
         row: bytes from a row of the source to the next.
 
     Raises:
-        QuantizationError: sums that do not fit, or multipliers beyond 16 bits.
+        QuantizationError: weights or sums that do not fit.
+    """
+    segments = sorted(_segments(weight, codes, multiplier, row), key=lambda segment: segment[0].multiplier)
+    largest = check_sums([(limb.multiplier, limb.limits) for limb, _ in segments])
+    blocks = [np.array(block, np.int32) for segment in segments for block in _blocks(*segment)]
+    weights = _interleave(np.concatenate([limb.weight for limb, _ in segments]))
+    return PackedConv(weights, np.concatenate(blocks), len(blocks), largest)
+
+
+def _segments(
+    weight: np.ndarray, codes: np.ndarray, multiplier: np.ndarray, row: int
+) -> Iterator[tuple[Limb, np.ndarray]]:
+    """Limbs of the channels of each multiplier, and the places of their steps in the source.
+
+    Sorted by multiplier, blocks of the same one go on in the same sums where these have 32 bits.
     """
     filters, channels, height, width = weight.shape
     stride = padded(channels)
     places = (np.arange(height)[:, None] * row + np.arange(width) * stride)[..., None] + np.arange(stride)
     taps = np.zeros((height, width, stride, padded(filters)), np.int64)
     taps[:, :, :channels, :filters] = weight.transpose(2, 3, 1, 0)
-    limbs: list[Limb] = []
-    offsets: list[np.ndarray] = []
-    for factor in np.unique(multiplier):
-        chosen = _whole_steps(multiplier == factor, stride)
-        part = np.where((np.pad(multiplier, (0, stride - channels)) == factor)[:, None], taps, 0)[:, :, chosen]
-        largest = np.broadcast_to(np.pad(codes, (0, stride - channels))[chosen], part.shape[:3]).ravel()
-        for limb in limbs_of(part.reshape(-1, part.shape[3]), largest):
-            if abs(limb.multiplier * factor) >= _HALF:
-                raise QuantizationError(
-                    f"integer engine: expected multipliers of 16 bits, found {limb.multiplier * factor}"
-                )
-            limbs.append(Limb(limb.multiplier * int(factor), limb.weight, limb.lengths, limb.limits))
-            offsets.append(places[:, :, chosen].reshape(-1, STEP_TAPS)[:, 0])
-    limbs, offsets = _equal_multipliers_together(limbs, offsets)
-    blocks = [block for limb, places in zip(limbs, offsets) for block in _blocks(limb, places)]
-    largest_sum = check_sums([(limb.multiplier, limb.limits) for limb in limbs])
-    table = np.concatenate([np.array(block, np.int32) for block in blocks])
-    return PackedConv(_interleave(np.concatenate([limb.weight for limb in limbs])), table, len(blocks), largest_sum)
-
-
-def _whole_steps(chosen: np.ndarray, stride: int) -> np.ndarray:
-    """All channels of the steps that have a chosen one."""
-    steps = np.pad(chosen, (0, stride - len(chosen))).reshape(-1, STEP_TAPS).any(1)
-    return np.repeat(steps, STEP_TAPS)
-
-
-def _equal_multipliers_together(limbs: list[Limb], offsets: list[np.ndarray]):
-    """Blocks of one multiplier go on in the same sums where these have 32 bits."""
-    order = sorted(range(len(limbs)), key=lambda i: limbs[i].multiplier)
-    return [limbs[i] for i in order], [offsets[i] for i in order]
+    codes, multiplier = (np.pad(array, (0, stride - channels)) for array in (codes, multiplier))
+    for factor in np.unique(multiplier[multiplier != 0]).tolist():
+        steps = np.repeat((multiplier == factor).reshape(-1, STEP_TAPS).any(1), STEP_TAPS)
+        part = np.where((multiplier == factor)[:, None], taps, 0)[:, :, steps]
+        largest = np.broadcast_to(codes[steps], part.shape[:3]).ravel()
+        for limb in limbs_of(part.reshape(-1, part.shape[3]), largest, factor):
+            yield limb, places[:, :, steps].reshape(-1, STEP_TAPS)[:, 0]
 
 
 def _blocks(limb: Limb, offsets: np.ndarray) -> list[list[int]]:

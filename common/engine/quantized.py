@@ -1,8 +1,9 @@
 r"""A packed layer as integers times floats.
 
-Weights: the levels of a table are multiples of 1 / D, so that :math:`w_f = (s_f / D_f)\,\mathrm{integers}_f`. Codes: bits
-of each channel share one grid, :math:`x_c = (a / L)\,n_c\,j_c` with L the least common multiple of the :math:`2^{k_c} - 1`
-and :math:`n_c = L / (2^{k_c} - 1)`.
+Weights: the levels of a table are multiples of 1 / D, so that :math:`w_f = (s_f / D_f)\,\mathrm{integers}_f`.
+
+Codes: bits of each channel share one grid, :math:`x_c = (a / L)\,n_c\,j_c` with L the least common multiple of the
+:math:`2^{k_c} - 1` and :math:`n_c = L / (2^{k_c} - 1)`.
 """
 
 import functools
@@ -57,7 +58,9 @@ def integer_levels(table: LevelTable, bits: int) -> tuple[np.ndarray, int]:
         integers = np.rint(levels * parts)
         if np.abs(levels * parts - integers).max() < _EXACT * max(1, np.abs(integers).max()):
             return integers.astype(np.int64), parts
-    raise refuse(f"expected levels that are multiples of 1 / D, D up to {_MOST_PARTS}, found {table.name} of {bits} bits")
+    raise refuse(
+        f"expected levels that are multiples of 1 / D, D up to {_MOST_PARTS}, found {table.name} of {bits} bits"
+    )
 
 
 @dataclass(frozen=True, eq=False)

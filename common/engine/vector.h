@@ -39,7 +39,15 @@ inline Float load(const int32_t* p) {
 
 inline void store(float* p, Float v) { std::memcpy(p, &v, sizeof v); }
 
-inline Float all(float x) { return Float{} + x; }
+inline Float all(float x) {
+#if defined(__AVX512F__)
+  return _mm512_set1_ps(x);
+#elif defined(__AVX2__)
+  return _mm256_set1_ps(x);
+#else
+  return x - Float{};
+#endif
+}
 
 // NaN becomes 0, as in `x > 0 ? x : 0`.
 inline Float positive(Float v) { return v > Float{} ? v : Float{}; }

@@ -19,7 +19,7 @@ inline void add_runs(const uint8_t* x, int64_t step, const int32_t*& runs, int32
     const uint8_t* end = from + 4 * int64_t{runs[1]};
     for (; from != end; from += 4, w += 64) {
       const __m512i taps_weights = _mm512_load_si512(w);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int p = 0; p < P; ++p) {
         int32_t taps;
         std::memcpy(&taps, from + p * step, 4);
@@ -33,8 +33,9 @@ inline void add_runs(const uint8_t* x, int64_t step, const int32_t*& runs, int32
 template <int P>
 __attribute__((noinline)) void tile(const uint8_t* x, int64_t step, const int32_t* blocks, int block_count,
                                     const int8_t* weights, int32_t* out) {
-  __m512i sums[P], total[P];
-  for (int p = 0; p < P; ++p) sums[p] = total[p] = _mm512_setzero_si512();
+  __m512i sums[P];
+  for (int p = 0; p < P; ++p) sums[p] = _mm512_setzero_si512();
+  bool first = true;
   for (int b = 0; b < block_count; ++b) {
     const int32_t multiplier = blocks[0], count = blocks[1];
     blocks += 2;
@@ -42,11 +43,13 @@ __attribute__((noinline)) void tile(const uint8_t* x, int64_t step, const int32_
     if (b + 1 < block_count && blocks[0] == multiplier) continue;
     const __m512i m = _mm512_set1_epi32(multiplier);
     for (int p = 0; p < P; ++p) {
-      total[p] = _mm512_add_epi32(total[p], _mm512_mullo_epi32(sums[p], m));
+      if (multiplier != 1) sums[p] = _mm512_mullo_epi32(sums[p], m);
+      if (!first) sums[p] = _mm512_add_epi32(sums[p], _mm512_load_si512(out + 16 * p));
+      _mm512_store_si512(out + 16 * p, sums[p]);
       sums[p] = _mm512_setzero_si512();
     }
+    first = false;
   }
-  for (int p = 0; p < P; ++p) _mm512_store_si512(out + 16 * p, total[p]);
 }
 
 }  // namespace

@@ -16,7 +16,16 @@ from common.errors import UserError
 SOURCES = Path(__file__).parent
 # Maximum and minimum become single instructions only if NaN and -0 need no care; sums are never reordered.
 _OPTIMISED = "-O3"  # the first of all flags
-FLAGS = (_OPTIMISED, "-std=c++17", "-fPIC", "-shared", "-pthread", "-ffinite-math-only", "-fno-signed-zeros", "-Wno-psabi")
+FLAGS = (
+    _OPTIMISED,
+    "-std=c++17",
+    "-fPIC",
+    "-shared",
+    "-pthread",
+    "-ffinite-math-only",
+    "-fno-signed-zeros",
+    "-Wno-psabi",
+)
 NATIVE = ("-march=native",)
 # Words of failures that may be gone the next time: they are not remembered.
 _PASSING = ("No space left", "memory", "Killed", "Disk quota", "Input/output")

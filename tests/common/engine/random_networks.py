@@ -76,9 +76,7 @@ class RandomNetwork:
         kernel, padding = rng.integers(1, 4, 2), self.below(1, 3)
         weight = random_weight(rng, (2 * filters, filters * (1 + planes), *kernel))
         scale = 0.01 / np.abs(weight).max() / (256 if planes else 1)
-        inner = Tail(
-            pair(rng, 2 * filters, scale), store="v", codes="inner", grid=random_grid(rng, 2 * filters)
-        )
+        inner = Tail(pair(rng, 2 * filters, scale), store="v", codes="inner", grid=random_grid(rng, 2 * filters))
         self.steps += [IntegerConv("q", weight, inner, self.below(1, 4), padding, multiplier)]
         self.steps += [FloatConv("v", floats(rng, filters, 2 * filters, 1, 1), Tail(store="short"))]
         weight = random_weight(rng, (filters, 2 * filters, 3, 3))
@@ -106,7 +104,8 @@ class RandomNetwork:
     def head(self):
         rng, (channels, height, width) = self.rng, self.shape("w")
         kernel = min(height, 2), min(width, 3)
-        self.steps += [Pool("w", Tail(store="largest"), kernel, self.below(1, 3), padding=self.below(0, 2), maximum=True)]
+        padding = self.below(0, min(kernel))
+        self.steps += [Pool("w", Tail(store="largest"), kernel, self.below(1, 3), padding, maximum=True)]
         self.steps += [Pool("largest", Tail(store="mean"), self.shape("largest")[1:])]
         self.steps += [FloatConv("mean", floats(rng, 7, channels, 1, 1), Tail(pair(rng, 7), store="logits"))]
 
