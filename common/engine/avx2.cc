@@ -29,8 +29,8 @@ inline void block_lanes(const uint8_t* x, int64_t step, const int32_t*& runs, in
     const uint8_t* from = x + runs[0];
     const uint8_t* end = from + 4 * int64_t{runs[1]};
     for (; from != end; from += 4, w += 64) {
-      const __m256i w0 = _mm256_load_si256(reinterpret_cast<const __m256i*>(w));
-      const __m256i w1 = _mm256_load_si256(reinterpret_cast<const __m256i*>(w + 32));
+      const __m256i w0 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w));
+      const __m256i w1 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + 32));
 #pragma GCC unroll 4
       for (int p = 0; p < P; ++p) {
         const __m256i taps = four_taps(from + p * step);

@@ -24,14 +24,20 @@ class _Draft:
     number: int
     fields: dict[str, Any]
     tail: dict[str, Any] = field(default_factory=dict)
+    changes: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """A float value of a step: at ``store``, behind ``norm`` or at ``active`` of its tail."""
+    """A float value of a step: at ``store``, behind ``norm`` or at ``active`` of its tail.
+
+    An operation that becomes a part of the step takes the value's place, unless :meth:`Builder.name` was asked for its
+    tensor before; of a value that is gone, ``changes`` is less than its step's.
+    """
 
     draft: _Draft
     place: str = "store"
+    changes: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +81,7 @@ class Builder:
         v = self._step(
             IntegerConv, source=codes.name, weight=weight, stride=stride, padding=padding, multiplier=multiplier
         )
-        v.draft.tail["scale"] = (scale, np.zeros(len(scale)))
-        return v
+        return self._changed(v, scale=(scale, np.zeros(len(scale))))
 
     def take(self, x: Value, stride: int = 1, before: int = 0, filters: int | None = None) -> Value:
         """Every stride-th pixel, with channels of zeros."""
@@ -90,11 +95,10 @@ class Builder:
 
     def affine(self, v: Value, scale: np.ndarray, offset: np.ndarray) -> Value:
         """V scale + offset of each channel, float64 (C,)."""
-        tail = v.draft.tail
+        tail = self._tail(v)
         if v.place == "store" and not set(tail) - {"scale"} and v.draft.kind is not Image:
             a, b = tail.get("scale", (np.ones(len(scale)), np.zeros(len(scale))))
-            tail["scale"] = (a * scale, b * scale + offset)
-            return v
+            return self._changed(v, scale=(a * scale, b * scale + offset))
         if v.place == "store" and not set(tail) & {"norm", "codes"} and v.draft.kind is not Image:
             tail["norm"] = (scale, offset)
             return Value(v.draft, "norm")
@@ -103,24 +107,22 @@ class Builder:
     def add(self, x: Value, y: Value) -> Value:
         """The sum of two values of the same shape."""
         later, earlier = (x, y) if x.draft.number > y.draft.number else (y, x)
-        if later.place != "store" or set(later.draft.tail) - {"scale"}:
+        if later.place != "store" or set(self._tail(later)) - {"scale"}:
             later = self.take(later)
-        later.draft.tail["residual"] = self.name(earlier)
-        return later
+        return self._changed(later, residual=self.name(earlier))
 
     def relu(self, v: Value) -> Value:
         """max(v, 0)."""
-        tail = v.draft.tail
+        tail = self._tail(v)
         if v.place != "store":
             return Value(v.draft, "active")
         if set(tail) & {"store", "norm", "codes"} or v.draft.kind is Image:
             v = self.take(v)
-        v.draft.tail["relu"] = True
-        return v
+        return self._changed(v, relu=True)
 
     def codes(self, v: Value, grid: Grid, stride: int = 1) -> Codes:
         """Codes of v on a grid, of every stride-th pixel."""
-        tail = v.draft.tail
+        tail = self._tail(v)
         at_end = ("norm" in tail) == (v.place != "store")
         if stride == 1 and at_end and tail.get("grid") is grid:
             return Codes(tail["codes"], grid)
@@ -136,12 +138,24 @@ class Builder:
             return v.draft.fields.setdefault("store", "image")
         if v.place == "norm":
             raise refuse("a BatchNorm behind a sum that no ReLU follows is not among its instructions")
-        return v.draft.tail.setdefault(v.place, f"{'active ' if v.place == 'active' else ''}{v.draft.number}")
+        return self._tail(v).setdefault(v.place, f"{'active ' if v.place == 'active' else ''}{v.draft.number}")
 
     def finish(self, logits: Value) -> Description:
         """The network whose result is a value."""
         name = self.name(logits)
         return Description(tuple(_finished(draft) for draft in self.drafts), name)
+
+    @staticmethod
+    def _tail(v: Value) -> dict[str, Any]:
+        if v.place == "store" and v.changes != v.draft.changes:
+            raise ValueError("a value was used after another had taken its place; ask for its name before")
+        return v.draft.tail
+
+    @staticmethod
+    def _changed(v: Value, **parts: Any) -> Value:
+        v.draft.tail |= parts
+        v.draft.changes += 1
+        return Value(v.draft, v.place, v.draft.changes)
 
     def _step(self, kind: type, **fields: Any) -> Value:
         self.drafts.append(_Draft(kind, len(self.drafts), fields))

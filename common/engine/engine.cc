@@ -91,6 +91,14 @@ int RunProgram(const int32_t* words, const int8_t* weights, const float* constan
   return lowbit::engine::NO_MEMORY;
 }
 
+// The same as an operator of MindSpore: images, words, weights, constants; logits. All are float32, int32 or int8
+// arrays that the operator's shape inference has checked.
+int RunProgramOperator(int, void** arrays, int*, int64_t** shapes, const char**, void*, void*) {
+  return RunProgram(static_cast<const int32_t*>(arrays[1]), static_cast<const int8_t*>(arrays[2]),
+                    static_cast<const float*>(arrays[3]), static_cast<const float*>(arrays[0]), shapes[0][0],
+                    static_cast<float*>(arrays[4]), "", nullptr);
+}
+
 // Names of the usable instruction sets, the fastest first; null after the last.
 const char* InstructionSetName(int index) {
   for (const auto& set : lowbit::engine::kInstructionSets) {

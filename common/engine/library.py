@@ -43,18 +43,25 @@ def recipe(extra_flags: tuple[str, ...] = ()) -> cxx.Recipe:
 
 
 @functools.cache
-def library() -> ctypes.CDLL | None:
-    """The library; None, with one warning line, where it cannot be had.
+def library_file() -> tuple[Path, ctypes.CDLL] | None:
+    """Path and handle of the library; None, with one warning line, where it cannot be had.
 
     ``LOWBITZOO_KERNELS=off`` asks for the interpreter and is not warned about.
     """
     if os.environ.get("LOWBITZOO_KERNELS", "").lower() == "off":
         return None
     try:
-        return declare(build.loaded_from_any(recipe())[1])
+        path, handle = build.loaded_from_any(recipe())
+        return path, declare(handle)
     except (BuildError, ConfigError) as error:
         build.warn(f"the integer engine's kernels are unavailable, using its interpreter, which is slow: {error}")
         return None
+
+
+def library() -> ctypes.CDLL | None:
+    """The library alone, as :func:`library_file`."""
+    loaded = library_file()
+    return loaded[1] if loaded else None
 
 
 def declare(handle: ctypes.CDLL) -> ctypes.CDLL:

@@ -18,7 +18,7 @@ inline void add_runs(const uint8_t* x, int64_t step, const int32_t*& runs, int32
     const uint8_t* from = x + runs[0];
     const uint8_t* end = from + 4 * int64_t{runs[1]};
     for (; from != end; from += 4, w += 64) {
-      const __m512i taps_weights = _mm512_load_si512(w);
+      const __m512i taps_weights = _mm512_loadu_si512(w);
 #pragma GCC unroll 16
       for (int p = 0; p < P; ++p) {
         int32_t taps;

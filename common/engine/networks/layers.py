@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from common.engine.builder import Builder, Codes, Value, refuse
+from common.engine.builder import Builder, Value, refuse
 from common.engine.quantized import Input, input_of, integers_of
 from common.quant.integer_weight import IntegerLayer
 
@@ -32,7 +32,7 @@ class Layers:
         if name in self.quantized and self.quantized[name].grids:
             y = self._integer_conv(name, x, stride, padding)
         else:
-            y = self.builder.float_conv(x, self.parameters[f"{name}.weight"], stride, padding)
+            y = self.builder.float_conv(x, _as_kernel(self.parameters[f"{name}.weight"]), stride, padding)
         bias = self.parameters.get(f"{name}.bias")
         return y if bias is None else self.builder.affine(y, np.ones(len(bias)), bias.astype(np.float64))
 
@@ -41,11 +41,10 @@ class Layers:
         if len(layer.weights) != 1:
             raise refuse(f"{name} chooses its bits by the image, which is not among its instructions")
         integers, source = integers_of(layer.weights[0]), self.input_of(layer)
-        if integers.values.shape[2:] == (1, 1) and stride > 1:  # codes of the pixels that are read alone
-            codes: Codes = self.builder.codes(x, source.grid, stride)
-            return self.builder.integer_conv(codes, integers.values, integers.scale * source.unit)
-        codes = self.builder.codes(x, source.grid)
-        return self.builder.integer_conv(codes, integers.values, integers.scale * source.unit, stride, padding)
+        weight, scale = _as_kernel(integers.values), integers.scale * source.unit
+        if weight.shape[2:] == (1, 1) and stride > 1:  # codes of the pixels that are read alone
+            return self.builder.integer_conv(self.builder.codes(x, source.grid, stride), weight, scale)
+        return self.builder.integer_conv(self.builder.codes(x, source.grid), weight, scale, stride, padding)
 
     def input_of(self, layer: IntegerLayer) -> Input:
         """The codes of a layer's input; layers of the same bits and clip share them."""
@@ -71,11 +70,13 @@ class Layers:
 
     def dense(self, name: str, x: Value) -> Value:
         """A linear layer of 1 x 1 pixels."""
-        weight = self.parameters[f"{name}.weight"]
-        y = self.builder.float_conv(x, weight.reshape(*weight.shape[:2], 1, 1))
-        bias = self.parameters[f"{name}.bias"].astype(np.float64)
-        return self.builder.affine(y, np.ones(len(bias)), bias)
+        return self.conv(name, x)
 
     def count(self, stage: str) -> int:
         """Number of blocks of a stage, by the names of its parameters."""
         return len({name.split(".")[1] for name in self.parameters if name.startswith(f"{stage}.")})
+
+
+def _as_kernel(weight: np.ndarray) -> np.ndarray:
+    """(F, C, KH, KW) of a convolution's weights, or of a linear layer's (F, C)."""
+    return weight if weight.ndim == 4 else weight.reshape(*weight.shape, 1, 1)

@@ -45,6 +45,7 @@ def resnet_preact(layers: Layers, size: tuple[int, int]) -> Value:
 
 
 def _preact_block(layers: Layers, name: str, x: Value, stride: int) -> Value:
+    layers.builder.name(x)  # stays, beside what follows its norm
     active = layers.relu(layers.norm(f"{name}.bn1", x))
     changes = f"{name}.downsample.weight" in layers.parameters
     shortcut = layers.conv(f"{name}.downsample", active, stride) if changes else x

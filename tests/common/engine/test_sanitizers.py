@@ -11,7 +11,7 @@ from common.engine.library import recipe
 from common.kernels import compiler
 
 FOLDER = Path(__file__).parent
-FLAGS = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
+FLAGS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 
 
 @pytest.fixture(scope="module")
