@@ -61,7 +61,7 @@ def choose_engine(wanted: str | None, stored: StoredNetwork, image_size: int, ta
     """
     if wanted == FLOAT:
         return Engine(FLOAT, stored.network, "as asked for")
-    has_grids = stored.kind == "packed" and any(layer.grids for layer in stored.layers.values())
+    has_grids = any(layer.grids for layer in stored.layers.values())  # of a packed one alone
     if not has_grids and wanted is None:
         return Engine(FLOAT, stored.network)
     try:

@@ -107,7 +107,7 @@ def processor_features() -> str:
     return next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
 
 
-def sources(folder: Path = SOURCES) -> list[Path]:
+def sources(folder: Path) -> list[Path]:
     """The C++ files of a folder."""
     return sorted(folder.glob("*.cc")) + sorted(folder.glob("*.h"))
 
@@ -125,7 +125,7 @@ def key(words: list[str], files: Iterable[Path] | None = None) -> str:
     asked = [*words[: words.index(_OPTIMISED)], "--version"]
     version = _run(asked).stdout
     digest = hashlib.sha256("\0".join([*words, version, platform.machine(), processor_features()]).encode())
-    for source in sources() if files is None else files:
+    for source in sources(SOURCES) if files is None else files:
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()[:24]
 
