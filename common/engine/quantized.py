@@ -19,7 +19,9 @@ from common.quant.level_table import LevelTable
 
 _MOST_PARTS = 5000  # of a unit that levels are multiples of
 _MOST_CODE = 255
-_EXACT = 2.0**-22  # levels are float32, of size about 1
+_MOST_STEPS = 255
+_ROUNDED = 2.0**-24  # relative error of a number that is rounded to float32
+_SUBTRACTED = 2.0**-23  # absolute error of 2 c / steps - 1 in float32, near 0 far more than that
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,10 +56,12 @@ def integer_levels(table: LevelTable, bits: int) -> tuple[np.ndarray, int]:
         QuantizationError: levels that are multiples of no such part.
     """
     levels = table.levels(bits).astype(np.float64)
-    for parts in range(1, _MOST_PARTS + 1):
-        integers = np.rint(levels * parts)
-        if np.abs(levels * parts - integers).max() < _EXACT * max(1, np.abs(integers).max()):
-            return integers.astype(np.int64), parts
+    tolerances = ((_MOST_PARTS, _ROUNDED * np.abs(levels)), (_MOST_STEPS, np.full(len(levels), _SUBTRACTED)))
+    for most, tolerance in tolerances:
+        for parts in range(1, most + 1):
+            integers = np.rint(levels * parts)
+            if (np.abs(levels - integers / parts) <= tolerance).all():
+                return integers.astype(np.int64), parts
     raise refuse(
         f"expected levels that are multiples of 1 / D, D up to {_MOST_PARTS}, found {table.name} of {bits} bits"
     )
