@@ -29,7 +29,7 @@ def test_levels_are_integers_of_the_smallest_part(table):
 
 
 def test_levels_that_are_no_multiples_are_refused():
-    table = LevelTable("odd", lambda _: np.array([0, 0.1234567, 0.7654321, 1], np.float32), (2,))
+    table = LevelTable("odd", lambda _: np.array([0, 0.13579, 0.80817, 1], np.float32), (2,))
     with pytest.raises(QuantizationError, match=r"multiples of 1 / D.*found odd of 2 bits"):
         integer_levels(table, 2)
 
