@@ -6,22 +6,25 @@ from common.cli.entry_point import entry_point
 from common.cli.option_parser import OptionParser
 from common.cli.run_options import run_options
 from LDNQ import options, storage
+from LDNQ.prepare import prepare
 from LDNQ.report import summarize
 
 
 def make_parser() -> OptionParser:
     """Options of this script."""
-    return add_engine(options.eval_parser())
+    return add_engine(options.add_activations(options.eval_parser()))
 
 
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Load, evaluate, report."""
     args = config.parse(make_parser(), argv)
+    run, activations = run_options(args), options.activation_options(args)
     evaluation.run(
-        run_options(args),
+        run,
         shipped=storage.shipped,
         load=lambda path: storage.load(path, args.arch, args.num_classes),
+        ready=lambda stored: prepare(stored, activations, run.data),
         summarize=summarize,
     )
 

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.engine.builder import refuse
-from common.engine.description import Grid
+from common.engine.description import PLANE, Grid
 from common.quant.integer_weight import ActivationGrid, IntegerWeight
 from common.quant.level_table import LevelTable
 
 _MOST_PARTS = 5000  # of a unit that levels are multiples of
 _MOST_CODE = 255
+PLANES = 16  # bits of codes in two planes
 _MOST_STEPS = 255
 _ROUNDED = 2.0**-24  # relative error of a number that is rounded to float32
 _SUBTRACTED = 2.0**-23  # absolute error of 2 c / steps - 1 in float32, near 0 far more than that
@@ -79,6 +80,12 @@ class Input:
     grid: Grid
     unit: float
 
+    def of_planes(self, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Integers (F, C, ...) for each channel of the codes, two of each where they have two planes; multipliers."""
+        if not self.grid.planes:
+            return weight, None
+        return np.concatenate([weight, weight], 1), np.repeat([PLANE, 1], weight.shape[1])
+
 
 def input_of(grid: ActivationGrid) -> Input:
     """The codes of a layer's input.
@@ -89,6 +96,9 @@ def input_of(grid: ActivationGrid) -> Input:
     if grid.signed:
         raise refuse("signed inputs of a layer are not among its instructions")
     clip, widths = grid.clip.astype(np.float32), grid.bits.astype(np.int64)
+    if widths.tolist() == [PLANES]:
+        top = np.array([2**PLANES - 1])
+        return Input(Grid(top.astype(np.float32) / clip, top, planes=True), float(clip[0]) / int(top[0]))
     tops = 2**widths - 1
     used = np.unique(tops[tops > 0]).tolist()
     common = math.lcm(*used) if used else 1

@@ -41,10 +41,13 @@ class Layers:
         if len(layer.weights) != 1:
             raise refuse(f"{name} chooses its bits by the image, which is not among its instructions")
         integers, source = integers_of(layer.weights[0]), self.input_of(layer)
-        weight, scale = _as_kernel(integers.values), integers.scale * source.unit
+        weight, multiplier = source.of_planes(_as_kernel(integers.values))
+        scale = integers.scale * source.unit
         if weight.shape[2:] == (1, 1) and stride > 1:  # codes of the pixels that are read alone
-            return self.builder.integer_conv(self.builder.codes(x, source.grid, stride), weight, scale)
-        return self.builder.integer_conv(self.builder.codes(x, source.grid), weight, scale, stride, padding)
+            codes, stride = self.builder.codes(x, source.grid, stride), 1
+        else:
+            codes = self.builder.codes(x, source.grid)
+        return self.builder.integer_conv(codes, weight, scale, stride, padding, multiplier)
 
     def input_of(self, layer: IntegerLayer) -> Input:
         """The codes of a layer's input; layers of the same bits and clip share them."""
