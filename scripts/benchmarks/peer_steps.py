@@ -13,3 +13,10 @@ def runtime_step(runtime: str, **arguments):
     from benchmarks import runtime_steps
 
     return getattr(runtime_steps, f"{runtime}_step")(**arguments)
+
+
+def int8_step(runtime: str, **arguments):
+    """A forward pass at 8 bits in ``onnxruntime`` or ``openvino``."""
+    from benchmarks import int8_steps
+
+    return getattr(int8_steps, f"{runtime}_step")(**arguments)
