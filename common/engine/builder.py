@@ -5,12 +5,13 @@ after the other are one step; BatchNorm is folded into the scale of sums, and co
 where nothing reads the float values between.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from common.engine.description import Description, FloatConv, Grid, Image, IntegerConv, Pool, Step, Tail, Take
+from common.engine.description import Choose, Description, FloatConv, Grid, Image, IntegerConv, Pool, Step, Tail, Take
 from common.errors import QuantizationError
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -25,6 +26,7 @@ class _Draft:
     fields: dict[str, Any]
     tail: dict[str, Any] = field(default_factory=dict)
     changes: int = 0
+    candidates: tuple[Pair, ...] = ()  # integers and scales
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +64,7 @@ class Builder:
 
     def __init__(self, shape: tuple[int, int, int]):
         self.drafts: list[_Draft] = []
+        self.chosen = 0  # number of the step after which choices are known
         self.image = self._step(Image, shape=shape)
 
     def float_conv(self, x: Value, weight: np.ndarray, stride: int = 1, padding: int = 0) -> Value:
@@ -71,17 +74,16 @@ class Builder:
     def integer_conv(
         self,
         codes: Codes,
-        weight: np.ndarray,
-        scale: np.ndarray,
+        weights: Sequence[np.ndarray],
+        scales: Sequence[np.ndarray],
         stride: int = 1,
         padding: int = 0,
         multiplier: np.ndarray | None = None,
     ) -> Value:
-        """Convolution of codes with integers (F, C, KH, KW), times a scale (F,)."""
-        v = self._step(
-            IntegerConv, source=codes.name, weight=weight, stride=stride, padding=padding, multiplier=multiplier
-        )
-        return self._changed(v, scale=(scale, np.zeros(len(scale))))
+        """Convolution of codes with integers (F, C, KH, KW) times a scale (F,), of each candidate that images have."""
+        v = self._step(IntegerConv, source=codes.name, stride=stride, padding=padding, multiplier=multiplier)
+        v.draft.candidates = tuple(zip(weights, scales))
+        return self._changed(v, scale=(np.ones(len(scales[0])), np.zeros(len(scales[0]))))
 
     def take(self, x: Value, stride: int = 1, before: int = 0, filters: int | None = None) -> Value:
         """Every stride-th pixel, with channels of zeros."""
@@ -92,6 +94,11 @@ class Builder:
     ) -> Value:
         """Average or maximum of windows."""
         return self._step(Pool, source=self.name(x), kernel=kernel, stride=stride, padding=padding, maximum=maximum)
+
+    def choose(self, scores: Value, candidates: int) -> None:
+        """Let images choose by the scores of the candidates of the first decision, the second, ..."""
+        self.chosen = len(self.drafts)
+        self._step(Choose, source=self.name(scores), store="choices", candidates=candidates)
 
     def affine(self, v: Value, scale: np.ndarray, offset: np.ndarray) -> Value:
         """V scale + offset of each channel, float64 (C,)."""
@@ -127,7 +134,8 @@ class Builder:
         if stride == 1 and at_end and tail.get("grid") is grid:
             return Codes(tail["codes"], grid)
         at_end = at_end and "codes" not in tail
-        if stride != 1 or not at_end or v.draft.kind is Image:
+        too_early = grid.decision is not None and v.draft.number < self.chosen
+        if stride != 1 or not at_end or too_early or v.draft.kind is Image:
             v = self.take(v, stride)
         v.draft.tail |= {"grid": grid, "codes": f"codes {v.draft.number}"}
         return Codes(v.draft.tail["codes"], grid)
@@ -143,7 +151,7 @@ class Builder:
     def finish(self, logits: Value) -> Description:
         """The network whose result is a value."""
         name = self.name(logits)
-        return Description(tuple(_finished(draft) for draft in self.drafts), name)
+        return Description(tuple(step for draft in self.drafts for step in _finished(draft)), name)
 
     @staticmethod
     def _tail(v: Value) -> dict[str, Any]:
@@ -162,16 +170,21 @@ class Builder:
         return Value(self.drafts[-1])
 
 
-def _finished(draft: _Draft) -> Step:
-    if draft.kind is Image:
-        return Image(**draft.fields)
-    tail = _fold_steps(Tail(**draft.tail))
-    return draft.kind(**draft.fields, tail=tail)
+def _finished(draft: _Draft) -> Iterator[Step]:
+    if draft.kind in (Image, Choose):
+        yield draft.kind(**draft.fields)
+        return
+    if not draft.candidates:
+        yield draft.kind(**draft.fields, tail=_fold_steps(Tail(**draft.tail)))
+    for candidate, (weight, factor) in enumerate(draft.candidates):
+        a, b = draft.tail["scale"]
+        tail = _fold_steps(Tail(**draft.tail | {"scale": (factor * a, b)}))
+        yield IntegerConv(**draft.fields, weight=weight, tail=tail, candidate=candidate)
 
 
 def _fold_steps(tail: Tail) -> Tail:
     """Codes per unit multiplied into the factors before them; a ReLU in between is what codes do anyway."""
-    if tail.grid is None:
+    if tail.grid is None or tail.grid.decision is not None:
         return tail
     steps, grid = tail.grid.steps.astype(np.float64), replace(tail.grid, steps=np.ones(1, np.float32))
     if tail.norm and not tail.active:

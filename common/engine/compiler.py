@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from common.engine.description import Description, FloatConv, Image, IntegerConv, Pool, Step, Tail, Take
+from common.engine.description import Choose, Description, FloatConv, Image, IntegerConv, Pool, Step, Tail, Take
 from common.engine.layout import (
     AVERAGE,
     BUFFER,
+    CHOOSE,
     FLOAT_CONV,
     GROUP,
     HEADER,
@@ -27,7 +28,21 @@ from common.engine.tensors import Tensor, kernel_of, place, shape_of, tensors_of
 from common.errors import QuantizationError
 
 _NOTHING = dict.fromkeys(INSTRUCTION, 0) | dict.fromkeys(
-    ("source", "scale", "residual", "store", "norm", "active", "steps", "top", "multiplier", "codes"), NONE
+    (
+        "source",
+        "scale",
+        "residual",
+        "store",
+        "norm",
+        "active",
+        "steps",
+        "top",
+        "multiplier",
+        "codes",
+        "decision",
+        "grid_decision",
+    ),
+    NONE,
 )
 _ARENA_MOST = 2**31 - 1
 
@@ -67,6 +82,7 @@ class _Compiler:
         header = {
             **{"magic": MAGIC, "version": VERSION, "channels": channels, "height": height, "width": width},
             **{"classes": result.shape[0], "logits": self.numbers[self.description.logits]},
+            **self.choices(),
             **{"buffers": len(HEADER), "buffer_count": len(self.tensors)},
             **{"instructions": first_instruction, "instruction_count": len(steps), "arena": self.arena},
         }
@@ -76,6 +92,15 @@ class _Compiler:
         weights = np.concatenate([np.zeros(0, np.int8), *self.weights])
         constants = np.concatenate([np.zeros(0, np.float32), *self.constants])
         return Program(np.concatenate([*words, *self.blocks]), aligned(weights), aligned(constants), (*self.tensors,))
+
+    def choices(self) -> Record:
+        choosing = [step for step in self.description.steps if isinstance(step, Choose)]
+        if len(choosing) > 1:
+            raise QuantizationError(f"integer engine: expected images to choose once, found {len(choosing)} times")
+        if not choosing:
+            return {"decisions": 0, "choices": NONE}
+        name = choosing[0].store
+        return {"decisions": self.tensors[name].shape[0], "choices": self.numbers[name]}
 
     def instruction(self, step: Step) -> Record:
         filters, height, width = shape_of(step, self.tensors)
@@ -87,7 +112,12 @@ class _Compiler:
         if (source.grid is not None) != isinstance(step, IntegerConv):
             wanted, kind = ("codes", "float") if source.grid is None else ("float", "codes")
             raise QuantizationError(f"integer engine: expected {wanted} in {step.source}, found {kind}")
-        record |= {"source": self.numbers[step.source], "stride": step.stride}
+        record |= {"source": self.numbers[step.source]}
+        if isinstance(step, Choose):
+            choose = {"operation": CHOOSE, "candidates": step.candidates}
+            return record | choose | self.tail(step.tail, filters, (height, width))
+        self.check_chosen(step)
+        record |= {"stride": step.stride}
         record |= {"kernel_height": kernel_height, "kernel_width": kernel_width}
         return record | self.operation(step, source) | self.tail(step.tail, filters, (height, width))
 
@@ -107,8 +137,18 @@ class _Compiler:
             raise QuantizationError("integer engine: expected averages without padding")
         return step.padding
 
+    def check_chosen(self, step: Step) -> None:
+        """Choices must have been made before a step depends on them."""
+        grids = [step.tail.grid] if step.tail.codes else []
+        if isinstance(step, IntegerConv):
+            grids.append(self.tensors[step.source].grid)
+        steps = self.description.steps
+        chosen = next((i for i, other in enumerate(steps) if isinstance(other, Choose)), len(steps))
+        if any(grid.decision is not None for grid in grids) and steps.index(step) < chosen:
+            raise QuantizationError("integer engine: expected images to choose before what depends on it")
+
     def integer_weights(self, step: IntegerConv, source: Tensor) -> Record:
-        codes = source.grid.largest(source.shape[0])
+        codes = source.grid.largest(source.shape[0], step.candidate)
         if codes.max() > 255:
             raise QuantizationError(f"integer engine: expected codes of at most 255, found {codes.max()}")
         weight, channels = step.weight, source.shape[0] * (2 if source.grid.planes else 1)
@@ -121,7 +161,9 @@ class _Compiler:
         packed = pack_conv(arrays[0].transpose(1, 0, 2, 3), arrays[1], arrays[2], source.row)
         index = self.append(self.blocks, packed.blocks)
         weights = self.append(self.weights, packed.weights)
-        return {"weights": weights, "blocks": self.blocks_start + index, "block_count": packed.count}
+        chosen = {"decision": source.grid.decision, "candidate": step.candidate}
+        chosen = chosen if source.grid.decision is not None else {}
+        return {"weights": weights, "blocks": self.blocks_start + index, "block_count": packed.count} | chosen
 
     @staticmethod
     def append(parts: list[np.ndarray], part: np.ndarray) -> int:
@@ -144,12 +186,16 @@ class _Compiler:
         return record | (self.grid(tail, filters) if tail.codes else {})
 
     def grid(self, tail: Tail, filters: int) -> Record:
-        grid = tail.grid
-        record = {"top": self.constant((grid.top,), filters)}
-        if not np.all(grid.steps == 1):
-            record["steps"] = self.constant((grid.steps,), filters)
-        if not np.all(grid.multiplier == 1):
-            record["multiplier"] = self.constant((grid.multiplier,), filters)
+        grid, record = tail.grid, {}
+        parts = {"top": grid.top, "steps": grid.steps, "multiplier": grid.multiplier}
+        if grid.decision is not None:
+            record["grid_decision"] = grid.decision
+        for field, part in parts.items():
+            if field == "top" or not np.all(part == 1):
+                rows = (
+                    (part,) if grid.decision is None else tuple(np.broadcast_to(part, (len(grid.top), *part.shape[1:])))
+                )
+                record[field] = self.constant(rows, filters)
         return record
 
     def constant(self, arrays: tuple[np.ndarray, ...] | None, filters: int) -> int:

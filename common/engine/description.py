@@ -20,16 +20,20 @@ class Grid:
         top: t, the largest code before n, (1,) or (C,).
         multiplier: n, of codes on finer grids than their own, (1,) or (C,).
         planes: codes of 16 bits as two bytes: all channels' upper ones, then all lower ones.
+        decision: number of the decision whose candidate each image takes; steps, top and multiplier have a row for
+            each candidate then. None: all images share one grid.
     """
 
     steps: np.ndarray
     top: np.ndarray
     multiplier: np.ndarray = field(default_factory=lambda: np.ones(1, np.int64))
     planes: bool = False
+    decision: int | None = None
 
-    def largest(self, channels: int) -> np.ndarray:
+    def largest(self, channels: int, candidate: int = 0) -> np.ndarray:
         """The largest byte of each channel of the tensor, int64 (C,) or of two planes (2 C,)."""
-        codes = np.broadcast_to(self.top.astype(np.int64) * self.multiplier.astype(np.int64), channels)
+        codes = self.top.astype(np.int64) * self.multiplier.astype(np.int64)
+        codes = np.broadcast_to(codes if self.decision is None else codes[candidate], channels)
         if not self.planes:
             return codes
         return np.concatenate([codes // PLANE, np.minimum(codes, PLANE - 1)])
@@ -84,6 +88,8 @@ class IntegerConv:
         stride: in both directions.
         padding: zeros on each side.
         multiplier: u, integers (C,): what a code of each channel of the source stands for; None: 1.
+        candidate: of the decision of the source's grid that the step is for; the candidates' steps write the same
+            tensors.
     """
 
     source: str
@@ -92,6 +98,7 @@ class IntegerConv:
     stride: int = 1
     padding: int = 0
     multiplier: np.ndarray | None = None
+    candidate: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +160,27 @@ class Pool:
     maximum: bool = False
 
 
-Step = Image | IntegerConv | FloatConv | Take | Pool
+@dataclass(frozen=True, eq=False)
+class Choose:
+    """The candidate of the largest score of each decision, the first of equal ones.
+
+    Attributes:
+        source: float tensor of 1 x 1 pixels with the scores of the first decision's candidates, the second's, ...
+        store: float tensor of the candidates' numbers.
+        candidates: of each decision.
+    """
+
+    source: str
+    store: str
+    candidates: int
+
+    @property
+    def tail(self) -> Tail:
+        """It writes its values as they are."""
+        return Tail(store=self.store)
+
+
+Step = Image | IntegerConv | FloatConv | Take | Pool | Choose
 
 
 @dataclass(frozen=True, eq=False)

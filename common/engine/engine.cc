@@ -71,7 +71,7 @@ int run(const Program& program, const float* images, int64_t count, float* logit
   parallel_for(count, [&] {
     auto arena = std::make_shared<Arena>(header.arena);
     return [&, arena](int64_t i) {
-      set->run(program, images + i * size, logits + i * header.classes, arena->data(), nanoseconds);
+      set->run(program, images + i * size, logits + i * (header.classes + header.decisions), arena->data(), nanoseconds);
     };
   });
   return OK;
@@ -82,7 +82,7 @@ int run(const Program& program, const float* images, int64_t count, float* logit
 
 extern "C" {
 
-// Logits (count, classes) of images (count, channels, height, width). `instruction_set`: its name, or "" for the
+// Logits and choices (count, classes + decisions) of images (count, channels, height, width). `instruction_set`: its name, or "" for the
 // fastest. `nanoseconds` of each instruction, or null; only where one thread computes.
 int RunProgram(const int32_t* words, const int8_t* weights, const float* constants, const float* images,
                int64_t count, float* logits, const char* instruction_set, int64_t* nanoseconds) try {

@@ -105,6 +105,22 @@ void take(const Program& program, const Instruction& instruction, uint8_t* arena
   });
 }
 
+// The number of the largest of each decision's scores, the first of equal ones.
+void choose(const Program& program, const Instruction& instruction, uint8_t* arena) {
+  const Pixels input(program.buffer(instruction.source), arena);
+  const int64_t count = instruction.candidates;
+  const float* scores = reinterpret_cast<const float*>(input.first);
+  each_pixel(program, instruction, arena, [&](int64_t, int64_t, int64_t first, float* values) {
+    for (int64_t i = 0; i < kGroup; ++i) {
+      const float* of = scores + (first + i) * count;
+      int64_t best = 0;
+      for (int64_t k = 1; k < count && first + i < instruction.filters; ++k)
+        if (of[k] > of[best]) best = k;
+      values[i] = static_cast<float>(best);
+    }
+  });
+}
+
 // Windows inside the source alone; sums in the order (row, column), then a division.
 template <bool MAXIMUM_OF>
 void pool(const Program& program, const Instruction& instruction, uint8_t* arena) {

@@ -15,6 +15,7 @@ inline int64_t nanoseconds_now() {
 }
 
 inline void execute(const Program& program, const Instruction& instruction, const float* image, uint8_t* arena) {
+  if (choice(program, instruction.decision, arena) != instruction.candidate) return;
   switch (instruction.operation) {
     case IMAGE: return image_to_pixels(program, instruction, image, arena);
     case INTEGER_CONV: return integer_conv(program, instruction, arena);
@@ -22,9 +23,11 @@ inline void execute(const Program& program, const Instruction& instruction, cons
     case TAKE: return take(program, instruction, arena);
     case AVERAGE: return pool<false>(program, instruction, arena);
     case MAXIMUM: return pool<true>(program, instruction, arena);
+    case CHOOSE: return choose(program, instruction, arena);
   }
 }
 
+// The logits, and the choices behind them.
 inline void run_image(const Program& program, const float* image, float* logits, uint8_t* arena,
                       int64_t* nanoseconds) {
   const Header& header = program.header();
@@ -34,6 +37,9 @@ inline void run_image(const Program& program, const float* image, float* logits,
     if (nanoseconds) nanoseconds[i] += nanoseconds_now() - start;
   }
   std::memcpy(logits, Pixels(program.buffer(header.logits), arena).first, 4 * int64_t{header.classes});
+  if (!header.decisions) return;
+  const uint8_t* choices = Pixels(program.buffer(header.choices), arena).first;
+  std::memcpy(logits + header.classes, choices, 4 * int64_t{header.decisions});
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from common.engine.layout import (
     AVERAGE,
+    CHOOSE,
     FLOAT_CONV,
     GROUP,
     IMAGE,
@@ -22,23 +23,30 @@ from common.engine.layout import (
     Record,
     padded,
 )
-from common.engine.tail import finish
+from common.engine.tail import choice, finish
 
 Tensors = list[np.ndarray]  # (N, H + 2 border, W + 2 border, stride) each
 _LOWEST = np.finfo(np.float32).min
 
 
 def interpret(program: Program, images: np.ndarray) -> np.ndarray:
-    """Logits (N, classes) float32 of images (N, C, H, W)."""
+    """Logits and choices (N, classes + decisions) float32 of images (N, C, H, W)."""
     header = program.header
-    result = tensors(program, images)[header["logits"]]
-    return result[:, 0, 0, : header["classes"]].copy()
+    if header["decisions"] and len(images) > 1:  # each takes instructions of its own
+        return np.concatenate([interpret(program, image[None]) for image in images])
+    made = tensors(program, images)
+    parts = [made[header["logits"]][:, 0, 0, : header["classes"]]]
+    if header["decisions"]:
+        parts.append(made[header["choices"]][:, 0, 0, : header["decisions"]])
+    return np.concatenate(parts, 1)
 
 
 def tensors(program: Program, images: np.ndarray) -> Tensors:
-    """All tensors of a program, in the order of ``program.names``."""
+    """All tensors of a program, in the order of ``program.names``; of one image where images choose."""
     made = [_empty(buffer, len(images)) for buffer in program.buffers]
     for instruction in program.instructions:
+        if choice(program, made, instruction["decision"]) != instruction["candidate"]:
+            continue
         if instruction["operation"] == IMAGE:
             inside(made[instruction["store"]], program.buffers[instruction["store"]])[:] = images.transpose(0, 2, 3, 1)
         else:
@@ -121,6 +129,14 @@ def _take(program: Program, instruction: Record, source: np.ndarray) -> np.ndarr
     return values
 
 
+def _choose(program: Program, instruction: Record, source: np.ndarray) -> np.ndarray:
+    count, filters = instruction["candidates"], instruction["filters"]
+    scores = source[..., : filters * count].reshape(*source.shape[:3], filters, count)
+    values = np.zeros((*source.shape[:3], padded(filters)), np.float32)
+    values[..., :filters] = scores.argmax(-1)
+    return values
+
+
 def _pool(program: Program, instruction: Record, source: np.ndarray) -> np.ndarray:
     buffer, step = program.buffers[instruction["source"]], instruction["stride"]
     maximum, padding = instruction["operation"] == MAXIMUM, instruction["padding"]
@@ -142,4 +158,5 @@ _OPERATIONS: dict[int, Callable[[Program, Record, np.ndarray], np.ndarray]] = {
     TAKE: _take,
     AVERAGE: _pool,
     MAXIMUM: _pool,
+    CHOOSE: _choose,
 }

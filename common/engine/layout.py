@@ -10,17 +10,18 @@ STEP_TAPS = 4  # taps of a step: what one lane of 32 bits multiplies
 NONE = -1
 
 HEADER = (
-    *("magic", "version", "channels", "height", "width", "classes", "logits"),
+    *("magic", "version", "channels", "height", "width", "classes", "logits", "decisions", "choices"),
     *("buffers", "buffer_count", "instructions", "instruction_count", "arena"),
 )
 BUFFER = ("element", "offset", "height", "width", "channels", "stride", "border")
 INSTRUCTION = (
     *("operation", "source", "height", "width", "filters", "kernel_height", "kernel_width", "stride", "padding"),
-    *("weights", "blocks", "block_count", "before"),
+    *("weights", "blocks", "block_count", "before", "candidates", "decision", "candidate"),
     *("scale", "residual", "relu", "store", "norm", "active", "steps", "top", "multiplier", "planes", "codes"),
+    "grid_decision",
 )
-IMAGE, INTEGER_CONV, FLOAT_CONV, TAKE, AVERAGE, MAXIMUM = range(6)
-OPERATIONS = ("image", "integer convolution", "float convolution", "take", "average", "maximum")
+IMAGE, INTEGER_CONV, FLOAT_CONV, TAKE, AVERAGE, MAXIMUM, CHOOSE = range(7)
+OPERATIONS = ("image", "integer convolution", "float convolution", "take", "average", "maximum", "choose")
 
 Record = dict[str, int]
 

@@ -12,12 +12,13 @@ constexpr int kGroup = 16;    // filters that are computed together; channels of
 constexpr int kStepTaps = 4;  // taps of a step: what one lane of 32 bits multiplies
 constexpr int32_t kNone = -1;
 
-enum Operation : int32_t { IMAGE, INTEGER_CONV, FLOAT_CONV, TAKE, AVERAGE, MAXIMUM };
+enum Operation : int32_t { IMAGE, INTEGER_CONV, FLOAT_CONV, TAKE, AVERAGE, MAXIMUM, CHOOSE };
 
 struct Header {
   int32_t magic, version;
   int32_t channels, height, width;  // of an image
   int32_t classes, logits;          // length of the result and the buffer that it is in
+  int32_t decisions, choices;       // number of what an image chooses, and the buffer with the candidates' numbers
   int32_t buffers, buffer_count;    // index in the int32 array, number
   int32_t instructions, instruction_count;
   int32_t arena;  // bytes that the buffers of an image take
@@ -38,8 +39,11 @@ struct Instruction {
   int32_t weights;                          // index of the first byte (integer) or float
   int32_t blocks, block_count;              // index in the int32 array; integer convolutions
   int32_t before;                           // channels of zeros before those of the source; TAKE
+  int32_t candidates;                       // of each decision; CHOOSE
+  int32_t decision, candidate;              // of the images that the instruction is for; none: of all
   int32_t scale, residual, relu, store;     // the tail, in the order in which it computes
   int32_t norm, active, steps, top, multiplier, planes, codes;
+  int32_t grid_decision;                    // steps, top and multiplier are those of the choice; none: one of each
 };
 
 // A block is (multiplier, number of runs) and its runs. A run is `steps` times 4 bytes from `offset` on, relative to
@@ -62,7 +66,7 @@ struct Program {
   }
 };
 
-// Computes the logits of one image; `nanoseconds` of each instruction are added up where it is not null.
+// Computes the logits of one image, and its choices; `nanoseconds` of each instruction are added up where it is not null.
 using RunImage = void (*)(const Program&, const float* image, float* logits, uint8_t* arena, int64_t* nanoseconds);
 
 void run_image_plain(const Program&, const float*, float*, uint8_t*, int64_t*);

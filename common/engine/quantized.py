@@ -8,6 +8,7 @@ Codes: bits of each channel share one grid, :math:`x_c = (a / L)\,n_c\,j_c` with
 
 import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,6 +86,13 @@ class Input:
         if not self.grid.planes:
             return weight, None
         return np.concatenate([weight, weight], 1), np.repeat([PLANE, 1], weight.shape[1])
+
+
+def input_of_choice(grids: Sequence[ActivationGrid], decision: int) -> tuple[Grid, tuple[float, ...]]:
+    """The codes of a layer whose images choose among grids, and the unit of each candidate."""
+    inputs = [input_of(grid) for grid in grids]
+    parts = [np.stack([getattr(made.grid, part) for made in inputs]) for part in ("steps", "top", "multiplier")]
+    return Grid(*parts, decision=decision), tuple(made.unit for made in inputs)
 
 
 def input_of(grid: ActivationGrid) -> Input:

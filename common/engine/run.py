@@ -19,7 +19,7 @@ def run(
     nanoseconds: np.ndarray | None = None,
     handle: ctypes.CDLL | None = None,
 ) -> np.ndarray:
-    """Logits (N, classes) float32.
+    """Logits (N, classes) float32, and behind them the candidates' numbers of what images choose.
 
     Args:
         program: compiled network.
@@ -39,7 +39,7 @@ def run(
     handle = handle or library()
     if handle is None or instruction_set == INTERPRETER:
         return interpret(program, images)
-    logits = np.empty((len(images), header["classes"]), np.float32)
+    logits = np.empty((len(images), header["classes"] + header["decisions"]), np.float32)
     arrays = [array.ctypes.data for array in (program.words, program.weights, program.constants, images)]
     times = None if nanoseconds is None else nanoseconds.ctypes.data
     status = handle.RunProgram(*arrays, len(images), logits.ctypes.data, instruction_set.encode(), times)

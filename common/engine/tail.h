@@ -47,6 +47,13 @@ void clear_border(const Buffer& buffer, uint8_t* arena) {
   }
 }
 
+// The candidate that the image has chosen; 0 where nothing is to be chosen.
+inline int64_t choice(const Program& program, int32_t decision, uint8_t* arena) {
+  if (decision == kNone) return 0;
+  const Pixels choices(program.buffer(program.header().choices), arena);
+  return static_cast<int64_t>(reinterpret_cast<const float*>(choices.first)[decision]);
+}
+
 struct Tail {
   int parts = 0;
   int64_t padded;  // filters, padded to whole groups
@@ -57,9 +64,10 @@ struct Tail {
     padded = (instruction.filters + kGroup - 1) / kGroup * kGroup;
     constants(program, instruction.scale, SCALE, scale);
     constants(program, instruction.norm, NORM, norm);
-    constants(program, instruction.steps, STEPS, steps);
-    constants(program, instruction.top, 0, top);
-    constants(program, instruction.multiplier, MULTIPLIER, multiplier);
+    const int64_t chosen = choice(program, instruction.grid_decision, arena) * padded;
+    constants(program, instruction.steps, STEPS, steps, chosen);
+    constants(program, instruction.top, 0, top, chosen);
+    constants(program, instruction.multiplier, MULTIPLIER, multiplier, chosen);
     if (instruction.relu) parts |= RELU;
     if (instruction.planes) parts |= PLANES;
     buffer(program, instruction.residual, RESIDUAL, residual, arena, false);
@@ -69,9 +77,9 @@ struct Tail {
   }
 
  private:
-  void constants(const Program& program, int32_t index, int part, const float*& place) {
+  void constants(const Program& program, int32_t index, int part, const float*& place, int64_t offset = 0) {
     if (index == kNone) return;
-    place = program.constants + index;
+    place = program.constants + index + offset;
     parts |= part;
   }
   void buffer(const Program& program, int32_t index, int part, Pixels& place, uint8_t* arena, bool written) {

@@ -30,16 +30,22 @@ def finish(program: Program, instruction: Record, values: np.ndarray, tensors: l
         v = _positive(v)
         _inside(program, tensors, instruction["active"])[:] = v
     if instruction["codes"] != NONE:
-        _inside(program, tensors, instruction["codes"])[:] = _codes(program, instruction, v)
+        chosen = choice(program, tensors, instruction["grid_decision"])
+        _inside(program, tensors, instruction["codes"])[:] = _codes(program, instruction, v, chosen)
 
 
-def _codes(program: Program, instruction: Record, v: np.ndarray) -> np.ndarray:
-    if steps := _constants(program, instruction, "steps", 1):
+def choice(program: Program, tensors: list[np.ndarray], decision: int) -> int:
+    """The candidate that the image has chosen; 0 where nothing is to be chosen."""
+    return 0 if decision == NONE else int(tensors[program.header["choices"]][0, 0, 0, decision])
+
+
+def _codes(program: Program, instruction: Record, v: np.ndarray, chosen: int) -> np.ndarray:
+    if steps := _constants(program, instruction, "steps", 1, chosen):
         v = v * steps[0]
-    (top,) = _constants(program, instruction, "top", 1)
+    (top,) = _constants(program, instruction, "top", 1, chosen)
     v = _positive(v)
     codes = np.rint(np.where(v < top, v, top)).astype(np.int32)
-    if multiplier := _constants(program, instruction, "multiplier", 1):
+    if multiplier := _constants(program, instruction, "multiplier", 1, chosen):
         codes = codes * multiplier[0].astype(np.int32)
     if instruction["planes"]:
         return np.concatenate([codes // PLANE, codes % PLANE], -1)
@@ -50,11 +56,12 @@ def _positive(v: np.ndarray) -> np.ndarray:
     return np.where(v > 0, v, np.float32(0))
 
 
-def _constants(program: Program, instruction: Record, field: str, rows: int) -> tuple[np.ndarray, ...]:
-    """Arrays of a number for each filter; none where the instruction has none."""
+def _constants(program: Program, instruction: Record, field: str, rows: int, first: int = 0) -> tuple[np.ndarray, ...]:
+    """Arrays of a number for each filter, from row ``first`` on; none where the instruction has none."""
     place, filters = instruction[field], padded(instruction["filters"])
     if place == NONE:
         return ()
+    place += first * filters
     return tuple(program.constants[place : place + rows * filters].reshape(rows, filters))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from common.engine.description import Description, FloatConv, Grid, Image, IntegerConv, Pool, Step, Take
+from common.engine.description import Choose, Description, FloatConv, Grid, Image, IntegerConv, Pool, Step, Take
 from common.engine.layout import Record, padded
 from common.errors import QuantizationError
 
@@ -72,12 +72,15 @@ def tensors_of(description: Description) -> dict[str, Tensor]:
             source.border = max(source.border, step.padding)
         shape = shape_of(step, tensors)
         for name, grid in written_by(step):
+            if name in tensors and isinstance(step, IntegerConv) and step.candidate:
+                continue  # the first candidate's step has made it
             if name in tensors:
                 raise QuantizationError(f"integer engine: expected every tensor to be written once, found {name} twice")
             channels = padded(shape[0]) * (2 if grid and grid.planes else 1)
             stride = shape[0] if isinstance(step, Image) else channels
             tensors[name] = Tensor(shape, grid, stride, i, i)
-    _tensor(tensors, description.logits).last = len(description.steps)
+    for name in (description.logits, *(step.store for step in description.steps if isinstance(step, Choose))):
+        _tensor(tensors, name).last = len(description.steps)
     return tensors
 
 
@@ -111,6 +114,8 @@ def shape_of(step: Step, tensors: dict[str, Tensor]) -> tuple[int, int, int]:
     if isinstance(step, Image):
         return step.shape
     channels, height, width = tensors[step.source].shape
+    if isinstance(step, Choose):
+        return channels // step.candidates, 1, 1
     padding = 0 if isinstance(step, Take) else step.padding
     kernel = kernel_of(step)
     sides = [(size + 2 * padding - side) // step.stride + 1 for size, side in zip((height, width), kernel)]

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from common.engine.builder import Builder, Value, refuse
-from common.engine.quantized import Input, input_of, integers_of
+from common.engine.builder import Builder, Value
+from common.engine.quantized import Input, input_of, input_of_choice, integers_of
 from common.quant.integer_weight import IntegerLayer
 
 EPSILON = 1e-5  # of every BatchNorm of the zoo
+CONTROLLER_GRID = 8  # pooled side of the map that DynamicQuant's controller reads
 
 
 class Layers:
@@ -26,6 +27,7 @@ class Layers:
         self.parameters, self.quantized = parameters, quantized
         self.builder = Builder((3, *size))
         self.inputs: dict[tuple, Input] = {}
+        self.decisions = 0  # of images, so far
 
     def conv(self, name: str, x: Value, stride: int = 1, padding: int = 0) -> Value:
         """A convolution, with its bias if it has one."""
@@ -38,16 +40,31 @@ class Layers:
 
     def _integer_conv(self, name: str, x: Value, stride: int, padding: int) -> Value:
         layer = self.quantized[name]
-        if len(layer.weights) != 1:
-            raise refuse(f"{name} chooses its bits by the image, which is not among its instructions")
-        integers, source = integers_of(layer.weights[0]), self.input_of(layer)
-        weight, multiplier = source.of_planes(_as_kernel(integers.values))
-        scale = integers.scale * source.unit
-        if weight.shape[2:] == (1, 1) and stride > 1:  # codes of the pixels that are read alone
-            codes, stride = self.builder.codes(x, source.grid, stride), 1
+        integers, multiplier = [integers_of(weight) for weight in layer.weights], None
+        weights = [_as_kernel(part.values) for part in integers]
+        if len(layer.weights) > 1:
+            grid, units = input_of_choice(layer.grids, self.decisions)
+            self.decisions += 1
         else:
-            codes = self.builder.codes(x, source.grid)
-        return self.builder.integer_conv(codes, weight, scale, stride, padding, multiplier)
+            source = self.input_of(layer)
+            grid, units = source.grid, (source.unit,)
+            weights[0], multiplier = source.of_planes(weights[0])
+        scales = [part.scale * unit for part, unit in zip(integers, units)]
+        if weights[0].shape[2:] == (1, 1) and stride > 1:  # codes of the pixels that are read alone
+            codes, stride = self.builder.codes(x, grid, stride), 1
+        else:
+            codes = self.builder.codes(x, grid)
+        return self.builder.integer_conv(codes, weights, scales, stride, padding, multiplier)
+
+    def controller(self, x: Value, size: tuple[int, int]) -> None:
+        """DynamicQuant's bit controller on the first stage's output of so many pixels, where the network has one."""
+        if "controller.last.weight" not in self.parameters:
+            return
+        side = size[0] // CONTROLLER_GRID
+        x = self.builder.pool(x, (side, side), side)
+        x = self.relu(self.conv("controller.hidden", x))
+        candidates = max(len(layer.weights) for layer in self.quantized.values())
+        self.builder.choose(self.conv("controller.last", x), candidates)
 
     def input_of(self, layer: IntegerLayer) -> Input:
         """The codes of a layer's input; layers of the same bits and clip share them."""

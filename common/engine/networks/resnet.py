@@ -15,6 +15,8 @@ def resnet_cifar(layers: Layers, size: tuple[int, int]) -> Value:
         for block in range(layers.count(stage)):
             stride, new = (2, CIFAR_CHANNELS[i + 1] - CIFAR_CHANNELS[i]) if i and not block else (1, 0)
             x = _basic_block(layers, f"{stage}.{block}", x, stride, new)
+        if stage == "layer1":
+            layers.controller(x, size)
     return layers.dense("head.fc", layers.average(x, (-(-size[0] // 4), -(-size[1] // 4))))
 
 
@@ -61,6 +63,8 @@ def resnet_imagenet(layers: Layers, size: tuple[int, int]) -> Value:
     for stage in IMAGENET_STAGES:
         for i in range(layers.count(stage)):
             x = block(layers, f"{stage}.{i}", x, 2 if stage != "layer1" and not i else 1, 0)
+        if stage == "layer1":
+            layers.controller(x, (-(-size[0] // 4), -(-size[1] // 4)))
     return layers.dense("fc", layers.average(x, (-(-size[0] // 32), -(-size[1] // 32))))
 
 

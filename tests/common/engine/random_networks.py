@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from common.engine.description import Description, FloatConv, Grid, Image, IntegerConv, Pool, Tail, Take
+from common.engine.description import Choose, Description, FloatConv, Grid, Image, IntegerConv, Pool, Tail, Take
 from common.engine.tensors import tensors_of
 
 KINDS = (1, 2, 3, 4, 5, 6, 7, 8, "two values", "extremes")
@@ -95,11 +95,30 @@ class RandomNetwork:
     def shortcut(self):
         """Fewer pixels and more channels, added to a convolution of stride 2."""
         rng, filters = self.rng, self.filters
-        wider = filters + self.below(0, 20)
+        wider, residual = filters + self.below(0, 20), "taken"
         self.steps += [Take("active", Tail(store="taken"), 2, (wider - filters) // 2, wider)]
+        if rng.random() < 0.3:
+            residual = self.chosen(wider)
         weight = random_weight(rng, (wider, filters, 3, 3))
-        tail = Tail(pair(rng, wider, 0.01 / np.abs(weight).max()), residual="taken", relu=True, store="w")
+        tail = Tail(pair(rng, wider, 0.01 / np.abs(weight).max()), residual=residual, relu=True, store="w")
         self.steps += [IntegerConv("z", weight, tail, 2, 1)]
+
+    def chosen(self, wider):
+        """Images choose one of three convolutions, and the grid of its codes, by the mean of the stem's output."""
+        rng, filters, count = self.rng, self.filters, 3
+        self.steps += [Pool("x", Tail(store="means"), self.shape("x")[1:])]
+        scores = floats(rng, 2 * count, filters, 1, 1)
+        self.steps += [FloatConv("means", scores, Tail(pair(rng, 2 * count, 1), store="scores"))]
+        self.steps += [Choose("scores", "choices", count)]
+        tops = rng.integers(1, 256, (count, 1))
+        grid = Grid(tops.astype(np.float32), tops, np.ones((count, 1), np.int64), decision=int(rng.integers(2)))
+        self.steps += [Take("active", Tail(codes="chosen codes", grid=grid))]
+        for candidate in range(count):
+            weight = random_weight(rng, (wider, filters, 3, 3))
+            scale = pair(rng, wider, 0.01 / np.abs(weight).max())
+            tail = Tail(scale, residual="taken", store="chosen")
+            self.steps += [IntegerConv("chosen codes", weight, tail, 2, 1, candidate=candidate)]
+        return "chosen"
 
     def head(self):
         rng, (channels, height, width) = self.rng, self.shape("w")

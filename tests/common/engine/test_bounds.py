@@ -112,5 +112,6 @@ def largest_codes(program, instruction):
     writer = next(other for other in program.instructions if other["codes"] == instruction["source"])
     if writer["planes"]:
         return np.full(stride, 255)
-    top, multiplier = (program.constants[writer[field] :][:stride] for field in ("top", "multiplier"))
+    row = instruction["candidate"] * stride if writer["grid_decision"] >= 0 else 0
+    top, multiplier = (program.constants[writer[field] + row :][:stride] for field in ("top", "multiplier"))
     return (top * (multiplier if writer["multiplier"] >= 0 else 1)).astype(np.int64)

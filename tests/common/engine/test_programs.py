@@ -7,7 +7,7 @@ import pytest
 from random_networks import random_network
 
 from common.engine.compiler import compile_network
-from common.engine.description import Description, FloatConv, Grid, Image, IntegerConv, Pool, Tail
+from common.engine.description import Choose, Description, FloatConv, Grid, Image, IntegerConv, Pool, Tail
 from common.engine.interpreter import interpret, tensors
 from common.engine.layout import NONE
 from common.engine.run import run, set_threads
@@ -96,6 +96,29 @@ def test_codes_round_half_to_even_within_their_range(engine_sets, x, code):
     program = compile_network(Description(steps, "logits"))
     assert interpret(program, image) == code
     assert all(run(program, image, name) == code for name in engine_sets)
+
+
+def test_images_choose_by_themselves():
+    """Some random networks do; images of one batch take different candidates, each its own codes."""
+    choosing = [network for network in map(random_network, range(40)) if len(network.steps) > 12]
+    assert len(choosing) > 5
+    different = 0
+    for description in choosing:
+        program = compile_network(description)
+        x = np.random.default_rng(1).normal(0, 3, (24, *description.steps[0].shape)).astype(np.float32)
+        choices = run(program, x)[:, program.header["classes"] :]
+        assert choices.shape[1] == 2 and set(np.unique(choices)) <= {0, 1, 2}
+        different += len(np.unique(choices, axis=0)) > 1
+    assert different > 2
+
+
+def test_choices_come_before_what_depends_on_them():
+    description = next(network for network in map(random_network, range(40)) if len(network.steps) > 12)
+    steps = list(description.steps)
+    place = next(i for i, step in enumerate(steps) if isinstance(step, Choose))
+    steps[place], steps[place + 1] = steps[place + 1], steps[place]
+    with pytest.raises(QuantizationError, match="expected images to choose before"):
+        compile_network(Description(tuple(steps), "logits"))
 
 
 def test_buffers_that_live_together_are_apart():
