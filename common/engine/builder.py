@@ -184,13 +184,15 @@ def _finished(draft: _Draft) -> Iterator[Step]:
 
 def _fold_steps(tail: Tail) -> Tail:
     """Codes per unit multiplied into the factors before them; a ReLU in between is what codes do anyway."""
+    if tail.grid is not None and not (tail.store or tail.norm):
+        tail = replace(tail, relu=False)
     if tail.grid is None or tail.grid.decision is not None:
         return tail
     steps, grid = tail.grid.steps.astype(np.float64), replace(tail.grid, steps=np.ones(1, np.float32))
     if tail.norm and not tail.active:
         return replace(tail, norm=tuple(part * steps for part in tail.norm), grid=grid)
     if tail.scale and not (tail.residual or tail.store or tail.norm or tail.active):
-        return replace(tail, scale=tuple(part * steps for part in tail.scale), relu=False, grid=grid)
+        return replace(tail, scale=tuple(part * steps for part in tail.scale), grid=grid)
     return tail
 
 

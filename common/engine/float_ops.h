@@ -19,60 +19,74 @@ void image_to_pixels(const Program& program, const Instruction& instruction, con
   }
 }
 
-// Sums tap by tap in the order (row, column, channel) of the kernel.
-constexpr int kFloatPixels = kLanes == 16 ? 8 : 4;
-
+// Sums of P pixels and G groups of filters, tap by tap in the order (row, column, channel) of the kernel.
+template <int P, int G>
 inline void float_tile(const float* x, int64_t row, int64_t step, const Instruction& instruction, int64_t taps,
-                       const float* weights, float* out) {
+                       const float* weights, int64_t group, float* out) {
   constexpr int kVectors = kGroup / kLanes;
-  Float sums[kFloatPixels][kVectors] = {};
+  Float sums[P][G * kVectors] = {};
   for (int64_t ky = 0; ky < instruction.kernel_height; ++ky) {
     const float* in = x + ky * row;
     for (int64_t tap = 0; tap < taps; ++tap, weights += kGroup) {
+#pragma GCC unroll 16
+      for (int v = 0; v < G * kVectors; ++v) {
+        const Float w = load(weights + v / kVectors * group + v % kVectors * kLanes);
 #pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) {
-        const Float w = load(weights + v * kLanes);
-#pragma GCC unroll 8
-        for (int p = 0; p < kFloatPixels; ++p) sums[p][v] = sums[p][v] + all(in[p * step + tap]) * w;
+        for (int p = 0; p < P; ++p) sums[p][v] = sums[p][v] + all(in[p * step + tap]) * w;
       }
     }
   }
-  for (int p = 0; p < kFloatPixels; ++p)
-    for (int v = 0; v < kVectors; ++v) store(out + p * kGroup + v * kLanes, sums[p][v]);
+  for (int g = 0; g < G; ++g)
+    for (int p = 0; p < P; ++p)
+      for (int v = 0; v < kVectors; ++v)
+        store(out + (g * P + p) * kGroup + v * kLanes, sums[p][g * kVectors + v]);
 }
 
-void float_conv(const Program& program, const Instruction& instruction, uint8_t* arena) {
+// A tile has independent sums enough to hide the latency of additions: many pixels, or many filters of one.
+template <int P, int G>
+void float_conv_of(const Program& program, const Instruction& instruction, uint8_t* arena) {
   const Buffer& source = program.buffer(instruction.source);
   const Pixels input(source, arena);
   const Tail tail(program, instruction, arena);
   const int64_t taps = int64_t{instruction.kernel_width} * source.stride;
   const int64_t row = input.row / 4, step = int64_t{instruction.stride} * source.stride;
+  const int64_t group = instruction.kernel_height * taps * kGroup;
   const float* weights = program.constants + instruction.weights;
-  alignas(64) float sums[kFloatPixels * kGroup];
-  for (int64_t first = 0; first < instruction.filters; first += kGroup) {
+  alignas(64) float sums[P * G * kGroup];
+  for (int64_t first = 0; first < tail.padded; first += G * kGroup, weights += G * group) {
     for (int64_t y = 0; y < instruction.height; ++y) {
-      for (int64_t x = 0; x < instruction.width; x += kFloatPixels) {
+      for (int64_t x = 0; x < instruction.width; x += P) {
         const int64_t left = instruction.width - x;
         const uint8_t* from =
             input.at(y * instruction.stride - instruction.padding, x * instruction.stride - instruction.padding);
-        float_tile(reinterpret_cast<const float*>(from), row, step, instruction, taps, weights, sums);
-        finish(tail, first, y, x, static_cast<int>(left < kFloatPixels ? left : kFloatPixels), sums);
+        float_tile<P, G>(reinterpret_cast<const float*>(from), row, step, instruction, taps, weights, group, sums);
+        for (int g = 0; g < G; ++g)
+          finish(tail, first + g * kGroup, y, x, static_cast<int>(left < P ? left : P), sums + g * P * kGroup);
       }
     }
-    weights += instruction.kernel_height * taps * kGroup;
   }
 }
 
-// Pixel by pixel: `value(y, x, group)` fills 16 floats.
+void float_conv(const Program& program, const Instruction& instruction, uint8_t* arena) {
+  constexpr int kPixelsOfTile = kLanes == 16 ? 8 : 4, kGroupsOfTile = kLanes == 4 ? 2 : 4;
+  const int64_t groups = (instruction.filters + kGroup - 1) / kGroup;
+  if (instruction.width > 1) return float_conv_of<kPixelsOfTile, 1>(program, instruction, arena);
+  if (groups % kGroupsOfTile == 0) return float_conv_of<1, kGroupsOfTile>(program, instruction, arena);
+  return float_conv_of<1, 1>(program, instruction, arena);
+}
+
+// Pixel by pixel, some of a row at a time: `fill(y, x, first, values)` gives the values of filters first to first + 15.
 template <class Fill>
 inline void each_pixel(const Program& program, const Instruction& instruction, uint8_t* arena, Fill fill) {
+  constexpr int64_t kAtOnce = 8;
   const Tail tail(program, instruction, arena);
-  alignas(64) float values[kGroup];
-  for (int64_t y = 0; y < instruction.height; ++y) {
-    for (int64_t x = 0; x < instruction.width; ++x) {
-      for (int64_t first = 0; first < instruction.filters; first += kGroup) {
-        fill(y, x, first, values);
-        finish(tail, first, y, x, 1, values);
+  alignas(64) float values[kAtOnce * kGroup];
+  for (int64_t first = 0; first < instruction.filters; first += kGroup) {
+    for (int64_t y = 0; y < instruction.height; ++y) {
+      for (int64_t x = 0; x < instruction.width; x += kAtOnce) {
+        const int64_t left = instruction.width - x, count = left < kAtOnce ? left : kAtOnce;
+        for (int64_t p = 0; p < count; ++p) fill(y, x + p, first, values + p * kGroup);
+        finish(tail, first, y, x, static_cast<int>(count), values);
       }
     }
   }

@@ -131,11 +131,14 @@ inline void tail_of(const Tail& tail, int64_t first, int64_t y, int64_t x, int c
 template <class Value>
 inline void finish(const Tail& tail, int64_t first, int64_t y, int64_t x, int count, const Value* values) {
   constexpr int kInside = SCALE | CODES, kEnd = SCALE | RESIDUAL | RELU | STORE | STEPS | CODES;
-  constexpr int kPreActive = SCALE | RESIDUAL | STORE | NORM | CODES;
+  constexpr int kPreActive = SCALE | RESIDUAL | STORE | NORM | CODES, kChosen = SCALE | STEPS | CODES;
+  constexpr int kCodes = STEPS | CODES;
   switch (tail.parts) {
     case kInside: return tail_of<kInside>(tail, first, y, x, count, values);
     case kEnd: return tail_of<kEnd>(tail, first, y, x, count, values);
     case kPreActive: return tail_of<kPreActive>(tail, first, y, x, count, values);
+    case kChosen: return tail_of<kChosen>(tail, first, y, x, count, values);
+    case kCodes: return tail_of<kCodes>(tail, first, y, x, count, values);
     default: return tail_of<0>(tail, first, y, x, count, values);
   }
 }

@@ -22,9 +22,10 @@ def description(method: str, network: str, side: int, **settings):
 
     cell = model(network).build(10 if side == 32 else 1000)
     images = np.random.default_rng(0).normal(size=(_CALIBRATION, 3, side, side)).astype(np.float32)
-    layers = METHODS[method](cell, images, **settings)
+    cell, layers = METHODS[method](cell, images, **settings)
     state: Mapping[str, np.ndarray] = network_state.state(cell)
-    state |= {f"{name}.weight": layer.weights[0].dequantize() for name, layer in layers.items()}
+    # Of layers with float inputs, such as the first one.
+    state |= {f"{name}.weight": layer.weights[0].dequantize() for name, layer in layers.items() if not layer.grids}
     return describe(network, state, layers, (side, side))
 
 
@@ -35,7 +36,7 @@ def _proqha(cell, images, bits: int):
 
     quantize_network(cell, QuantConfig(bits=bits), images.shape[2])
     calibrate(cell, [images])
-    return _eagerly(integer_layers, cell)
+    return cell, _eagerly(integer_layers, cell)
 
 
 def _dambq(cell, images, bits: int, table: str):
@@ -50,17 +51,17 @@ def _dambq(cell, images, bits: int, table: str):
     values = sample_inputs(cell, {name: floats[name] for name in names}, [images])
     quantize_network(cell, QuantConfig(table, bits))
     set_clips(cell, {name: best_clip(values[name], bits) for name in names})
-    return _eagerly(integer_layers, cell)
+    return cell, _eagerly(integer_layers, cell)
 
 
-def _dynamicquant(cell, images, bits: int):
-    from common.stored.quantized_layers import integer_layers
+def _dynamicquant(cell, images, bits: int, static: bool):
     from DynamicQuant.convert import calibrate, quantize_network
+    from DynamicQuant.packing import integer_layers
     from DynamicQuant.quant_config import QuantConfig
 
     clips = calibrate(cell, [images], bits)
-    quantize_network(cell, QuantConfig(bits, static=True, image_size=images.shape[2]), clips)
-    return _eagerly(integer_layers, cell)
+    cell = quantize_network(cell, QuantConfig(bits, static=static, image_size=images.shape[2]), clips)
+    return cell, _eagerly(integer_layers, cell)
 
 
 def _ldnq(cell, images, levels: int, act_bits: int):
@@ -81,7 +82,8 @@ def _ldnq(cell, images, levels: int, act_bits: int):
         bits = one(code_bits(levels), np.uint8)
         layers[name] = IntegerLayer((IntegerWeight(codes, bits, scale, TABLES[levels]),))
     network = quantized_network(cell, QuantConfig(levels), layers)
-    return with_activation_grids(StoredNetwork(network, {"kind": "packed"}, layers), act_bits, [images]).layers
+    made = with_activation_grids(StoredNetwork(network, {"kind": "packed"}, layers), act_bits, [images])
+    return made.network, made.layers
 
 
 def _eagerly(integers: Callable, cell):
