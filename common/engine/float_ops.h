@@ -103,6 +103,17 @@ inline void copy_pixels(const Instruction& instruction, const Pixels& from, cons
   }
 }
 
+// What `take` does where channels stay: the tail reads the source itself.
+inline void finish_rows(const Instruction& instruction, const Pixels& from, const Tail& tail) {
+  const int64_t step = instruction.stride * from.pixel / 4;
+  for (int64_t first = 0; first < instruction.filters; first += kGroup) {
+    for (int64_t y = 0; y < instruction.height; ++y) {
+      const float* row = reinterpret_cast<const float*>(from.at(y * instruction.stride, 0)) + first;
+      finish(tail, first, y, 0, instruction.width, row, step);
+    }
+  }
+}
+
 // Every stride-th pixel; `before` channels of zeros come before those of the source, and zeros after them.
 void take(const Program& program, const Instruction& instruction, uint8_t* arena) {
   const Buffer& source = program.buffer(instruction.source);
@@ -110,6 +121,8 @@ void take(const Program& program, const Instruction& instruction, uint8_t* arena
   const int64_t before = instruction.before;
   const Tail tail(program, instruction, arena);
   if (tail.parts == STORE) return copy_pixels(instruction, input, tail.store, 4 * before, 4 * source.channels);
+  if (before == 0 && source.channels == instruction.filters && source.stride % kGroup == 0)
+    return finish_rows(instruction, input, tail);
   each_pixel(program, instruction, arena, [&](int64_t y, int64_t x, int64_t first, float* values) {
     const float* in = reinterpret_cast<const float*>(input.at(y * instruction.stride, x * instruction.stride));
     const int64_t low = before > first ? before - first : 0;

@@ -90,9 +90,11 @@ struct Tail {
   }
 };
 
-// `count` pixels of a row from (y, x) on, filters `first` to first + 15; values (count, 16) int32 or float.
+// `count` pixels of a row from (y, x) on, filters `first` to first + 15; values (count, 16) int32 or float, those of a
+// pixel `step` after those of the one before.
 template <int PARTS, class Value>
-inline void tail_of(const Tail& tail, int64_t first, int64_t y, int64_t x, int count, const Value* values) {
+inline void tail_of(const Tail& tail, int64_t first, int64_t y, int64_t x, int count, const Value* values,
+                    int64_t step) {
   const int parts = PARTS ? PARTS : tail.parts;
   for (int64_t lane = 0; lane < kGroup; lane += kLanes) {
     const int64_t f = first + lane;
@@ -106,7 +108,7 @@ inline void tail_of(const Tail& tail, int64_t first, int64_t y, int64_t x, int c
     uint8_t* active = parts & ACTIVE ? tail.active.at(y, x) + 4 * f : nullptr;
     uint8_t* codes = parts & CODES ? tail.codes.at(y, x) + f : nullptr;
     for (int p = 0; p < count; ++p) {
-      Float v = load(values + p * kGroup + lane);
+      Float v = load(values + p * step + lane);
       if (parts & SCALE) v = v * a + b;
       if (parts & RESIDUAL) v = v + load(reinterpret_cast<const float*>(residual + p * tail.residual.pixel));
       if (parts & RELU) v = positive(v);
@@ -129,17 +131,18 @@ inline void tail_of(const Tail& tail, int64_t first, int64_t y, int64_t x, int c
 
 // The forms that most layers of residual networks have are compiled without branches.
 template <class Value>
-inline void finish(const Tail& tail, int64_t first, int64_t y, int64_t x, int count, const Value* values) {
+inline void finish(const Tail& tail, int64_t first, int64_t y, int64_t x, int count, const Value* values,
+                   int64_t step = kGroup) {
   constexpr int kInside = SCALE | CODES, kEnd = SCALE | RESIDUAL | RELU | STORE | STEPS | CODES;
   constexpr int kPreActive = SCALE | RESIDUAL | STORE | NORM | CODES, kChosen = SCALE | STEPS | CODES;
   constexpr int kCodes = STEPS | CODES;
   switch (tail.parts) {
-    case kInside: return tail_of<kInside>(tail, first, y, x, count, values);
-    case kEnd: return tail_of<kEnd>(tail, first, y, x, count, values);
-    case kPreActive: return tail_of<kPreActive>(tail, first, y, x, count, values);
-    case kChosen: return tail_of<kChosen>(tail, first, y, x, count, values);
-    case kCodes: return tail_of<kCodes>(tail, first, y, x, count, values);
-    default: return tail_of<0>(tail, first, y, x, count, values);
+    case kInside: return tail_of<kInside>(tail, first, y, x, count, values, step);
+    case kEnd: return tail_of<kEnd>(tail, first, y, x, count, values, step);
+    case kPreActive: return tail_of<kPreActive>(tail, first, y, x, count, values, step);
+    case kChosen: return tail_of<kChosen>(tail, first, y, x, count, values, step);
+    case kCodes: return tail_of<kCodes>(tail, first, y, x, count, values, step);
+    default: return tail_of<0>(tail, first, y, x, count, values, step);
   }
 }
 
