@@ -20,7 +20,7 @@ from common.engine.interpreter import interpret
 NAMES = [
     *("ProQHA W4A4", "ProQHA W8A8", "DAMBQ v2 W2A2", "DAMBQ v2 W4A4", "DAMBQ int8 W2A2", "DAMBQ int8 W4A4"),
     *("DynamicQuant static 4", "DynamicQuant dynamic 3/4/5", "LDNQ ternary A8", "LDNQ 11 levels A8"),
-    *("LDNQ ternary A16", "ours float", "PyTorch eager", "PyTorch compiled", "onnxruntime float"),
+    *("LDNQ ternary A16", "AdderQuant 8 bits", "ours float", "PyTorch eager", "PyTorch compiled", "onnxruntime float"),
     *("OpenVINO float", "onnxruntime int8", "OpenVINO int8"),
 ]
 
@@ -66,7 +66,8 @@ def test_a_limit_of_instructions_limits_the_engine():
 @pytest.mark.parametrize("name", [name for name, kind in engine.CANDIDATES.items() if kind.setup is engine_steps.step])
 def test_networks_of_the_engines_candidates_run(name, pynative):
     settings = engine.CANDIDATES[name].arguments
-    program = compile_network(engine_networks.description(network="resnet20", side=32, **settings))
+    network = "adder_resnet20" if name == engine.ADDER else "resnet20"
+    program = compile_network(engine_networks.description(network=network, side=32, **settings))
     images = np.random.default_rng(0).normal(size=(1, 3, 32, 32)).astype(np.float32)
     logits = interpret(program, images)[:, :10]
     assert np.isfinite(logits).all() and logits.std() > 0

@@ -8,7 +8,7 @@ from mindspore import nn
 
 from common.checkpoint import network_state
 from common.cli.option_parser import OptionParser
-from common.engine.networks.describe import describe
+from common.engine.networks.describe import describe, has_grids
 from common.engine.run import INTERPRETER
 from common.errors import QuantizationError
 from common.evaluation.integer import IntegerNetwork
@@ -61,8 +61,8 @@ def choose_engine(wanted: str | None, stored: StoredNetwork, image_size: int, ta
     """
     if wanted == FLOAT:
         return Engine(FLOAT, stored.network, "as asked for")
-    has_grids = any(layer.grids for layer in stored.layers.values())  # of a packed one alone
-    if not has_grids and wanted is None:
+    layers = stored.layers  # of a packed network alone
+    if wanted is None and not has_grids(stored.metadata.get("network", ""), layers):
         return Engine(FLOAT, stored.network)
     try:
         return _integer(stored, image_size, target)

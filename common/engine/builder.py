@@ -79,9 +79,14 @@ class Builder:
         stride: int = 1,
         padding: int = 0,
         multiplier: np.ndarray | None = None,
+        differences: bool = False,
     ) -> Value:
-        """Convolution of codes with integers (F, C, KH, KW) times a scale (F,), of each candidate that images have."""
-        v = self._step(IntegerConv, source=codes.name, stride=stride, padding=padding, multiplier=multiplier)
+        """Convolution of codes with integers (F, C, KH, KW) times a scale (F,), of each candidate that images have.
+
+        With ``differences`` sums of absolute differences, see :class:`~common.engine.description.IntegerConv`.
+        """
+        options = {"stride": stride, "padding": padding, "multiplier": multiplier, "differences": differences}
+        v = self._step(IntegerConv, source=codes.name, **options)
         v.draft.candidates = tuple(zip(weights, scales))
         return self._changed(v, scale=(np.ones(len(scales[0])), np.zeros(len(scales[0]))))
 

@@ -7,6 +7,7 @@ from common.engine.layout import (
     AVERAGE,
     BUFFER,
     CHOOSE,
+    DIFFERENCE_CONV,
     FLOAT_CONV,
     GROUP,
     HEADER,
@@ -23,7 +24,7 @@ from common.engine.layout import (
     aligned,
     padded,
 )
-from common.engine.packing import pack_conv
+from common.engine.packing import PackedConv, pack_conv, pack_differences
 from common.engine.tensors import Tensor, kernel_of, place, shape_of, tensors_of
 from common.errors import QuantizationError
 
@@ -123,7 +124,8 @@ class _Compiler:
 
     def operation(self, step: Step, source: Tensor) -> Record:
         if isinstance(step, IntegerConv):
-            return {"operation": INTEGER_CONV, "padding": step.padding} | self.integer_weights(step, source)
+            operation = DIFFERENCE_CONV if step.differences else INTEGER_CONV
+            return {"operation": operation, "padding": step.padding} | self.integer_weights(step, source)
         if isinstance(step, FloatConv):
             weights = self.append(self.constants, _by_taps(step.weight, source.stride))
             return {"operation": FLOAT_CONV, "padding": step.padding, "weights": weights}
@@ -154,16 +156,23 @@ class _Compiler:
         weight, channels = step.weight, source.shape[0] * (2 if source.grid.planes else 1)
         if weight.shape[1] != channels:
             raise QuantizationError(f"integer engine: expected weights of {channels} channels, found {weight.shape[1]}")
+        if step.differences:
+            if source.grid.planes:
+                raise QuantizationError("integer engine: expected differences of codes of one byte")
+            return self.packed(pack_differences(weight, source.row))
         multiplier = np.ones(channels, np.int64) if step.multiplier is None else step.multiplier
         arrays = (weight.transpose(1, 0, 2, 3), codes, multiplier)
         if source.grid.planes:  # each plane is padded on its own
             arrays = tuple(_each_plane(array, padded(source.shape[0])) for array in arrays)
         packed = pack_conv(arrays[0].transpose(1, 0, 2, 3), arrays[1], arrays[2], source.row)
-        index = self.append(self.blocks, packed.blocks)
-        weights = self.append(self.weights, packed.weights)
         chosen = {"decision": source.grid.decision, "candidate": step.candidate}
         chosen = chosen if source.grid.decision is not None else {}
-        return {"weights": weights, "blocks": self.blocks_start + index, "block_count": packed.count} | chosen
+        return self.packed(packed) | chosen
+
+    def packed(self, packed: PackedConv) -> Record:
+        """Weights and blocks of a convolution, as an instruction refers to them."""
+        blocks, weights = self.append(self.blocks, packed.blocks), self.append(self.weights, packed.weights)
+        return {"weights": weights, "blocks": self.blocks_start + blocks, "block_count": packed.count}
 
     @staticmethod
     def append(parts: list[np.ndarray], part: np.ndarray) -> int:

@@ -88,6 +88,7 @@ class IntegerConv:
         stride: in both directions.
         padding: zeros on each side.
         multiplier: u, integers (C,): what a code of each channel of the source stands for; None: 1.
+        differences: whether S is the sum of :math:`|x_{c,i} - w_{f,c,i}|`, with w from 0 to 255, in place of products.
         candidate: of the decision of the source's grid that the step is for; the candidates' steps write the same
             tensors.
     """
@@ -98,6 +99,7 @@ class IntegerConv:
     stride: int = 1
     padding: int = 0
     multiplier: np.ndarray | None = None
+    differences: bool = False
     candidate: int = 0
 
 

@@ -1,4 +1,5 @@
-// All instructions of a program for one image, in a row, so that its buffers stay in the caches.
+// All instructions of a program for one image, in a row, so that its buffers stay in the caches. The including file
+// defines Products and Differences, see integer_conv.h.
 #pragma once
 
 #include <ctime>
@@ -18,7 +19,8 @@ inline void execute(const Program& program, const Instruction& instruction, cons
   if (choice(program, instruction.decision, arena) != instruction.candidate) return;
   switch (instruction.operation) {
     case IMAGE: return image_to_pixels(program, instruction, image, arena);
-    case INTEGER_CONV: return integer_conv(program, instruction, arena);
+    case INTEGER_CONV: return integer_conv<Products>(program, instruction, arena);
+    case DIFFERENCE_CONV: return integer_conv<Differences>(program, instruction, arena);
     case FLOAT_CONV: return float_conv(program, instruction, arena);
     case TAKE: return take(program, instruction, arena);
     case AVERAGE: return pool<false>(program, instruction, arena);

@@ -12,6 +12,8 @@ from numpy.lib.stride_tricks import as_strided
 from common.engine.layout import (
     AVERAGE,
     CHOOSE,
+    DIFFERENCE_CONV,
+    DIFFERENCE_TAPS,
     FLOAT_CONV,
     GROUP,
     IMAGE,
@@ -96,6 +98,19 @@ def _integer_conv(program: Program, instruction: Record, source: np.ndarray) -> 
     return sums.astype(np.int32).astype(np.float32)
 
 
+def _difference_conv(program: Program, instruction: Record, source: np.ndarray) -> np.ndarray:
+    windows = _windows(program, instruction, source)
+    ((_, runs),) = decode_blocks(program, instruction)
+    taps = np.concatenate([np.arange(offset, offset + STEP_TAPS * steps) for offset, steps in runs])
+    filters = padded(instruction["filters"])
+    size = len(taps) * filters
+    weights = program.weights[instruction["weights"] : instruction["weights"] + size].view(np.uint8)
+    weights = weights.reshape(filters // GROUP, -1, GROUP, DIFFERENCE_TAPS).transpose(0, 2, 1, 3).reshape(filters, -1)
+    values = windows[..., taps].astype(np.int32)
+    sums = np.stack([np.abs(values - weight.astype(np.int32)).sum(-1) for weight in weights], -1)
+    return sums.astype(np.int32).astype(np.float32)
+
+
 def decode_blocks(program: Program, instruction: Record) -> list[tuple[int, list[tuple[int, int]]]]:
     """(multiplier, runs of offset and steps) of each block of an integer convolution."""
     blocks, place = [], instruction["blocks"]
@@ -159,4 +174,5 @@ _OPERATIONS: dict[int, Callable[[Program, Record, np.ndarray], np.ndarray]] = {
     AVERAGE: _pool,
     MAXIMUM: _pool,
     CHOOSE: _choose,
+    DIFFERENCE_CONV: _difference_conv,
 }

@@ -7,6 +7,7 @@ import numpy as np
 MAGIC, VERSION = 0x5042574C, 1  # "LWBP"
 GROUP = 16  # filters that are computed together; channels of buffers are padded to it
 STEP_TAPS = 4  # taps of a step: what one lane of 32 bits multiplies
+DIFFERENCE_TAPS = 8  # taps of two steps: what one lane of 64 bits takes differences of
 NONE = -1
 
 HEADER = (
@@ -20,8 +21,11 @@ INSTRUCTION = (
     *("scale", "residual", "relu", "store", "norm", "active", "steps", "top", "multiplier", "planes", "codes"),
     "grid_decision",
 )
-IMAGE, INTEGER_CONV, FLOAT_CONV, TAKE, AVERAGE, MAXIMUM, CHOOSE = range(7)
-OPERATIONS = ("image", "integer convolution", "float convolution", "take", "average", "maximum", "choose")
+IMAGE, INTEGER_CONV, FLOAT_CONV, TAKE, AVERAGE, MAXIMUM, CHOOSE, DIFFERENCE_CONV = range(8)
+OPERATIONS = (
+    *("image", "integer convolution", "float convolution", "take", "average", "maximum", "choose"),
+    "difference convolution",
+)
 
 Record = dict[str, int]
 

@@ -10,9 +10,10 @@ constexpr int32_t kMagic = 0x5042574c;  // "LWBP"
 constexpr int32_t kVersion = 1;
 constexpr int kGroup = 16;    // filters that are computed together; channels of buffers are padded to it
 constexpr int kStepTaps = 4;  // taps of a step: what one lane of 32 bits multiplies
+constexpr int kDifferenceTaps = 8;  // taps of two steps: what one lane of 64 bits takes differences of
 constexpr int32_t kNone = -1;
 
-enum Operation : int32_t { IMAGE, INTEGER_CONV, FLOAT_CONV, TAKE, AVERAGE, MAXIMUM, CHOOSE };
+enum Operation : int32_t { IMAGE, INTEGER_CONV, FLOAT_CONV, TAKE, AVERAGE, MAXIMUM, CHOOSE, DIFFERENCE_CONV };
 
 struct Header {
   int32_t magic, version;

@@ -15,6 +15,7 @@ from benchmarks.harness import Candidate, take_turns
 from benchmarks.side_by_side import COMPILING, KINDS, PYTORCH, RESNET18_MACS, RESNET20_MACS, Kind, caption
 from common import report
 
+ADDER = "AdderQuant 8 bits"  # there is no adder ResNet-18
 OPENVINO_INT8, ONNXRUNTIME_INT8 = "OpenVINO int8", "onnxruntime int8"
 
 
@@ -34,6 +35,7 @@ ENGINE = {
     "LDNQ ternary A8": _ours("LDNQ", levels=3, act_bits=8),
     "LDNQ 11 levels A8": _ours("LDNQ", levels=11, act_bits=8),
     "LDNQ ternary A16": _ours("LDNQ", levels=3, act_bits=16),
+    ADDER: _ours("AdderQuant", bits=8),
 }
 FLOATS = {
     "ours float": Kind(our_steps.step),
@@ -102,11 +104,14 @@ def _candidates(
     work: Work, batch_size: int, threads: int, args: argparse.Namespace, installed: Mapping[str, str]
 ) -> Iterator[Candidate]:
     for name, kind in CANDIDATES.items():
+        if name == ADDER and work.network != "resnet20":
+            continue
         if line := peers.missing(name, kind.packages, installed):
             print(line, file=sys.stderr)
             continue
         arguments: dict[str, Any] = {"network": work.network, "batch_size": batch_size, "side": work.side}
         arguments |= {"threads": threads, **kind.arguments}
+        arguments["network"] = "adder_resnet20" if name == ADDER else work.network
         if kind.setup is engine_steps.step:
             arguments["instruction_set"] = instruction_set(args.isa)
         else:

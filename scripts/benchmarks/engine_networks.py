@@ -25,7 +25,8 @@ def description(method: str, network: str, side: int, **settings):
     cell, layers = METHODS[method](cell, images, **settings)
     state: Mapping[str, np.ndarray] = network_state.state(cell)
     # Of layers with float inputs, such as the first one.
-    state |= {f"{name}.weight": layer.weights[0].dequantize() for name, layer in layers.items() if not layer.grids}
+    floats = {name: layer for name, layer in layers.items() if not layer.grids}
+    state |= {f"{name}.weight": layer.weights[0].dequantize() for name, layer in floats.items()}
     return describe(network, state, layers, (side, side))
 
 
@@ -86,6 +87,17 @@ def _ldnq(cell, images, levels: int, act_bits: int):
     return made.network, made.layers
 
 
+def _adderquant(cell, images, bits: int):
+    from AdderQuant.calibration import input_ranges, observe_inputs
+    from AdderQuant.convert import quantize_network
+    from AdderQuant.packing import integer_layers
+    from AdderQuant.quant_config import QuantConfig
+
+    config = QuantConfig(bits=bits)
+    quantize_network(cell, config, input_ranges(observe_inputs(cell, [images]), config))
+    return cell, integer_layers(cell)
+
+
 def _eagerly(integers: Callable, cell):
     from common.runtime import context
 
@@ -93,4 +105,4 @@ def _eagerly(integers: Callable, cell):
         return integers(cell)
 
 
-METHODS = {"ProQHA": _proqha, "DAMBQ": _dambq, "DynamicQuant": _dynamicquant, "LDNQ": _ldnq}
+METHODS = {"ProQHA": _proqha, "DAMBQ": _dambq, "DynamicQuant": _dynamicquant, "LDNQ": _ldnq, "AdderQuant": _adderquant}

@@ -15,8 +15,15 @@ NETWORKS: dict[str, Callable[[Layers, tuple[int, int]], Value]] = {
     **{f"resnet{depth}": resnet_cifar for depth in _CIFAR_DEPTHS},
     **{f"resnet{depth}_conv": resnet_cifar for depth in _CIFAR_DEPTHS},
     **{f"preact_resnet{depth}": resnet_preact for depth in _CIFAR_DEPTHS},
+    **{f"adder_resnet{depth}": resnet_cifar for depth in _CIFAR_DEPTHS},
     **{f"resnet{depth}": resnet_imagenet for depth in (18, 34, 50)},
 }
+
+
+def has_grids(architecture: str, quantized: Mapping[str, IntegerLayer]) -> bool:
+    """Whether activations are on grids; those of adder layers are on the weights' own."""
+    adders = architecture.startswith("adder_") and bool(quantized)
+    return adders or any(layer.grids for layer in quantized.values())
 
 
 def describe(
@@ -38,7 +45,7 @@ def describe(
     """
     if architecture not in NETWORKS:
         raise refuse(f"{architecture} is not among its networks")
-    if not any(layer.grids for layer in quantized.values()):
+    if not has_grids(architecture, quantized):
         raise refuse("expected layers with activation grids, found none")
     layers = Layers(parameters, quantized, size)
     return layers.builder.finish(NETWORKS[architecture](layers, size))

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from common.engine.builder import Builder, Value
+from common.engine.builder import Builder, Value, refuse
 from common.engine.quantized import Input, input_of, input_of_choice, integers_of
-from common.quant.integer_weight import IntegerLayer
+from common.quant.integer_weight import ActivationGrid, IntegerLayer
 
 EPSILON = 1e-5  # of every BatchNorm of the zoo
 CONTROLLER_GRID = 8  # pooled side of the map that DynamicQuant's controller reads
@@ -31,7 +31,9 @@ class Layers:
 
     def conv(self, name: str, x: Value, stride: int = 1, padding: int = 0) -> Value:
         """A convolution, with its bias if it has one."""
-        if name in self.quantized and self.quantized[name].grids:
+        if f"{name}.codes" in self.parameters:
+            y = self._adder_conv(name, x, stride, padding)
+        elif name in self.quantized and self.quantized[name].grids:
             y = self._integer_conv(name, x, stride, padding)
         else:
             y = self.builder.float_conv(x, _as_kernel(self.parameters[f"{name}.weight"]), stride, padding)
@@ -46,7 +48,7 @@ class Layers:
             grid, units = input_of_choice(layer.grids, self.decisions)
             self.decisions += 1
         else:
-            source = self.input_of(layer)
+            source = self.input_of(layer.grids[0])
             grid, units = source.grid, (source.unit,)
             weights[0], multiplier = source.of_planes(weights[0])
         scales = [part.scale * unit for part, unit in zip(integers, units)]
@@ -55,6 +57,17 @@ class Layers:
         else:
             codes = self.builder.codes(x, grid)
         return self.builder.integer_conv(codes, weights, scales, stride, padding, multiplier)
+
+    def _adder_conv(self, name: str, x: Value, stride: int, padding: int) -> Value:
+        """AdderNet's layer: y = -step sum |x - codes|, its inputs on the grid of the weights."""
+        weight = self.quantized[name].weights[0]
+        if weight.scale.shape != (1,):
+            raise refuse(f"{name} has grids of several steps, which are not among its instructions")
+        step, bits = weight.scale.astype(np.float32), weight.bits
+        source = self.input_of(ActivationGrid(bits, step * np.float32(2 ** int(bits[0]) - 1)))
+        scales = [np.full(len(weight.codes), -float(step[0]))]
+        codes = self.builder.codes(x, source.grid)
+        return self.builder.integer_conv(codes, [weight.codes], scales, stride, padding, differences=True)
 
     def controller(self, x: Value, size: tuple[int, int]) -> None:
         """DynamicQuant's bit controller on the first stage's output of so many pixels, where the network has one."""
@@ -66,9 +79,8 @@ class Layers:
         candidates = max(len(layer.weights) for layer in self.quantized.values())
         self.builder.choose(self.conv("controller.last", x), candidates)
 
-    def input_of(self, layer: IntegerLayer) -> Input:
+    def input_of(self, grid: ActivationGrid) -> Input:
         """The codes of a layer's input; layers of the same bits and clip share them."""
-        grid = layer.grids[0]
         return self.inputs.setdefault((grid.bits.tobytes(), grid.clip.tobytes(), grid.signed), input_of(grid))
 
     def norm(self, name: str, x: Value) -> Value:

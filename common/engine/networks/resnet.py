@@ -17,7 +17,8 @@ def resnet_cifar(layers: Layers, size: tuple[int, int]) -> Value:
             x = _basic_block(layers, f"{stage}.{block}", x, stride, new)
         if stage == "layer1":
             layers.controller(x, size)
-    return layers.dense("head.fc", layers.average(x, (-(-size[0] // 4), -(-size[1] // 4))))
+    logits = layers.dense("head.fc", layers.average(x, (-(-size[0] // 4), -(-size[1] // 4))))
+    return layers.norm("head.bn2", logits) if "head.bn2.gamma" in layers.parameters else logits  # AdderNet's has one
 
 
 def _basic_block(layers: Layers, name: str, x: Value, stride: int, new: int) -> Value:
@@ -29,7 +30,7 @@ def _basic_block(layers: Layers, name: str, x: Value, stride: int, new: int) -> 
 
 
 def _shortcut(layers: Layers, name: str, x: Value, stride: int, new: int) -> Value:
-    if f"{name}.0.weight" in layers.parameters:
+    if {f"{name}.0.weight", f"{name}.0.codes"} & set(layers.parameters):
         return layers.norm(f"{name}.1", layers.conv(f"{name}.0", x, stride))
     if not new:
         return x

@@ -99,9 +99,11 @@ class RandomNetwork:
         self.steps += [Take("active", Tail(store="taken"), 2, (wider - filters) // 2, wider)]
         if rng.random() < 0.3:
             residual = self.chosen(wider)
-        weight = random_weight(rng, (wider, filters, 3, 3))
+        differences = rng.random() < 0.4
+        shape = (wider, filters, 3, 3)
+        weight = rng.integers(0, 256, shape) if differences else random_weight(rng, shape)
         tail = Tail(pair(rng, wider, 0.01 / np.abs(weight).max()), residual=residual, relu=True, store="w")
-        self.steps += [IntegerConv("z", weight, tail, 2, 1)]
+        self.steps += [IntegerConv("z", weight, tail, 2, 1, differences=differences)]
 
     def chosen(self, wider):
         """Images choose one of three convolutions, and the grid of its codes, by the mean of the stem's output."""

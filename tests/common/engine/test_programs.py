@@ -57,33 +57,41 @@ def test_an_image_does_not_depend_on_its_neighbours(images):
     assert np.array_equal(run(program, x)[3:4], run(program, x[3:4]))
 
 
-def one_convolution(rng, filters, channels, kernel, stride, padding, bits, size=(9, 8)):
+def one_convolution(rng, filters, channels, kernel, stride, padding, bits, size=(9, 8), differences=False):
     """A network whose codes are those of its images: the grid has step 1."""
     top = 2**bits - 1
     grid = Grid(np.ones(1, np.float32), np.full(1, top))
     eye = np.eye(channels, dtype=np.float32).reshape(channels, channels, 1, 1)
-    weight = rng.integers(-255, 256, (filters, channels, *kernel))
+    weight = rng.integers(0 if differences else -255, 256, (filters, channels, *kernel))
+    scale = np.ones(filters), np.zeros(filters)
     steps = (
         Image("image", (channels, *size)),
         FloatConv("image", eye, Tail(codes="x", grid=grid)),
-        IntegerConv("x", weight, Tail((np.ones(filters), np.zeros(filters)), store="y"), stride, padding),
+        IntegerConv("x", weight, Tail(scale, store="y"), stride, padding, differences=differences),
         Pool("y", Tail(store="logits"), (1, 1), stride=100),
     )
     return Description(steps, "logits"), weight
 
 
+@pytest.mark.parametrize("differences", [False, True], ids=["products", "differences"])
 @pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (2, 5), (1, 4)], ids=str)
 @pytest.mark.parametrize(("channels", "filters"), [(1, 1), (4, 16), (17, 33), (16, 5)], ids=str)
-def test_integer_sums_are_those_of_float64(kernel, channels, filters):
+def test_integer_sums_are_those_of_float64(kernel, channels, filters, differences):
     rng = np.random.default_rng(channels + filters)
     for stride, padding, bits in ((1, 0, 8), (1, 1, 4), (2, 2, 8), (3, 1, 1)):
-        description, weight = one_convolution(rng, filters, channels, kernel, stride, padding, bits)
+        shape = (filters, channels, kernel, stride, padding, bits)
+        description, weight = one_convolution(rng, *shape, differences=differences)
         x = rng.integers(0, 2**bits, (2, channels, 9, 8))
         program = compile_network(description)
         found = tensors(program, x.astype(np.float32))[program.names.index("y")][..., :filters]
         padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
         windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, (2, 3))[:, :, ::stride, ::stride]
-        assert np.array_equal(found, np.einsum("nchwij,fcij->nhwf", windows, weight, dtype=np.float64))
+        if differences:
+            windows = windows.transpose(0, 2, 3, 1, 4, 5)[:, :, :, None].astype(np.float64)
+            expected = np.abs(windows - weight).sum((4, 5, 6))
+        else:
+            expected = np.einsum("nchwij,fcij->nhwf", windows, weight, dtype=np.float64)
+        assert np.array_equal(found, expected)
 
 
 @pytest.mark.parametrize(
