@@ -92,8 +92,10 @@ def _adderquant(cell, images, bits: int):
     from AdderQuant.convert import quantize_network
     from AdderQuant.packing import integer_layers
     from AdderQuant.quant_config import QuantConfig
+    from common.runtime.hooks import reestimate_batch_norm
 
     config = QuantConfig(bits=bits)
+    reestimate_batch_norm(cell, [images])  # random adders' outputs are far below 0
     quantize_network(cell, config, input_ranges(observe_inputs(cell, [images]), config))
     return cell, integer_layers(cell)
 
