@@ -25,26 +25,12 @@ from common.engine.layout import (
     padded,
 )
 from common.engine.packing import PackedConv, pack_conv, pack_differences
-from common.engine.tensors import Tensor, kernel_of, place, shape_of, tensors_of
+from common.engine.tensors import Tensor, kernel_of, place, read_behind, shape_of, tensors_of
 from common.errors import QuantizationError
 
-_NOTHING = dict.fromkeys(INSTRUCTION, 0) | dict.fromkeys(
-    (
-        "source",
-        "scale",
-        "residual",
-        "store",
-        "norm",
-        "active",
-        "steps",
-        "top",
-        "multiplier",
-        "codes",
-        "decision",
-        "grid_decision",
-    ),
-    NONE,
-)
+_CONSTANTS = ("scale", "norm", "steps", "top", "multiplier")
+_TENSORS = ("source", "residual", "store", "active", "codes")
+_NOTHING = dict.fromkeys(INSTRUCTION, 0) | dict.fromkeys((*_CONSTANTS, *_TENSORS, "decision", "grid_decision"), NONE)
 _ARENA_MOST = 2**31 - 1
 
 
@@ -62,7 +48,7 @@ def compile_network(description: Description) -> Program:
 class _Compiler:
     def __init__(self, description: Description):
         self.description, self.tensors = description, tensors_of(description)
-        self.arena = place(self.tensors)
+        self.arena = place(self.tensors) + read_behind(description, self.tensors)
         if self.arena > _ARENA_MOST:
             raise QuantizationError(f"integer engine: expected an image to need below 2^31 bytes, found {self.arena}")
         self.numbers = {name: i for i, name in enumerate(self.tensors)}

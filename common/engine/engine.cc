@@ -1,8 +1,11 @@
 // The engine's functions: whole programs over images, called by ctypes or as an operator of MindSpore.
+#include <atomic>
 #include <cstdint>
 #include <cstring>
+#include <exception>
 #include <memory>
 #include <new>
+#include <vector>
 
 #include "../kernels/parallel.h"
 #include "program.h"
@@ -68,10 +71,14 @@ int run(const Program& program, const float* images, int64_t count, float* logit
   const InstructionSet* set = chosen(name);
   if (!set) return NO_INSTRUCTION_SET;
   const int64_t size = int64_t{header.channels} * header.height * header.width;
+  // Made here, for threads could not say that no memory is left.
+  std::vector<std::unique_ptr<Arena>> arenas(thread_count(count));
+  for (auto& arena : arenas) arena = std::make_unique<Arena>(header.arena);
+  std::atomic<int> next{0};
   parallel_for(count, [&] {
-    auto arena = std::make_shared<Arena>(header.arena);
+    uint8_t* arena = arenas[next++]->data();
     return [&, arena](int64_t i) {
-      set->run(program, images + i * size, logits + i * (header.classes + header.decisions), arena->data(), nanoseconds);
+      set->run(program, images + i * size, logits + i * (header.classes + header.decisions), arena, nanoseconds);
     };
   });
   return OK;

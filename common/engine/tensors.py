@@ -8,7 +8,7 @@ from common.engine.layout import Record, padded
 from common.errors import QuantizationError
 
 _LINE = 64  # bytes of a line of the cache
-_BEHIND = 16  # pixels behind the end that a tile may read, and drop
+_TILE = 8  # pixels of a tile at most, see the files of the instruction sets
 
 
 @dataclass
@@ -133,7 +133,7 @@ def kernel_of(step: Step) -> tuple[int, int]:
 
 
 def place(tensors: dict[str, Tensor]) -> int:
-    """Give tensors that live at the same time places apart; the bytes of all."""
+    """Give tensors that live at the same time places apart; the bytes up to the end of the last."""
     placed: list[Tensor] = []
     for tensor in sorted(tensors.values(), key=lambda tensor: tensor.nbytes, reverse=True):
         others = [other for other in placed if other.first <= tensor.last and tensor.first <= other.last]
@@ -143,10 +143,15 @@ def place(tensors: dict[str, Tensor]) -> int:
                 break
             tensor.offset = max(tensor.offset, other.offset + other.nbytes)
         placed.append(tensor)
-    most = max(tensor.element * tensor.stride for tensor in placed)
-    return max(tensor.offset + tensor.nbytes for tensor in placed) + _reach(tensors) * most
+    return max(tensor.offset + tensor.nbytes for tensor in placed)
 
 
-def _reach(tensors: dict[str, Tensor]) -> int:
-    """Pixels that tiles may read behind the last one, at any stride that rows are long enough for."""
-    return _BEHIND * max(2, *(tensor.border + 1 for tensor in tensors.values()))
+def read_behind(description: Description, tensors: dict[str, Tensor]) -> int:
+    """Bytes behind a tensor's end that tiles of too many pixels may read, and drop."""
+    bytes_behind = [0]
+    for step in description.steps:
+        if isinstance(step, IntegerConv | FloatConv):
+            source = tensors[step.source]
+            pixels = _TILE * step.stride + kernel_of(step)[1]
+            bytes_behind.append(pixels * source.stride * source.element)
+    return max(bytes_behind)
