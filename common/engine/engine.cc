@@ -89,8 +89,8 @@ int run(const Program& program, const float* images, int64_t count, float* logit
 
 extern "C" {
 
-// Logits and choices (count, classes + decisions) of images (count, channels, height, width). `instruction_set`: its name, or "" for the
-// fastest. `nanoseconds` of each instruction, or null; only where one thread computes.
+// Logits and choices (count, classes + decisions) of images (count, channels, height, width). `instruction_set`: its
+// name, or "" for the fastest. `nanoseconds` of each instruction, or null; only where one thread computes.
 int RunProgram(const int32_t* words, const int8_t* weights, const float* constants, const float* images,
                int64_t count, float* logits, const char* instruction_set, int64_t* nanoseconds) try {
   return lowbit::engine::run({words, weights, constants}, images, count, logits, instruction_set, nanoseconds);

@@ -155,7 +155,8 @@ void pool(const Program& program, const Instruction& instruction, uint8_t* arena
   const Pixels input(source, arena);
   const float count = static_cast<float>(instruction.kernel_height * instruction.kernel_width);
   each_pixel(program, instruction, arena, [&](int64_t y, int64_t x, int64_t first, float* values) {
-    const int64_t top = y * instruction.stride - instruction.padding, left = x * instruction.stride - instruction.padding;
+    const int64_t top = y * instruction.stride - instruction.padding;
+    const int64_t left = x * instruction.stride - instruction.padding;
     for (int64_t lane = 0; lane < kGroup; lane += kLanes) {
       Float v = all(MAXIMUM_OF ? -3.402823466e38f : 0.0f);
       for (int64_t i = top; i < top + instruction.kernel_height; ++i) {
