@@ -28,11 +28,14 @@ inline void float_tile(const float* x, int64_t row, int64_t step, const Instruct
   for (int64_t ky = 0; ky < instruction.kernel_height; ++ky) {
     const float* in = x + ky * row;
     for (int64_t tap = 0; tap < taps; ++tap, weights += kGroup) {
+      Float w[G * kVectors];
 #pragma GCC unroll 16
-      for (int v = 0; v < G * kVectors; ++v) {
-        const Float w = load(weights + v / kVectors * group + v % kVectors * kLanes);
+      for (int v = 0; v < G * kVectors; ++v) w[v] = load(weights + v / kVectors * group + v % kVectors * kLanes);
 #pragma GCC unroll 8
-        for (int p = 0; p < P; ++p) sums[p][v] = sums[p][v] + all(in[p * step + tap]) * w;
+      for (int p = 0; p < P; ++p) {
+        const Float input = all(in[p * step + tap]);
+#pragma GCC unroll 16
+        for (int v = 0; v < G * kVectors; ++v) sums[p][v] = sums[p][v] + input * w[v];
       }
     }
   }

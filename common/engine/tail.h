@@ -135,13 +135,15 @@ inline void finish(const Tail& tail, int64_t first, int64_t y, int64_t x, int co
                    int64_t step = kGroup) {
   constexpr int kInside = SCALE | CODES, kEnd = SCALE | RESIDUAL | RELU | STORE | STEPS | CODES;
   constexpr int kPreActive = SCALE | RESIDUAL | STORE | NORM | CODES, kChosen = SCALE | STEPS | CODES;
-  constexpr int kCodes = STEPS | CODES;
+  constexpr int kCodes = STEPS | CODES, kStem = SCALE | RELU | STORE | STEPS | CODES, kPreStem = STORE | NORM | CODES;
   switch (tail.parts) {
     case kInside: return tail_of<kInside>(tail, first, y, x, count, values, step);
     case kEnd: return tail_of<kEnd>(tail, first, y, x, count, values, step);
     case kPreActive: return tail_of<kPreActive>(tail, first, y, x, count, values, step);
     case kChosen: return tail_of<kChosen>(tail, first, y, x, count, values, step);
     case kCodes: return tail_of<kCodes>(tail, first, y, x, count, values, step);
+    case kStem: return tail_of<kStem>(tail, first, y, x, count, values, step);
+    case kPreStem: return tail_of<kPreStem>(tail, first, y, x, count, values, step);
     default: return tail_of<0>(tail, first, y, x, count, values, step);
   }
 }
