@@ -4,10 +4,15 @@ from AdderQuant import options, storage
 from AdderQuant.prepare import prepare
 from AdderQuant.report import measure_and_save, summarize
 from common.cli import config, evaluation
+from common.cli.engine import add_engine
 from common.cli.entry_point import entry_point
+from common.cli.option_parser import OptionParser
 from common.cli.run_options import run_options
 
-make_parser = options.eval_parser
+
+def make_parser() -> OptionParser:
+    """Options of this script."""
+    return add_engine(options.eval_parser())
 
 
 @entry_point

@@ -6,6 +6,7 @@ from typing import Any
 
 from AdderQuant import storage
 from AdderQuant.calibration import CalibrationData, calibrate, reestimate
+from AdderQuant.packing import integer_layers
 from AdderQuant.quant_config import QuantConfig
 from common import checkpoint
 from common.checkpoint import network_state
@@ -85,7 +86,8 @@ def calibrated(stored: StoredNetwork, calibration: Calibration, dataset: str, im
         return StoredNetwork(network, metadata | {"reestimated": True})
     config = replace(calibration.config, bits=calibration.bits or _BITS)
     metadata |= {"method": storage.METHOD, "kind": "packed", "settings": asdict(config)}
-    return StoredNetwork(calibrate(stored.network, config, data), metadata)
+    network = calibrate(stored.network, config, data)
+    return StoredNetwork(network, metadata, integer_layers(network))
 
 
 def _metadata(recorded: dict[str, Any], dataset: str, data: CalibrationData) -> dict[str, Any]:

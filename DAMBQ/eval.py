@@ -1,12 +1,17 @@
 """Evaluate a float network or one that train.py has quantized."""
 
 from common.cli import config, evaluation
+from common.cli.engine import add_engine
 from common.cli.entry_point import entry_point
+from common.cli.option_parser import OptionParser
 from common.cli.run_options import run_options
 from DAMBQ import options, storage
 from DAMBQ.report import summarize
 
-make_parser = options.eval_parser
+
+def make_parser() -> OptionParser:
+    """Options of this script."""
+    return add_engine(options.eval_parser())
 
 
 @entry_point

@@ -59,7 +59,7 @@ class MultiBitWeight(PerChannelQuantizer):
     Args:
         weight: (F, ...) what the scales start from.
         bits: of all channels to begin with, 0 to 4.
-        table: ``v2`` or ``v1-cifar``.
+        table: ``v2``, ``v1-cifar`` or ``int8``.
         momentum: of the scale.
         native: force (True) or forbid (False) the C++ kernel; None chooses.
 

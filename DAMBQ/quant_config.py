@@ -11,7 +11,7 @@ class QuantConfig:
     """Settings that a network is quantized by; the bits of single channels are parameters of the network.
 
     Attributes:
-        table: name of the weights' level table, ``v2`` or ``v1-cifar``.
+        table: name of the weights' level table, ``v2``, ``v1-cifar`` or ``int8``.
         bits: bits of all weights and activations to begin with, first and last layer apart; 0 to 4.
         activation_clip: first value of the activations' clips, > 0.
 

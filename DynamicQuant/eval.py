@@ -1,12 +1,17 @@
 """Evaluate a dynamic network and say what its images chose, or evaluate a static or float one."""
 
 from common.cli import config, evaluation
+from common.cli.engine import add_engine
 from common.cli.entry_point import entry_point
+from common.cli.option_parser import OptionParser
 from common.cli.run_options import run_options
 from DynamicQuant import options, report, storage
 from DynamicQuant.frozen import load_frozen
 
-make_parser = options.eval_parser
+
+def make_parser() -> OptionParser:
+    """Options of this script."""
+    return add_engine(options.eval_parser())
 
 
 @entry_point

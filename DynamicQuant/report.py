@@ -53,7 +53,8 @@ def measure(evaluation: Evaluation, options: ReportOptions) -> Measured:
     """Metrics of a network, its cost, and of a dynamic one what its images chose, which is also printed."""
     network, recorder = evaluation.stored.network, ChoiceRecorder()
     dynamic = isinstance(network, DynamicNetwork)
-    metrics = evaluation.measure(Decisions(network) if dynamic else network, recorder)
+    in_float = dynamic and evaluation.engine.network is network  # the engine gives its choices by itself
+    metrics = evaluation.measure(Decisions(network) if in_float else None, recorder)
     metrics = smoothed(metrics, recorder, options.smoothing)
     choices, record = None, {}
     if dynamic:

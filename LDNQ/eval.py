@@ -1,22 +1,30 @@
 """Evaluate a float network or one that main.py has quantized."""
 
 from common.cli import config, evaluation
+from common.cli.engine import add_engine
 from common.cli.entry_point import entry_point
+from common.cli.option_parser import OptionParser
 from common.cli.run_options import run_options
 from LDNQ import options, storage
+from LDNQ.prepare import prepare
 from LDNQ.report import summarize
 
-make_parser = options.eval_parser
+
+def make_parser() -> OptionParser:
+    """Options of this script."""
+    return add_engine(options.add_activations(options.eval_parser()))
 
 
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Load, evaluate, report."""
     args = config.parse(make_parser(), argv)
+    run, activations = run_options(args), options.activation_options(args)
     evaluation.run(
-        run_options(args),
+        run,
         shipped=storage.shipped,
         load=lambda path: storage.load(path, args.arch, args.num_classes),
+        ready=lambda stored: prepare(stored, activations, run.data),
         summarize=summarize,
     )
 

@@ -18,6 +18,7 @@ from common.cli.training_options import (
 )
 from common.cli.validation import validation_of
 from common.models.registry import architecture, model
+from LDNQ.activations import ACT_BITS
 from LDNQ.levels import LEVEL_COUNTS
 from LDNQ.network import MODEL_NAMES
 from LDNQ.plan import Plan
@@ -50,6 +51,36 @@ def eval_parser() -> OptionParser:
     add_network(parser)
     add_num_classes(parser)
     return parser
+
+
+def add_activations(parser: OptionParser) -> OptionParser:
+    """The options of activations on grids."""
+    group = parser.add_argument_group("activations")
+    bits = "bits of activations: 8 make another network, 16 keep its function; default: float activations"
+    group.add_argument("--act_bits", type=int, choices=ACT_BITS, help=bits)
+    number = "number of training images that clips are calibrated with"
+    group.add_argument("--act_images", type=typed.positive_int, default=512, metavar="N", help=number)
+    return parser
+
+
+@dataclass(frozen=True)
+class ActivationOptions:
+    """Activations of a network that is evaluated.
+
+    Attributes:
+        bits: 8 or 16; None: float.
+        images: number of training images that clips are calibrated with.
+        seed: of their choice.
+    """
+
+    bits: int | None
+    images: int
+    seed: int
+
+
+def activation_options(args: Namespace) -> ActivationOptions:
+    """What the options of activations say."""
+    return ActivationOptions(args.act_bits, args.act_images, args.seed)
 
 
 def train_parser() -> OptionParser:

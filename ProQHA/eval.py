@@ -1,11 +1,16 @@
 """Evaluate a float network, or one whose bits were searched or set."""
 
 from common.cli import config, evaluation
+from common.cli.engine import add_engine
 from common.cli.entry_point import entry_point
+from common.cli.option_parser import OptionParser
 from ProQHA import options, parsers, storage
 from ProQHA.report import summarize
 
-make_parser = parsers.eval_parser
+
+def make_parser() -> OptionParser:
+    """Options of this script."""
+    return add_engine(parsers.eval_parser())
 
 
 @entry_point

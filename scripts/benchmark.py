@@ -1,6 +1,7 @@
 """Time the project's networks side by side in one run, against each other and against other libraries.
 
 usage: python scripts/benchmark.py training|float|imagenet [--peers PYTHON] [--isa avx2] [--threads 2] [--json FILE]
+       python scripts/benchmark.py engine [--peers PYTHON] [--isa avx2] [--threads 2] [--json FILE]
        python scripts/benchmark.py profile [--threads 2] [--isa avx2] [--json FILE]
        python scripts/benchmark.py data --images FOLDER [--peers PYTHON] [--threads 2] [--json FILE]
        python scripts/benchmark.py adder|dambq|dynamic|ldnq|proqha [--rounds 7] [--batch_size N] [--json FILE]
@@ -31,13 +32,14 @@ from common.cli.option_parser import OptionParser
 
 METHODS = ("adder", "dambq", "dynamic", "ldnq", "proqha")
 SIDE_BY_SIDE = ("training", "float", "imagenet")
-PROFILE, DATA = "profile", "data"
+PROFILE, DATA, ENGINE = "profile", "data", "engine"
 
 
 def make_parser() -> OptionParser:
     """Options of this script."""
     parser = OptionParser("Time networks side by side.")
-    parser.add_argument("benchmark", choices=(*METHODS, *SIDE_BY_SIDE, PROFILE, DATA), help="networks to time")
+    choices = (*METHODS, *SIDE_BY_SIDE, PROFILE, DATA, ENGINE)
+    parser.add_argument("benchmark", choices=choices, help="networks to time")
     parser.add_argument(
         "--batch_size",
         type=typed.positive_int,
@@ -45,7 +47,7 @@ def make_parser() -> OptionParser:
     )
     parser.add_argument("--rounds", type=typed.positive_int, default=7, help="number of turns of each candidate")
     parser.add_argument("--json", type=typed.path, metavar="FILE", help="write the rows as JSON")
-    group = parser.add_argument_group("training, float, imagenet, profile and data")
+    group = parser.add_argument_group("training, float, imagenet, engine, profile and data")
     group.add_argument("--threads", type=typed.positive_int, default=2, help="threads of each candidate")
     group.add_argument(
         "--peers",
@@ -84,7 +86,8 @@ def main(argv: list[str] | None = None) -> None:
     args: argparse.Namespace = make_parser().parse_args(argv)
     args.peers_environment = isa.limit(args.isa)
     rows = measured(args)
-    print(report.text_table(rows, list(rows[0])))
+    columns = [column for column, value in rows[0].items() if not isinstance(value, list)]
+    print(report.text_table([{column: row[column] for column in columns} for row in rows], columns))
     if args.json:
         report.write_json(args.json, record(args.benchmark, rows))
 

@@ -8,6 +8,7 @@ from typing import Any
 from mindspore import nn
 
 from common.cli.classes import fit, open_images
+from common.cli.engine import Engine, choose_engine
 from common.cli.preprocessing import with_preprocessing
 from common.cli.result import finish
 from common.cli.run_options import RunOptions
@@ -43,6 +44,7 @@ class Evaluation:
         images: test images.
         preprocessing: of the images.
         summary: of the network.
+        engine: what computes the network.
     """
 
     options: RunOptions
@@ -51,10 +53,11 @@ class Evaluation:
     images: ImageSource
     preprocessing: Preprocessing
     summary: Summary
+    engine: Engine
 
     def measure(self, network: nn.Cell | None = None, on_batch: OnBatch | None = None) -> Metrics:
         """Metrics of the stored network, or of another in its place; ``on_batch`` is told of each batch."""
-        measured = network or self.stored.network
+        measured = network or self.engine.network
         size, label = self.options.batch_size, self.summary.label
         return evaluate_images(measured, self.images, self.preprocessing, size, label, on_batch)
 
@@ -100,8 +103,11 @@ def run(
     preprocessing = preprocessing_of(options.data.dataset, stored.metadata)
     summary = summarize(stored, path, preprocessing.image_size)
     images = fit(open_images(options.data, "test"), stored.metadata)
+    engine = choose_engine(options.engine, stored, preprocessing.image_size, options.device.target)
     training = stored.metadata.get("training", {})
     print(", ".join([summary.headline, *([training["selection"]] if "selection" in training else [])]))
-    metrics, added = measure(Evaluation(options, path, stored, images, preprocessing, summary))
-    about = {"preprocessing": preprocessing.to_dict(), "training": training}
+    if engine.line:
+        print(engine.line)
+    metrics, added = measure(Evaluation(options, path, stored, images, preprocessing, summary, engine))
+    about = {**engine.record, "preprocessing": preprocessing.to_dict(), "training": training}
     finish(options, metrics, path, {**summary.record, **about, **added})

@@ -53,6 +53,7 @@ class RunOptions:
         checkpoint_path: file to evaluate; None: the shipped one, or a script that trains.
         values: all options as plain values, to be saved and reported.
         preprocessing: what is given of it.
+        engine: ``integer`` or ``float``; None: what the network allows.
     """
 
     data: DataSelection
@@ -64,6 +65,7 @@ class RunOptions:
     checkpoint_path: Path | None
     values: Mapping[str, Any]
     preprocessing: PreprocessingOptions = field(default_factory=PreprocessingOptions)
+    engine: str | None = None
 
     def on_dataset(self, dataset: str) -> "RunOptions":
         """The same on another data set."""
@@ -95,4 +97,5 @@ def run_options(args: Namespace) -> RunOptions:
         checkpoint_path=getattr(args, "checkpoint_path", None),
         values=as_dict(args),
         preprocessing=preprocessing_options(args),
+        engine=getattr(args, "engine", None),  # of eval.py
     )

@@ -25,12 +25,11 @@ def build(extra_flags: tuple[str, ...] = NATIVE) -> Path:
     Raises:
         BuildError: no compiler, a failed compilation, or no folder that can keep the library.
     """
-    words, reasons = cxx.command(extra_flags), []
-    name = cxx.key(words)
+    recipe, reasons = cxx.recipe(extra_flags), []
     for folder in cache_folders("kernels"):
-        file = LibraryFile(folder, name)
+        file = LibraryFile(folder, recipe.key)
         try:
-            _provide(file, words)
+            _provide(file, recipe)
         except PlaceError as error:
             reasons.append(str(error))
         else:
@@ -38,7 +37,7 @@ def build(extra_flags: tuple[str, ...] = NATIVE) -> Path:
     raise BuildError("; ".join(reasons))
 
 
-def _provide(file: LibraryFile, words: list[str], other: Path | None = None) -> bool:
+def _provide(file: LibraryFile, recipe: cxx.Recipe, other: Path | None = None) -> bool:
     """Make sure that a library is there, of another whole one if need be; whether it had to be made."""
     file.check_place()
     if file.is_whole():
@@ -46,7 +45,7 @@ def _provide(file: LibraryFile, words: list[str], other: Path | None = None) -> 
     if other:
         file.copy(other)
     else:
-        file.compile(words)
+        file.compile(recipe.make)
     return True
 
 
@@ -57,16 +56,16 @@ def _loaded() -> tuple[Path, ctypes.CDLL]:
         BuildError: neither can be had.
     """
     try:
-        return _loaded_from_any(NATIVE)
+        return loaded_from_any(cxx.recipe(NATIVE))
     except CompilationError as error:
-        loaded = _loaded_from_any(())
+        loaded = loaded_from_any(cxx.recipe(()))
         if "tried before" not in str(error):
-            _warn(f"{error}; compiled without {' '.join(NATIVE)}, which is slower")
+            warn(f"{error}; compiled without {' '.join(NATIVE)}, which is slower")
         return loaded
 
 
-def _loaded_from_any(extra_flags: tuple[str, ...]) -> tuple[Path, ctypes.CDLL]:
-    """The library from the first folder of the cache that gives one that loads.
+def loaded_from_any(recipe: cxx.Recipe) -> tuple[Path, ctypes.CDLL]:
+    """A library from the first folder of the cache that gives one that loads.
 
     Whatever does not load stays, so that it is not compiled in every run.
 
@@ -74,12 +73,11 @@ def _loaded_from_any(extra_flags: tuple[str, ...]) -> tuple[Path, ctypes.CDLL]:
         CompilationError: the compiler fails.
         BuildError: no folder gives one.
     """
-    words, reasons, made, whole = cxx.command(extra_flags), [], False, None
-    name = cxx.key(words)
+    reasons, made, whole = [], False, None
     for folder in cache_folders("kernels"):
-        file = LibraryFile(folder, name)
+        file = LibraryFile(folder, recipe.key)
         try:
-            made = _provide(file, words, whole) or made
+            made = _provide(file, recipe, whole) or made
             handle = ctypes.CDLL(str(file.path))
         except PlaceError as error:
             reasons.append(str(error))
@@ -88,12 +86,13 @@ def _loaded_from_any(extra_flags: tuple[str, ...]) -> tuple[Path, ctypes.CDLL]:
             reasons.append(f"a library cannot be loaded: {error}")
         else:
             if reasons and made:
-                _warn(f"{'; '.join(reasons)}; the kernels are in {folder}; set {VARIABLE} to choose another folder")
+                warn(f"{'; '.join(reasons)}; the kernels are in {folder}; set {VARIABLE} to choose another folder")
             return file.path, handle
     raise BuildError(f"{'; '.join(reasons)}; set {VARIABLE} to a folder of yours that libraries load from")
 
 
-def _warn(text: str) -> None:
+def warn(text: str) -> None:
+    """Print one line on standard error."""
     print(f"warning: {' '.join(text.split())}", file=sys.stderr)
 
 
@@ -108,7 +107,7 @@ def library() -> tuple[Path, ctypes.CDLL] | None:
     try:
         return _loaded()
     except (BuildError, ConfigError) as error:
-        _warn(f"native kernels unavailable, using the slower MindSpore fallback: {error}")
+        warn(f"native kernels unavailable, using the slower MindSpore fallback: {error}")
         return None
 
 

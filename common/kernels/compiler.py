@@ -7,13 +7,25 @@ import platform
 import shlex
 import shutil
 import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import UserError
 
 SOURCES = Path(__file__).parent
 # Maximum and minimum become single instructions only if NaN and -0 need no care; sums are never reordered.
-FLAGS = ("-O3", "-std=c++17", "-fPIC", "-shared", "-pthread", "-ffinite-math-only", "-fno-signed-zeros", "-Wno-psabi")
+_OPTIMISED = "-O3"  # the first of all flags
+FLAGS = (
+    _OPTIMISED,
+    "-std=c++17",
+    "-fPIC",
+    "-shared",
+    "-pthread",
+    "-ffinite-math-only",
+    "-fno-signed-zeros",
+    "-Wno-psabi",
+)
 NATIVE = ("-march=native",)
 # Words of failures that may be gone the next time: they are not remembered.
 _PASSING = ("No space left", "memory", "Killed", "Disk quota", "Input/output")
@@ -33,6 +45,19 @@ class CompilationError(BuildError):
     passing = False
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """How a library is made.
+
+    Attributes:
+        key: name of it, for all that decides its machine code.
+        make: compiles it into a file; raises CompilationError where the compiler fails.
+    """
+
+    key: str
+    make: Callable[[Path], None]
+
+
 def compiler() -> list[str] | None:
     """The compiler's words: ``$CXX`` as a shell splits it, else g++, clang++ or c++; None where there is none.
 
@@ -49,7 +74,7 @@ def compiler() -> list[str] | None:
     return next(([path, *words[1:]] for words in candidates if (path := shutil.which(words[0]))), None)
 
 
-def command(extra_flags: tuple[str, ...]) -> list[str]:
+def command(extra_flags: tuple[str, ...], flags: tuple[str, ...] = FLAGS) -> list[str]:
     """Compiler and flags, without sources and target.
 
     Raises:
@@ -59,7 +84,17 @@ def command(extra_flags: tuple[str, ...]) -> list[str]:
     if words is None:
         wanted = f"CXX={os.environ['CXX']} is no program" if os.environ.get("CXX") else "no C++ compiler found"
         raise BuildError(f"{wanted}; install g++, or set CXX to the path of a compiler")
-    return [*words, *FLAGS, *extra_flags]
+    return [*words, *flags, *extra_flags]
+
+
+def recipe(extra_flags: tuple[str, ...]) -> Recipe:
+    """The library of the kernels, compiled with ``extra_flags``.
+
+    Raises:
+        BuildError: no compiler, or one that cannot be run.
+    """
+    words = command(extra_flags)
+    return Recipe(key(words), functools.partial(compile_to, words))
 
 
 @functools.cache
@@ -72,28 +107,43 @@ def processor_features() -> str:
     return next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
 
 
-def key(words: list[str]) -> str:
+def sources(folder: Path) -> list[Path]:
+    """The C++ files of a folder."""
+    return sorted(folder.glob("*.cc")) + sorted(folder.glob("*.h"))
+
+
+def key(words: list[str], files: Iterable[Path] | None = None) -> str:
     """24 digits for all that decides the machine code: sources, compiler, flags, processor.
+
+    Args:
+        words: of :func:`command`.
+        files: sources; None: those of the kernels.
 
     Raises:
         BuildError: the compiler cannot be run.
     """
-    asked = [*words[: words.index(FLAGS[0])], "--version"]
+    asked = [*words[: words.index(_OPTIMISED)], "--version"]
     version = _run(asked).stdout
     digest = hashlib.sha256("\0".join([*words, version, platform.machine(), processor_features()]).encode())
-    for source in sorted(SOURCES.glob("*.cc")) + sorted(SOURCES.glob("*.h")):
+    for source in sources(SOURCES) if files is None else files:
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()[:24]
 
 
-def compile_to(words: list[str], target: Path) -> None:
-    """Compile all sources into a library.
+def compile_to(words: list[str], target: Path, files: Iterable[Path] | None = None) -> None:
+    """Compile sources into what ``words`` ask for, a library as they come from :func:`command`.
+
+    Args:
+        words: compiler and flags.
+        target: file to write.
+        files: sources or objects; None: the sources of the kernels.
 
     Raises:
         BuildError: the compiler cannot be run.
         CompilationError: it fails; the message is its reason.
     """
-    done = _run([*words, *map(str, sorted(SOURCES.glob("*.cc"))), "-o", str(target)])
+    files = sorted(SOURCES.glob("*.cc")) if files is None else files
+    done = _run([*words, *map(str, files), "-o", str(target)])
     if done.returncode:
         reason = next((line for line in done.stderr.splitlines() if "error" in line), f"status {done.returncode}")
         failure = CompilationError(f"{Path(words[0]).name} failed: {reason}")

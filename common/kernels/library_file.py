@@ -3,13 +3,14 @@
 import contextlib
 import hashlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from common.files import temporary
 from common.files.atomic_file import put_in_place
 from common.files.cache import distrust, file_distrust
-from common.kernels.compiler import BuildError, CompilationError, compile_to
+from common.kernels.compiler import BuildError, CompilationError
 
 _REMEMBERED = 24 * 3600.0  # seconds for which a failed compilation is not tried again
 _OTHERS_MAY_NOT_WRITE = 0o755
@@ -68,8 +69,8 @@ class LibraryFile:
             return not file_distrust(self.path) and hashlib.sha256(content).hexdigest() == digest.strip()
         return False
 
-    def compile(self, words: list[str]) -> None:
-        """Make it, whole or not at all.
+    def compile(self, make: Callable[[Path], None]) -> None:
+        """Make it, whole or not at all, by what compiles it into a file.
 
         Raises:
             PlaceError: the folder cannot be written.
@@ -79,7 +80,7 @@ class LibraryFile:
         self._refuse_failed()
         with self._unfinished() as unfinished:
             try:
-                compile_to(words, unfinished)
+                make(unfinished)
             except CompilationError as error:
                 if not error.passing:
                     self.failure_path.write_text(f"{error}\n", encoding="utf-8")

@@ -20,3 +20,10 @@ def torch_images(**arguments):
     from benchmarks.torch_images import step
 
     return step(**arguments)
+
+
+def int8_step(runtime: str, **arguments):
+    """A forward pass at 8 bits in ``onnxruntime`` or ``openvino``."""
+    from benchmarks import int8_steps
+
+    return getattr(int8_steps, f"{runtime}_step")(**arguments)

@@ -18,29 +18,37 @@ def exported(network: str, batch_size: int, side: int) -> tuple[bytes, torch.Ten
     return file.getvalue(), images
 
 
-def onnxruntime_step(network: str, batch_size: int, side: int, threads: int, **_):
-    """The forward pass in onnxruntime, float32."""
+def onnxruntime_session(content: bytes, threads: int):
+    """A network of an ONNX file's content, ready to run."""
     import onnxruntime
 
-    content, images = exported(network, batch_size, side)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    feed = {"images": images.numpy()}
-    return lambda: session.run(None, feed)[0]
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def openvino_step(network: str, batch_size: int, side: int, threads: int, **_):
-    """The forward pass in OpenVINO, float32 also where the processor has bfloat16."""
+def openvino_request(content: bytes, threads: int):
+    """A network of an ONNX file's content, ready to run; in float32 also where the processor has bfloat16."""
     import openvino
 
-    content, images = exported(network, batch_size, side)
     core = openvino.Core()
     settings = {
         "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": "f32",
         "PERFORMANCE_HINT": "LATENCY",
     }
-    request = core.compile_model(core.read_model(content), "CPU", settings).create_infer_request()
-    feed = {"images": images.numpy()}
+    return core.compile_model(core.read_model(content), "CPU", settings).create_infer_request()
+
+
+def onnxruntime_step(network: str, batch_size: int, side: int, threads: int, **_):
+    """The forward pass in onnxruntime, float32."""
+    content, images = exported(network, batch_size, side)
+    session, feed = onnxruntime_session(content, threads), {"images": images.numpy()}
+    return lambda: session.run(None, feed)[0]
+
+
+def openvino_step(network: str, batch_size: int, side: int, threads: int, **_):
+    """The forward pass in OpenVINO, float32."""
+    content, images = exported(network, batch_size, side)
+    request, feed = openvino_request(content, threads), {"images": images.numpy()}
     return lambda: request.infer(feed)["logits"]

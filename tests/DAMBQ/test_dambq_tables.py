@@ -31,6 +31,15 @@ def test_v1_is_the_published_one_of_cifar():
     assert not np.array_equal(table.coefficients, TABLES["v2"].coefficients)
 
 
+def test_int8_is_v2_rounded_to_integers():
+    for bits, parts in ((1, 1), (2, 49), (3, 112), (4, 98)):
+        levels, integers = TABLES["int8"].levels(bits), parts * TABLES["int8"].levels(bits)
+        np.testing.assert_allclose(integers, np.rint(integers), atol=1e-12)
+        assert np.abs(integers).max() == parts < 128
+        assert np.abs(levels - TABLES["v2"].levels(bits)).max() <= 0.0007
+    assert np.array_equal(TABLES["int8"].clips, TABLES["v2"].clips)
+
+
 def test_coefficients_are_falling_and_sum_to_one(table):
     for bits in WIDTHS:
         coefficients = table.coefficients[bits]

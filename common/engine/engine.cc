@@ -1,0 +1,118 @@
+// The engine's functions: whole programs over images, called by ctypes or as an operator of MindSpore.
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include "../kernels/parallel.h"
+#include "program.h"
+
+namespace lowbit {
+namespace engine {
+namespace {
+
+struct InstructionSet {
+  const char* name;
+  bool (*usable)();
+  RunImage run;
+};
+
+bool always() { return true; }
+#if defined(__x86_64__)
+bool has_avx2() { return __builtin_cpu_supports("avx2"); }
+bool has_vnni() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vnni");
+}
+#endif
+
+// The fastest first.
+const InstructionSet kInstructionSets[] = {
+#if defined(__x86_64__)
+    {"vnni", has_vnni, run_image_vnni},
+    {"avx2", has_avx2, run_image_avx2},
+#endif
+    {"plain", always, run_image_plain},
+};
+
+const InstructionSet* chosen(const char* name) {
+  for (const InstructionSet& set : kInstructionSets) {
+    if ((!*name || !std::strcmp(name, set.name)) && set.usable()) return &set;
+  }
+  return nullptr;
+}
+
+// Memory for the buffers of one image: zeros, aligned to a line of the cache.
+class Arena {
+ public:
+  explicit Arena(int64_t bytes) : memory_(static_cast<uint8_t*>(::operator new(bytes, std::align_val_t{64}))) {
+    std::memset(memory_, 0, bytes);
+  }
+  Arena(const Arena&) = delete;
+  ~Arena() { ::operator delete(memory_, std::align_val_t{64}); }
+  uint8_t* data() { return memory_; }
+
+ private:
+  uint8_t* memory_;
+};
+
+}  // namespace
+
+enum Status : int { OK = 0, NO_PROGRAM = 1, NO_INSTRUCTION_SET = 2, NO_MEMORY = 3 };
+
+int run(const Program& program, const float* images, int64_t count, float* logits, const char* name,
+        int64_t* nanoseconds) {
+  const Header& header = program.header();
+  if (header.magic != kMagic || header.version != kVersion) return NO_PROGRAM;
+  const InstructionSet* set = chosen(name);
+  if (!set) return NO_INSTRUCTION_SET;
+  const int64_t size = int64_t{header.channels} * header.height * header.width;
+  // Made here, for threads could not say that no memory is left.
+  std::vector<std::unique_ptr<Arena>> arenas(thread_count(count));
+  for (auto& arena : arenas) arena = std::make_unique<Arena>(header.arena);
+  std::atomic<int> next{0};
+  parallel_for(count, [&] {
+    uint8_t* arena = arenas[next++]->data();
+    return [&, arena](int64_t i) {
+      set->run(program, images + i * size, logits + i * (header.classes + header.decisions), arena, nanoseconds);
+    };
+  });
+  return OK;
+}
+
+}  // namespace engine
+}  // namespace lowbit
+
+extern "C" {
+
+// Logits and choices (count, classes + decisions) of images (count, channels, height, width). `instruction_set`: its
+// name, or "" for the fastest. `nanoseconds` of each instruction, or null; only where one thread computes.
+int RunProgram(const int32_t* words, const int8_t* weights, const float* constants, const float* images,
+               int64_t count, float* logits, const char* instruction_set, int64_t* nanoseconds) try {
+  return lowbit::engine::run({words, weights, constants}, images, count, logits, instruction_set, nanoseconds);
+} catch (const std::exception&) {
+  return lowbit::engine::NO_MEMORY;
+}
+
+// The same as an operator of MindSpore: images, words, weights, constants; logits. All are float32, int32 or int8
+// arrays that the operator's shape inference has checked.
+int RunProgramOperator(int, void** arrays, int*, int64_t** shapes, const char**, void*, void*) {
+  return RunProgram(static_cast<const int32_t*>(arrays[1]), static_cast<const int8_t*>(arrays[2]),
+                    static_cast<const float*>(arrays[3]), static_cast<const float*>(arrays[0]), shapes[0][0],
+                    static_cast<float*>(arrays[4]), "", nullptr);
+}
+
+// Names of the usable instruction sets, the fastest first; null after the last.
+const char* InstructionSetName(int index) {
+  for (const auto& set : lowbit::engine::kInstructionSets) {
+    if (set.usable() && index-- == 0) return set.name;
+  }
+  return nullptr;
+}
+
+void SetEngineThreads(int count) { lowbit::thread_limit() = count; }
+}

@@ -1,0 +1,82 @@
+"""The engine's C++ library: an object file for each instruction set, each with flags of its own, linked into one."""
+
+import ctypes
+import functools
+import os
+import platform
+import tempfile
+from pathlib import Path
+
+from common.errors import ConfigError
+from common.kernels import build
+from common.kernels import compiler as cxx
+from common.kernels.compiler import BuildError
+
+SOURCES = Path(__file__).parent
+# No fused multiply-add: results are the same on every processor.
+FLAGS = ("-O3", "-std=c++17", "-fPIC", "-pthread", "-ffp-contract=off", "-Wno-psabi")
+_VNNI = ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni", "-mprefer-vector-width=512")
+_UNITS: dict[str, tuple[str, ...]] = {"engine.cc": (), "plain.cc": ()}
+_X86_UNITS: dict[str, tuple[str, ...]] = {"avx2.cc": ("-mavx2",), "vnni.cc": _VNNI}
+_PARALLEL = SOURCES.parent / "kernels" / "parallel.h"
+
+
+def recipe(extra_flags: tuple[str, ...] = ()) -> cxx.Recipe:
+    """How the library is compiled.
+
+    Raises:
+        BuildError: no compiler, or one that cannot be run.
+    """
+    x86 = platform.machine().lower() in ("x86_64", "amd64")
+    units = _UNITS | (_X86_UNITS if x86 else {})
+    words = cxx.command(extra_flags, FLAGS)
+    key = cxx.key([*words, *map(str, units.items())], [*cxx.sources(SOURCES), _PARALLEL])
+
+    def make(target: Path) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            objects = [Path(folder) / f"{name}.o" for name in units]
+            for (name, flags), file in zip(units.items(), objects):
+                cxx.compile_to([*words, *flags, "-c"], file, [SOURCES / name])
+            cxx.compile_to([*words, "-shared"], target, objects)
+
+    return cxx.Recipe(key, make)
+
+
+@functools.cache
+def library_file() -> tuple[Path, ctypes.CDLL] | None:
+    """Path and handle of the library; None, with one warning line, where it cannot be had.
+
+    ``LOWBITZOO_KERNELS=off`` asks for the interpreter and is not warned about.
+    """
+    if os.environ.get("LOWBITZOO_KERNELS", "").lower() == "off":
+        return None
+    try:
+        path, handle = build.loaded_from_any(recipe())
+        return path, declare(handle)
+    except (BuildError, ConfigError) as error:
+        build.warn(f"the integer engine's kernels are unavailable, using its interpreter, which is slow: {error}")
+        return None
+
+
+def library() -> ctypes.CDLL | None:
+    """The library alone, as :func:`library_file`."""
+    loaded = library_file()
+    return loaded[1] if loaded else None
+
+
+def declare(handle: ctypes.CDLL) -> ctypes.CDLL:
+    """The library with the types of its functions."""
+    handle.RunProgram.argtypes = [*[ctypes.c_void_p] * 4, ctypes.c_int64, *[ctypes.c_void_p] * 3]
+    handle.RunProgram.restype = ctypes.c_int
+    handle.InstructionSetName.restype = ctypes.c_char_p
+    handle.InstructionSetName.argtypes = [ctypes.c_int]
+    return handle
+
+
+def instruction_sets(handle: ctypes.CDLL) -> tuple[str, ...]:
+    """Those that this processor has, the fastest first."""
+    names, count = [], 0
+    while name := handle.InstructionSetName(count):
+        names.append(name.decode())
+        count += 1
+    return tuple(names)

@@ -1,0 +1,1 @@
+"""Quantized networks of the zoo as descriptions for the engine's compiler."""

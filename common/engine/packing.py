@@ -1,0 +1,119 @@
+"""A layer's weights in the order in which its kernel reads them, and its table of blocks.
+
+Weights: [group of 16 filters][step][16 filters][4 taps]; AVX-512 takes the 64 bytes of a step as one register, AVX2 as
+two of 8 filters. Taps follow the memory of the codes: row, column, channel of the kernel.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from common.engine.bounds import Limits, check_sums
+from common.engine.layout import DIFFERENCE_TAPS, GROUP, STEP_TAPS, padded
+from common.engine.limbs import Limb, limbs_of
+from common.errors import QuantizationError
+
+_CODE = 255  # the largest code
+
+
+@dataclass(frozen=True, eq=False)
+class PackedConv:
+    """What a kernel reads.
+
+    Attributes:
+        weights: int8, flat.
+        blocks: int32, flat: (multiplier, number of runs, then offset and steps of each run) of each block.
+        count: of the blocks.
+        largest: size of the largest sum that can occur.
+    """
+
+    weights: np.ndarray
+    blocks: np.ndarray
+    count: int
+    largest: int
+
+
+def pack_conv(weight: np.ndarray, codes: np.ndarray, multiplier: np.ndarray, row: int) -> PackedConv:
+    """Prove and pack a convolution.
+
+    Args:
+        weight: integers (F, C, KH, KW).
+        codes: the largest of each channel, (C,).
+        multiplier: of each channel, (C,).
+        row: bytes from a row of the source to the next.
+
+    Raises:
+        QuantizationError: weights or sums that do not fit.
+    """
+    segments = sorted(_segments(weight, codes, multiplier, row), key=lambda segment: segment[0].multiplier)
+    largest = check_sums([(limb.multiplier, limb.limits) for limb, _ in segments])
+    blocks = [np.array(block, np.int32) for segment in segments for block in _blocks(*segment)]
+    weights = _interleave(np.concatenate([limb.weight for limb, _ in segments]))
+    return PackedConv(weights, np.concatenate(blocks), len(blocks), largest)
+
+
+def pack_differences(weight: np.ndarray, row: int) -> PackedConv:
+    """Prove and pack a convolution of absolute differences; arguments and errors as of :func:`pack_conv`.
+
+    One block; weights are [group of 16 filters][two steps][16 filters][8 taps].
+    """
+    if weight.min() < 0 or weight.max() > _CODE:
+        raise QuantizationError(f"integer engine: expected codes of 0 to {_CODE} as weights, found {weight.max()}")
+    taps, places = _taps(weight, row)
+    taps = taps.reshape(-1, taps.shape[3])
+    largest = check_sums([(1, Limits(np.zeros((1, 1, 1), np.int64), np.full((1, 1, 1), len(taps) * _CODE)))])
+    runs = _runs(places.reshape(-1, STEP_TAPS)[:, 0])
+    block = np.array([1, len(runs), *(number for run in runs for number in run)], np.int32)
+    weights = _interleave(taps.astype(np.uint8).view(np.int8), DIFFERENCE_TAPS)
+    return PackedConv(weights, block, 1, largest)
+
+
+def _taps(weight: np.ndarray, row: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (KH, KW, channels, filters), both padded to groups, and the places (KH, KW, channels) of their taps."""
+    filters, channels, height, width = weight.shape
+    stride = padded(channels)
+    places = (np.arange(height)[:, None] * row + np.arange(width) * stride)[..., None] + np.arange(stride)
+    taps = np.zeros((height, width, stride, padded(filters)), np.int64)
+    taps[:, :, :channels, :filters] = weight.transpose(2, 3, 1, 0)
+    return taps, places
+
+
+def _segments(
+    weight: np.ndarray, codes: np.ndarray, multiplier: np.ndarray, row: int
+) -> Iterator[tuple[Limb, np.ndarray]]:
+    """Limbs of the channels of each multiplier, and the places of their steps in the source.
+
+    Sorted by multiplier, blocks of the same one go on in the same sums where these have 32 bits.
+    """
+    taps, places = _taps(weight, row)
+    lacking = taps.shape[2] - len(codes)
+    codes, multiplier = (np.pad(array, (0, lacking)) for array in (codes, multiplier))
+    for factor in np.unique(multiplier[multiplier != 0]).tolist():
+        steps = np.repeat((multiplier == factor).reshape(-1, STEP_TAPS).any(1), STEP_TAPS)
+        part = np.where((multiplier == factor)[:, None], taps, 0)[:, :, steps]
+        largest = np.broadcast_to(codes[steps], part.shape[:3]).ravel()
+        for limb in limbs_of(part.reshape(-1, part.shape[3]), largest, factor):
+            yield limb, places[:, :, steps].reshape(-1, STEP_TAPS)[:, 0]
+
+
+def _blocks(limb: Limb, offsets: np.ndarray) -> list[list[int]]:
+    blocks, first = [], 0
+    for length in limb.lengths:
+        runs = _runs(offsets[first : first + length])
+        blocks.append([limb.multiplier, len(runs), *(number for run in runs for number in run)])
+        first += length
+    return blocks
+
+
+def _runs(offsets: np.ndarray) -> list[tuple[int, int]]:
+    """(offset, steps) of neighbours in memory."""
+    starts = np.flatnonzero(np.diff(offsets, prepend=offsets[0] - 1) != STEP_TAPS)
+    ends = np.append(starts[1:], len(offsets))
+    return [(int(offsets[start]), int(end - start)) for start, end in zip(starts, ends)]
+
+
+def _interleave(weight: np.ndarray, taps: int = STEP_TAPS) -> np.ndarray:
+    steps, filters = len(weight) // taps, weight.shape[1]
+    parts = weight.reshape(steps, taps, filters // GROUP, GROUP).transpose(2, 0, 3, 1)
+    return np.ascontiguousarray(parts, np.int8).ravel()

@@ -1,0 +1,78 @@
+// The program in memory: three flat arrays (int32, bytes, float32), little-endian; layout.py names the same fields.
+#pragma once
+
+#include <cstdint>
+
+namespace lowbit {
+namespace engine {
+
+constexpr int32_t kMagic = 0x5042574c;  // "LWBP"
+constexpr int32_t kVersion = 1;
+constexpr int kGroup = 16;    // filters that are computed together; channels of buffers are padded to it
+constexpr int kStepTaps = 4;  // taps of a step: what one lane of 32 bits multiplies
+constexpr int kDifferenceTaps = 8;  // taps of two steps: what one lane of 64 bits takes differences of
+constexpr int32_t kNone = -1;
+
+enum Operation : int32_t { IMAGE, INTEGER_CONV, FLOAT_CONV, TAKE, AVERAGE, MAXIMUM, CHOOSE, DIFFERENCE_CONV };
+
+struct Header {
+  int32_t magic, version;
+  int32_t channels, height, width;  // of an image
+  int32_t classes, logits;          // length of the result and the buffer that it is in
+  int32_t decisions, choices;       // number of what an image chooses, and the buffer with the candidates' numbers
+  int32_t buffers, buffer_count;    // index in the int32 array, number
+  int32_t instructions, instruction_count;
+  int32_t arena;  // bytes that the buffers of an image take
+};
+
+struct Buffer {
+  int32_t element;  // bytes of an element: 1 (codes) or 4 (float32)
+  int32_t offset;   // in the arena, bytes
+  int32_t height, width, channels;
+  int32_t stride;  // elements from pixel to pixel
+  int32_t border;  // pixels of zeros on each side
+};
+
+struct Instruction {
+  int32_t operation, source;                // of the operation
+  int32_t height, width, filters;           // of its result
+  int32_t kernel_height, kernel_width, stride, padding;
+  int32_t weights;                          // index of the first byte (integer) or float
+  int32_t blocks, block_count;              // index in the int32 array; integer convolutions
+  int32_t before;                           // channels of zeros before those of the source; TAKE
+  int32_t candidates;                       // of each decision; CHOOSE
+  int32_t decision, candidate;              // of the images that the instruction is for; none: of all
+  int32_t scale, residual, relu, store;     // the tail, in the order in which it computes
+  int32_t norm, active, steps, top, multiplier, planes, codes;
+  int32_t grid_decision;                    // steps, top and multiplier are those of the choice; none: one of each
+};
+
+// A block is (multiplier, number of runs) and its runs. A run is `steps` times 4 bytes from `offset` on, relative to
+// the first tap of the output pixel.
+struct Run {
+  int32_t offset, steps;
+};
+
+struct Program {
+  const int32_t* words;
+  const int8_t* weights;
+  const float* constants;
+
+  const Header& header() const { return *reinterpret_cast<const Header*>(words); }
+  const Buffer& buffer(int32_t i) const {
+    return reinterpret_cast<const Buffer*>(words + header().buffers)[i];
+  }
+  const Instruction& instruction(int32_t i) const {
+    return reinterpret_cast<const Instruction*>(words + header().instructions)[i];
+  }
+};
+
+// Computes the logits of one image, and its choices; `nanoseconds` of each instruction are added up where it is not null.
+using RunImage = void (*)(const Program&, const float* image, float* logits, uint8_t* arena, int64_t* nanoseconds);
+
+void run_image_plain(const Program&, const float*, float*, uint8_t*, int64_t*);
+void run_image_avx2(const Program&, const float*, float*, uint8_t*, int64_t*);
+void run_image_vnni(const Program&, const float*, float*, uint8_t*, int64_t*);
+
+}  // namespace engine
+}  // namespace lowbit

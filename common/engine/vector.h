@@ -1,0 +1,82 @@
+// Float vectors of the instruction set that the including file is compiled for.
+//
+// Everything is in an unnamed namespace: files of other flags have functions of the same names, and the linker must not
+// put one in the place of another.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kLanes = 16;
+#elif defined(__AVX2__)
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;  // SSE2, NEON
+#endif
+
+typedef float Float __attribute__((vector_size(4 * kLanes)));
+typedef int32_t Int __attribute__((vector_size(4 * kLanes)));
+
+inline Float load(const float* p) {
+  Float v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+
+// Sums become float32 here; above 2^24 they round to even.
+inline Float load(const int32_t* p) {
+  Int v;
+  std::memcpy(&v, p, sizeof v);
+  return __builtin_convertvector(v, Float);
+}
+
+inline void store(float* p, Float v) { std::memcpy(p, &v, sizeof v); }
+
+inline Float all(float x) {
+#if defined(__AVX512F__)
+  return _mm512_set1_ps(x);
+#elif defined(__AVX2__)
+  return _mm256_set1_ps(x);
+#else
+  return x - Float{};
+#endif
+}
+
+// NaN becomes 0, as in `x > 0 ? x : 0`.
+inline Float positive(Float v) { return v > Float{} ? v : Float{}; }
+inline Float least(Float v, Float top) { return v < top ? v : top; }
+inline Float most(Float v, Float other) { return v > other ? v : other; }
+
+// To the nearest integer, half to even; v in [0, 2^16).
+inline Int round_even(Float v) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Int>(_mm512_cvtps_epi32(v));
+#elif defined(__AVX2__)
+  return reinterpret_cast<Int>(_mm256_cvtps_epi32(v));
+#else
+  const Float magic = all(12582912.0f);  // 1.5 * 2^23: its last bit is 1
+  return __builtin_convertvector((v + magic) - magic, Int);
+#endif
+}
+
+// The low byte of each lane.
+inline void store_bytes(uint8_t* p, Int v) {
+#if defined(__AVX512F__)
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(reinterpret_cast<__m512i>(v)));
+#elif defined(__AVX2__)
+  const __m256i low = _mm256_and_si256(reinterpret_cast<__m256i>(v), _mm256_set1_epi32(255));
+  const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
+#else
+  for (int i = 0; i < kLanes; ++i) p[i] = static_cast<uint8_t>(v[i]);
+#endif
+}
+
+}  // namespace

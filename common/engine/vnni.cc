@@ -1,0 +1,101 @@
+// Integer tiles with AVX-512 VNNI: vpdpbusd multiplies 4 taps of 16 filters and adds them to sums of 32 bits.
+//
+// Blocks that differ in nothing but the widening of narrower lanes go on in the same sums.
+#include <immintrin.h>
+
+#include "program.h"
+#include "vector.h"
+
+namespace {
+
+template <int P>
+inline void add_runs(const uint8_t* x, int64_t step, const int32_t*& runs, int32_t count, const int8_t*& weights,
+                     __m512i (&sums)[P]) {
+  const int8_t* w = weights;
+  for (int32_t r = 0; r < count; ++r, runs += 2) {
+    const uint8_t* from = x + runs[0];
+    const uint8_t* end = from + 4 * int64_t{runs[1]};
+    for (; from != end; from += 4, w += 64) {
+      const __m512i taps_weights = _mm512_loadu_si512(w);
+#pragma GCC unroll 16
+      for (int p = 0; p < P; ++p) {
+        int32_t taps;
+        std::memcpy(&taps, from + p * step, 4);
+        sums[p] = _mm512_dpbusd_epi32(sums[p], _mm512_set1_epi32(taps), taps_weights);
+      }
+    }
+  }
+  weights = w;
+}
+
+struct Products {
+  static constexpr int kPixels = 8;  // 8 sums hide the latency of vpdpbusd
+  template <int P>
+  static void tile(const uint8_t*, int64_t, const int32_t*, int, const int8_t*, int32_t*);
+};
+
+template <int P>
+__attribute__((noinline)) void Products::tile(const uint8_t* x, int64_t step, const int32_t* blocks, int block_count,
+                                              const int8_t* weights, int32_t* out) {
+  __m512i sums[P];
+  for (int p = 0; p < P; ++p) sums[p] = _mm512_setzero_si512();
+  bool first = true;
+  for (int b = 0; b < block_count; ++b) {
+    const int32_t multiplier = blocks[0], count = blocks[1];
+    blocks += 2;
+    add_runs<P>(x, step, blocks, count, weights, sums);
+    if (b + 1 < block_count && blocks[0] == multiplier) continue;
+    const __m512i m = _mm512_set1_epi32(multiplier);
+    for (int p = 0; p < P; ++p) {
+      if (multiplier != 1) sums[p] = _mm512_mullo_epi32(sums[p], m);
+      if (!first) sums[p] = _mm512_add_epi32(sums[p], _mm512_load_si512(out + 16 * p));
+      _mm512_store_si512(out + 16 * p, sums[p]);
+      sums[p] = _mm512_setzero_si512();
+    }
+    first = false;
+  }
+}
+
+// Sums of absolute differences: vpsadbw takes 8 taps of 8 filters. Differences have one block, of multiplier 1.
+struct Differences {
+  static constexpr int kPixels = 8;
+  template <int P>
+  static void tile(const uint8_t*, int64_t, const int32_t*, int, const int8_t*, int32_t*);
+};
+
+template <int P>
+__attribute__((noinline)) void Differences::tile(const uint8_t* x, int64_t step, const int32_t* blocks, int,
+                                                 const int8_t* weights, int32_t* out) {
+  __m512i low[P], high[P];
+  for (int p = 0; p < P; ++p) low[p] = high[p] = _mm512_setzero_si512();
+  const int32_t* runs = blocks + 2;
+  for (int32_t r = 0; r < blocks[1]; ++r, runs += 2) {
+    const uint8_t* from = x + runs[0];
+    const uint8_t* end = from + 4 * int64_t{runs[1]};
+    for (; from != end; from += 8, weights += 128) {
+      const __m512i w0 = _mm512_loadu_si512(weights), w1 = _mm512_loadu_si512(weights + 64);
+#pragma GCC unroll 8
+      for (int p = 0; p < P; ++p) {
+        int64_t taps;
+        std::memcpy(&taps, from + p * step, 8);
+        const __m512i all = _mm512_set1_epi64(taps);
+        low[p] = _mm512_add_epi64(low[p], _mm512_sad_epu8(all, w0));
+        high[p] = _mm512_add_epi64(high[p], _mm512_sad_epu8(all, w1));
+      }
+    }
+  }
+  for (int p = 0; p < P; ++p) {
+    __m256i* place = reinterpret_cast<__m256i*>(out + 16 * p);
+    _mm256_store_si256(place, _mm512_cvtepi64_epi32(low[p]));
+    _mm256_store_si256(place + 1, _mm512_cvtepi64_epi32(high[p]));
+  }
+}
+
+}  // namespace
+
+#include "image.h"
+
+void lowbit::engine::run_image_vnni(const Program& program, const float* image, float* logits, uint8_t* arena,
+                                    int64_t* nanoseconds) {
+  run_image(program, image, logits, arena, nanoseconds);
+}
