@@ -47,14 +47,14 @@ inline void widen(__m256i lanes, __m256i multiplier, bool first, int32_t* sums) 
 }
 
 struct Products {
-  static constexpr int kPixels = 4;  // 8 sums, 2 weights, an input and 2 products in 16 registers
-  template <int P>
-  static void tile(const uint8_t*, int64_t, const int32_t*, int, const int8_t*, int32_t*);
+  static constexpr int kPixels = 4, kGroups = 1;  // 8 sums, 2 weights, an input and 2 products in 16 registers
+  template <int P, int G>
+  static void tile(const uint8_t*, int64_t, const int32_t*, int, const int8_t*, int64_t, int32_t*);
 };
 
-template <int P>
+template <int P, int G>
 __attribute__((noinline)) void Products::tile(const uint8_t* x, int64_t step, const int32_t* blocks, int block_count,
-                                              const int8_t* weights, int32_t* sums) {
+                                              const int8_t* weights, int64_t, int32_t* sums) {
   for (int b = 0; b < block_count; ++b) {
     const __m256i multiplier = _mm256_set1_epi16(static_cast<int16_t>(blocks[0]));
     const int32_t count = blocks[1];
@@ -76,14 +76,14 @@ inline __m256i low_halves(__m256i a, __m256i b) {
 
 // Sums of absolute differences: vpsadbw takes 8 taps of 4 filters. Differences have one block, of multiplier 1.
 struct Differences {
-  static constexpr int kPixels = 2;  // 8 sums, 4 weights, an input and 2 differences in 16 registers
-  template <int P>
-  static void tile(const uint8_t*, int64_t, const int32_t*, int, const int8_t*, int32_t*);
+  static constexpr int kPixels = 2, kGroups = 1;  // 8 sums, 4 weights, an input and 2 differences in 16 registers
+  template <int P, int G>
+  static void tile(const uint8_t*, int64_t, const int32_t*, int, const int8_t*, int64_t, int32_t*);
 };
 
-template <int P>
+template <int P, int G>
 __attribute__((noinline)) void Differences::tile(const uint8_t* x, int64_t step, const int32_t* blocks, int,
-                                                 const int8_t* weights, int32_t* out) {
+                                                 const int8_t* weights, int64_t, int32_t* out) {
   __m256i sums[P][4];
   for (int p = 0; p < P; ++p)
     for (int v = 0; v < 4; ++v) sums[p][v] = _mm256_setzero_si256();

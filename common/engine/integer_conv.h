@@ -2,24 +2,32 @@
 //
 // A kind of sums is a class with
 //
-//   static constexpr int kPixels;                                      most pixels of a tile, a power of 2
-//   template <int P> static void tile(                                 sums (P, 16) of the pixels at x, x + step, ...
-//       const uint8_t* x, int64_t step, const int32_t* blocks, int block_count, const int8_t* weights, int32_t* sums);
+//   static constexpr int kPixels, kGroups;         most pixels (a power of 2) and groups of 16 filters (1, 2) of a tile
+//   template <int P, int G> static void tile(      sums (G, P, 16) of the pixels at x, x + step, ...
+//       const uint8_t* x, int64_t step, const int32_t* blocks, int block_count, const int8_t* weights,
+//       int64_t group, int32_t* sums);             weights of a group are `group` bytes after those before
 #pragma once
 
 #include "tail.h"
 
 namespace {
 
-// Pixels that a row lacks at its end are computed from what stands behind it, and dropped: the arena has room.
-template <class Sums>
-inline void sums_of(int64_t count, const uint8_t* x, int64_t step, const Instruction& instruction,
-                    const int32_t* blocks, const int8_t* weights, int32_t* sums) {
+template <class Sums, int P, int G>
+inline int64_t sums_of_tile(const uint8_t* x, int64_t step, const Instruction& instruction, const int32_t* blocks,
+                            const int8_t* weights, int64_t group, int32_t* sums) {
+  Sums::template tile<P, G>(x, step, blocks, instruction.block_count, weights, group, sums);
+  return P;
+}
+
+// Sums (G, P, 16) of P >= count pixels; returns P. Pixels that a row lacks at its end are computed from what stands
+// behind it, and dropped: the arena has room.
+template <class Sums, int G>
+inline int64_t sums_of(int64_t count, const uint8_t* x, int64_t step, const Instruction& instruction,
+                       const int32_t* blocks, const int8_t* weights, int64_t group, int32_t* sums) {
   constexpr int kMost = Sums::kPixels, kLess = kMost > 1 ? kMost / 2 : 1, kLeast = kMost > 3 ? kMost / 4 : 1;
-  const int n = instruction.block_count;
-  if (count > kLess) return Sums::template tile<kMost>(x, step, blocks, n, weights, sums);
-  if (count > kLeast) return Sums::template tile<kLess>(x, step, blocks, n, weights, sums);
-  return Sums::template tile<kLeast>(x, step, blocks, n, weights, sums);
+  if (count > kLess) return sums_of_tile<Sums, kMost, G>(x, step, instruction, blocks, weights, group, sums);
+  if (count > kLeast) return sums_of_tile<Sums, kLess, G>(x, step, instruction, blocks, weights, group, sums);
+  return sums_of_tile<Sums, kLeast, G>(x, step, instruction, blocks, weights, group, sums);
 }
 
 inline int64_t steps_of(const int32_t* blocks, int count) {
@@ -32,26 +40,38 @@ inline int64_t steps_of(const int32_t* blocks, int count) {
   return steps;
 }
 
-template <class Sums>
-void integer_conv(const Program& program, const Instruction& instruction, uint8_t* arena) {
-  const Buffer& source = program.buffer(instruction.source);
-  const Pixels input(source, arena);
-  const Tail tail(program, instruction, arena);
-  const int32_t* blocks = program.words + instruction.blocks;
-  const int64_t group_bytes = steps_of(blocks, instruction.block_count) * kStepTaps * kGroup;
+// G groups of filters from `first` on.
+template <class Sums, int G>
+inline void filters_of(const Instruction& instruction, const Pixels& input, const Tail& tail, const int32_t* blocks,
+                       const int8_t* weights, int64_t group, int64_t first) {
+  alignas(64) int32_t sums[G * Sums::kPixels * kGroup];
   const int64_t step = instruction.stride * input.pixel;
-  alignas(64) int32_t sums[Sums::kPixels * kGroup];
-  const int8_t* weights = program.weights + instruction.weights;
-  for (int64_t first = 0; first < instruction.filters; first += kGroup, weights += group_bytes) {
-    for (int64_t y = 0; y < instruction.height; ++y) {
-      const uint8_t* row = input.at(y * instruction.stride - instruction.padding, -instruction.padding);
-      for (int64_t x = 0; x < instruction.width; x += Sums::kPixels) {
-        const int64_t left = instruction.width - x, count = left < Sums::kPixels ? left : Sums::kPixels;
-        sums_of<Sums>(count, row + x * step, step, instruction, blocks, weights, sums);
-        finish(tail, first, y, x, static_cast<int>(count), sums);
-      }
+  for (int64_t y = 0; y < instruction.height; ++y) {
+    const uint8_t* row = input.at(y * instruction.stride - instruction.padding, -instruction.padding);
+    for (int64_t x = 0; x < instruction.width; x += Sums::kPixels) {
+      const int64_t left = instruction.width - x, count = left < Sums::kPixels ? left : Sums::kPixels;
+      const int64_t pixels =
+          sums_of<Sums, G>(count, row + x * step, step, instruction, blocks, weights, group, sums);
+      for (int g = 0; g < G; ++g)
+        finish(tail, first + g * kGroup, y, x, static_cast<int>(count), sums + g * pixels * kGroup);
     }
   }
+}
+
+template <class Sums>
+void integer_conv(const Program& program, const Instruction& instruction, uint8_t* arena) {
+  const Pixels input(program.buffer(instruction.source), arena);
+  const Tail tail(program, instruction, arena);
+  const int32_t* blocks = program.words + instruction.blocks;
+  const int64_t group = steps_of(blocks, instruction.block_count) * kStepTaps * kGroup;
+  const int8_t* weights = program.weights + instruction.weights;
+  int64_t first = 0;
+  if (Sums::kGroups > 1) {
+    for (; first + kGroup < instruction.filters; first += 2 * kGroup, weights += 2 * group)
+      filters_of<Sums, Sums::kGroups>(instruction, input, tail, blocks, weights, group, first);
+  }
+  for (; first < instruction.filters; first += kGroup, weights += group)
+    filters_of<Sums, 1>(instruction, input, tail, blocks, weights, group, first);
 }
 
 }  // namespace

@@ -30,20 +30,20 @@ inline void add_terms(const uint8_t* x, int64_t step, const int32_t* blocks, int
 }
 
 struct Products {
-  static constexpr int kPixels = 4;
-  template <int P>
+  static constexpr int kPixels = 4, kGroups = 1;
+  template <int P, int G>
   static void tile(const uint8_t* x, int64_t step, const int32_t* blocks, int block_count, const int8_t* weights,
-                   int32_t* sums) {
+                   int64_t, int32_t* sums) {
     add_terms<P, kStepTaps>(x, step, blocks, block_count, weights, sums,
                             [](int32_t tap, int8_t weight) { return tap * weight; });
   }
 };
 
 struct Differences {
-  static constexpr int kPixels = 4;
-  template <int P>
+  static constexpr int kPixels = 4, kGroups = 1;
+  template <int P, int G>
   static void tile(const uint8_t* x, int64_t step, const int32_t* blocks, int block_count, const int8_t* weights,
-                   int32_t* sums) {
+                   int64_t, int32_t* sums) {
     add_terms<P, kDifferenceTaps>(x, step, blocks, block_count, weights, sums, [](int32_t tap, int8_t weight) {
       const int32_t difference = tap - static_cast<uint8_t>(weight);
       return difference < 0 ? -difference : difference;

@@ -67,7 +67,8 @@ struct Program {
   }
 };
 
-// Computes the logits of one image, and its choices; `nanoseconds` of each instruction are added up where it is not null.
+// Computes the logits of one image, and its choices; `nanoseconds` of each instruction are added up where it is not
+// null.
 using RunImage = void (*)(const Program&, const float* image, float* logits, uint8_t* arena, int64_t* nanoseconds);
 
 void run_image_plain(const Program&, const float*, float*, uint8_t*, int64_t*);

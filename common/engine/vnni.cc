@@ -8,20 +8,30 @@
 
 namespace {
 
-template <int P>
+// A broadcast that the compiler cannot repeat for the second group: loads, not multiplications, would be the limit.
+inline __m512i four_taps(const uint8_t* x) {
+  __m512i v;
+  asm("vpbroadcastd %1, %0" : "=v"(v) : "m"(*reinterpret_cast<const int32_t(*)>(x)));
+  return v;
+}
+
+// `weights` goes on to the next block's; those of a group are `group` bytes after those of the one before.
+template <int P, int G>
 inline void add_runs(const uint8_t* x, int64_t step, const int32_t*& runs, int32_t count, const int8_t*& weights,
-                     __m512i (&sums)[P]) {
+                     int64_t group, __m512i (&sums)[G][P]) {
   const int8_t* w = weights;
   for (int32_t r = 0; r < count; ++r, runs += 2) {
     const uint8_t* from = x + runs[0];
     const uint8_t* end = from + 4 * int64_t{runs[1]};
     for (; from != end; from += 4, w += 64) {
-      const __m512i taps_weights = _mm512_loadu_si512(w);
-#pragma GCC unroll 16
+      __m512i of[G];
+#pragma GCC unroll 2
+      for (int g = 0; g < G; ++g) of[g] = _mm512_loadu_si512(w + g * group);
+#pragma GCC unroll 8
       for (int p = 0; p < P; ++p) {
-        int32_t taps;
-        std::memcpy(&taps, from + p * step, 4);
-        sums[p] = _mm512_dpbusd_epi32(sums[p], _mm512_set1_epi32(taps), taps_weights);
+        const __m512i taps = four_taps(from + p * step);
+#pragma GCC unroll 2
+        for (int g = 0; g < G; ++g) sums[g][p] = _mm512_dpbusd_epi32(sums[g][p], taps, of[g]);
       }
     }
   }
@@ -29,28 +39,37 @@ inline void add_runs(const uint8_t* x, int64_t step, const int32_t*& runs, int32
 }
 
 struct Products {
-  static constexpr int kPixels = 8;  // 8 sums hide the latency of vpdpbusd
-  template <int P>
-  static void tile(const uint8_t*, int64_t, const int32_t*, int, const int8_t*, int32_t*);
+  static constexpr int kPixels = 8, kGroups = 2;  // 8 sums hide the latency of vpdpbusd, 16 the time of the loads
+  template <int P, int G>
+  static void tile(const uint8_t*, int64_t, const int32_t*, int, const int8_t*, int64_t, int32_t*);
 };
 
-template <int P>
+template <int P, int G>
 __attribute__((noinline)) void Products::tile(const uint8_t* x, int64_t step, const int32_t* blocks, int block_count,
-                                              const int8_t* weights, int32_t* out) {
-  __m512i sums[P];
-  for (int p = 0; p < P; ++p) sums[p] = _mm512_setzero_si512();
+                                              const int8_t* weights, int64_t group, int32_t* out) {
+  __m512i sums[G][P];
+#pragma GCC unroll 2
+  for (auto& row : sums)
+#pragma GCC unroll 8
+    for (auto& sum : row) sum = _mm512_setzero_si512();
   bool first = true;
   for (int b = 0; b < block_count; ++b) {
     const int32_t multiplier = blocks[0], count = blocks[1];
     blocks += 2;
-    add_runs<P>(x, step, blocks, count, weights, sums);
+    add_runs<P, G>(x, step, blocks, count, weights, group, sums);
     if (b + 1 < block_count && blocks[0] == multiplier) continue;
     const __m512i m = _mm512_set1_epi32(multiplier);
-    for (int p = 0; p < P; ++p) {
-      if (multiplier != 1) sums[p] = _mm512_mullo_epi32(sums[p], m);
-      if (!first) sums[p] = _mm512_add_epi32(sums[p], _mm512_load_si512(out + 16 * p));
-      _mm512_store_si512(out + 16 * p, sums[p]);
-      sums[p] = _mm512_setzero_si512();
+    int32_t* place = out;
+#pragma GCC unroll 2
+    for (auto& row : sums) {
+#pragma GCC unroll 8
+      for (auto& sum : row) {
+        if (multiplier != 1) sum = _mm512_mullo_epi32(sum, m);
+        if (!first) sum = _mm512_add_epi32(sum, _mm512_load_si512(place));
+        _mm512_store_si512(place, sum);
+        sum = _mm512_setzero_si512();
+        place += 16;
+      }
     }
     first = false;
   }
@@ -58,14 +77,14 @@ __attribute__((noinline)) void Products::tile(const uint8_t* x, int64_t step, co
 
 // Sums of absolute differences: vpsadbw takes 8 taps of 8 filters. Differences have one block, of multiplier 1.
 struct Differences {
-  static constexpr int kPixels = 8;
-  template <int P>
-  static void tile(const uint8_t*, int64_t, const int32_t*, int, const int8_t*, int32_t*);
+  static constexpr int kPixels = 8, kGroups = 1;
+  template <int P, int G>
+  static void tile(const uint8_t*, int64_t, const int32_t*, int, const int8_t*, int64_t, int32_t*);
 };
 
-template <int P>
+template <int P, int G>
 __attribute__((noinline)) void Differences::tile(const uint8_t* x, int64_t step, const int32_t* blocks, int,
-                                                 const int8_t* weights, int32_t* out) {
+                                                 const int8_t* weights, int64_t, int32_t* out) {
   __m512i low[P], high[P];
   for (int p = 0; p < P; ++p) low[p] = high[p] = _mm512_setzero_si512();
   const int32_t* runs = blocks + 2;
