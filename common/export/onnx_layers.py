@@ -9,6 +9,7 @@ from mindspore import nn
 from common.errors import ConfigError, ExportError
 from common.export.onnx_graph import GraphBuilder, Symbol
 from common.kernels.conv import PlainConv2d
+from common.kernels.global_mean import GlobalMean
 from common.models.densenet import DenseLayer
 from common.models.resnet_cifar import PadShortcut
 from common.quant.conv_geometry import conv_geometry
@@ -92,6 +93,11 @@ def _(cell: nn.MaxPool2d, graph: GraphBuilder, x: Symbol) -> Symbol:
 @express.register
 def _(cell: nn.AvgPool2d, graph: GraphBuilder, x: Symbol) -> Symbol:
     return graph.add("AveragePool", x, kernel_shape=_pair(cell.kernel_size), strides=_pair(cell.stride))
+
+
+@express.register
+def _(cell: GlobalMean, graph: GraphBuilder, x: Symbol) -> Symbol:
+    return x.mean((2, 3))
 
 
 @express.register

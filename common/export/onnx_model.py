@@ -13,6 +13,7 @@ from common.errors import ExportError
 from common.export import onnx_quantizers  # noqa: F401  its nodes are registered
 from common.export.onnx_graph import GraphBuilder, Symbol
 from common.export.onnx_layers import express
+from common.models.norm_act import apart
 from common.quant.integer_weight import IntegerLayer
 
 OPSET, IR_VERSION = 21, 10  # the first ones with integers of 4 bits
@@ -43,7 +44,8 @@ def encode(
         ExportError: a cell whose nodes are not known, or a ``construct`` that asks for more than symbols have.
     """
     graph = GraphBuilder(integers)
-    logits = _traced(network.set_train(False), graph)
+    with apart(network):
+        logits = _traced(network.set_train(False), graph)
     final = helper.make_node("Identity", [logits.name], [_OUTPUT], _OUTPUT)
     shapes = (_INPUT, ["N", 3, image_size, image_size]), (_OUTPUT, ["N", classes])
     ends = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)] for name, shape in shapes]

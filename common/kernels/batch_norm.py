@@ -22,6 +22,7 @@ class NativeBatchNorm2d(nn.BatchNorm2d):
 
     def __init__(self, num_features: int, **options):
         super().__init__(num_features, **options)
+        self.together = True
         self.constants = Tensor(np.array([self.eps, NO_LIMIT], np.float32))
         self.constants6 = Tensor(np.array([self.eps, 6], np.float32))
         self.train_kernel, self.evaluate_kernel = BatchNormTrain(self.eps), BatchNormEvaluate(self.eps)
@@ -31,6 +32,11 @@ class NativeBatchNorm2d(nn.BatchNorm2d):
         self.relu6_evaluate_kernel = BatchNormReluEvaluate(self.eps, 6.0)
         self.add_relu_train_kernel = BatchNormAddReluTrain(self.eps)
         self.add_relu_evaluate_kernel = BatchNormAddReluEvaluate(self.eps)
+
+    @property
+    def joins(self) -> bool:
+        """Whether what follows may be computed together with it: nobody wants to see it alone."""
+        return self.together and not self._forward_pre_hook and not self._forward_hook
 
     def statistics(self):
         """gamma, beta, moving mean and moving variance."""

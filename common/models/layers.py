@@ -44,16 +44,16 @@ class NativeConv2d(nn.Conv2d):
     def __init__(self, channels, filters, kernel, stride=1, padding=0, groups=1, **options):
         super().__init__(channels, filters, kernel, stride, pad_mode="pad", padding=padding, group=groups, **options)
         self.kernel_conv = float_conv2d(stride, padding, groups, native=True)
-        self.joins_norm = not self.has_bias and groups in (1, channels)
-        if self.joins_norm:
+        self.together = not self.has_bias and groups in (1, channels)
+        if self.together:
             self.norm_kernel = ConvNorm(self.kernel_conv, relu=False)
             self.norm_relu_kernel = ConvNorm(self.kernel_conv, relu=True)
             self.norm_add_relu_kernel = ConvNormAddRelu(self.kernel_conv)
 
     @property
-    def has_hooks(self) -> bool:
-        """Whether somebody wants to see the calls of this cell."""
-        return bool(self._forward_pre_hook or self._forward_hook)
+    def joins(self) -> bool:
+        """Whether what follows may be computed together with it: nobody wants to see it alone."""
+        return self.together and not self._forward_pre_hook and not self._forward_hook
 
     def construct(self, x):
         y = self.kernel_conv(x, self.weight)

@@ -4,6 +4,9 @@ In training BatchNorm takes along what follows it; in evaluation the convolution
 both modes; layers of other kinds, and those that somebody watches through hooks, are called one after the other.
 """
 
+import contextlib
+from collections.abc import Iterator
+
 from mindspore import nn
 
 from common.kernels.batch_norm import NativeBatchNorm2d
@@ -12,16 +15,17 @@ from common.models.layers import NativeConv2d
 
 def norm_act(norm: nn.Cell, act: nn.Cell, x):
     """``act(norm(x))``, (N, C, H, W) to the same shape."""
-    if isinstance(norm, NativeBatchNorm2d) and isinstance(act, nn.ReLU):
-        return norm.relu(x)
-    if isinstance(norm, NativeBatchNorm2d) and isinstance(act, nn.ReLU6):
-        return norm.relu6(x)
+    if isinstance(norm, NativeBatchNorm2d) and norm.joins:
+        if isinstance(act, nn.ReLU):
+            return norm.relu(x)
+        if isinstance(act, nn.ReLU6):
+            return norm.relu6(x)
     return act(norm(x))
 
 
 def norm_add_act(norm: nn.Cell, act: nn.Cell, x, shortcut):
     """``act(norm(x) + shortcut)``, all (N, C, H, W), as residual blocks end."""
-    if isinstance(norm, NativeBatchNorm2d) and isinstance(act, nn.ReLU):
+    if isinstance(norm, NativeBatchNorm2d) and norm.joins and isinstance(act, nn.ReLU):
         return norm.add_relu(x, shortcut)
     return act(norm(x) + shortcut)
 
@@ -52,8 +56,22 @@ def conv_norm_add_act(conv: nn.Cell, norm: nn.Cell, act: nn.Cell, x, shortcut):
 def joins(conv: nn.Cell, norm: nn.Cell) -> bool:
     """Whether a convolution takes along the norm after it."""
     if isinstance(conv, NativeConv2d) and isinstance(norm, NativeBatchNorm2d):
-        return conv.joins_norm and not norm.training and not conv.has_hooks
+        return conv.joins and norm.joins and not norm.training
     return False
+
+
+@contextlib.contextmanager
+def apart(network: nn.Cell) -> Iterator[None]:
+    """While the block runs, the layers of a network are called one after the other."""
+    cells = [cell for _, cell in network.cells_and_names() if isinstance(cell, NativeConv2d | NativeBatchNorm2d)]
+    before = [cell.together for cell in cells]
+    for cell in cells:
+        cell.together = False
+    try:
+        yield
+    finally:
+        for cell, together in zip(cells, before):
+            cell.together = together
 
 
 class ConvNormActSequential(nn.SequentialCell):

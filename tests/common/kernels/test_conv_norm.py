@@ -9,7 +9,7 @@ from test_batch_norm import STATE
 from common.kernels import native_available
 from common.kernels.batch_norm import NativeBatchNorm2d
 from common.models.layers import NativeConv2d
-from common.models.norm_act import ConvNormActSequential, conv_norm, conv_norm_act, conv_norm_add_act, joins
+from common.models.norm_act import ConvNormActSequential, apart, conv_norm, conv_norm_act, conv_norm_add_act, joins
 
 # Channels, filters, kernel, stride, padding, groups, side: Winograd's squares, 1 x 1, others, depthwise.
 LAYERS = [
@@ -114,6 +114,12 @@ def test_what_is_trained_watched_or_of_another_kind_is_called():
     handle = cell.conv.register_forward_pre_hook(lambda *_: None)
     assert not joins(cell.conv, cell.norm)
     handle.remove()
+    handle = cell.norm.register_forward_pre_hook(lambda *_: None)
+    assert not joins(cell.conv, cell.norm)
+    handle.remove()
+    assert joins(cell.conv, cell.norm)
+    with apart(cell):
+        assert not joins(cell.conv, cell.norm)
     assert joins(cell.conv, cell.norm)
     assert not joins(cell.conv, nn.BatchNorm2d(17)) and not joins(NativeConv2d(9, 17, 3, has_bias=True), cell.norm)
     cell.norm.set_train(True)

@@ -9,6 +9,7 @@ from test_batch_norm import check, made
 from common.kernels import native_available
 from common.kernels.batch_norm import NativeBatchNorm2d
 from common.models.norm_act import ConvNormActSequential, norm_act, norm_add_act
+from common.runtime.context import execution_mode
 
 ACTS = {"relu": (nn.ReLU, np.inf), "relu6": (nn.ReLU6, 6), "add_relu": (nn.ReLU, np.inf)}
 each_kind = pytest.mark.parametrize("kind", ACTS)
@@ -119,3 +120,14 @@ def test_a_sequence_is_its_cells_one_after_the_other(last, mode):
     x = Tensor(sample.x)
     found = ConvNormActSequential(*cells).set_train(False)(x).asnumpy()
     assert np.array_equal(found, nn.SequentialCell(*cells).set_train(False)(x).asnumpy())
+
+
+@each_kind
+def test_hooks_of_a_norm_see_it(kind):
+    sample, shortcut = sampled((2, 3, 4, 4))
+    norm, seen = made(NativeBatchNorm2d, sample), []
+    handle = norm.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].asnumpy()))
+    with execution_mode("pynative"):
+        Pair(kind, norm, True).set_train(False)(Tensor(sample.x), Tensor(shortcut))
+    handle.remove()
+    assert len(seen) == 1 and np.array_equal(seen[0], sample.x)
