@@ -2,7 +2,7 @@
 
 import importlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,20 @@ def benchmarked(rows: Sequence[Mapping[str, Any]]) -> str:
     return markdown_table(lines, list(lines[0]))
 
 
+def on_integers(runs: Iterable[Sequence[Mapping[str, Any]]]) -> str:
+    """Markdown: each network's candidates, a batch and a single image, with the speed against OpenVINO's at 8 bits."""
+    lines: dict[tuple[str, str], dict[str, str]] = {}
+    for rows in runs:
+        limits = {row["isa"] for row in rows} - {"native"}  # of candidates that can be limited
+        peers = {(row["work"], row["batch"]): row["ms"] for row in rows if row["candidate"] == "OpenVINO int8"}
+        for row in rows:
+            network, which = ", ".join([row["work"], *limits]), "1 image" if row["batch"] == 1 else "batch"
+            line = lines.setdefault((network, row["candidate"]), {"network": network, "candidate": row["candidate"]})
+            line[f"ms, {which}"] = f"{row['ms']:,.2f}"
+            line[f"x OpenVINO int8, {which}"] = f"{peers[row['work'], row['batch']] / row['ms']:.2f}"
+    return markdown_table(list(lines.values()), list(next(iter(lines.values()))))
+
+
 def loaded(rows: Sequence[Mapping[str, Any]]) -> str:
     """Markdown: images per second of the data pipelines and of what they feed."""
     columns = ("work", "candidate", "batch", "threads")
@@ -79,6 +93,11 @@ def loaded(rows: Sequence[Mapping[str, Any]]) -> str:
     return markdown_table(lines, list(lines[0]))
 
 
+def measured(file: Path) -> list[dict[str, Any]]:
+    """The rows of a benchmark's JSON file."""
+    return json.loads(file.read_text("utf-8"))
+
+
 def tables() -> Iterator[tuple[Path, str, str]]:
     """The READMEs that show results, each with the name of the marks and what stands between them."""
     for results in sorted(ROOT.glob("*/results.csv")):
@@ -88,11 +107,14 @@ def tables() -> Iterator[tuple[Path, str, str]]:
         yield ROOT / "README.md", "results", recorded.sections(rows)
     if rows := read_rows(FUZZED):
         yield ROOT / "README.md", "fuzz", fuzzed(rows)
-    files = [file for file in sorted(MEASURED.glob("*.json")) if file != DATA]
-    if rows := [row for file in files for row in json.loads(file.read_text("utf-8"))]:
+    engines = sorted(MEASURED.glob("engine*.json"))
+    files = [file for file in sorted(MEASURED.glob("*.json")) if file not in (DATA, *engines)]
+    if rows := [row for file in files for row in measured(file)]:
         yield ROOT / "README.md", "speed", benchmarked(rows)
+    if engines:
+        yield ROOT / "README.md", "engine", on_integers(map(measured, engines))
     if DATA.is_file():
-        yield ROOT / "README.md", "data", loaded(json.loads(DATA.read_text("utf-8")))
+        yield ROOT / "README.md", "data", loaded(measured(DATA))
     if rows := read_rows(KILLED):
         yield ROOT / "README.md", "kills", killed(rows)
 

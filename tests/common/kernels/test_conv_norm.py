@@ -77,8 +77,11 @@ def inputs(layer):
     return [Tensor(rng.normal(0, 2, shape).astype(np.float32)) for shape in shapes]
 
 
-@pytest.mark.parametrize("kind", ACTS)
-@pytest.mark.parametrize("layer", LAYERS, ids=str)
+@pytest.mark.parametrize(
+    ("kind", "layer"),
+    [*(("add_relu", layer) for layer in LAYERS), *((kind, LAYERS[i]) for kind in ACTS for i in (0, 3, 5, 7))],
+    ids=str,
+)
 def test_the_bits_are_those_of_one_after_the_other(kind, layer, mode):
     x, shortcut, _ = inputs(layer)
     together, apart = (Layer(kind, layer, joined)(x, shortcut).asnumpy() for joined in (True, False))
