@@ -33,11 +33,19 @@ def test_all_instruction_sets_give_the_interpreters_bits(engine_sets, images, fi
 
 @pytest.mark.slow
 def test_thousands_of_programs(engine_sets, images):
+    refused = []
     for seed in range(PROGRAMS, PROGRAMS + 3000):
         description = random_network(seed)
-        program, x = compile_network(description), images(description, seed=seed)
+        try:
+            program = compile_network(description)
+        except QuantizationError as error:  # the largest weights in the largest kernels of the random ones
+            assert "below 2^31" in str(error)
+            refused.append(seed)
+            continue
+        x = images(description, seed=seed)
         expected = bits_of(interpret(program, x))
         assert all(np.array_equal(expected, bits_of(run(program, x, name))) for name in engine_sets), seed
+    assert len(refused) < 10
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
