@@ -45,40 +45,33 @@ class NativeBatchNorm2d(nn.BatchNorm2d):
     def construct(self, x):
         if not self.training:
             return self.evaluate_kernel(x, *self.statistics())
-        y, mean, variance = self.train_kernel(x, self.gamma, self.beta)
-        self._follow_batch(x, mean, variance)
-        return y
+        return self._followed(x, self.train_kernel(x, self.gamma, self.beta))
 
     def relu(self, x):
         """ReLU of BatchNorm of x, (N, C, H, W) to the same shape."""
         if not self.training:
             return self.relu_evaluate_kernel(x, *self.statistics())
-        y, mean, variance = self.relu_train_kernel(x, self.gamma, self.beta)
-        self._follow_batch(x, mean, variance)
-        return y
+        return self._followed(x, self.relu_train_kernel(x, self.gamma, self.beta))
 
     def relu6(self, x):
         """ReLU that ends at 6 of BatchNorm of x, (N, C, H, W) to the same shape."""
         if not self.training:
             return self.relu6_evaluate_kernel(x, *self.statistics())
-        y, mean, variance = self.relu6_train_kernel(x, self.gamma, self.beta)
-        self._follow_batch(x, mean, variance)
-        return y
+        return self._followed(x, self.relu6_train_kernel(x, self.gamma, self.beta))
 
     def add_relu(self, x, shortcut):
         """ReLU of the sum of BatchNorm of x and a shortcut, all (N, C, H, W)."""
         if not self.training:
-            return self.add_relu_evaluate_kernel(
-                x, shortcut, self.gamma, self.beta, self.moving_mean, self.moving_variance
-            )
-        y, mean, variance = self.add_relu_train_kernel(x, shortcut, self.gamma, self.beta)
-        self._follow_batch(x, mean, variance)
-        return y
+            return self.add_relu_evaluate_kernel(x, shortcut, *self.statistics())
+        return self._followed(x, self.add_relu_train_kernel(x, shortcut, self.gamma, self.beta))
 
-    def _follow_batch(self, x, mean, variance):
+    def _followed(self, x, trained):
+        """The output of a training kernel, whose statistics of the batch x the moving ones follow."""
+        y, mean, variance = trained
         count = x.shape[0] * x.shape[2] * x.shape[3]
         self._follow(self.moving_mean, mean)
         self._follow(self.moving_variance, variance * (count / max(count - 1, 1)))
+        return y
 
     def _follow(self, moving, batch_statistic):
         """MindSpore keeps 1 minus the momentum it is given, as PyTorch does."""

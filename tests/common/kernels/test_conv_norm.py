@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
 from test_batch_norm import STATE
+from test_norm_act import Weighted
 
 from common.kernels import native_available
 from common.kernels.batch_norm import NativeBatchNorm2d
@@ -57,17 +58,6 @@ class Layer(nn.Cell):
         y = self.norm(self.conv(x))
         y = y + shortcut if self.adds else y
         return y if self.act is None else self.act(y)
-
-
-class Weighted(nn.Cell):
-    """A sum whose gradient for the cell's output is given."""
-
-    def __init__(self, cell):
-        super().__init__()
-        self.cell = cell
-
-    def construct(self, x, shortcut, gy):
-        return (self.cell(x, shortcut) * gy).sum()
 
 
 def inputs(layer):
