@@ -59,11 +59,13 @@ def batch_norms(network: nn.Cell) -> dict[str, nn.BatchNorm2d]:
 def batch_statistics(network: nn.Cell) -> Iterator[None]:
     """While the block runs, every BatchNorm normalises by the statistics of its batch, in PYNATIVE mode.
 
-    As in training, but in each process by those of its own batch: processes may run over different numbers of batches,
-    and each batch gives what it gives one process.
+    As in training, dropout apart, but in each process by those of its own batch: processes may run over different
+    numbers of batches, and each batch gives what it gives one process.
     """
     together = [norm for norm in batch_norms(network).values() if isinstance(norm, SyncBatchNorm2d)]
-    network.set_train(True)
+    network.set_train(False)  # a dropout that ran would be part of the statistics
+    for norm in batch_norms(network).values():
+        norm.set_train(True)
     for norm in together:
         norm.alone = True
     try:
