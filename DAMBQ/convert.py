@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from mindspore import Tensor, nn
 
 from common.data import ImageSource, Preprocessing
 from common.errors import ConfigError
+from common.quant.bits_file import read_bits
 from common.quant.calibration import best_clip, calibration_batches, sample_inputs
 from common.quant.conversion import replace_cells
 from common.quant.frozen_weight import FrozenWeight
@@ -15,6 +17,7 @@ from common.quant.layers import QuantConv2d, QuantDense, quant_layers
 from common.quant.quantizable import ends_of, quantizable_layers, traced_inputs
 from DAMBQ.quant import EightBitWeight, MultiBitWeight, UniformActivation
 from DAMBQ.quant_config import QuantConfig
+from DAMBQ.tables import MAX_BITS
 
 
 def settled(
@@ -128,6 +131,20 @@ def set_clips(network: nn.Cell, clips: Mapping[str, float]) -> None:
     """Give inputs of a quantized network their clips, by layer."""
     for name, clip in clips.items():
         quant_layers(network)[name].quantize_input.clip.set_data(Tensor(np.array([clip], np.float32)))
+
+
+def set_layer_bits(network: nn.Cell, file: Path) -> None:
+    """Give the channels of each multi-bit layer the bits of a file, see :mod:`common.quant.bits_file`.
+
+    Raises:
+        ConfigError: the file does not fit the network.
+    """
+    layers = multi_bit_layers(network)
+    for name, pair in read_bits(file, list(layers), 0, MAX_BITS).items():
+        layer = layers[name]
+        for quantizer, bits in zip((layer.quantize_weight, layer.quantize_input), pair):
+            quantizer.bits.set_data(Tensor(np.full(quantizer.bits.shape, bits, np.int32)))
+        layer.quantize_weight.reset_scale(layer.weight.asnumpy())
 
 
 def calibrate_last(network: nn.Cell, source: ImageSource, preprocessing: Preprocessing, count: int, seed: int) -> None:

@@ -15,7 +15,7 @@ from common.stored.network import StoredNetwork
 from common.training import TrainConfig, Trainer
 from DAMBQ import plots, storage
 from DAMBQ.allocation import Allocator
-from DAMBQ.convert import calibrate_last, calibrated_clips, quantize_network, set_clips, settled
+from DAMBQ.convert import calibrate_last, calibrated_clips, quantize_network, set_clips, set_layer_bits, settled
 from DAMBQ.options import TrainOptions
 from DAMBQ.quant_config import QuantConfig
 from DAMBQ.tables import MAX_BITS
@@ -48,6 +48,8 @@ def start(options: TrainOptions, training: TrainConfig, images: Images) -> Start
     quantization = settled(network, quantization, images.preprocessing.image_size)
     clips = {} if training.epochs or options.activation_clip else _clips(options, images, network, quantization)
     set_clips(quantize_network(network, quantization), clips)
+    if options.bits_file is not None:
+        set_layer_bits(network, options.bits_file)
     begun = _quantized(options, images, training.epochs, network, quantization)
     calibrate_last(network, images.train, images.preprocessing, _CALIBRATION_IMAGES, options.seed)
     return begun

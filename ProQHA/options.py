@@ -60,7 +60,7 @@ def bits_choice(args: Namespace) -> BitsChoice:
 
 
 def _mixed_bits(args: Namespace) -> MixedBits:
-    return MixedBits(args.bits, args.pre_k_bits, args.ratio)
+    return MixedBits(args.bits, args.pre_k_bits, args.ratio, args.bits_file)
 
 
 def start_options(args: Namespace, chosen: Choice, bits: MixedBits | None = None) -> StartOptions:

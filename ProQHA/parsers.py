@@ -176,6 +176,8 @@ def _add_bits(group: _ActionsContainer, which: str = "bits of all quantizers at 
 def _add_mixed_bits(group: _ActionsContainer) -> None:
     _add_bits(group, "bits of the first quantizers, as many as --ratio says, 2 to 8")
     group.add_argument("--pre_k_bits", type=_BITS, default=8, help="bits of all other quantizers, 2 to 8")
+    planned = "bits of each layer, as python -m lowbitzoo sensitivity plans them, in the place of these"
+    group.add_argument("--bits_file", type=typed.path, metavar="FILE", help=planned)
     share = "share of the quantizers that have --bits, above 0 to 1"
     group.add_argument("--ratio", type=typed.fraction, default=1.0, help=share)
 

@@ -113,3 +113,8 @@ def batch(count: int = 6, form: Preprocessing = FORM, size: int = SIZE) -> Tenso
 def logits(network: nn.Cell, count: int = 6, form: Preprocessing = FORM) -> np.ndarray:
     """Of these pictures, in evaluation."""
     return network.set_train(False)(batch(count, form, form.image_size)).asnumpy()
+
+
+def form_of(stored) -> Preprocessing:
+    """The preprocessing that a file records."""
+    return Preprocessing.from_dict(stored.metadata["preprocessing"])

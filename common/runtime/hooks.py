@@ -99,6 +99,8 @@ def reestimate_batch_norm(network: nn.Cell, images: Images) -> None:
         run_over(network, images)
     for name, norm in norms.items():
         total, squares, count = distributed.total(moments[name])
+        if not count.all():
+            continue  # it is not called
         mean = total / count
         norm.moving_mean.set_data(Tensor(mean.astype(np.float32)))
         norm.moving_variance.set_data(Tensor((squares / count - mean**2).clip(0).astype(np.float32)))

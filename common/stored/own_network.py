@@ -60,6 +60,17 @@ class Quantized:
     layers: Mapping[str, IntegerLayer] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Planned:
+    """Bits of each layer.
+
+    Attributes:
+        bits_file: file of them, see :mod:`common.quant.bits_file`; None: all layers have the same bits.
+    """
+
+    bits_file: Path | None = None
+
+
 def configured(options: Mapping[str, Any], *kinds: type) -> tuple[Any, ...]:
     """Dataclasses made of options, each of those that are its fields.
 
