@@ -104,16 +104,15 @@ for _name in _OPERATORS:
 
 
 class _Recorder:
-    def __init__(self, network: nn.Cell, wanted: set[int]):
+    def __init__(self, network: nn.Cell, wanted: set[int], deep: bool):
         self.steps: list[Step] = []
         self.values: list[Any] = []
         self.outputs: dict[str, Ref] = {}
         self.names = {id(cell): name for name, cell in network.cells_and_names()}
-        self.through = {
-            id(cell)
-            for _, cell in network.cells_and_names()
-            if id(cell) not in wanted and any(id(part) in wanted for _, part in cell.cells_and_names())
-        }
+        cells = [cell for _, cell in network.cells_and_names()]
+        inside = {id(part) for cell in cells if id(cell) in wanted for _, part in cell.cells_and_names()}
+        holds = [cell for cell in cells if any(id(part) in wanted for _, part in cell.cells_and_names())]
+        self.through = {id(cell) for cell in (cells if deep else holds)} - inside
 
     def begin(self, images: Tensor) -> Traced:
         self.values.append(images)
@@ -141,18 +140,19 @@ class _Recorder:
         return given
 
 
-def record(network: nn.Cell, images: np.ndarray, layers: dict[str, nn.Cell]) -> Recording:
+def record(network: nn.Cell, images: np.ndarray, layers: dict[str, nn.Cell], deep: bool = False) -> Recording:
     """Run a network once, in PYNATIVE mode and in the mode of training or evaluation that it is in.
 
     Args:
         network: of images (N, 3, H, W).
         images: to run on.
         layers: of the network, by name: each becomes a step of its own.
+        deep: whether cells that hold none of them are gone through too.
 
     Raises:
         ConfigError: a network whose ``construct`` does what cannot be recorded.
     """
-    recorder = _Recorder(network, {id(cell) for cell in layers.values()})
+    recorder = _Recorder(network, {id(cell) for cell in layers.values()}, deep)
     start = recorder.begin(Tensor(images))
     with execution_mode("pynative"), _patched(recorder):
         try:

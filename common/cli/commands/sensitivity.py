@@ -8,6 +8,7 @@ from common.cli import typed
 from common.cli.option_parser import OptionParser
 from common.data import DATASETS
 from common.errors import ConfigError
+from common.runtime.installed import require_mindspore
 
 SUMMARY = "measure what 8 to 2 bits of each layer cost, and plan bits for a budget"
 _SHOWN = 20
@@ -43,6 +44,10 @@ def run(words: Sequence[str], load: Load) -> None:
     args = make_parser().parse_args(words)
     if args.bytes and args.bitops:
         raise ConfigError("bytes: expected one budget, found --bytes and --bitops; leave one out")
+    require_mindspore("sensitivity")
+    from common.runtime import context
+
+    context.setup()
     stored = load(args.checkpoint)
     if stored.kind != "float":
         raise ConfigError(
@@ -50,14 +55,15 @@ def run(words: Sequence[str], load: Load) -> None:
         )
     from common.evaluation import sensitivity
 
-    images, labels = _images(args, stored.metadata)
-    found = sensitivity.measure(stored.network, images, labels, tuple(dict.fromkeys(args.bits)), args.batch_size)
+    images, labels, size = _images(args, stored.metadata)
+    found = sensitivity.measure(stored.network, images, labels, tuple(dict.fromkeys(args.bits)), size)
     _write(found, args.output_dir)
     if args.bytes or args.bitops:
         _plan(found, args)
 
 
-def _images(args: Any, metadata: dict[str, Any]) -> tuple[Any, Any]:
+def _images(args: Any, metadata: dict[str, Any]) -> tuple[Any, Any, int]:
+    """Images, labels, and how many go at a time."""
     import numpy as np
 
     from common.cli.classes import fit, open_images
@@ -65,13 +71,12 @@ def _images(args: Any, metadata: dict[str, Any]) -> tuple[Any, Any]:
     from common.models.registry import preprocessing_of
 
     source = fit(open_images(DataSelection(args.dataset, args.dataset_path), "train"), metadata, "train")
-    count = min(args.num_images, len(source)) // args.batch_size * args.batch_size
-    if not count:
-        least = min(args.num_images, len(source))
-        raise ConfigError(f"batch_size: expected at most {least}, the number of images, found {args.batch_size}")
+    count = min(args.num_images, len(source))
+    size = min(args.batch_size, count)
+    count = count // size * size
     chosen, preprocessing = source.spread(count), preprocessing_of(args.dataset, metadata)
     chosen.check(preprocessing)
-    return chosen.eval_batch(np.arange(count), preprocessing), chosen.labels
+    return chosen.eval_batch(np.arange(count), preprocessing), chosen.labels, size
 
 
 def _write(found: Any, folder: Path) -> None:
