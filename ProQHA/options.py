@@ -106,9 +106,8 @@ def training_options(args: Namespace) -> TrainingOptions:
     milestones = max(1, args.epochs // 2), max(2, 3 * args.epochs // 4)
     schedule = Schedule(args.schedule, args.lr, milestones=milestones, warmup_epochs=args.warmup_epochs)
     how = _train_config(args, args.epochs, schedule, args.optimizer)
-    return TrainingOptions(
-        how, args.output_dir / args.run_name, args.run_name, args.go_on, validation_of(args), args.new_head
-    )
+    about = validation_of(args), args.new_head, args.tensorboard
+    return TrainingOptions(how, args.output_dir / args.run_name, args.run_name, args.go_on, *about)
 
 
 def _train_config(args: Namespace, epochs: int, schedule: Schedule, optimizer: str) -> TrainConfig:

@@ -13,6 +13,7 @@ from common.cli.training_options import (
     add_new_head,
     add_pretrained,
     add_run_name,
+    add_tensorboard,
 )
 from common.cli.validation import add_validation, add_validation_images
 from common.quant.dorefa import MAX_BITS, MIN_BITS
@@ -61,6 +62,7 @@ def train_parser() -> OptionParser:
     add_new_head(group)
     add_epochs(group, 300)
     add_validation(group)
+    add_tensorboard(group)
     _add_step(group)
     group.add_argument("--optimizer", choices=["sgd", "adam"], default="sgd", help="optimizer; sgd has momentum 0.9")
     schedule = "schedule of the learning rate; multistep divides it by 10 after 50 and 75 %% of the epochs"

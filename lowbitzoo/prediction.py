@@ -42,7 +42,7 @@ def predict(
         ConfigError: nothing records the preprocessing, or MindSpore is not installed.
         DataError: a picture that is not there or cannot be read.
     """
-    if not hasattr(stored, "network"):
+    if isinstance(stored, str | Path):
         from lowbitzoo.networks import load
 
         stored = load(stored)
@@ -99,7 +99,7 @@ def _recorded_form(metadata: dict[str, Any]) -> "Preprocessing":
 
     dataset = metadata.get("dataset")
     if "preprocessing" in metadata or dataset in DATASETS:
-        return preprocessing_of(dataset, metadata)
+        return preprocessing_of(str(dataset), metadata)
     raise ConfigError(
         "preprocessing: expected a file that records it, found none; give preprocessing= to lowbitzoo.predict, or "
         "quantize with preprocessing="

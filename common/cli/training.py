@@ -51,6 +51,7 @@ class TrainingOptions:
         go_on: continue a run that was stopped; otherwise start it anew.
         validation: images that are kept from training, and how often they are looked at.
         new_head: begin with a new last layer, whatever classes the start tells apart.
+        tensorboard: folder of events for TensorBoard; None for none.
     """
 
     config: TrainConfig
@@ -59,6 +60,7 @@ class TrainingOptions:
     go_on: bool = True
     validation: Validation = field(default_factory=Validation)
     new_head: bool = False
+    tensorboard: Path | None = None
 
     @property
     def path(self) -> Path:
@@ -143,7 +145,7 @@ def run(
         network=begun.network,
         data=TrainData(train, prepared, validation),
         config=training.config,
-        run=Run(training.folder, {**begun.metadata, **about}),
+        run=Run(training.folder, {**begun.metadata, **about}, training.tensorboard),
         callbacks=begun.callbacks,
         objective=begun.objective,
         validate=tester(validation, label="validation") if validation else None,
