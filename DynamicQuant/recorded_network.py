@@ -37,6 +37,10 @@ class RecordedNetwork(DynamicNetwork):
     def __init__(self, network: nn.Cell, constants: Mapping, dynamic: Sequence[str], macs: Mapping[str, int]):
         super().__init__()
         parts = {**network._cells, **network._params, **constants}
+        if taken := sorted({"controller", "choose", "dynamic", "macs"} & set(parts)):
+            raise ConfigError(
+                f"network: expected no cell called {taken[0]}, which DynamicQuant adds, found one; rename it"
+            )
         for name, part in parts.items():
             setattr(self, name, part)
         self.dynamic, self.macs = list(dynamic), dict(macs)

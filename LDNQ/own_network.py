@@ -10,6 +10,7 @@ from typing import Any
 from mindspore import nn
 
 from common.quant.quantizable import ends_of, quantizable_layers, traced_inputs
+from common.runtime.context import execution_mode
 from common.stored.own_network import Quantized, Request, configured
 from LDNQ.calibration_set import CalibrationSet
 from LDNQ.cascade import Cascade
@@ -53,7 +54,7 @@ def quantize(network: nn.Cell, request: Request, options: Mapping[str, Any]) -> 
     if not config.first_and_last:
         config = replace(config, ends=config.ends or ends_of(order))
     data = CalibrationSet(source, request.preprocessing, use.views, request.seed)
-    with _folder(request.folder) as folder:
+    with _folder(request.folder) as folder, execution_mode("graph"):  # the matching step is compiled once
         layers = Cascade(network, data, config, plan, folder, order=order).run()
     layers = {name: layers[name] for name in quantized_layers(network, config)}  # files have them as described
     quantized_network(network, config, layers)
