@@ -60,13 +60,6 @@ def test_image_smaller_than_the_kernel():
     assert min(ConvGeometry(kernel=(3, 3)).output_size(2, 5)) == 0
 
 
-def test_stride_and_padding_for_kernels():
-    assert ConvGeometry((3, 3), (2, 2), (1, 1, 1, 1)).stride_and_padding() == (2, 1)
-    for uneven in ({"stride": (1, 2)}, {"padding": (1, 1, 0, 0)}, {"dilation": (2, 2)}):
-        with pytest.raises(ConfigError, match=f"found .*{next(iter(uneven))} "):
-            ConvGeometry(**uneven).stride_and_padding()
-
-
 def test_layers_without_a_geometry():
     with pytest.raises(ConfigError, match="expected a layer Conv2d or Dense, found Conv1d"):
         conv_geometry(nn.Conv1d(3, 4, 3))
