@@ -46,7 +46,7 @@ class Machine:
 
 
 def _namespace(process: int) -> str:
-    return os.readlink(f"/proc/{process}/ns/net")
+    return str(Path(f"/proc/{process}/ns/net").readlink())
 
 
 def obstacle() -> str:
