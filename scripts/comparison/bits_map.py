@@ -14,8 +14,11 @@ _LARGEST = 8  # more bits have the colour of these
 def draw(rows: Sequence[Mapping[str, str]], path: Path) -> None:
     """Write the picture of the networks that are quantized; a cell shows its number, fractions rounded."""
     quantized = [row for row in rows if row["budget"] != "32"]
+    if not quantized:
+        figure.save(figure.new(6, 1), path)
+        return
     bits = [list(json.loads(row["layers"]).values()) for row in quantized]
-    width = max(map(len, bits), default=0)
+    width = max(map(len, bits))
     picture = figure.new(max(6.0, 0.5 * width + 2.5), 0.26 * len(quantized) + 1.4)
     names = [f"{row['method']} {row['budget']}" for row in quantized]
     for axes, title, kind in zip(picture.subplots(1, 2, sharey=True), ("weights", "activations"), (0, 1)):
