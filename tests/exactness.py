@@ -93,7 +93,7 @@ class Exactness:
         found = cell(Tensor(x), *self._mask(step, tensors, len(layer.weights))).asnumpy().astype(np.float64)
         found = found.transpose(0, 2, 3, 1) if found.ndim == 4 else found[:, None, None]
         sums, sizes = sums_of(step, tensors[step.source])
-        scale = integers.scale * source.unit * (-1 if step.differences else 1)
+        scale = -weight.scale.astype(np.float64) if step.differences else integers.scale * source.unit
         bias = cell.bias.asnumpy().astype(np.float64) if getattr(cell, "bias", None) is not None else 0
         size = np.abs(bias) + np.abs(scale) * sizes
         taps = 4 if step.differences else 4 + step.weight[0].size

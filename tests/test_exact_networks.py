@@ -23,7 +23,9 @@ from common.zoo.registry import entries
 from common.zoo.store import path_of
 
 pytestmark = pytest.mark.slow
-LAYERWISE, NEAR, MOST = 8, 64, {"digits": 0, "cifar10": 10}
+LAYERWISE, NEAR = 8, 64  # images of the comparisons by layer and with float64
+MOST = {"digits": 0, "cifar10": 10}  # images of other top-1
+MOVED = 1e-3  # of a logit, by a code on the other side of a tie
 
 
 def packed_networks():
@@ -87,7 +89,6 @@ def logits_of(network):
 
 
 def check_near(exact, integers, floats):
-    """Codes beyond a tie move an image's logits; no more images by integers than by floats, and no farther."""
+    """Logits of integers are no farther from float64 than those of floats; no more images have codes beyond a tie."""
     near, far = (np.abs(found - exact).max(1) for found in (integers, floats))
-    assert np.median(near) <= 1.5 * np.median(far)
-    print("near", np.median(near), np.median(far), (near > 1e-3).sum(), (far > 1e-3).sum())
+    assert np.median(near) <= np.median(far) and (near > MOVED).sum() <= (far > MOVED).sum(), (near, far)
