@@ -7,7 +7,7 @@ from common.cli.option_parser import OptionParser
 from common.cli.run_options import run_options
 from LDNQ import options, storage
 from LDNQ.prepare import prepare
-from LDNQ.report import measure_and_save, summarize
+from LDNQ.report import summarize
 
 
 def make_parser() -> OptionParser:
@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> None:
         load=lambda path: storage.load(path, args.arch, args.num_classes),
         ready=lambda stored: prepare(stored, activations, run.data),
         summarize=summarize,
-        measure=lambda of: measure_and_save(of, args.save_checkpoint),
+        measure=lambda of: evaluation.measure_and_save(of, args.save_checkpoint, storage.save_packed),
     )
 
 

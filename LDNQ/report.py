@@ -1,9 +1,8 @@
 """Figures of a network of LDNQ in a report beside its accuracy."""
 
-from dataclasses import replace
 from pathlib import Path
 
-from common.cli.evaluation import Evaluation, Measured, Summary
+from common.cli.evaluation import Summary
 from common.evaluation import cost
 from common.quant.integer_weight import IntegerLayer
 from common.stored.network import StoredNetwork
@@ -36,15 +35,6 @@ def summarize(stored: StoredNetwork, path: Path, image_size: int) -> Summary:
 def activation_bits(stored: StoredNetwork) -> int | None:
     """Bits of a network's activations; None: float."""
     return stored.metadata.get("settings", {}).get("activations", {}).get("bits")
-
-
-def measure_and_save(evaluation: Evaluation, path: Path | None) -> Measured:
-    """Metrics of a network, which is then written with its clips and its accuracy to a file if one is named."""
-    metrics = evaluation.measure()
-    if path:
-        accuracy = {"accuracy": metrics.accuracy, "samples": metrics.samples}
-        storage.save_packed(path, replace(evaluation.stored, metadata=evaluation.stored.metadata | accuracy))
-    return metrics, {}
 
 
 def _input_bits(layer: IntegerLayer) -> int:

@@ -1,7 +1,7 @@
 """The sequence that every ``eval.py`` shares: device, file, check, images, summary, measurement, report."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,21 @@ Measured = tuple[Metrics, Mapping[str, Any]]
 def measure_accuracy(evaluation: Evaluation) -> Measured:
     """Metrics of the network, and nothing to add to the summary's record."""
     return evaluation.measure(), {}
+
+
+def measure_and_save(evaluation: Evaluation, path: Path | None, save: Callable[[Path, Stored], object]) -> Measured:
+    """The same; the network is then written with its accuracy where a file is named.
+
+    Args:
+        evaluation: of the network.
+        path: file to write; None: none.
+        save: writes a network of the method to a file.
+    """
+    metrics = evaluation.measure()
+    if path:
+        accuracy = {"accuracy": metrics.accuracy, "samples": metrics.samples}
+        save(path, replace(evaluation.stored, metadata=evaluation.stored.metadata | accuracy))
+    return metrics, {}
 
 
 def run(
