@@ -1,6 +1,7 @@
 """The engine's network, the fake-quantized one and float64, layer by layer on the same codes, and image by image."""
 
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import numpy as np
 from float64_network import HALF_ULP, Float64Network, sums_of, tie_distance
@@ -9,14 +10,14 @@ from mindspore import Tensor
 from common.checkpoint import network_state
 from common.engine import interpreter
 from common.engine.compiler import compile_network
-from common.engine.description import Image, IntegerConv
+from common.engine.description import Choose, Image, IntegerConv
 from common.engine.layout import padded
 from common.engine.networks.describe import describe
 from common.engine.networks.layers import Layers
 from common.engine.quantized import input_of, integers_of
 from common.engine.run import run
 from common.quant.integer_weight import ActivationGrid
-from common.runtime.hooks import input_hooks
+from common.runtime.context import execution_mode
 
 TIE = 1e-5  # of the value before rounding
 
@@ -83,13 +84,13 @@ class Exactness:
         layer, codes = self.stored.layers[name], tensors[step.source].astype(np.float64)
         weight = layer.weights[step.candidate]
         integers, source = integers_of(weight), self._input(name, step.candidate)
-        channels = len(integers.values[0])
         if source.grid.planes:
+            channels = codes.shape[-1] // 2
             codes = 256 * codes[..., :channels] + codes[..., channels:]
         x = np.ascontiguousarray((codes * source.unit).astype(np.float32).transpose(0, 3, 1, 2))
         if name.endswith("downsample") or ".downsample." in name:  # codes are of the pixels that it reads
             x = np.repeat(np.repeat(x, 2, 2), 2, 3)
-        x = x[:, :, 0, 0] if integers.values.ndim == 2 else x
+        x = x.reshape(len(x), -1) if integers.values.ndim == 2 else x
         found = cell(Tensor(x), *self._mask(step, tensors, len(layer.weights))).asnumpy().astype(np.float64)
         found = found.transpose(0, 2, 3, 1) if found.ndim == 4 else found[:, None, None]
         sums, sizes = sums_of(step, tensors[step.source])
@@ -114,9 +115,13 @@ class Exactness:
         return input_of(ActivationGrid(weight.bits, weight.scale * np.float32(2 ** int(weight.bits[0]) - 1)))
 
     def check_traced(self, image):
-        """The first codes in which the two networks differ on an image are at ties; how many differ there."""
-        tensors, floats = self.tensors(image[None]), self._float_inputs(image)
+        """The first codes or choices in which the two networks differ on an image are at ties; how many differ."""
+        tensors, (floats, masks) = self.tensors(image[None]), self._float_inputs(image)
         for step in self.description.steps[1:]:
+            if isinstance(step, Choose):
+                if different := self._check_choices(step, tensors, masks):
+                    return different
+                continue
             name = next((name for name, convs in self.convs.items() if convs[0].source == step.tail.codes), None)
             if not step.tail.codes or name is None:
                 continue
@@ -127,6 +132,16 @@ class Exactness:
                 assert (tie_distance(done.before)[different] <= TIE).all(), name
                 return int(different.sum())
         raise AssertionError("the networks differ and none of their codes does")
+
+    def _check_choices(self, step, tensors, masks):
+        """How many choices differ, each of equal scores."""
+        chosen = np.array([masks[name][0].argmax() for name in self.convs if name in masks])
+        different = chosen != self.float64.choices(tensors)[0]
+        before = next(other for other in self.description.steps[1:] if other.tail.store == step.source)
+        scores = self.float64.step(before, tensors).floats[step.source].reshape(-1, step.candidates)
+        highest = np.sort(scores)[different][:, -2:]
+        assert (highest[:, 1] - highest[:, 0] <= TIE * np.maximum(1, np.abs(highest[:, 1]))).all()
+        return int(different.sum())
 
     def _codes_of(self, name, step, x, tensors):
         """The codes of the float network's input of a layer, as its quantizer computes them."""
@@ -141,15 +156,24 @@ class Exactness:
         return np.concatenate([codes // 256, codes % 256], -1) if grid.planes else codes
 
     def _float_inputs(self, image):
+        """Inputs of the float network's quantized layers, and the choices that some have as a second one."""
         cells = {name: cell for name, cell in self.stored.network.cells_and_names() if name in self.convs}
-        inputs = {}
+        inputs, masks = {}, {}
+
+        def take(name, x, *others):
+            inputs.setdefault(name, x.asnumpy())
+            if len(self.stored.layers[name].weights) > 1:
+                masks[name] = others[0].asnumpy()
+
         with ExitStack() as stack:
-            stack.enter_context(input_hooks(cells, inputs.setdefault))
+            stack.enter_context(execution_mode("pynative"))
             for name, cell in cells.items():
+                hook = cell.register_forward_pre_hook(lambda _, given, name=name: take(name, *given))
+                stack.callback(hook.remove)
                 if hasattr(cell, "fused"):
-                    _watch_fused(stack, name, cell, inputs)
+                    _watch_fused(stack, cell, partial(take, name))
             self.stored.network.set_train(False)(Tensor(image[None]))
-        return inputs
+        return inputs, masks
 
 
 def _whole_codes(grid, different):
@@ -179,12 +203,12 @@ def _names_of_layers():
         Layers._integer_conv, Layers._adder_conv = originals
 
 
-def _watch_fused(stack, name, cell, inputs):
+def _watch_fused(stack, cell, take):
     original = cell.fused
 
-    def fused(x, *args):
-        inputs.setdefault(name, x.asnumpy())
-        return original(x, *args)
+    def fused(x, *others):
+        take(x)
+        return original(x, *others)
 
     object.__setattr__(cell, "fused", fused)
     stack.callback(object.__delattr__, cell, "fused")

@@ -75,6 +75,8 @@ using RunImage = void (*)(const Program&, const float* image, float* logits, uin
 void run_image_plain(const Program&, const float*, float*, uint8_t*, int64_t*);
 void run_image_avx2(const Program&, const float*, float*, uint8_t*, int64_t*);
 void run_image_vnni(const Program&, const float*, float*, uint8_t*, int64_t*);
+void run_image_neon(const Program&, const float*, float*, uint8_t*, int64_t*);
+void run_image_neon_dot(const Program&, const float*, float*, uint8_t*, int64_t*);
 
 }  // namespace engine
 }  // namespace lowbit
