@@ -1,7 +1,7 @@
 """The sequence of ``main.py``: float network, images, cascade, the file of the quantized network, its accuracy."""
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from common.cli import saved_config
 from common.cli.classes import fit, open_images
 from common.cli.engine import choose_engine
 from common.cli.entry_point import kept
+from common.cli.evaluation import with_accuracy
 from common.cli.preprocessing import with_preprocessing
 from common.cli.result import finish
 from common.cli.run_options import RunOptions
@@ -68,7 +69,7 @@ def run(options: RunOptions, chosen: QuantizationOptions) -> None:
     engine = choose_engine(None, finished, preprocessing.image_size, options.device.target)
     after = test(engine.network) if test else None
     path = options.output_dir / _file_name(chosen)
-    storage.save_packed(path, _measured(finished, after))
+    storage.save_packed(path, with_accuracy(finished, after) if after else finished)
     _report_layers(options.output_dir, cascade, path)
     if test:
         if engine.line:
@@ -123,13 +124,6 @@ def _metadata(
     about |= class_record(data.images, stored.metadata)
     rest = {key: value for key, value in stored.metadata.items() if key not in ("accuracy", "samples")}
     return {**rest, **about}
-
-
-def _measured(stored: StoredNetwork, metrics: Metrics | None) -> StoredNetwork:
-    """The network with its accuracy where it was measured."""
-    if metrics is None:
-        return stored
-    return replace(stored, metadata={**stored.metadata, "accuracy": metrics.accuracy, "samples": metrics.samples})
 
 
 def _file_name(chosen: QuantizationOptions) -> str:

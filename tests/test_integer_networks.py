@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ SHIPPED = {
     "ProQHA": "ProQHA/checkpoints/preact_resnet20_w4_digits.ckpt",
     "DAMBQ": "DAMBQ/checkpoints/resnet20_w2a2_digits.ckpt",
 }
+SLOW = partial(pytest.param, marks=pytest.mark.slow)
 
 
 def engine_of(stored, side, wanted=None):
@@ -50,7 +52,7 @@ def test_bits_of_channels_layer_by_layer(tmp_path, pynative, architecture):
     check_layers(packed_by_channel(tmp_path / "net.ckpt", architecture, side), side)
 
 
-@pytest.mark.parametrize("architecture", ["preact_resnet20", "resnet34", "resnet50", "vgg16"])
+@pytest.mark.parametrize("architecture", ["preact_resnet20", "vgg16", *map(SLOW, ("resnet34", "resnet50"))])
 def test_bits_of_layers_layer_by_layer(tmp_path, pynative, architecture):
     side = 64 if architecture in ("resnet34", "resnet50") else 32
     check_layers(packed(tmp_path / "net.ckpt", architecture, 4, 4, side), side)
@@ -64,7 +66,7 @@ def check_layers(stored, side):
     exact.check_layers(tensors)
 
 
-@pytest.mark.parametrize("architecture", ["vgg19", "vgg_small", "resnet20_conv"])
+@pytest.mark.parametrize("architecture", [SLOW("vgg19"), "vgg_small", "resnet20_conv"])
 def test_16_bits_keep_the_float_networks_function(pynative, architecture):
     check_close(on_16_bits(architecture), 32, 1e-3)
 

@@ -80,9 +80,13 @@ def measure_and_save(evaluation: Evaluation, path: Path | None, save: Callable[[
     """
     metrics = evaluation.measure()
     if path:
-        accuracy = {"accuracy": metrics.accuracy, "samples": metrics.samples}
-        save(path, replace(evaluation.stored, metadata=evaluation.stored.metadata | accuracy))
+        save(path, with_accuracy(evaluation.stored, metrics))
     return metrics, {}
+
+
+def with_accuracy(stored: Stored, metrics: Metrics) -> Stored:
+    """The network whose metadata record its accuracy and N."""
+    return replace(stored, metadata={**stored.metadata, "accuracy": metrics.accuracy, "samples": metrics.samples})
 
 
 def run(
