@@ -61,7 +61,7 @@ def bits_choice(args: Namespace) -> BitsChoice:
 
 
 def _mixed_bits(args: Namespace) -> MixedBits:
-    return MixedBits(args.bits, args.pre_k_bits, args.ratio)
+    return MixedBits(args.bits, args.pre_k_bits, args.ratio, args.bits_file)
 
 
 def start_options(args: Namespace, chosen: Choice, bits: MixedBits | None = None) -> StartOptions:
@@ -107,8 +107,8 @@ def training_options(args: Namespace, arch: str) -> TrainingOptions:
     milestones = max(1, args.epochs // 2), max(2, 3 * args.epochs // 4)
     schedule = Schedule(args.schedule, args.lr, milestones=milestones, warmup_epochs=args.warmup_epochs)
     how = _train_config(args, args.epochs, schedule, args.optimizer)
-    rest = args.go_on, validation_of(args), args.new_head, distillation_of(args, arch)
-    return TrainingOptions(how, args.output_dir / args.run_name, args.run_name, *rest)
+    about = validation_of(args), args.new_head, distillation_of(args, arch), args.tensorboard
+    return TrainingOptions(how, args.output_dir / args.run_name, args.run_name, args.go_on, *about)
 
 
 def _train_config(args: Namespace, epochs: int, schedule: Schedule, optimizer: str) -> TrainConfig:

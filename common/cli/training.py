@@ -53,6 +53,7 @@ class TrainingOptions:
         validation: images that are kept from training, and how often they are looked at.
         new_head: begin with a new last layer, whatever classes the start tells apart.
         distillation: the float network whose logits are learned too; None: labels alone.
+        tensorboard: folder of events for TensorBoard; None for none.
     """
 
     config: TrainConfig
@@ -62,6 +63,7 @@ class TrainingOptions:
     validation: Validation = field(default_factory=Validation)
     new_head: bool = False
     distillation: DistillationOptions | None = None
+    tensorboard: Path | None = None
 
     @property
     def path(self) -> Path:
@@ -148,7 +150,7 @@ def run(
         network=begun.network,
         data=TrainData(train, prepared, validation),
         config=training.config,
-        run=Run(training.folder, {**begun.metadata, **about, **learned}),
+        run=Run(training.folder, {**begun.metadata, **about, **learned}, training.tensorboard),
         callbacks=begun.callbacks,
         objective=begun.objective(task) if begun.objective else None,
         task=task,

@@ -10,6 +10,7 @@ from common.cli.typed import (
     checkpoint,
     int_range,
     nonnegative_float,
+    path,
     positive_float,
     positive_int,
     run_name,
@@ -73,6 +74,7 @@ def add_run(parser: OptionParser, name: str) -> None:
     add_new_head(group)
     add_init_from(group)
     add_continue(group)
+    add_tensorboard(group)
 
 
 def check_one_start(args: Namespace) -> None:
@@ -84,6 +86,12 @@ def check_one_start(args: Namespace) -> None:
     check_new_head(args)
     if args.pretrained and args.init_from:
         raise ConfigError("expected one start, found both --pretrained and --init_from; give one of them")
+
+
+def add_tensorboard(group: _ActionsContainer) -> None:
+    """Add ``--tensorboard``."""
+    events = "write the numbers of metrics.jsonl for TensorBoard too, as a file in this folder"
+    group.add_argument("--tensorboard", type=path, metavar="DIR", help=events)
 
 
 def add_epochs(group: _ActionsContainer, epochs: int) -> None:
@@ -169,5 +177,5 @@ def cosine_config(args: Namespace) -> TrainConfig:
 def training_options(args: Namespace, arch: str) -> TrainingOptions:
     """The run that the options of :func:`add_run` and :func:`add_training` describe, of a network of the registry."""
     folder = args.output_dir / args.run_name
-    rest = args.go_on, validation_of(args), args.new_head, distillation_of(args, arch)
-    return TrainingOptions(train_config(args), folder, args.run_name, *rest)
+    about = validation_of(args), args.new_head, distillation_of(args, arch), args.tensorboard
+    return TrainingOptions(train_config(args), folder, args.run_name, args.go_on, *about)
