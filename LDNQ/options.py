@@ -218,8 +218,8 @@ def training_options(args: Namespace) -> TrainingOptions:
     model(args.arch, args.dataset)
     check_new_head(args)
     name = f"{args.arch}_{args.dataset}"
-    about = validation_of(args), args.new_head, args.tensorboard
-    return TrainingOptions(cosine_config(args), args.output_dir, name, args.go_on, *about)
+    about = {"validation": validation_of(args), "new_head": args.new_head, "tensorboard": args.tensorboard}
+    return TrainingOptions(cosine_config(args), args.output_dir, name, args.go_on, **about)
 
 
 def quantization_options(args: Namespace) -> QuantizationOptions:
