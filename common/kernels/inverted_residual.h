@@ -47,17 +47,16 @@ struct InvertedResidual {
 class HiddenRows {
  public:
   HiddenRows(const Geometry& g, int64_t blocks, int64_t rows)
-      : g_(g), rows_(rows), row_((g.w + 2 * g.pad) * kLanes), block_(rows * row_ + kLanes), zeros_(row_, 0.f),
+      : g_(g), rows_(rows), row_((g.w + 2 * g.pad) * kLanes), block_(rows * row_), zeros_(row_, 0.f),
         values_(blocks * block_, 0.f) {}
 
   float* block(int64_t block) { return values_.data() + block * block_; }
 
-  // Where the pixels of rows [first, first + rows) stand in a block, and at a place that nobody reads `more` others.
-  std::vector<int64_t> places(int64_t first, int64_t rows, int64_t more) const {
+  // Where the pixels of rows [first, first + rows) stand in a block.
+  std::vector<int64_t> places(int64_t first, int64_t rows) const {
     std::vector<int64_t> places;
     for (int64_t y = first; y < first + rows; ++y)
       for (int64_t x = 0; x < g_.w; ++x) places.push_back(y % rows_ * row_ + (x + g_.pad) * kLanes);
-    places.insert(places.end(), more, rows_ * row_);
     return places;
   }
 
@@ -81,16 +80,13 @@ void depthwise_row(const Geometry& g, const float* const* rows, const float* w, 
   const int64_t step = (STRIDE ? STRIDE : g.stride) * kLanes;
   for (int64_t x = 0; x < g.ow; x += PIXELS) {
     const int64_t first = std::min(x, g.ow - PIXELS);  // the last tile ends with the row
-    V::Float acc[PIXELS] = {};
+    V::Float acc[PIXELS];  // from a 0 that the compiler does not know: of two products it might round either
+    for (auto& sum : acc) sum = norm.low;
     for (int64_t u = 0; u < kh; ++u)
       for (int64_t v = 0; v < kw; ++v) {
         const auto weight = V::load(w + (u * kw + v) * kLanes);
         const float* from = rows[u] + first * step + v * kLanes;
-        if (u + v == 0) {  // of a sum of two products the compiler may round either: this one
-          for (int i = 0; i < PIXELS; ++i) acc[i] = rounded_product<kLanes>(V::load(from + i * step), weight);
-        } else {
-          for (int i = 0; i < PIXELS; ++i) acc[i] += V::load(from + i * step) * weight;
-        }
+        for (int i = 0; i < PIXELS; ++i) acc[i] += V::load(from + i * step) * weight;
       }
     for (int i = 0; i < PIXELS; ++i) V::store(to + (first + i) * kLanes, norm(acc[i]));
   }

@@ -88,7 +88,7 @@ class StripWorker {
   void convolve(const float* image, int64_t row, int64_t rows) {
     fill_panel(image, row, rows);
     const auto panel = pixel_rows(panel_.data(), panel_depth(), panel_row_);
-    const auto places = hidden_.places(row, rows, kPixels);
+    const auto places = hidden_.places(row, rows);
     b_.first_weights.each([&](auto vectors, int64_t channel, const float* w) {
       using Vectors = decltype(vectors);
       using V = Vec<Vectors::kLanes>;
@@ -98,8 +98,15 @@ class StripWorker {
         norms[j] = b_.first_norm.vector<Vectors::kLanes>(channel + j * Vectors::kLanes);
         to[j] = hidden_.block(channel / kLanes + j);
       }
-      pixel_product<Vectors>(panel, rows * g_.w, w, [&](int64_t pixel, const typename Vectors::Sums& sums) {
-        for (int j = 0; j < Vectors::kGroups; ++j) V::store(to[j] + places[pixel], norms[j](sums[j]));
+      for_tiles(rows * g_.w, [&](auto tile, int64_t pixel) {
+        float sums[tile * Vectors::kWidth];
+        pixel_tile<Vectors, tile>(panel, pixel, w, sums);
+        const int64_t count = std::min<int64_t>(tile, rows * g_.w - pixel);
+        for (int64_t i = 0; i < count; ++i)
+          for (int j = 0; j < Vectors::kGroups; ++j) {
+            const auto sum = V::load(sums + i * Vectors::kWidth + j * Vectors::kLanes);
+            V::store(to[j] + places[pixel + i], norms[j](sum));
+          }
       });
     });
   }
@@ -121,7 +128,7 @@ class StripWorker {
   void project(int64_t n, int64_t pixel, int64_t count, float* y, Finish& finish) {
     const PixelMatrix<kLanes> filtered{filtered_.data(), b_.blocks, kLanes, 1, filtered_block_};
     b_.project_weights.each([&](auto vectors, int64_t f, const float* w) {
-      pixel_product_to<decltype(vectors)>(filtered, count, w, sums_.data());
+      pixel_product<decltype(vectors)>(filtered, count, w, sums_.data());
       write_planes<vectors.kWidth>(sums_.data(), n * b_.f + f, std::min(vectors.kWidth, b_.f - f), g_.oh * g_.ow, pixel,
                                    count, y, finish);
     });

@@ -23,20 +23,35 @@ struct Normalize {
   }
 };
 
-// A product that is rounded before it is added to.
-template <int LANES>
-#if !defined(__clang__) && __GNUC__ < 12
-LOWBIT_NO_CONTRACTION
-#endif
-typename Vec<LANES>::Float rounded_product(typename Vec<LANES>::Float a, typename Vec<LANES>::Float b) {
-#if defined(__clang__)
-#pragma clang fp contract(off)
-  return a * b;
-#elif __GNUC__ >= 12
-  return __builtin_assoc_barrier(a * b);
+// Where a vector stands that the compiler must not look into: in a register, if it fits into one.
+#if defined(__AVX512F__)
+#define LOWBIT_REGISTER "+v"
+constexpr std::size_t kRegisterBytes = 64;
+#elif defined(__SSE2__)
+#define LOWBIT_REGISTER "+x"
+constexpr std::size_t kRegisterBytes = 
+#if defined(__AVX__)
+    32;
 #else
-  return a * b;
+    16;
 #endif
+#elif defined(__aarch64__)
+#define LOWBIT_REGISTER "+w"
+constexpr std::size_t kRegisterBytes = 16;
+#else
+#define LOWBIT_REGISTER "+m"
+constexpr std::size_t kRegisterBytes = 0;
+#endif
+
+// A product as it is: the compiler does not fuse it with an addition that follows.
+template <int LANES>
+inline typename Vec<LANES>::Float rounded(typename Vec<LANES>::Float product) {
+  if constexpr (sizeof product <= kRegisterBytes) {
+    asm("" : LOWBIT_REGISTER(product));
+  } else {
+    asm("" : "+m"(product));
+  }
+  return product;
 }
 
 // On vectors of channels, with a ReLU up to a limit. Channels beyond the last give 0.
@@ -55,10 +70,10 @@ class NormalizeLanes {
   // A vector of channels.
   template <int LANES>
   struct Vector {
-    typename Vec<LANES>::Float mean, scale, shift, limit;
+    typename Vec<LANES>::Float mean, scale, shift, low, limit;  // low: 0, unknown to the compiler
 
     typename Vec<LANES>::Float operator()(typename Vec<LANES>::Float x) const {
-      return Vec<LANES>::clip(rounded_product<LANES>(x - mean, scale) + shift, typename Vec<LANES>::Float{}, limit);
+      return Vec<LANES>::clip(rounded<LANES>((x - mean) * scale) + shift, low, limit);
     }
   };
 
@@ -66,12 +81,12 @@ class NormalizeLanes {
   Vector<LANES> vector(int64_t channel) const {
     using V = Vec<LANES>;
     return {V::load(mean_.data() + channel), V::load(scale_.data() + channel), V::load(shift_.data() + channel),
-            V::broadcast(limit_)};
+            V::broadcast(low_), V::broadcast(limit_)};
   }
 
  private:
   Floats mean_, scale_, shift_;
-  float limit_;
+  float low_ = 0, limit_;
 };
 
 }  // namespace lowbit

@@ -55,19 +55,19 @@ class FilterBlocks {
   }
 
  private:
+  static constexpr int kHalf = kLanes > 4 ? kLanes / 2 : kLanes;
   static constexpr int64_t kAlone = 1 << 16;  // weights that are packed before another thread has started
 
   template <class Work>
   void each_of(int64_t first, int64_t count, Work work) const {
+    const auto visit = [&](auto vectors) {
+      work(vectors, first, values_.data() + first * rows_);
+      first += vectors.kWidth;
+    };
     const int64_t end = first + count;
-    for (; end - first > kLanes; first += 2 * kLanes)
-      work(FilterVectors<kLanes, 2>(), first, values_.data() + first * rows_);
-    if (end - first <= 0) return;
-    if constexpr (kLanes > 4) {
-      if (end - first <= kLanes / 2)
-        return work(FilterVectors<kLanes / 2, 1>(), first, values_.data() + first * rows_);
-    }
-    work(FilterVectors<kLanes, 1>(), first, values_.data() + first * rows_);
+    while (end - first > kLanes + kHalf) visit(FilterVectors<kLanes, 2>());
+    if (end - first > kHalf) visit(FilterVectors<kLanes, 1>());
+    if (first < end) visit(FilterVectors<kHalf, 1>());
   }
 
   int64_t filters_, rows_;
@@ -84,12 +84,12 @@ struct PixelMatrix {
 // Rows of `size` pixels, one per k.
 inline PixelMatrix<1> pixel_rows(const float* values, int64_t rows, int64_t size) { return {values, 1, rows, size, 0}; }
 
+// Sums of ROWS pixels, [pixel][filters of the block]. A function of its own: beside other code the compiler keeps some
+// of the sums in memory.
 template <class Vectors, int ROWS, int PIXEL>
-inline void pixel_tile(const PixelMatrix<PIXEL>& a, int64_t pixel, const float* w,
-                       typename Vectors::Sums (&acc)[ROWS]) {
+LOWBIT_ONE_COPY void pixel_tile(const PixelMatrix<PIXEL>& a, int64_t pixel, const float* w, float* to) {
   using V = Vec<Vectors::kLanes>;
-  for (auto& sums : acc)
-    for (auto& sum : sums) sum = typename V::Float{};
+  typename V::Float acc[ROWS][Vectors::kGroups] = {};
   for (int64_t block = 0; block < a.runs; ++block) {
     const float* from = a.values + block * a.jump + pixel * PIXEL;
     for (int64_t k = 0; k < a.run; ++k, from += a.step, w += Vectors::kWidth) {
@@ -102,29 +102,23 @@ inline void pixel_tile(const PixelMatrix<PIXEL>& a, int64_t pixel, const float* 
       }
     }
   }
+  std::memcpy(to, acc, sizeof acc);
 }
 
-// Calls put(pixel, sums) for the pixels [0, count) and up to kPixels - 1 more, which `a` must have room for.
-template <class Vectors, int PIXEL, class Put>
-void pixel_product(const PixelMatrix<PIXEL>& a, int64_t count, const float* w, Put put) {
-  const auto tile = [&](auto rows, int64_t pixel) {
-    constexpr int kRows = rows;
-    typename Vectors::Sums sums[kRows];
-    pixel_tile<Vectors, kRows>(a, pixel, w, sums);
-#pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i) put(pixel + i, sums[i]);
-  };
+// Calls visit(rows, pixel) for tiles of kPixels pixels, or of half as many, that cover [0, count) and up to
+// kPixels - 1 more.
+template <class Visit>
+void for_tiles(int64_t count, Visit visit) {
   int64_t pixel = 0;
-  for (; count - pixel > kPixels / 2; pixel += kPixels) tile(std::integral_constant<int, kPixels>(), pixel);
-  if (pixel < count) tile(std::integral_constant<int, kPixels / 2>(), pixel);
+  for (; count - pixel > kPixels / 2; pixel += kPixels) visit(std::integral_constant<int, kPixels>(), pixel);
+  if (pixel < count) visit(std::integral_constant<int, kPixels / 2>(), pixel);
 }
 
-// The same to [pixel][filters of the block]; `to` has the same room.
+// Sums [pixel][filters of the block] of the pixels [0, count); `a` and `to` have room for kPixels - 1 more.
 template <class Vectors, int PIXEL>
-void pixel_product_to(const PixelMatrix<PIXEL>& a, int64_t count, const float* w, float* to) {
-  pixel_product<Vectors>(a, count, w, [&](int64_t pixel, const typename Vectors::Sums& sums) {
-    for (int j = 0; j < Vectors::kGroups; ++j)
-      Vec<Vectors::kLanes>::store(to + pixel * Vectors::kWidth + j * Vectors::kLanes, sums[j]);
+void pixel_product(const PixelMatrix<PIXEL>& a, int64_t count, const float* w, float* to) {
+  for_tiles(count, [&](auto rows, int64_t pixel) {
+    pixel_tile<Vectors, rows>(a, pixel, w, to + pixel * Vectors::kWidth);
   });
 }
 
