@@ -37,6 +37,40 @@ def eval_parser(description: str = "Evaluate a float network or one that DAMBQ h
     return parser
 
 
+def add_rounding(parser: OptionParser) -> OptionParser:
+    """The options of ``eval.py`` that put another level table into a trained network."""
+    group = parser.add_argument_group("levels")
+    table = "table whose levels take the places of those of the file's v2: they are 8-bit integers; default: the file's"
+    group.add_argument("--table", choices=["int8"], help=table)
+    file = "file to write the network with the table's levels to"
+    group.add_argument("--save_checkpoint", type=typed.path, metavar="FILE", help=file)
+    return parser
+
+
+@dataclass(frozen=True)
+class RoundingOptions:
+    """Levels of a network that is evaluated.
+
+    Attributes:
+        table: ``int8``: the file's levels are rounded to those; None: they stay.
+        file: that the network is written to; None: none.
+    """
+
+    table: str | None
+    file: Path | None
+
+
+def rounding_options(args: Namespace) -> RoundingOptions:
+    """What the options of levels say.
+
+    Raises:
+        ConfigError: a file is to be written of a network that one holds already.
+    """
+    if args.save_checkpoint and not args.table:
+        raise ConfigError("save_checkpoint: expected it with --table int8, found no --table: a file holds the network")
+    return RoundingOptions(args.table, args.save_checkpoint)
+
+
 def train_parser() -> OptionParser:
     """Options of ``train.py``; the aliases are the names in the original release's documentation."""
     parser = config.build_parser(

@@ -1,11 +1,14 @@
 """Quantization settings of LDNQ."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from common.errors import ConfigError
 from LDNQ.levels import LEVEL_COUNTS
 
 GRANULARITIES = ("channel", "layer")
+ACT_BITS = (8, 16)
+PACKED_ACT_BITS = 8  # that a file can hold
 
 
 @dataclass(frozen=True)
@@ -33,3 +36,23 @@ class QuantConfig:
                 f"expected levels of {', '.join(map(str, LEVEL_COUNTS))} and granularity "
                 f"{' or '.join(GRANULARITIES)}, found {self.levels}, {self.granularity!r}"
             )
+
+
+@dataclass(frozen=True)
+class ActivationConfig:
+    """Grids of a network's activations; their clips are parameters of the network.
+
+    Attributes:
+        bits: of all, 8 or 16.
+        float_inputs: names of the quantized layers whose inputs stay float, such as the first one, which go below 0.
+
+    Raises:
+        ConfigError: a value that is none of these.
+    """
+
+    bits: int = PACKED_ACT_BITS
+    float_inputs: Sequence[str] = ()
+
+    def __post_init__(self):
+        if self.bits not in ACT_BITS or not all(isinstance(name, str) for name in self.float_inputs):
+            raise ConfigError(f"expected activations of 8 or 16 bits and names of layers, found {self}")

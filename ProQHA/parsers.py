@@ -4,6 +4,7 @@ from argparse import _ActionsContainer
 from pathlib import Path
 
 from common.cli import config, typed
+from common.cli.distillation import add_distillation
 from common.cli.network_options import add_num_classes
 from common.cli.option_parser import OptionParser
 from common.cli.training_options import (
@@ -62,6 +63,7 @@ def train_parser() -> OptionParser:
     add_new_head(group)
     add_epochs(group, 300)
     add_validation(group)
+    add_distillation(group)
     add_tensorboard(group)
     _add_step(group)
     group.add_argument("--optimizer", choices=["sgd", "adam"], default="sgd", help="optimizer; sgd has momentum 0.9")

@@ -45,7 +45,8 @@ class Trainer:
         config: settings of the training.
         run: folder and metadata of the run.
         callbacks: further actions in each step and after each epoch.
-        objective: cell from images and labels to loss and logits of the network; None is cross-entropy.
+        objective: cell from images and the task's goal to loss and logits of the network; None is the task's loss.
+        task: what is asked of the logits, see :mod:`common.training.task`; None: the labels.
         validate: function from the network to its metrics on the validation images; None where there are none.
         validate_every: number of epochs from one validation to the next; the last epoch always has one.
         test: function from the network to its metrics on the test images; None skips the test.
@@ -64,6 +65,7 @@ class Trainer:
         run: Run,
         callbacks: Sequence[Callback] = (),
         objective: nn.Cell | None = None,
+        task: nn.Cell | None = None,
         validate: Callable[[nn.Cell], Metrics] | None = None,
         validate_every: int = 1,
         test: Callable[[nn.Cell], Metrics] | None = None,
@@ -81,7 +83,7 @@ class Trainer:
         self.validate, self.validate_every, self.test = validate, validate_every, test
         self.callback = combined(self.callbacks)
         optimizer = make_optimizer(trained_parameters(network, self.callback), config, self.steps)
-        self.step = TrainStep(network, optimizer, config, self.callback, objective)
+        self.step = TrainStep(network, optimizer, config, self.callback, objective, task)
         self._fresh = [parameter.asnumpy().copy() for parameter in self._optimizer_state()]
         self._begin(run)
 
