@@ -19,13 +19,15 @@ from common.engine.layout import (
     NONE,
     TAKE,
     VERSION,
+    WINOGRAD_CONV,
     Program,
     Record,
     aligned,
     padded,
 )
 from common.engine.packing import PackedConv, pack_conv, pack_differences
-from common.engine.tensors import Tensor, kernel_of, place, read_behind, shape_of, tensors_of
+from common.engine.tensors import Tensor, kernel_of, place, read_behind, shape_of, tensors_of, whole_lines
+from common.engine.winograd import pack_winograd, pays, scratch_bytes
 from common.errors import QuantizationError
 
 _CONSTANTS = ("scale", "norm", "steps", "top", "multiplier")
@@ -48,7 +50,8 @@ def compile_network(description: Description) -> Program:
 class _Compiler:
     def __init__(self, description: Description):
         self.description, self.tensors = description, tensors_of(description)
-        self.arena = place(self.tensors) + read_behind(description, self.tensors)
+        self.arena = whole_lines(place(self.tensors) + read_behind(description, self.tensors))
+        self.scratch = 0
         if self.arena > _ARENA_MOST:
             raise QuantizationError(f"integer engine: expected an image to need below 2^31 bytes, found {self.arena}")
         self.numbers = {name: i for i, name in enumerate(self.tensors)}
@@ -71,7 +74,8 @@ class _Compiler:
             **{"classes": result.shape[0], "logits": self.numbers[self.description.logits]},
             **self.choices(),
             **{"buffers": len(HEADER), "buffer_count": len(self.tensors)},
-            **{"instructions": first_instruction, "instruction_count": len(steps), "arena": self.arena},
+            **{"instructions": first_instruction, "instruction_count": len(steps)},
+            **{"arena": self.arena, "scratch": self.scratch},
         }
         records = [(header, HEADER), *((tensor.record(), BUFFER) for tensor in self.tensors.values())]
         records += [(instruction, INSTRUCTION) for instruction in instructions]
@@ -106,12 +110,12 @@ class _Compiler:
         self.check_chosen(step)
         record |= {"stride": step.stride}
         record |= {"kernel_height": kernel_height, "kernel_width": kernel_width}
-        return record | self.operation(step, source) | self.tail(step.tail, filters, (height, width))
+        return record | self.operation(step, source, (height, width)) | self.tail(step.tail, filters, (height, width))
 
-    def operation(self, step: Step, source: Tensor) -> Record:
+    def operation(self, step: Step, source: Tensor, size: tuple[int, int]) -> Record:
         if isinstance(step, IntegerConv):
             operation = DIFFERENCE_CONV if step.differences else INTEGER_CONV
-            return {"operation": operation, "padding": step.padding} | self.integer_weights(step, source)
+            return {"operation": operation, "padding": step.padding} | self.integer_weights(step, source, size)
         if isinstance(step, FloatConv):
             weights = self.append(self.constants, _by_taps(step.weight, source.stride))
             return {"operation": FLOAT_CONV, "padding": step.padding, "weights": weights}
@@ -135,7 +139,7 @@ class _Compiler:
         if any(grid.decision is not None for grid in grids) and steps.index(step) < chosen:
             raise QuantizationError("integer engine: expected images to choose before what depends on it")
 
-    def integer_weights(self, step: IntegerConv, source: Tensor) -> Record:
+    def integer_weights(self, step: IntegerConv, source: Tensor, size: tuple[int, int]) -> Record:
         codes = source.grid.largest(source.shape[0], step.candidate)
         if codes.max() > 255:
             raise QuantizationError(f"integer engine: expected codes of at most 255, found {codes.max()}")
@@ -153,7 +157,20 @@ class _Compiler:
         packed = pack_conv(arrays[0].transpose(1, 0, 2, 3), arrays[1], arrays[2], source.row)
         chosen = {"decision": source.grid.decision, "candidate": step.candidate}
         chosen = chosen if source.grid.decision is not None else {}
-        return self.packed(packed) | chosen
+        return (self.winograd(step, codes, packed, source, size) or self.packed(packed)) | chosen
+
+    def winograd(
+        self, step: IntegerConv, codes: np.ndarray, direct: PackedConv, source: Tensor, size: tuple[int, int]
+    ) -> Record | None:
+        """The form of fewer multiplications, where there is one and it pays."""
+        if step.weight.shape[2:] != (3, 3) or step.stride != 1 or step.multiplier is not None:
+            return None
+        packed = pack_winograd(step.weight, codes)
+        if packed is None or not pays(packed, direct, len(step.weight), size):
+            return None
+        self.scratch = max(self.scratch, scratch_bytes(size, source.stride))
+        blocks, weights = self.append(self.blocks, packed.blocks), self.append(self.weights, packed.weights)
+        return {"operation": WINOGRAD_CONV, "weights": weights, "blocks": self.blocks_start + blocks}
 
     def packed(self, packed: PackedConv) -> Record:
         """Weights and blocks of a convolution, as an instruction refers to them."""

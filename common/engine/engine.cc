@@ -73,7 +73,7 @@ int run(const Program& program, const float* images, int64_t count, float* logit
   const int64_t size = int64_t{header.channels} * header.height * header.width;
   // Made here, for threads could not say that no memory is left.
   std::vector<std::unique_ptr<Arena>> arenas(thread_count(count));
-  for (auto& arena : arenas) arena = std::make_unique<Arena>(header.arena);
+  for (auto& arena : arenas) arena = std::make_unique<Arena>(int64_t{header.arena} + header.scratch);
   std::atomic<int> next{0};
   parallel_for(count, [&] {
     uint8_t* arena = arenas[next++]->data();

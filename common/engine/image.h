@@ -6,6 +6,7 @@
 
 #include "float_ops.h"
 #include "integer_conv.h"
+#include "winograd.h"
 
 namespace {
 
@@ -16,11 +17,13 @@ inline int64_t nanoseconds_now() {
 }
 
 inline void execute(const Program& program, const Instruction& instruction, const float* image, uint8_t* arena) {
+  uint8_t* scratch = arena + program.header().arena;
   if (choice(program, instruction.decision, arena) != instruction.candidate) return;
   switch (instruction.operation) {
     case IMAGE: return image_to_pixels(program, instruction, image, arena);
     case INTEGER_CONV: return integer_conv<Products>(program, instruction, arena);
     case DIFFERENCE_CONV: return integer_conv<Differences>(program, instruction, arena);
+    case WINOGRAD_CONV: return winograd_conv<Products>(program, instruction, arena, scratch);
     case FLOAT_CONV: return float_conv(program, instruction, arena);
     case TAKE: return take(program, instruction, arena);
     case AVERAGE: return pool<false>(program, instruction, arena);

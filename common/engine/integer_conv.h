@@ -13,24 +13,25 @@
 namespace {
 
 template <class Sums, int P, int G>
-inline int64_t sums_of_tile(const uint8_t* x, int64_t step, const Instruction& instruction, const int32_t* blocks,
+inline int64_t sums_of_tile(const uint8_t* x, int64_t step, const int32_t* blocks, int block_count,
                             const int8_t* weights, int64_t group, int32_t* sums) {
-  Sums::template tile<P, G>(x, step, blocks, instruction.block_count, weights, group, sums);
+  Sums::template tile<P, G>(x, step, blocks, block_count, weights, group, sums);
   return P;
 }
 
 // Sums (G, P, 16) of P >= count pixels; returns P. Pixels that a row lacks at its end are computed from what stands
 // behind it, and dropped: the arena has room.
 template <class Sums, int G>
-inline int64_t sums_of(int64_t count, const uint8_t* x, int64_t step, const Instruction& instruction,
-                       const int32_t* blocks, const int8_t* weights, int64_t group, int32_t* sums) {
+inline int64_t sums_of(int64_t count, const uint8_t* x, int64_t step, const int32_t* blocks, int block_count,
+                       const int8_t* weights, int64_t group, int32_t* sums) {
   constexpr int kMost = Sums::kPixels, kLess = kMost > 1 ? kMost / 2 : 1, kLeast = kMost > 3 ? kMost / 4 : 1;
-  if (count > kLess) return sums_of_tile<Sums, kMost, G>(x, step, instruction, blocks, weights, group, sums);
-  if (count > kLeast) return sums_of_tile<Sums, kLess, G>(x, step, instruction, blocks, weights, group, sums);
-  return sums_of_tile<Sums, kLeast, G>(x, step, instruction, blocks, weights, group, sums);
+  if (count > kLess) return sums_of_tile<Sums, kMost, G>(x, step, blocks, block_count, weights, group, sums);
+  if (count > kLeast) return sums_of_tile<Sums, kLess, G>(x, step, blocks, block_count, weights, group, sums);
+  return sums_of_tile<Sums, kLeast, G>(x, step, blocks, block_count, weights, group, sums);
 }
 
-inline int64_t steps_of(const int32_t* blocks, int count) {
+// Steps of all blocks, which end where `blocks` is then.
+inline int64_t steps_of(const int32_t*& blocks, int count) {
   int64_t steps = 0;
   for (int b = 0; b < count; ++b) {
     const int32_t runs = blocks[1];
@@ -51,7 +52,7 @@ inline void filters_of(const Instruction& instruction, const Pixels& input, cons
     for (int64_t x = 0; x < instruction.width; x += Sums::kPixels) {
       const int64_t left = instruction.width - x, count = left < Sums::kPixels ? left : Sums::kPixels;
       const int64_t pixels =
-          sums_of<Sums, G>(count, row + x * step, step, instruction, blocks, weights, group, sums);
+          sums_of<Sums, G>(count, row + x * step, step, blocks, instruction.block_count, weights, group, sums);
       for (int g = 0; g < G; ++g)
         finish(tail, first + g * kGroup, y, x, static_cast<int>(count), sums + g * pixels * kGroup);
     }
@@ -63,7 +64,8 @@ void integer_conv(const Program& program, const Instruction& instruction, uint8_
   const Pixels input(program.buffer(instruction.source), arena);
   const Tail tail(program, instruction, arena);
   const int32_t* blocks = program.words + instruction.blocks;
-  const int64_t group = steps_of(blocks, instruction.block_count) * kStepTaps * kGroup;
+  const int32_t* end = blocks;
+  const int64_t group = steps_of(end, instruction.block_count) * kStepTaps * kGroup;
   const int8_t* weights = program.weights + instruction.weights;
   int64_t first = 0;
   if (Sums::kGroups > 1) {

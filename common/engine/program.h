@@ -7,13 +7,16 @@ namespace lowbit {
 namespace engine {
 
 constexpr int32_t kMagic = 0x5042574c;  // "LWBP"
-constexpr int32_t kVersion = 1;
+constexpr int32_t kVersion = 2;
 constexpr int kGroup = 16;    // filters that are computed together; channels of buffers are padded to it
 constexpr int kStepTaps = 4;  // taps of a step: what one lane of 32 bits multiplies
 constexpr int kDifferenceTaps = 8;  // taps of two steps: what one lane of 64 bits takes differences of
+constexpr int kWinogradTiles = 8;     // whose transformed codes lie side by side
 constexpr int32_t kNone = -1;
 
-enum Operation : int32_t { IMAGE, INTEGER_CONV, FLOAT_CONV, TAKE, AVERAGE, MAXIMUM, CHOOSE, DIFFERENCE_CONV };
+enum Operation : int32_t {
+  IMAGE, INTEGER_CONV, FLOAT_CONV, TAKE, AVERAGE, MAXIMUM, CHOOSE, DIFFERENCE_CONV, WINOGRAD_CONV
+};
 
 struct Header {
   int32_t magic, version;
@@ -22,7 +25,8 @@ struct Header {
   int32_t decisions, choices;       // number of what an image chooses, and the buffer with the candidates' numbers
   int32_t buffers, buffer_count;    // index in the int32 array, number
   int32_t instructions, instruction_count;
-  int32_t arena;  // bytes that the buffers of an image take
+  int32_t arena;    // bytes that the buffers of an image take
+  int32_t scratch;  // bytes that a thread needs besides
 };
 
 struct Buffer {
@@ -52,6 +56,9 @@ struct Instruction {
 struct Run {
   int32_t offset, steps;
 };
+
+// Of WINOGRAD_CONV, `blocks` is the place of: what is added to transformed codes, what that adds to four times the sums
+// (2 x 2, padded filters), and of each of the 16 positions the number of blocks and these.
 
 struct Program {
   const int32_t* words;

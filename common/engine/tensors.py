@@ -45,8 +45,7 @@ class Tensor:
     @property
     def nbytes(self) -> int:
         """Bytes that it takes."""
-        size = self.element * self.row * (self.shape[1] + 2 * self.border)
-        return -(-size // _LINE) * _LINE
+        return whole_lines(self.element * self.row * (self.shape[1] + 2 * self.border))
 
     def record(self) -> Record:
         """As the program has it."""
@@ -146,6 +145,11 @@ def place(tensors: dict[str, Tensor]) -> int:
     return max(tensor.offset + tensor.nbytes for tensor in placed)
 
 
+def whole_lines(size: int) -> int:
+    """Bytes up to the end of a line of the cache."""
+    return -(-size // _LINE) * _LINE
+
+
 def read_behind(description: Description, tensors: dict[str, Tensor]) -> int:
     """Bytes behind a tensor's end that tiles of too many pixels may read, and drop."""
     bytes_behind = [0]
@@ -153,5 +157,6 @@ def read_behind(description: Description, tensors: dict[str, Tensor]) -> int:
         if isinstance(step, IntegerConv | FloatConv):
             source = tensors[step.source]
             pixels = _TILE * step.stride + kernel_of(step)[1]
-            bytes_behind.append(pixels * source.stride * source.element)
+            row = source.row if step.stride == 1 else 0  # below Winograd's tiles of an odd height
+            bytes_behind.append((row + pixels * source.stride) * source.element)
     return max(bytes_behind)

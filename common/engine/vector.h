@@ -24,6 +24,21 @@ constexpr int kLanes = 4;  // SSE2, NEON
 typedef float Float __attribute__((vector_size(4 * kLanes)));
 typedef int32_t Int __attribute__((vector_size(4 * kLanes)));
 
+// Codes of 16, 32 or 64 channels.
+template <int SIZE>
+struct BytesOf {
+  typedef uint8_t Type __attribute__((vector_size(SIZE)));
+};
+template <int SIZE>
+using Bytes = typename BytesOf<SIZE>::Type;
+
+template <class V>
+inline V load_bytes(const uint8_t* p) {
+  V v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+
 inline Float load(const float* p) {
   Float v;
   std::memcpy(&v, p, sizeof v);
@@ -38,6 +53,15 @@ inline Float load(const int32_t* p) {
 }
 
 inline void store(float* p, Float v) { std::memcpy(p, &v, sizeof v); }
+
+inline Int load_int(const int32_t* p) {
+  Int v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+
+inline void store_int(int32_t* p, Int v) { std::memcpy(p, &v, sizeof v); }
+
 
 inline Float all(float x) {
 #if defined(__AVX512F__)
