@@ -1,6 +1,8 @@
 // Instructions whose inputs are float32: the first convolution, shortcuts, pooling, the last layer.
 #pragma once
 
+#include <algorithm>
+
 #include "tail.h"
 
 namespace {
@@ -31,7 +33,7 @@ inline void float_tile(const float* x, int64_t row, int64_t step, const Instruct
       Float w[G * kVectors];
 #pragma GCC unroll 16
       for (int v = 0; v < G * kVectors; ++v) w[v] = load(weights + v / kVectors * group + v % kVectors * kLanes);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int p = 0; p < P; ++p) {
         const Float input = all(in[p * step + tap]);
 #pragma GCC unroll 16
@@ -71,9 +73,13 @@ void float_conv_of(const Program& program, const Instruction& instruction, uint8
 }
 
 void float_conv(const Program& program, const Instruction& instruction, uint8_t* arena) {
-  constexpr int kPixelsOfTile = kLanes == 16 ? 8 : 4, kGroupsOfTile = kLanes == 4 ? 2 : 4;
+  constexpr int kMost = kLanes == 8 ? 6 : kLanes == 16 ? 14 : 4, kLess = kLanes == 16 ? 8 : 4;
+  constexpr int kGroupsOfTile = kLanes == 4 ? 2 : 4;
   const int64_t groups = (instruction.filters + kGroup - 1) / kGroup;
-  if (instruction.width > 1) return float_conv_of<kPixelsOfTile, 1>(program, instruction, arena);
+  const auto computed = [&](int64_t pixels) { return (instruction.width + pixels - 1) / pixels * pixels; };
+  if (instruction.width > 1 && computed(kMost) <= computed(kLess) + 2)
+    return float_conv_of<kMost, 1>(program, instruction, arena);
+  if (instruction.width > 1) return float_conv_of<kLess, 1>(program, instruction, arena);
   if (groups % kGroupsOfTile == 0) return float_conv_of<1, kGroupsOfTile>(program, instruction, arena);
   return float_conv_of<1, 1>(program, instruction, arena);
 }
@@ -84,8 +90,8 @@ inline void each_pixel(const Program& program, const Instruction& instruction, u
   constexpr int64_t kAtOnce = 8;
   const Tail tail(program, instruction, arena);
   alignas(64) float values[kAtOnce * kGroup];
-  for (int64_t first = 0; first < instruction.filters; first += kGroup) {
-    for (int64_t y = 0; y < instruction.height; ++y) {
+  for (int64_t y = 0; y < instruction.height; ++y) {
+    for (int64_t first = 0; first < instruction.filters; first += kGroup) {
       for (int64_t x = 0; x < instruction.width; x += kAtOnce) {
         const int64_t left = instruction.width - x, count = left < kAtOnce ? left : kAtOnce;
         for (int64_t p = 0; p < count; ++p) fill(y, x + p, first, values + p * kGroup);
@@ -151,6 +157,13 @@ void choose(const Program& program, const Instruction& instruction, uint8_t* are
   });
 }
 
+// Of a window's rows or columns, those inside the source.
+struct Inside {
+  int64_t first, end;
+  Inside(int64_t place, int64_t kernel, int64_t size)
+      : first(std::max<int64_t>(place, 0)), end(std::min(place + kernel, size)) {}
+};
+
 // Windows inside the source alone; sums in the order (row, column), then a division.
 template <bool MAXIMUM_OF>
 void pool(const Program& program, const Instruction& instruction, uint8_t* arena) {
@@ -158,14 +171,14 @@ void pool(const Program& program, const Instruction& instruction, uint8_t* arena
   const Pixels input(source, arena);
   const float count = static_cast<float>(instruction.kernel_height * instruction.kernel_width);
   each_pixel(program, instruction, arena, [&](int64_t y, int64_t x, int64_t first, float* values) {
-    const int64_t top = y * instruction.stride - instruction.padding;
-    const int64_t left = x * instruction.stride - instruction.padding;
+    const Inside rows(y * instruction.stride - instruction.padding, instruction.kernel_height, source.height);
+    const Inside columns(x * instruction.stride - instruction.padding, instruction.kernel_width, source.width);
     for (int64_t lane = 0; lane < kGroup; lane += kLanes) {
       Float v = all(MAXIMUM_OF ? -3.402823466e38f : 0.0f);
-      for (int64_t i = top; i < top + instruction.kernel_height; ++i) {
-        for (int64_t j = left; j < left + instruction.kernel_width; ++j) {
-          if (i < 0 || j < 0 || i >= source.height || j >= source.width) continue;
-          const Float in = load(reinterpret_cast<const float*>(input.at(i, j)) + first + lane);
+      for (int64_t i = rows.first; i < rows.end; ++i) {
+        const uint8_t* from = input.at(i, columns.first) + 4 * (first + lane);
+        for (int64_t j = columns.first; j < columns.end; ++j, from += input.pixel) {
+          const Float in = load(reinterpret_cast<const float*>(from));
           v = MAXIMUM_OF ? most(in, v) : v + in;
         }
       }

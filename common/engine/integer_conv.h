@@ -2,7 +2,8 @@
 //
 // A kind of sums is a class with
 //
-//   static constexpr int kPixels, kGroups;         most pixels (a power of 2) and groups of 16 filters (1, 2) of a tile
+//   static constexpr int kPixels, kGroups;         pixels (a power of 2) and groups of 16 filters (1, 2) of a tile
+//   static constexpr int wide(int groups);         pixels of a tile where rows are multiples of so many
 //   template <int P, int G> static void tile(      sums (G, P, 16) of the pixels at x, x + step, ...
 //       const uint8_t* x, int64_t step, const int32_t* blocks, int block_count, const int8_t* weights,
 //       int64_t group, int32_t* sums);             weights of a group are `group` bytes after those before
@@ -24,7 +25,8 @@ inline int64_t sums_of_tile(const uint8_t* x, int64_t step, const int32_t* block
 template <class Sums, int G>
 inline int64_t sums_of(int64_t count, const uint8_t* x, int64_t step, const int32_t* blocks, int block_count,
                        const int8_t* weights, int64_t group, int32_t* sums) {
-  constexpr int kMost = Sums::kPixels, kLess = kMost > 1 ? kMost / 2 : 1, kLeast = kMost > 3 ? kMost / 4 : 1;
+  constexpr int kWide = Sums::wide(G), kMost = Sums::kPixels, kLess = kMost > 1 ? kMost / 2 : 1, kLeast = kMost > 3 ? kMost / 4 : 1;
+  if (count > kMost) return sums_of_tile<Sums, kWide, G>(x, step, blocks, block_count, weights, group, sums);
   if (count > kLess) return sums_of_tile<Sums, kMost, G>(x, step, blocks, block_count, weights, group, sums);
   if (count > kLeast) return sums_of_tile<Sums, kLess, G>(x, step, blocks, block_count, weights, group, sums);
   return sums_of_tile<Sums, kLeast, G>(x, step, blocks, block_count, weights, group, sums);
@@ -45,16 +47,18 @@ inline int64_t steps_of(const int32_t*& blocks, int count) {
 template <class Sums, int G>
 inline void filters_of(const Instruction& instruction, const Pixels& input, const Tail& tail, const int32_t* blocks,
                        const int8_t* weights, int64_t group, int64_t first) {
-  alignas(64) int32_t sums[G * Sums::kPixels * kGroup];
+  constexpr int kWide = Sums::wide(G);
+  alignas(64) int32_t sums[G * kWide * kGroup];
   const int64_t step = instruction.stride * input.pixel;
+  const int64_t pixels = instruction.width % kWide ? Sums::kPixels : kWide;
   for (int64_t y = 0; y < instruction.height; ++y) {
     const uint8_t* row = input.at(y * instruction.stride - instruction.padding, -instruction.padding);
-    for (int64_t x = 0; x < instruction.width; x += Sums::kPixels) {
-      const int64_t left = instruction.width - x, count = left < Sums::kPixels ? left : Sums::kPixels;
-      const int64_t pixels =
+    for (int64_t x = 0; x < instruction.width; x += pixels) {
+      const int64_t left = instruction.width - x, count = left < pixels ? left : pixels;
+      const int64_t computed =
           sums_of<Sums, G>(count, row + x * step, step, blocks, instruction.block_count, weights, group, sums);
       for (int g = 0; g < G; ++g)
-        finish(tail, first + g * kGroup, y, x, static_cast<int>(count), sums + g * pixels * kGroup);
+        finish(tail, first + g * kGroup, y, x, static_cast<int>(count), sums + g * computed * kGroup);
     }
   }
 }

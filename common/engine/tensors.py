@@ -8,7 +8,7 @@ from common.engine.layout import Record, padded
 from common.errors import QuantizationError
 
 _LINE = 64  # bytes of a line of the cache
-_TILE = 8  # pixels of a tile at most, see the files of the instruction sets
+_TILE = 16  # pixels of a tile at most, see the files of the instruction sets
 
 
 @dataclass

@@ -28,7 +28,7 @@ OUTPUT = np.array([[1, 1, 1, 0], [0, 1, -1, -1]])  # A^T
 _EXACT = np.array([1, 0, 0, 1])  # rows of G without halves
 SHIFTS = (_EXACT[:, None] + _EXACT).ravel()  # of each position: log2 of 4 U over what is stored
 # In steps of 4 taps: transforms of a tile, for 16 filters; and how much less than the direct form it must cost.
-_TRANSFORM, _LEAST_GAIN = 60, 0.9
+_TRANSFORM, _LEAST_GAIN = 80, 0.9
 _CACHE = 2**18  # bytes of transformed codes at once, that the second cache has beside the weights
 
 
