@@ -12,6 +12,7 @@ from common.engine.layout import (
     GROUP,
     HEADER,
     IMAGE,
+    IMAGES_TOGETHER,
     INSTRUCTION,
     INTEGER_CONV,
     MAGIC,
@@ -26,8 +27,17 @@ from common.engine.layout import (
     padded,
 )
 from common.engine.packing import PackedConv, pack_conv, pack_differences
-from common.engine.tensors import Tensor, kernel_of, place, read_behind, shape_of, tensors_of, whole_lines
-from common.engine.winograd import pack_winograd, pays, scratch_bytes
+from common.engine.tensors import (
+    Tensor,
+    kernel_of,
+    place_all,
+    read_behind,
+    shape_of,
+    tensors_of,
+    together_from,
+    whole_lines,
+)
+from common.engine.winograd import pack_winograd, pays, scratch_bytes, tiles_of
 from common.errors import QuantizationError
 
 _CONSTANTS = ("scale", "norm", "steps", "top", "multiplier")
@@ -50,10 +60,11 @@ def compile_network(description: Description) -> Program:
 class _Compiler:
     def __init__(self, description: Description):
         self.description, self.tensors = description, tensors_of(description)
-        self.arena = whole_lines(place(self.tensors) + read_behind(description, self.tensors))
-        self.scratch = 0
-        if self.arena > _ARENA_MOST:
-            raise QuantizationError(f"integer engine: expected an image to need below 2^31 bytes, found {self.arena}")
+        self.together, self.scratch = together_from(description), 0
+        once, self.image = place_all(self.tensors, self.together)
+        self.arena = whole_lines(once + read_behind(description, self.tensors))
+        if (size := self.arena + self.image) > _ARENA_MOST:
+            raise QuantizationError(f"integer engine: expected an image to need below 2^31 bytes, found {size}")
         self.numbers = {name: i for i, name in enumerate(self.tensors)}
         self.blocks: list[np.ndarray] = []
         self.weights: list[np.ndarray] = []
@@ -75,7 +86,7 @@ class _Compiler:
             **self.choices(),
             **{"buffers": len(HEADER), "buffer_count": len(self.tensors)},
             **{"instructions": first_instruction, "instruction_count": len(steps)},
-            **{"arena": self.arena, "scratch": self.scratch},
+            **{"arena": self.arena, "image": self.image, "scratch": self.scratch, "together": self.together},
         }
         records = [(header, HEADER), *((tensor.record(), BUFFER) for tensor in self.tensors.values())]
         records += [(instruction, INSTRUCTION) for instruction in instructions]
@@ -168,7 +179,8 @@ class _Compiler:
         packed = pack_winograd(step.weight, codes)
         if packed is None or not pays(packed, direct, len(step.weight), size):
             return None
-        self.scratch = max(self.scratch, scratch_bytes(size, source.stride))
+        images = IMAGES_TOGETHER if self.description.steps.index(step) >= self.together else 1
+        self.scratch = max(self.scratch, scratch_bytes(images * tiles_of(size), source.stride))
         blocks, weights = self.append(self.blocks, packed.blocks), self.append(self.weights, packed.weights)
         return {"operation": WINOGRAD_CONV, "weights": weights, "blocks": self.blocks_start + blocks}
 

@@ -45,8 +45,8 @@ inline int64_t steps_of(const int32_t*& blocks, int count) {
 
 // G groups of filters from `first` on.
 template <class Sums, int G>
-inline void filters_of(const Instruction& instruction, const Pixels& input, const Tail& tail, const int32_t* blocks,
-                       const int8_t* weights, int64_t group, int64_t first) {
+void filters_of(const Instruction& instruction, const Pixels& input, const Tail& tail, const int32_t* blocks,
+                const int8_t* weights, int64_t group, int64_t first) {
   constexpr int kWide = Sums::wide(G);
   alignas(64) int32_t sums[G * kWide * kGroup];
   const int64_t step = instruction.stride * input.pixel;
@@ -64,20 +64,21 @@ inline void filters_of(const Instruction& instruction, const Pixels& input, cons
 }
 
 template <class Sums>
-void integer_conv(const Program& program, const Instruction& instruction, uint8_t* arena) {
-  const Pixels input(program.buffer(instruction.source), arena);
-  const Tail tail(program, instruction, arena);
+void integer_conv(const Program& program, const Instruction& instruction, Arena arena, int count) {
+  const Images images(program, instruction, arena, count);
   const int32_t* blocks = program.words + instruction.blocks;
   const int32_t* end = blocks;
   const int64_t group = steps_of(end, instruction.block_count) * kStepTaps * kGroup;
   const int8_t* weights = program.weights + instruction.weights;
-  int64_t first = 0;
-  if (Sums::kGroups > 1) {
-    for (; first + kGroup < instruction.filters; first += 2 * kGroup, weights += 2 * group)
-      filters_of<Sums, Sums::kGroups>(instruction, input, tail, blocks, weights, group, first);
+  for (int64_t first = 0; first < instruction.filters;) {
+    const bool both = Sums::kGroups > 1 && first + kGroup < instruction.filters;
+    for (int i = 0; i < count; ++i) {
+      const auto of = both ? filters_of<Sums, Sums::kGroups> : filters_of<Sums, 1>;
+      of(instruction, images.inputs[i], images.tails[i], blocks, weights, group, first);
+    }
+    first += (both ? 2 : 1) * kGroup;
+    weights += (both ? 2 : 1) * group;
   }
-  for (; first < instruction.filters; first += kGroup, weights += group)
-    filters_of<Sums, 1>(instruction, input, tail, blocks, weights, group, first);
 }
 
 }  // namespace

@@ -57,7 +57,7 @@ struct Differences {
 
 #include "image.h"
 
-void lowbit::engine::run_image_plain(const Program& program, const float* image, float* logits, uint8_t* arena,
-                                     int64_t* nanoseconds) {
-  run_image(program, image, logits, arena, nanoseconds);
+void lowbit::engine::run_images_plain(const Program& program, const float* images, int count, float* logits,
+                                           uint8_t* memory, int64_t* nanoseconds) {
+  run_images(program, images, count, logits, memory, nanoseconds);
 }

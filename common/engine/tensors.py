@@ -8,6 +8,7 @@ from common.engine.layout import Record, padded
 from common.errors import QuantizationError
 
 _LINE = 64  # bytes of a line of the cache
+_LARGE = 2**18  # weights of a layer that do not stay in the second cache from image to image
 _TILE = 16  # pixels of a tile at most, see the files of the instruction sets
 
 
@@ -21,7 +22,8 @@ class Tensor:
         stride: elements from pixel to pixel.
         border: pixels of zeros on each side.
         first, last: steps that write it and that read it last.
-        offset: in the memory of an image.
+        offset: in the memory of a thread.
+        image: bytes to the place of the next image of a group; 0: images use it one after the other.
     """
 
     shape: tuple[int, int, int]
@@ -31,6 +33,7 @@ class Tensor:
     last: int
     border: int = 0
     offset: int = 0
+    image: int = 0
 
     @property
     def element(self) -> int:
@@ -51,7 +54,7 @@ class Tensor:
         """As the program has it."""
         channels, height, width = self.shape
         return {
-            **{"element": self.element, "offset": self.offset, "height": height, "width": width},
+            **{"element": self.element, "offset": self.offset, "image": self.image, "height": height, "width": width},
             **{"channels": channels, "stride": self.stride, "border": self.border},
         }
 
@@ -131,10 +134,24 @@ def kernel_of(step: Step) -> tuple[int, int]:
     return step.kernel if isinstance(step, Pool) else (1, 1)
 
 
-def place(tensors: dict[str, Tensor]) -> int:
+def place_all(tensors: dict[str, Tensor], together: int) -> tuple[int, int]:
+    """Places for all tensors; bytes of those that a thread has once, and of those that each image of a group has.
+
+    The latter are the tensors that steps from ``together`` on read or write.
+    """
+    parts: tuple[list[Tensor], list[Tensor]] = ([], [])
+    for tensor in tensors.values():
+        parts[int(tensor.last >= together)].append(tensor)
+    once, each = (_place(part) for part in parts)
+    for tensor in parts[1]:
+        tensor.offset, tensor.image = tensor.offset + once, each
+    return once, each
+
+
+def _place(tensors: list[Tensor]) -> int:
     """Give tensors that live at the same time places apart; the bytes up to the end of the last."""
     placed: list[Tensor] = []
-    for tensor in sorted(tensors.values(), key=lambda tensor: tensor.nbytes, reverse=True):
+    for tensor in sorted(tensors, key=lambda tensor: tensor.nbytes, reverse=True):
         others = [other for other in placed if other.first <= tensor.last and tensor.first <= other.last]
         tensor.offset = 0
         for other in sorted(others, key=lambda other: other.offset):
@@ -142,12 +159,24 @@ def place(tensors: dict[str, Tensor]) -> int:
                 break
             tensor.offset = max(tensor.offset, other.offset + other.nbytes)
         placed.append(tensor)
-    return max(tensor.offset + tensor.nbytes for tensor in placed)
+    return max((tensor.offset + tensor.nbytes for tensor in placed), default=0)
 
 
 def whole_lines(size: int) -> int:
     """Bytes up to the end of a line of the cache."""
     return -(-size // _LINE) * _LINE
+
+
+def together_from(description: Description) -> int:
+    """The step from which on a group of images is computed step by step, so that large weights are read once.
+
+    Earlier steps and those of a network whose images choose are computed image by image.
+    """
+    steps = description.steps
+    if any(isinstance(step, Choose) for step in steps):
+        return len(steps)
+    sizes = [step.weight.size if isinstance(step, IntegerConv | FloatConv) else 0 for step in steps]
+    return next((i for i, size in enumerate(sizes) if size >= _LARGE), len(steps))
 
 
 def read_behind(description: Description, tensors: dict[str, Tensor]) -> int:

@@ -24,20 +24,20 @@ struct Position {
 // An instruction of the program, read once.
 struct Winograd {
   const Instruction& instruction;
-  Pixels input;
-  int64_t channels, tiles_of_row, tiles;
+  Images images;
+  int64_t channels, tiles_of_row, tiles_of_image;
   uint8_t offset;  // of all positions but (1, 1)
   const int32_t* corrections;
   Position positions[kPositions];
   const int8_t* weights;
   int64_t group = 0;  // bytes of weights of 16 filters
 
-  Winograd(const Program& program, const Instruction& of, uint8_t* arena)
+  Winograd(const Program& program, const Instruction& of, Arena arena, int count)
       : instruction(of),
-        input(program.buffer(of.source), arena),
+        images(program, of, arena, count),
         channels(program.buffer(of.source).stride),
         tiles_of_row((of.width + 1) / 2),
-        tiles(tiles_of_row * ((of.height + 1) / 2)),
+        tiles_of_image(tiles_of_row * ((of.height + 1) / 2)),
         weights(program.weights + of.weights) {
     const int32_t* words = program.words + of.blocks;
     offset = static_cast<uint8_t>(*words++);
@@ -49,6 +49,16 @@ struct Winograd {
       position.weights = group;
       group += steps_of(words, position.count) * kStepTaps * kGroup;
     }
+  }
+};
+
+// Of the results of a tile; tiles are counted over all images.
+struct Place {
+  int64_t image, y, x;
+  Place(const Winograd& of, int64_t tile) {
+    image = tile / of.tiles_of_image;
+    y = tile % of.tiles_of_image / of.tiles_of_row * 2;
+    x = tile % of.tiles_of_image % of.tiles_of_row * 2;
   }
 };
 
@@ -84,11 +94,12 @@ template <class V>
 __attribute__((noinline)) void transform_tiles(const Winograd& of, int64_t first, int64_t count, uint8_t* scratch) {
   const int64_t next = kChunk * of.channels, padding = of.instruction.padding;
   for (int64_t t = 0; t < count; ++t) {
-    const int64_t y = (first + t) / of.tiles_of_row, x = (first + t) % of.tiles_of_row;
-    const uint8_t* from = of.input.at(2 * y - padding, 2 * x - padding);
+    const Place place(of, first + t);
+    const Pixels& input = of.images.inputs[place.image];
+    const uint8_t* from = input.at(place.y - padding, place.x - padding);
     uint8_t* to = scratch + (t / kChunk * kPositions * kChunk + t % kChunk) * of.channels;
     for (int64_t c = 0; c < of.channels; c += sizeof(V))
-      transform_codes<V>(from + c, of.input.row, of.input.pixel, of.offset, to + c, next);
+      transform_codes<V>(from + c, input.row, input.pixel, of.offset, to + c, next);
   }
 }
 
@@ -128,23 +139,24 @@ inline void sums_of_pixels(const int32_t* sums, int64_t position, int64_t count,
   }
 }
 
-// Hands tiles `first` to `first + count - 1`, row by row, to the tail.
-inline void finish_tiles(const Winograd& of, const Tail& tail, int64_t filter, int64_t first, int64_t count,
-                         const int32_t* upper, const int32_t* lower) {
+// Hands tiles `first` to `first + count - 1`, row by row, to the tails.
+inline void finish_tiles(const Winograd& of, int64_t filter, int64_t first, int64_t count, const int32_t* upper,
+                         const int32_t* lower) {
   for (int64_t t = 0; t < count;) {
-    const int64_t y = (first + t) / of.tiles_of_row, x = (first + t) % of.tiles_of_row;
-    const int64_t tiles = std::min(count - t, of.tiles_of_row - x), left = of.instruction.width - 2 * x;
-    const int pixels = static_cast<int>(std::min(2 * tiles, left));
-    finish(tail, filter, 2 * y, 2 * x, pixels, upper + 2 * t * kGroup);
-    if (2 * y + 1 < of.instruction.height) finish(tail, filter, 2 * y + 1, 2 * x, pixels, lower + 2 * t * kGroup);
+    const Place place(of, first + t);
+    const Tail& tail = of.images.tails[place.image];
+    const int64_t tiles = std::min(count - t, of.tiles_of_row - place.x / 2);
+    const int pixels = static_cast<int>(std::min(2 * tiles, of.instruction.width - place.x));
+    finish(tail, filter, place.y, place.x, pixels, upper + 2 * t * kGroup);
+    if (place.y + 1 < of.instruction.height)
+      finish(tail, filter, place.y + 1, place.x, pixels, lower + 2 * t * kGroup);
     t += tiles;
   }
 }
 
 // G groups of filters from `first` on, of `count` transformed tiles of which `tile` is the first.
 template <class Sums, int G>
-void filters_of_tiles(const Winograd& of, const Tail& tail, int64_t first, int64_t tile, int64_t count,
-                      const uint8_t* scratch) {
+void filters_of_tiles(const Winograd& of, int64_t first, int64_t tile, int64_t count, const uint8_t* scratch) {
   constexpr int64_t kTiles = Sums::kPixels < kChunk ? Sums::kPixels : kChunk;
   alignas(64) int32_t sums[kPositions * G * kTiles * kGroup];
   alignas(64) int32_t upper[2 * kTiles * kGroup], lower[2 * kTiles * kGroup];
@@ -161,27 +173,26 @@ void filters_of_tiles(const Winograd& of, const Tail& tail, int64_t first, int64
     for (int g = 0; g < G; ++g) {
       const int64_t filter = first + g * kGroup;
       sums_of_pixels(sums + g * stride * kGroup, G * kTiles * kGroup, tiles, of.corrections + filter,
-                     tail.padded, upper, lower);
-      finish_tiles(of, tail, filter, tile + t, tiles, upper, lower);
+                     of.images.tails[0].padded, upper, lower);
+      finish_tiles(of, filter, tile + t, tiles, upper, lower);
     }
   }
 }
 
 template <class Sums>
-void winograd_conv(const Program& program, const Instruction& instruction, uint8_t* arena, uint8_t* scratch) {
-  const Winograd of(program, instruction, arena);
-  const Tail tail(program, instruction, arena);
+void winograd_conv(const Program& program, const Instruction& instruction, Arena arena, int images) {
+  const Winograd of(program, instruction, arena, images);
   const int64_t chunk = kChunk * kPositions * of.channels, most = program.header().scratch / chunk * kChunk;
-  for (int64_t tile = 0; tile < of.tiles; tile += most) {
-    const int64_t count = std::min(most, of.tiles - tile);
-    transform_tiles(of, tile, count, scratch);
-    int64_t first = 0;
-    if (Sums::kGroups > 1) {
-      for (; first + kGroup < instruction.filters; first += Sums::kGroups * kGroup)
-        filters_of_tiles<Sums, Sums::kGroups>(of, tail, first, tile, count, scratch);
+  const int64_t tiles = of.tiles_of_image * images;
+  for (int64_t tile = 0; tile < tiles; tile += most) {
+    const int64_t count = std::min(most, tiles - tile);
+    transform_tiles(of, tile, count, arena.scratch);
+    for (int64_t first = 0; first < instruction.filters;) {
+      const bool both = Sums::kGroups > 1 && first + kGroup < instruction.filters;
+      const auto filters = both ? filters_of_tiles<Sums, Sums::kGroups> : filters_of_tiles<Sums, 1>;
+      filters(of, first, tile, count, arena.scratch);
+      first += (both ? 2 : 1) * kGroup;
     }
-    for (; first < instruction.filters; first += kGroup)
-      filters_of_tiles<Sums, 1>(of, tail, first, tile, count, scratch);
   }
 }
 

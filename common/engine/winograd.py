@@ -4,7 +4,7 @@ r"""3 x 3 convolutions of stride 1 by Winograd's F(2 x 2, 3 x 3) in integers: 16
 
 g are weights, d 4 x 4 codes, Y 2 x 2 sums. Each of the 16 positions of the transformed tiles is a convolution of 1 x 1
 pixels. Weights of the 4 positions that G leaves as they are, are stored as a quarter of this, those of the 8 that it
-halves once as a half; ``SHIFTS`` brings them back. Nothing is rounded: the results are the integers that the direct sums give.
+halves once as a half; ``SHIFTS`` brings them back. Nothing is rounded: results are the integers of the direct sums.
 
 Transformed codes lie in [-2 t, 2 t] (the position (1, 1): in [0, 4 t]), t the largest code. They are stored as bytes,
 2 t larger (``offsets``), which adds a constant of each filter to Y (``corrections``). Source: Lavin and Gray, Fast
@@ -29,7 +29,7 @@ _EXACT = np.array([1, 0, 0, 1])  # rows of G without halves
 SHIFTS = (_EXACT[:, None] + _EXACT).ravel()  # of each position: log2 of 4 U over what is stored
 # In steps of 4 taps: transforms of a tile, for 16 filters; and how much less than the direct form it must cost.
 _TRANSFORM, _LEAST_GAIN = 80, 0.9
-_CACHE = 2**18  # bytes of transformed codes at once, that the second cache has beside the weights
+_CACHE = 2**19  # bytes of transformed codes at once, which the second cache has beside weights of 32 filters
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,7 @@ def tiles_of(size: tuple[int, int]) -> int:
     return -(-size[0] // 2) * -(-size[1] // 2)
 
 
-def scratch_bytes(size: tuple[int, int], channels: int) -> int:
-    """Memory of the tiles whose transformed codes exist together."""
+def scratch_bytes(tiles: int, channels: int) -> int:
+    """Memory of so many tiles' transformed codes, or of those that exist at once."""
     chunk = WINOGRAD_TILES * POSITIONS * channels
-    return chunk * max(1, min(-(-tiles_of(size) // WINOGRAD_TILES), _CACHE // chunk))
+    return chunk * max(1, min(-(-tiles // WINOGRAD_TILES), _CACHE // chunk))
