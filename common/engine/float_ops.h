@@ -7,6 +7,14 @@
 
 namespace {
 
+// Of an instruction's results.
+struct Rows {
+  int64_t first, end;
+  int64_t count() const { return end - first; }
+};
+
+inline Rows all_rows(const Instruction& instruction) { return {0, instruction.height}; }
+
 void image_to_pixels(const Program& program, const Instruction& instruction, const float* image, Arena arena) {
   const Buffer& buffer = program.buffer(instruction.store);
   clear_border(buffer, arena);
@@ -61,14 +69,14 @@ struct FloatWeights {
 
 // P pixels of a row at a time. A tile has independent sums enough to hide the latency of additions.
 template <int P>
-void float_rows(const Program& program, const Instruction& instruction, const Images& images) {
+void float_rows(const Program& program, const Instruction& instruction, const Images& images, Rows rows) {
   const FloatWeights of(program, instruction, images.inputs[0]);
   const int64_t step = instruction.stride * images.inputs[0].pixel / 4;
   alignas(64) float sums[P * kGroup];
   for (int64_t first = 0; first < images.tails[0].padded; first += kGroup) {
     const float* weights = of.first + first / kGroup * of.group;
-    for (int64_t row = 0; row < images.count * instruction.height; ++row) {
-      const int64_t y = row % instruction.height, image = row / instruction.height;
+    for (int64_t row = 0; row < images.count * rows.count(); ++row) {
+      const int64_t y = rows.first + row % rows.count(), image = row / rows.count();
       for (int64_t x = 0; x < instruction.width; x += P) {
         const int64_t left = instruction.width - x;
         const uint8_t* from = images.inputs[image].at(y * instruction.stride - instruction.padding,
@@ -101,14 +109,14 @@ void float_pixel(const Program& program, const Instruction& instruction, const I
   }
 }
 
-void float_conv(const Program& program, const Instruction& instruction, Arena arena, int count) {
+void float_conv(const Program& program, const Instruction& instruction, Arena arena, int count, Rows rows) {
   constexpr int kMost = kLanes == 8 ? 6 : kLanes == 16 ? 14 : 4, kLess = kLanes == 16 ? 8 : 4;
   constexpr int kGroupsOfTile = kLanes == 4 ? 2 : 4;
   const Images images(program, instruction, arena, count);
   const auto computed = [&](int64_t pixels) { return (instruction.width + pixels - 1) / pixels * pixels; };
   if (instruction.width > 1 && computed(kMost) <= computed(kLess) + 2)
-    return float_rows<kMost>(program, instruction, images);
-  if (instruction.width > 1) return float_rows<kLess>(program, instruction, images);
+    return float_rows<kMost>(program, instruction, images, rows);
+  if (instruction.width > 1) return float_rows<kLess>(program, instruction, images, rows);
   const int64_t image = program.buffer(instruction.source).image;
   if (count == kImagesTogether) return float_pixel<kImagesTogether, 1>(program, instruction, images, image);
   if (images.tails[0].padded % (kGroupsOfTile * kGroup) == 0)
@@ -118,11 +126,11 @@ void float_conv(const Program& program, const Instruction& instruction, Arena ar
 
 // Pixel by pixel, some of a row at a time: `fill(y, x, first, values)` gives the values of filters first to first + 15.
 template <class Fill>
-inline void each_pixel(const Program& program, const Instruction& instruction, Arena arena, Fill fill) {
+inline void each_pixel(const Program& program, const Instruction& instruction, Arena arena, Rows rows, Fill fill) {
   constexpr int64_t kAtOnce = 8;
   const Tail tail(program, instruction, arena);
   alignas(64) float values[kAtOnce * kGroup];
-  for (int64_t y = 0; y < instruction.height; ++y) {
+  for (int64_t y = rows.first; y < rows.end; ++y) {
     for (int64_t first = 0; first < instruction.filters; first += kGroup) {
       for (int64_t x = 0; x < instruction.width; x += kAtOnce) {
         const int64_t left = instruction.width - x, count = left < kAtOnce ? left : kAtOnce;
@@ -164,7 +172,7 @@ void take(const Program& program, const Instruction& instruction, Arena arena) {
   if (tail.parts == STORE) return copy_pixels(instruction, input, tail.store, 4 * before, 4 * source.channels);
   if (before == 0 && source.channels == instruction.filters && source.stride % kGroup == 0)
     return finish_rows(instruction, input, tail);
-  each_pixel(program, instruction, arena, [&](int64_t y, int64_t x, int64_t first, float* values) {
+  each_pixel(program, instruction, arena, all_rows(instruction), [&](int64_t y, int64_t x, int64_t first, float* values) {
     const float* in = reinterpret_cast<const float*>(input.at(y * instruction.stride, x * instruction.stride));
     const int64_t low = before > first ? before - first : 0;
     const int64_t room = before + source.channels - first, high = room < kGroup ? room : kGroup;
@@ -178,7 +186,7 @@ void choose(const Program& program, const Instruction& instruction, Arena arena)
   const Pixels input(program.buffer(instruction.source), arena);
   const int64_t count = instruction.candidates;
   const float* scores = reinterpret_cast<const float*>(input.first);
-  each_pixel(program, instruction, arena, [&](int64_t, int64_t, int64_t first, float* values) {
+  each_pixel(program, instruction, arena, all_rows(instruction), [&](int64_t, int64_t, int64_t first, float* values) {
     for (int64_t i = 0; i < kGroup; ++i) {
       const float* of = scores + (first + i) * count;
       int64_t best = 0;
@@ -198,11 +206,11 @@ struct Inside {
 
 // Windows inside the source alone; sums in the order (row, column), then a division.
 template <bool MAXIMUM_OF>
-void pool(const Program& program, const Instruction& instruction, Arena arena) {
+void pool(const Program& program, const Instruction& instruction, Arena arena, Rows of) {
   const Buffer& source = program.buffer(instruction.source);
   const Pixels input(source, arena);
   const float count = static_cast<float>(instruction.kernel_height * instruction.kernel_width);
-  each_pixel(program, instruction, arena, [&](int64_t y, int64_t x, int64_t first, float* values) {
+  each_pixel(program, instruction, arena, of, [&](int64_t y, int64_t x, int64_t first, float* values) {
     const Inside rows(y * instruction.stride - instruction.padding, instruction.kernel_height, source.height);
     const Inside columns(x * instruction.stride - instruction.padding, instruction.kernel_width, source.width);
     for (int64_t lane = 0; lane < kGroup; lane += kLanes) {

@@ -22,7 +22,7 @@ inline void convolve(const Program& program, const Instruction& instruction, Are
     case INTEGER_CONV: return integer_conv<Products>(program, instruction, arena, count);
     case DIFFERENCE_CONV: return integer_conv<Differences>(program, instruction, arena, count);
     case WINOGRAD_CONV: return winograd_conv<Products>(program, instruction, arena, count);
-    case FLOAT_CONV: return float_conv(program, instruction, arena, count);
+    case FLOAT_CONV: return float_conv(program, instruction, arena, count, all_rows(instruction));
   }
 }
 
@@ -31,8 +31,8 @@ inline void execute(const Program& program, const Instruction& instruction, cons
   switch (instruction.operation) {
     case IMAGE: return image_to_pixels(program, instruction, image, arena);
     case TAKE: return take(program, instruction, arena);
-    case AVERAGE: return pool<false>(program, instruction, arena);
-    case MAXIMUM: return pool<true>(program, instruction, arena);
+    case AVERAGE: return pool<false>(program, instruction, arena, all_rows(instruction));
+    case MAXIMUM: return pool<true>(program, instruction, arena, all_rows(instruction));
     case CHOOSE: return choose(program, instruction, arena);
     default: return convolve(program, instruction, arena, 1);
   }
@@ -67,6 +67,29 @@ inline void timed(int64_t* nanoseconds, Work work) {
   if (nanoseconds) *nanoseconds += nanoseconds_now() - start;
 }
 
+// Whether an instruction's results, more than the caches hold, go to maxima of some rows.
+inline bool is_pooled(const Program& program, int32_t i) {
+  if (i + 1 >= program.header().together) return false;
+  const Instruction &conv = program.instruction(i), &maximum = program.instruction(i + 1);
+  return conv.operation == FLOAT_CONV && conv.width > 1 && maximum.operation == MAXIMUM &&
+         maximum.source == conv.store && maximum.decision == kNone;
+}
+
+// Maxima follow a few rows behind the convolution, which are in the caches then.
+inline void convolve_and_pool(const Program& program, int32_t i, Arena arena, int64_t* conv_time, int64_t* pool_time) {
+  constexpr int64_t kRows = 4;
+  const Instruction &conv = program.instruction(i), &maximum = program.instruction(i + 1);
+  Rows rows{0, 0};
+  for (int64_t y = 0; y < maximum.height; y += kRows) {
+    const int64_t end = std::min<int64_t>(y + kRows, maximum.height);
+    rows.end = (end - 1) * maximum.stride - maximum.padding + maximum.kernel_height;
+    if (end == maximum.height || rows.end > conv.height) rows.end = conv.height;
+    timed(conv_time, [&] { float_conv(program, conv, arena, 1, rows); });
+    timed(pool_time, [&] { pool<true>(program, maximum, arena, {y, end}); });
+    rows.first = rows.end;
+  }
+}
+
 inline void run_images(const Program& program, const float* images, int count, float* logits, uint8_t* memory,
                        int64_t* nanoseconds) {
   const Header& header = program.header();
@@ -75,8 +98,14 @@ inline void run_images(const Program& program, const float* images, int count, f
   Arena arena{memory + header.scratch, memory, 0};
   for (; arena.image < count; ++arena.image) {
     const float* image = images + arena.image * size;
-    for (int32_t i = 0; i < header.together; ++i)
-      timed(time_of(i), [&] { execute(program, program.instruction(i), image, arena); });
+    for (int32_t i = 0; i < header.together; ++i) {
+      if (is_pooled(program, i)) {
+        convolve_and_pool(program, i, arena, time_of(i), time_of(i + 1));
+        ++i;
+      } else {
+        timed(time_of(i), [&] { execute(program, program.instruction(i), image, arena); });
+      }
+    }
   }
   arena.image = 0;
   for (int32_t i = header.together; i < header.instruction_count; ++i)
