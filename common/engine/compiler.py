@@ -46,22 +46,27 @@ _NOTHING = dict.fromkeys(INSTRUCTION, 0) | dict.fromkeys((*_CONSTANTS, *_TENSORS
 _ARENA_MOST = 2**31 - 1
 
 
-def compile_network(description: Description) -> Program:
+def compile_network(description: Description, plain: bool = False) -> Program:
     """The program of a network.
+
+    Args:
+        description: of the network.
+        plain: without Winograd convolutions and groups of images: the same bits, the smallest weights.
 
     Raises:
         QuantizationError: steps that do not fit each other, or integers whose bounds cannot be met.
     """
     if not description.steps or not isinstance(description.steps[0], Image):
         raise QuantizationError("integer engine: expected a network that begins with its images")
-    return _Compiler(description).program()
+    return _Compiler(description, plain).program()
 
 
 class _Compiler:
-    def __init__(self, description: Description):
-        self.description, self.tensors = description, tensors_of(description)
-        self.together, self.scratch = together_from(description), 0
-        once, self.image = place_all(self.tensors, self.together)
+    def __init__(self, description: Description, plain: bool):
+        self.description, self.tensors, self.plain = description, tensors_of(description), plain
+        together = None if plain else together_from(description)
+        once, self.image = place_all(self.tensors, together)
+        self.together, self.scratch = len(description.steps) if together is None else together, 0
         self.arena = whole_lines(once + read_behind(description, self.tensors))
         if (size := self.arena + self.image) > _ARENA_MOST:
             raise QuantizationError(f"integer engine: expected an image to need below 2^31 bytes, found {size}")
@@ -174,7 +179,7 @@ class _Compiler:
         self, step: IntegerConv, codes: np.ndarray, direct: PackedConv, source: Tensor, size: tuple[int, int]
     ) -> Record | None:
         """The form of fewer multiplications, where there is one and it pays."""
-        if step.weight.shape[2:] != (3, 3) or step.stride != 1 or step.multiplier is not None:
+        if self.plain or step.weight.shape[2:] != (3, 3) or step.stride != 1 or step.multiplier is not None:
             return None
         packed = pack_winograd(step.weight, codes)
         if packed is None or not pays(packed, direct, len(step.weight), size):

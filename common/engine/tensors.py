@@ -134,14 +134,14 @@ def kernel_of(step: Step) -> tuple[int, int]:
     return step.kernel if isinstance(step, Pool) else (1, 1)
 
 
-def place_all(tensors: dict[str, Tensor], together: int) -> tuple[int, int]:
+def place_all(tensors: dict[str, Tensor], together: int | None) -> tuple[int, int]:
     """Places for all tensors; bytes of those that a thread has once, and of those that each image of a group has.
 
-    The latter are the tensors that steps from ``together`` on read or write.
+    The latter are the tensors that steps from ``together`` on read or write, or the caller; None: there are no groups.
     """
     parts: tuple[list[Tensor], list[Tensor]] = ([], [])
     for tensor in tensors.values():
-        parts[int(tensor.last >= together)].append(tensor)
+        parts[int(together is not None and tensor.last >= together)].append(tensor)
     once, each = (_place(part) for part in parts)
     for tensor in parts[1]:
         tensor.offset, tensor.image = tensor.offset + once, each
@@ -167,16 +167,16 @@ def whole_lines(size: int) -> int:
     return -(-size // _LINE) * _LINE
 
 
-def together_from(description: Description) -> int:
+def together_from(description: Description) -> int | None:
     """The step from which on a group of images is computed step by step, so that large weights are read once.
 
-    Earlier steps and those of a network whose images choose are computed image by image.
+    Earlier steps are computed image by image; None: all are, as those of a network whose images choose.
     """
     steps = description.steps
     if any(isinstance(step, Choose) for step in steps):
-        return len(steps)
+        return None
     sizes = [step.weight.size if isinstance(step, IntegerConv | FloatConv) else 0 for step in steps]
-    return next((i for i, size in enumerate(sizes) if size >= _LARGE), len(steps))
+    return next((i for i, size in enumerate(sizes) if size >= _LARGE), None)
 
 
 def read_behind(description: Description, tensors: dict[str, Tensor]) -> int:

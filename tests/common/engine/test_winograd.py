@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from random_networks import random_network
 
 from common.engine import compiler, winograd
+from common.engine import tensors as engine_tensors
 from common.engine.block_sums import blocks_at
 from common.engine.bounds import LANE
 from common.engine.compiler import compile_network
@@ -46,7 +48,7 @@ def sums(x, weight, padding):
 @pytest.mark.parametrize(("channels", "filters"), [(1, 1), (17, 33), (32, 16), (64, 48), (5, 64)], ids=str)
 def test_sums_are_those_of_float64(engine_sets, size, channels, filters):
     rng = np.random.default_rng(channels + sum(size))
-    for top, padding, most in ((15, 1, 15), (63, 2, 127), (1, 1, 2500), (3, 3, 1)):
+    for top, padding, most in ((15, 1, 15), (63, 2, 127), (1, 1, 1700), (3, 3, 1)):
         description, weight = network(rng, channels, filters, size, top, padding, most)
         program = compile_network(description)
         assert program.instructions[2]["operation"] == WINOGRAD_CONV
@@ -105,6 +107,22 @@ def test_codes_and_weights_that_do_not_fit_stay_direct():
     assert winograd.pack_winograd(weight, np.full(32, 64)) is None
     assert winograd.pack_winograd(weight * 2000, np.full(32, 63)) is None
     assert winograd.pack_winograd(weight * 10**8, np.full(32, 1)) is None
+
+
+def test_plain_programs_give_the_same_bits(engine_sets, images, monkeypatch):
+    monkeypatch.setattr(engine_tensors, "_LARGE", 1)
+    changed = 0
+    for seed in range(20):
+        description = random_network(seed)
+        program, plain = compile_network(description), compile_network(description, plain=True)
+        assert plain.header["scratch"] == plain.header["image"] == 0
+        assert plain.header["together"] == len(plain.instructions)
+        changed += program.header["scratch"] > 0
+        x = images(description, 3, seed)
+        expected = interpret(plain, x)
+        for made in (program, plain):
+            assert all(np.array_equal(expected, run(made, x, name)) for name in engine_sets)
+    assert changed > 5
 
 
 def test_few_channels_stay_direct(monkeypatch):
