@@ -133,6 +133,8 @@ def _add_images(group) -> None:
     group.add_argument("--num_images", type=typed.int_range(2), metavar="N", help=number)
     group.add_argument("--resample", **_SWITCH, default=False, help="choose the images anew and replace images.json")
     group.add_argument("--views", type=typed.positive_int, default=20, help="number of augmented views of each image")
+    mixed = "number of views, besides, that are mixtures of two images"
+    group.add_argument("--mixed_views", type=typed.int_range(0), default=0, help=mixed)
 
 
 def _add_matching(group) -> None:
@@ -159,12 +161,14 @@ class ImageOptions:
         count: number of training images, in place of the share; None: the share.
         resample: whether to choose anew, whatever the run's folder records.
         views: number of augmented views of each image.
+        mixed: number of views, besides, that are mixtures of two images.
     """
 
     ratio: float
     count: int | None
     resample: bool
     views: int
+    mixed: int
 
 
 @dataclass(frozen=True)
@@ -215,7 +219,7 @@ def quantization_options(args: Namespace) -> QuantizationOptions:
         pretrained=args.pretrained,
         config=QuantConfig(args.levels, args.granularity, args.quantized_first_and_last),
         plan=Plan(batch_size=args.match_batch_size, **{name: getattr(args, name) for name in names}),
-        images=ImageOptions(args.ratio, args.num_images, args.resample, args.views),
+        images=ImageOptions(args.ratio, args.num_images, args.resample, args.views, args.mixed_views),
         go_on=args.go_on,
         test_layers=args.test_layers,
     )

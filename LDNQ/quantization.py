@@ -83,7 +83,7 @@ def _calibration_set(
     count = calibration_count(len(images), chosen.images.ratio, chosen.images.count)
     record = options.output_dir / "images.json"
     images = choose_images(images, count, options.seed, record, chosen.images.resample)
-    return CalibrationSet(images, preprocessing, chosen.images.views, options.seed)
+    return CalibrationSet(images, preprocessing, chosen.images.views, options.seed, chosen.images.mixed)
 
 
 def _test_images(options: RunOptions, stored: StoredNetwork) -> ImageSource | None:
