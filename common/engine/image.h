@@ -71,11 +71,11 @@ inline void timed(int64_t* nanoseconds, Work work) {
 inline bool is_pooled(const Program& program, int32_t i) {
   if (i + 1 >= program.header().together) return false;
   const Instruction &conv = program.instruction(i), &maximum = program.instruction(i + 1);
-  return conv.operation == FLOAT_CONV && conv.width > 1 && maximum.operation == MAXIMUM &&
+  return conv.operation == FLOAT_CONV && conv.width > 1 && conv.decision == kNone && maximum.operation == MAXIMUM &&
          maximum.source == conv.store && maximum.decision == kNone;
 }
 
-// Maxima follow a few rows behind the convolution, which are in the caches then.
+// Maxima follow a few rows behind the convolution, which are in the caches then. What it reads lives until they end.
 inline void convolve_and_pool(const Program& program, int32_t i, Arena arena, int64_t* conv_time, int64_t* pool_time) {
   constexpr int64_t kRows = 4;
   const Instruction &conv = program.instruction(i), &maximum = program.instruction(i + 1);

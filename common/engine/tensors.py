@@ -67,7 +67,7 @@ def tensors_of(description: Description) -> dict[str, Tensor]:
     """
     tensors: dict[str, Tensor] = {}
     for i, step in enumerate(description.steps):
-        for name in read_by(step):
+        for name in (*read_by(step), *_read_meanwhile(description, i)):
             _tensor(tensors, name).last = i
         if isinstance(step, IntegerConv | FloatConv):
             source = tensors[step.source]
@@ -99,6 +99,13 @@ def read_by(step: Step) -> Iterator[str]:
     yield step.source
     if step.tail.residual:
         yield step.tail.residual
+
+
+def _read_meanwhile(description: Description, i: int) -> Iterator[str]:
+    """What the float convolution before a maximum reads: both are computed a few rows at a time, in turns."""
+    step, before = description.steps[i], description.steps[i - 1]
+    if isinstance(step, Pool) and step.maximum and isinstance(before, FloatConv) and before.tail.store == step.source:
+        yield from read_by(before)
 
 
 def written_by(step: Step) -> Iterator[tuple[str, Grid | None]]:

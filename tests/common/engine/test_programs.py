@@ -60,6 +60,22 @@ def test_threads_change_nothing(engine_sets, images, threads):
         set_threads(0)
 
 
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("size", [(33, 40), (14, 9), (7, 64)], ids=str)
+def test_maxima_behind_a_float_convolution(engine_sets, size, stride):
+    """Both are computed in turns; what the convolution reads must not be where the maxima are written."""
+    rng, grid = np.random.default_rng(stride), Grid(np.full(1, 5, np.float32), np.full(1, 15))
+    kernel = rng.normal(0, 0.3, (40, 3, 7, 7)).astype(np.float32)
+    steps = [Image("image", (3, *size)), FloatConv("image", kernel, Tail(relu=True, store="x"), 2, 3)]
+    steps += [Pool("x", Tail(store="y", codes="q", grid=grid), (3, 3), stride, 1, maximum=True)]
+    shape = engine_tensors.tensors_of(Description(tuple(steps), "y"))["y"].shape
+    steps += [FloatConv("y", rng.normal(0, 1, (9, *shape)).astype(np.float32), Tail(store="logits"))]
+    program = compile_network(Description(tuple(steps), "logits"))
+    x = rng.normal(0, 1, (5, 3, *size)).astype(np.float32)
+    expected = interpret(program, x)
+    assert all(np.array_equal(bits_of(expected), bits_of(run(program, x, name))) for name in engine_sets)
+
+
 @pytest.mark.parametrize("large", [1, 1000])
 def test_groups_of_images_change_nothing(engine_sets, images, monkeypatch, large):
     """Steps of so many weights and all behind them are computed for up to 4 images at once."""
