@@ -9,7 +9,6 @@ from common.engine.layout import (
     CHOOSE,
     DIFFERENCE_CONV,
     FLOAT_CONV,
-    GROUP,
     HEADER,
     IMAGE,
     IMAGES_TOGETHER,
@@ -26,7 +25,7 @@ from common.engine.layout import (
     aligned,
     padded,
 )
-from common.engine.packing import PackedConv, pack_conv, pack_differences
+from common.engine.packing import PackedConv, by_taps, each_plane, pack_conv, pack_differences
 from common.engine.tensors import (
     Tensor,
     kernel_of,
@@ -133,7 +132,7 @@ class _Compiler:
             operation = DIFFERENCE_CONV if step.differences else INTEGER_CONV
             return {"operation": operation, "padding": step.padding} | self.integer_weights(step, source, size)
         if isinstance(step, FloatConv):
-            weights = self.append(self.constants, _by_taps(step.weight, source.stride))
+            weights = self.append(self.constants, by_taps(step.weight, source.stride))
             return {"operation": FLOAT_CONV, "padding": step.padding, "weights": weights}
         if isinstance(step, Take):
             return {"operation": TAKE, "before": step.before}
@@ -169,7 +168,7 @@ class _Compiler:
         multiplier = np.ones(channels, np.int64) if step.multiplier is None else step.multiplier
         arrays = (weight.transpose(1, 0, 2, 3), codes, multiplier)
         if source.grid.planes:  # each plane is padded on its own
-            arrays = tuple(_each_plane(array, padded(source.shape[0])) for array in arrays)
+            arrays = tuple(each_plane(array, padded(source.shape[0])) for array in arrays)
         packed = pack_conv(arrays[0].transpose(1, 0, 2, 3), arrays[1], arrays[2], source.row)
         chosen = {"decision": source.grid.decision, "candidate": step.candidate}
         chosen = chosen if source.grid.decision is not None else {}
@@ -235,17 +234,3 @@ class _Compiler:
         for row, array in zip(rows, arrays):
             row[:filters] = array
         return self.append(self.constants, rows.ravel())
-
-
-def _each_plane(array: np.ndarray, size: int) -> np.ndarray:
-    """Upper and lower plane, each with zeros up to ``size`` channels."""
-    parts = [np.pad(part, [(0, size - len(part))] + [(0, 0)] * (part.ndim - 1)) for part in np.split(array, 2)]
-    return np.concatenate(parts)
-
-
-def _by_taps(weight: np.ndarray, stride: int) -> np.ndarray:
-    """Float weights as [group of 16 filters][row][column][channel][16 filters]."""
-    filters, channels, height, width = weight.shape
-    taps = np.zeros((height, width, stride, padded(filters)), np.float32)
-    taps[:, :, :channels, :filters] = weight.transpose(2, 3, 1, 0)
-    return taps.reshape(-1, padded(filters) // GROUP, GROUP).transpose(1, 0, 2).ravel()
