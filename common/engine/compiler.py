@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from common.engine.decisions import check_chosen, choices
 from common.engine.description import Choose, Description, FloatConv, Image, IntegerConv, Pool, Step, Tail, Take
 from common.engine.layout import (
     AVERAGE,
@@ -87,7 +88,7 @@ class _Compiler:
         header = {
             **{"magic": MAGIC, "version": VERSION, "channels": channels, "height": height, "width": width},
             **{"classes": result.shape[0], "logits": self.numbers[self.description.logits]},
-            **self.choices(),
+            **choices(self.description, self.tensors),
             **{"buffers": len(HEADER), "buffer_count": len(self.tensors)},
             **{"instructions": first_instruction, "instruction_count": len(steps)},
             **{"arena": self.arena, "image": self.image, "scratch": self.scratch, "together": self.together},
@@ -98,15 +99,6 @@ class _Compiler:
         weights = np.concatenate([np.zeros(0, np.int8), *self.weights])
         constants = np.concatenate([np.zeros(0, np.float32), *self.constants])
         return Program(np.concatenate([*words, *self.blocks]), aligned(weights), aligned(constants), (*self.tensors,))
-
-    def choices(self) -> Record:
-        choosing = [step for step in self.description.steps if isinstance(step, Choose)]
-        if len(choosing) > 1:
-            raise QuantizationError(f"integer engine: expected images to choose once, found {len(choosing)} times")
-        if not choosing:
-            return {"decisions": 0, "choices": NONE}
-        name = choosing[0].store
-        return {"decisions": self.tensors[name].shape[0], "choices": self.numbers[name]}
 
     def instruction(self, step: Step) -> Record:
         filters, height, width = shape_of(step, self.tensors)
@@ -122,7 +114,7 @@ class _Compiler:
         if isinstance(step, Choose):
             choose = {"operation": CHOOSE, "candidates": step.candidates}
             return record | choose | self.tail(step.tail, filters, (height, width))
-        self.check_chosen(step)
+        check_chosen(step, self.description, self.tensors)
         record |= {"stride": step.stride}
         record |= {"kernel_height": kernel_height, "kernel_width": kernel_width}
         return record | self.operation(step, source, (height, width)) | self.tail(step.tail, filters, (height, width))
@@ -143,16 +135,6 @@ class _Compiler:
         if step.padding and not step.maximum:
             raise QuantizationError("integer engine: expected averages without padding")
         return step.padding
-
-    def check_chosen(self, step: Step) -> None:
-        """Choices must have been made before a step depends on them."""
-        grids = [step.tail.grid] if step.tail.codes else []
-        if isinstance(step, IntegerConv):
-            grids.append(self.tensors[step.source].grid)
-        steps = self.description.steps
-        chosen = next((i for i, other in enumerate(steps) if isinstance(other, Choose)), len(steps))
-        if any(grid.decision is not None for grid in grids) and steps.index(step) < chosen:
-            raise QuantizationError("integer engine: expected images to choose before what depends on it")
 
     def integer_weights(self, step: IntegerConv, source: Tensor, size: tuple[int, int]) -> Record:
         codes = source.grid.largest(source.shape[0], step.candidate)
