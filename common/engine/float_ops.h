@@ -172,7 +172,8 @@ void take(const Program& program, const Instruction& instruction, Arena arena) {
   if (tail.parts == STORE) return copy_pixels(instruction, input, tail.store, 4 * before, 4 * source.channels);
   if (before == 0 && source.channels == instruction.filters && source.stride % kGroup == 0)
     return finish_rows(instruction, input, tail);
-  each_pixel(program, instruction, arena, all_rows(instruction), [&](int64_t y, int64_t x, int64_t first, float* values) {
+  const Rows rows = all_rows(instruction);
+  each_pixel(program, instruction, arena, rows, [&](int64_t y, int64_t x, int64_t first, float* values) {
     const float* in = reinterpret_cast<const float*>(input.at(y * instruction.stride, x * instruction.stride));
     const int64_t low = before > first ? before - first : 0;
     const int64_t room = before + source.channels - first, high = room < kGroup ? room : kGroup;

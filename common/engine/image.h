@@ -1,5 +1,6 @@
 // All instructions of a program: the first ones for one image after the other, so that its buffers stay in the caches;
-// those of large weights one after the other for a group of images. The including file defines Products and Differences, see integer_conv.h.
+// those of large weights one after the other for a group of images. The including file defines Products and
+// Differences, see integer_conv.h.
 #pragma once
 
 #include <ctime>

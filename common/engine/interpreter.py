@@ -27,7 +27,7 @@ from common.engine.layout import (
     Record,
     padded,
 )
-from common.engine.tail import choice, finish
+from common.engine.tail import choice, constants, finish
 from common.engine.winograd_sums import winograd_sums
 
 Tensors = list[np.ndarray]  # (N, H + 2 border, W + 2 border, stride) each
@@ -91,7 +91,7 @@ def _integer_conv(program: Program, instruction: Record, source: np.ndarray) -> 
     size = steps * STEP_TAPS * filters
     weights = program.weights[instruction["weights"] : instruction["weights"] + size]
     weights = weights.reshape(filters // GROUP, steps, GROUP, STEP_TAPS).transpose(1, 3, 0, 2).reshape(-1, filters)
-    return block_sums(windows, blocks, weights).astype(np.int32).astype(np.float32)
+    return _as_float(program, instruction, block_sums(windows, blocks, weights))
 
 
 def _difference_conv(program: Program, instruction: Record, source: np.ndarray) -> np.ndarray:
@@ -104,11 +104,17 @@ def _difference_conv(program: Program, instruction: Record, source: np.ndarray) 
     weights = weights.reshape(filters // GROUP, -1, GROUP, DIFFERENCE_TAPS).transpose(0, 2, 1, 3).reshape(filters, -1)
     values = windows[..., taps].astype(np.int32)
     sums = np.stack([np.abs(values - weight.astype(np.int32)).sum(-1) for weight in weights], -1)
+    return _as_float(program, instruction, sums)
+
+
+def _as_float(program: Program, instruction: Record, sums: np.ndarray) -> np.ndarray:
+    if offset := constants(program, instruction, "sum_offset", 1):
+        sums = sums.astype(np.int32) - offset[0].astype(np.int32)
     return sums.astype(np.int32).astype(np.float32)
 
 
 def _winograd_conv(program: Program, instruction: Record, source: np.ndarray) -> np.ndarray:
-    return winograd_sums(program, instruction, source).astype(np.int32).astype(np.float32)
+    return _as_float(program, instruction, winograd_sums(program, instruction, source))
 
 
 def decode_blocks(program: Program, instruction: Record) -> list[Block]:
