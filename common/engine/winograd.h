@@ -1,8 +1,8 @@
 // 3 x 3 convolutions of stride 1 by Winograd's F(2 x 2, 3 x 3) in integers; winograd.py has the equations.
 //
 // Some tiles at a time: their codes are transformed (bytes, [8 tiles' chunk][position][8][channels], in the scratch
-// memory of the thread), then each position is a convolution of 1 x 1 pixels by the tile of the instruction set, and the
-// 16 sums of a tile and filter become 2 x 2 sums, which go to the tail.
+// memory of the thread), then each position is a convolution of 1 x 1 pixels by the tile of the instruction set, and
+// the 16 sums of a tile and filter become 2 x 2 sums, which go to the tail.
 #pragma once
 
 #include <algorithm>
