@@ -17,6 +17,8 @@ to, for the whole layer: a group's smaller range would clip inputs, which nothin
 clamped without loss where inputs stay at or below R: the constant -(w - R) joins the filter's bias.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore import dtype as mstype
@@ -125,9 +127,21 @@ class QuantAdder2d(nn.Cell):
         padding: zeros on each side.
         groups: G, scale groups that the layer can have.
         native: force or forbid the C++ kernel; None chooses.
+        around: what gives a kernel the layer's windows, :meth:`common.models.adder.Adder2d.around`; None: none is
+            needed.
     """
 
-    def __init__(self, channels, filters, kernel, stride=1, padding=0, groups: int = 4, native: bool | None = None):
+    def __init__(
+        self,
+        channels,
+        filters,
+        kernel,
+        stride=1,
+        padding=0,
+        groups: int = 4,
+        native: bool | None = None,
+        around: Callable[[Callable[[int, int], nn.Cell]], nn.Cell] | None = None,
+    ):
         super().__init__()
         shape = (filters, channels, kernel, kernel)
         self.stride, self.padding = stride, padding
@@ -136,8 +150,9 @@ class QuantAdder2d(nn.Cell):
         self.steps = _constant(np.ones(groups, np.float32), "steps")
         self.bias = _constant(np.zeros(filters, np.float32), "bias")
         self.qmax = _constant(np.full(1, 255, np.float32), "qmax")
-        self.conv = AdderInt8(stride, padding, False, native)
-        self.conv_relu = AdderInt8(stride, padding, True, native)
+        windows = around or (lambda make: make(stride, padding))
+        self.conv = windows(lambda step, zeros: AdderInt8(step, zeros, False, native))
+        self.conv_relu = windows(lambda step, zeros: AdderInt8(step, zeros, True, native))
 
     @property
     def bits(self) -> int:

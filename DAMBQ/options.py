@@ -99,6 +99,8 @@ def _add_quantization(group) -> None:
     group.add_argument("--shares", type=fraction, nargs=2, default=[0.01, 0.3], metavar="SHARE", help=shares)
     rise = "first and last epoch, counted from 0, between which the share rises linearly"
     group.add_argument("--duration", type=typed.int_range(0), nargs=2, default=[0, 150], metavar="EPOCH", help=rise)
+    planned = "bits of each layer to begin with, 0 to 4, as python -m lowbitzoo sensitivity plans them"
+    group.add_argument("--bits_file", type=typed.path, metavar="FILE", help=planned)
     table = "table of the weights' levels; default: v2, or that of --init_from"
     group.add_argument("--table", choices=list(TABLES), help=table)
     clip = "first value of the activations' learned clips, > 0; default: 3, or those of --init_from"
@@ -131,6 +133,7 @@ class TrainOptions:
         budget: targets of the average bits; None: the network is float.
         table: name of the weights' level table; None: v2, or that of ``init_from``.
         activation_clip: first value of the activations' clips; None: 3, or those that ``init_from`` has learned.
+        bits_file: bits of each layer to begin with; None: 4 everywhere, or those of ``init_from``.
     """
 
     arch: str
@@ -141,6 +144,7 @@ class TrainOptions:
     budget: Budget | None
     table: str | None
     activation_clip: float | None
+    bits_file: Path | None = None
 
 
 def network_options(args: Namespace) -> NetworkOptions:
@@ -162,7 +166,7 @@ def train_options(args: Namespace) -> TrainOptions:
     budget = Budget(args.wgt_target, args.act_target, granularity(args), *ends)
     starts = args.pretrained, args.init_from
     rest = budget if args.quantize else None, args.table, args.activation_clip
-    return TrainOptions(args.arch, args.dataset, args.seed, *starts, *rest)
+    return TrainOptions(args.arch, args.dataset, args.seed, *starts, *rest, args.bits_file)
 
 
 def granularity(args: Namespace) -> str:

@@ -13,6 +13,7 @@ from common.cli.training_options import (
     add_new_head,
     add_pretrained,
     add_sgd,
+    add_tensorboard,
     check_new_head,
     cosine_config,
 )
@@ -104,6 +105,7 @@ def train_parser() -> OptionParser:
     add_sgd(group, epochs=20, weight_decay=5e-4, rate="learning rate of the first SGD step, then cosine to 0")
     goes_on = "go on with a run in --output_dir; with another --lr train its network further, in a folder below"
     add_continue(group, goes_on)
+    add_tensorboard(group)
     parser.add_alias("--resume", "--continue")
     return parser
 
@@ -216,7 +218,8 @@ def training_options(args: Namespace) -> TrainingOptions:
     model(args.arch, args.dataset)
     check_new_head(args)
     name = f"{args.arch}_{args.dataset}"
-    return TrainingOptions(cosine_config(args), args.output_dir, name, args.go_on, validation_of(args), args.new_head)
+    about = {"validation": validation_of(args), "new_head": args.new_head, "tensorboard": args.tensorboard}
+    return TrainingOptions(cosine_config(args), args.output_dir, name, args.go_on, **about)
 
 
 def quantization_options(args: Namespace) -> QuantizationOptions:

@@ -19,6 +19,7 @@ class QuantConfig:
         levels: number of levels, 3, 5, 7, 9 or 11.
         granularity: unit of one scale, output ``channel`` or ``layer``.
         first_and_last: whether the first and the last layer are quantized too.
+        ends: names of these two; None: as they are described.
 
     Raises:
         ConfigError: a value that is none of these.
@@ -27,6 +28,7 @@ class QuantConfig:
     levels: int = 3
     granularity: str = "channel"
     first_and_last: bool = True
+    ends: tuple[str, str] | None = None
 
     def __post_init__(self):
         if self.levels not in LEVEL_COUNTS or self.granularity not in GRANULARITIES:
