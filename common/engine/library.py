@@ -18,7 +18,7 @@ FLAGS = ("-O3", "-std=c++17", "-fPIC", "-pthread", "-ffp-contract=off", "-Wno-ps
 _VNNI = ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni", "-mprefer-vector-width=512")
 _UNITS: dict[str, tuple[str, ...]] = {"engine.cc": (), "plain.cc": ()}
 _X86_UNITS: dict[str, tuple[str, ...]] = {"avx2.cc": ("-mavx2",), "vnni.cc": _VNNI}
-_PARALLEL = SOURCES.parent / "kernels" / "parallel.h"
+_PARALLEL = tuple(SOURCES.parent / "kernels" / name for name in ("parallel.h", "helper_threads.h"))
 
 
 def recipe(extra_flags: tuple[str, ...] = ()) -> cxx.Recipe:
@@ -30,7 +30,7 @@ def recipe(extra_flags: tuple[str, ...] = ()) -> cxx.Recipe:
     x86 = platform.machine().lower() in ("x86_64", "amd64")
     units = _UNITS | (_X86_UNITS if x86 else {})
     words = cxx.command(extra_flags, FLAGS)
-    key = cxx.key([*words, *map(str, units.items())], [*cxx.sources(SOURCES), _PARALLEL])
+    key = cxx.key([*words, *map(str, units.items())], [*cxx.sources(SOURCES), *_PARALLEL])
 
     def make(target: Path) -> None:
         with tempfile.TemporaryDirectory() as folder:
