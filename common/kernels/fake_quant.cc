@@ -48,31 +48,33 @@ struct Sums {
 };
 
 // Gradient for `count` values of a channel. Sums run in float lanes over blocks short enough to lose nothing. Vectors
-// are written out: GCC 12 keeps such a loop scalar, four times slower.
-// `others`: another gradient of x, which is added, or null.
+// are written out: GCC 12 keeps such a loop scalar, four times slower. `others`: another gradient of x, if ADD.
+template <bool ADD>
 Sums uniform_channel(const Channel& channel, bool learned_step, int64_t count, const float* x, const float* gy,
                      const float* others, float* gx) {
   using V = Vec<kLanes>;
   constexpr int64_t kBlock = 256 * kLanes;
   const auto zero = V::broadcast(0.f), limit = V::broadcast(channel.clip);
-  Sums sums;
   const float inverse = learned_step && channel.up > 0 ? 1 / channel.clip : 0.f;
-  const float above = channel.up > 0 ? 1.f : 0.f;
+  const auto above = V::broadcast(channel.up > 0 ? 1.f : 0.f);
+  auto clip = zero, error = zero;
+  const auto step = [&](int64_t i, auto lanes) {  // lanes that are not there count as 0
+    const auto value = V::load(x + i, lanes), g = V::load(gy + i, lanes);
+    const auto clamped = V::clip(value, zero, limit), q = V::round_even(clamped * channel.up) * channel.down;
+    const auto passed = value == clamped ? g : zero;
+    V::store(gx + i, ADD ? passed + V::load(others + i, lanes) : passed, lanes);
+    clip += g * (value >= limit ? above : (q - clamped) * inverse);
+    error += g * (value - q);
+  };
+  Sums sums;
   for (int64_t start = 0; start < count; start += kBlock) {
     const int64_t end = std::min<int64_t>(count, start + kBlock);
-    auto clip = zero, error = zero;
-    for (int64_t i = start; i < end; i += kLanes) {
-      const int64_t lanes = std::min<int64_t>(kLanes, end - i);  // where fewer are left, the others count as 0
-      const auto value = V::load(x + i, lanes), g = V::load(gy + i, lanes);
-      const auto clamped = V::clip(value, zero, limit), q = V::round_even(clamped * channel.up) * channel.down;
-      const auto rounding = (q - clamped) * inverse;
-      const auto passed = value == clamped ? g : zero;
-      V::store(gx + i, others ? passed + V::load(others + i, lanes) : passed, lanes);
-      clip += g * (value >= limit ? V::broadcast(above) : rounding);
-      error += g * (value - q);
-    }
+    int64_t i = start;
+    for (; i + kLanes <= end; i += kLanes) step(i, std::integral_constant<int64_t, kLanes>());
+    if (i < end) step(i, end - i);
     sums.clip += V::sum(clip);
     sums.error += V::sum(error);
+    clip = error = zero;
   }
   return sums;
 }
@@ -84,8 +86,9 @@ void uniform_backward(const Shape& shape, const float* x, const std::vector<Chan
     return [&](int64_t n) {
       for (int64_t c = 0; c < shape.c; ++c) {
         const int64_t row = n * shape.c + c, start = row * shape.inner;
-        sums[row] = uniform_channel(channels[c], learned_step, shape.inner, x + start, gy + start,
-                                    others ? others + start : nullptr, gx + start);
+        const auto gradient = others ? uniform_channel<true> : uniform_channel<false>;
+        sums[row] = gradient(channels[c], learned_step, shape.inner, x + start, gy + start,
+                             others ? others + start : nullptr, gx + start);
       }
     };
   });
