@@ -19,7 +19,7 @@ _VNNI = ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni", 
 _UNITS: dict[str, tuple[str, ...]] = {"engine.cc": (), "plain.cc": ()}
 _X86_UNITS: dict[str, tuple[str, ...]] = {"avx2.cc": ("-mavx2",), "vnni.cc": _VNNI}
 _ARM_UNITS: dict[str, tuple[str, ...]] = {"neon.cc": (), "neon_dot.cc": ("-march=armv8.2-a+i8mm",)}
-_PARALLEL = SOURCES.parent / "kernels" / "parallel.h"
+_PARALLEL = tuple(SOURCES.parent / "kernels" / name for name in ("parallel.h", "helper_threads.h"))
 
 
 def units_of(machine: str) -> dict[str, tuple[str, ...]]:
@@ -36,7 +36,7 @@ def recipe(extra_flags: tuple[str, ...] = ()) -> cxx.Recipe:
     """
     units = units_of(platform.machine())
     words = cxx.command(extra_flags, FLAGS)
-    key = cxx.key([*words, *map(str, units.items())], [*cxx.sources(SOURCES), _PARALLEL])
+    key = cxx.key([*words, *map(str, units.items())], [*cxx.sources(SOURCES), *_PARALLEL])
 
     def make(target: Path) -> None:
         with tempfile.TemporaryDirectory() as folder:
