@@ -3,23 +3,26 @@
 import difflib
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 
 from common.cli.commands.eval import Evaluations
 from common.cli.entry_point import entry_point
 from common.errors import ConfigError
 
-COMMANDS = ("list", "show", "download", "verify", "eval", "data", "check")
+COMMANDS = ("list", "show", "download", "verify", "eval", "predict", "data", "check")
 
 
 @entry_point
-def main(argv: Sequence[str] | None, evaluation_of: Evaluations) -> None:
+def main(
+    argv: Sequence[str] | None, evaluation_of: Evaluations, predict: Callable[[list[str]], None] | None = None
+) -> None:
     """Run one command.
 
     Args:
         argv: COMMAND and its words; those of this process for None.
         evaluation_of: function from a checkpoint's name or file to the ``main`` of its method's ``eval.py``.
+        predict: what takes the words of ``predict``; None: all but its help is refused.
     """
     name, *words = (sys.argv[1:] if argv is None else argv) or [""]
     if name in ("-h", "--help"):
@@ -30,6 +33,8 @@ def main(argv: Sequence[str] | None, evaluation_of: Evaluations) -> None:
         raise ConfigError(f"expected a command of {', '.join(COMMANDS)}, found {name or 'none'}{hint}")
     elif name == "eval":
         command(name).run(words, evaluation_of)
+    elif name == "predict" and predict is not None:
+        predict(words)
     else:
         command(name).run(words)
 

@@ -55,6 +55,7 @@ class _Compiler:
         self.blocks: list[np.ndarray] = []
         self.weights: list[np.ndarray] = []
         self.constants: list[np.ndarray] = []
+        self.places: dict[bytes, int] = {}  # of numbers of filters, which layers share where they are equal
         steps = len(description.steps)
         self.blocks_start = len(HEADER) + len(BUFFER) * len(self.tensors) + len(INSTRUCTION) * steps
 
@@ -200,7 +201,10 @@ class _Compiler:
         rows = np.zeros((len(arrays), padded(filters)), np.float32)
         for row, array in zip(rows, arrays):
             row[:filters] = array
-        return self.append(self.constants, rows.ravel())
+        key = rows.tobytes()
+        if key not in self.places:
+            self.places[key] = self.append(self.constants, rows.ravel())
+        return self.places[key]
 
 
 def _each_plane(array: np.ndarray, size: int) -> np.ndarray:

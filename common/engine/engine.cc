@@ -3,11 +3,10 @@
 #include <cstdint>
 #include <cstring>
 #include <exception>
-#include <memory>
-#include <new>
 #include <vector>
 
 #include "../kernels/parallel.h"
+#include "aligned.h"
 #include "program.h"
 
 namespace lowbit {
@@ -46,21 +45,13 @@ const InstructionSet* chosen(const char* name) {
   return nullptr;
 }
 
-// Memory for the buffers of one image: zeros, aligned to a line of the cache.
-class Arena {
- public:
-  explicit Arena(int64_t bytes) : memory_(static_cast<uint8_t*>(::operator new(bytes, std::align_val_t{64}))) {
-    std::memset(memory_, 0, bytes);
-  }
-  Arena(const Arena&) = delete;
-  ~Arena() { ::operator delete(memory_, std::align_val_t{64}); }
-  uint8_t* data() { return memory_; }
-
- private:
-  uint8_t* memory_;
-};
-
 }  // namespace
+
+RunImage fastest(const char** name) {
+  const InstructionSet* set = chosen("");
+  *name = set->name;
+  return set->run;
+}
 
 enum Status : int { OK = 0, NO_PROGRAM = 1, NO_INSTRUCTION_SET = 2, NO_MEMORY = 3 };
 
@@ -72,11 +63,11 @@ int run(const Program& program, const float* images, int64_t count, float* logit
   if (!set) return NO_INSTRUCTION_SET;
   const int64_t size = int64_t{header.channels} * header.height * header.width;
   // Made here, for threads could not say that no memory is left.
-  std::vector<std::unique_ptr<Arena>> arenas(thread_count(count));
-  for (auto& arena : arenas) arena = std::make_unique<Arena>(header.arena);
+  std::vector<Aligned<uint8_t>> arenas;
+  for (int i = thread_count(count); i > 0; --i) arenas.emplace_back(header.arena);
   std::atomic<int> next{0};
   parallel_for(count, [&] {
-    uint8_t* arena = arenas[next++]->data();
+    uint8_t* arena = arenas[next++].data();
     return [&, arena](int64_t i) {
       set->run(program, images + i * size, logits + i * (header.classes + header.decisions), arena, nanoseconds);
     };

@@ -71,7 +71,7 @@ void float_conv_of(const Program& program, const Instruction& instruction, uint8
 }
 
 void float_conv(const Program& program, const Instruction& instruction, uint8_t* arena) {
-  constexpr int kPixelsOfTile = kLanes == 16 ? 8 : 4, kGroupsOfTile = kLanes == 4 ? 2 : 4;
+  constexpr int kPixelsOfTile = kLanes == 16 ? kTilePixels : kTilePixels / 2, kGroupsOfTile = kLanes == 4 ? 2 : 4;
   const int64_t groups = (instruction.filters + kGroup - 1) / kGroup;
   if (instruction.width > 1) return float_conv_of<kPixelsOfTile, 1>(program, instruction, arena);
   if (groups % kGroupsOfTile == 0) return float_conv_of<1, kGroupsOfTile>(program, instruction, arena);

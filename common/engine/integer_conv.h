@@ -24,6 +24,7 @@ inline int64_t sums_of_tile(const uint8_t* x, int64_t step, const Instruction& i
 template <class Sums, int G>
 inline int64_t sums_of(int64_t count, const uint8_t* x, int64_t step, const Instruction& instruction,
                        const int32_t* blocks, const int8_t* weights, int64_t group, int32_t* sums) {
+  static_assert(Sums::kPixels <= kTilePixels, "the arena has no room for more");
   constexpr int kMost = Sums::kPixels, kLess = kMost > 1 ? kMost / 2 : 1, kLeast = kMost > 3 ? kMost / 4 : 1;
   if (count > kLess) return sums_of_tile<Sums, kMost, G>(x, step, instruction, blocks, weights, group, sums);
   if (count > kLeast) return sums_of_tile<Sums, kLess, G>(x, step, instruction, blocks, weights, group, sums);

@@ -11,6 +11,7 @@ constexpr int32_t kVersion = 1;
 constexpr int kGroup = 16;    // filters that are computed together; channels of buffers are padded to it
 constexpr int kStepTaps = 4;  // taps of a step: what one lane of 32 bits multiplies
 constexpr int kDifferenceTaps = 8;  // taps of two steps: what one lane of 64 bits takes differences of
+constexpr int kTilePixels = 8;  // of a row that are computed together, at most; those behind its end are dropped
 constexpr int32_t kNone = -1;
 
 enum Operation : int32_t { IMAGE, INTEGER_CONV, FLOAT_CONV, TAKE, AVERAGE, MAXIMUM, CHOOSE, DIFFERENCE_CONV };
@@ -74,6 +75,9 @@ using RunImage = void (*)(const Program&, const float* image, float* logits, uin
 void run_image_plain(const Program&, const float*, float*, uint8_t*, int64_t*);
 void run_image_avx2(const Program&, const float*, float*, uint8_t*, int64_t*);
 void run_image_vnni(const Program&, const float*, float*, uint8_t*, int64_t*);
+
+// The fastest that the processor has, and its name.
+RunImage fastest(const char** name);
 
 }  // namespace engine
 }  // namespace lowbit

@@ -31,6 +31,7 @@ def describe(
     parameters: Mapping[str, np.ndarray],
     quantized: Mapping[str, IntegerLayer],
     size: tuple[int, int],
+    floats: bool = False,
 ) -> Description:
     """The description of a quantized network.
 
@@ -39,13 +40,14 @@ def describe(
         parameters: of the network by name, float32.
         quantized: its quantized layers by name.
         size: height and width of its images.
+        floats: whether layers without activation grids may be computed in float32, all of them if need be.
 
     Raises:
         QuantizationError: an architecture or a layer that the engine has no instructions for.
     """
     if architecture not in NETWORKS:
         raise refuse(f"{architecture} is not among its networks")
-    if not has_grids(architecture, quantized):
+    if not floats and not has_grids(architecture, quantized):
         raise refuse("expected layers with activation grids, found none")
     layers = Layers(parameters, quantized, size)
     return layers.builder.finish(NETWORKS[architecture](layers, size))

@@ -1,0 +1,44 @@
+"""Compiles the integer engine into the wheel, so that the runtime needs no compiler where it is installed."""
+
+import sys
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.build_py import build_py
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from common.engine.library import SHIPPED, wheel_recipe  # noqa: E402
+from common.kernels.compiler import BuildError  # noqa: E402
+
+
+class BuildWithLibrary(build_py):
+    """Adds the library to the packages; without a compiler they are complete but for it, and a line says so."""
+
+    def run(self) -> None:
+        """Copy the packages, compile beside their copies."""
+        super().run()
+        if self.editable_mode:
+            return
+        target = Path(self.build_lib) / SHIPPED.relative_to(Path(__file__).resolve().parent)
+        try:
+            wheel_recipe().make(target)
+        except BuildError as error:
+            print(f"warning: the wheel has no compiled engine, it will need a compiler: {error}", file=sys.stderr)
+
+
+class PlatformWheel(bdist_wheel):
+    """A wheel of one processor and system, but of every Python: the library is called by ctypes."""
+
+    def finalize_options(self) -> None:
+        """The library makes it depend on the platform."""
+        super().finalize_options()
+        self.root_is_pure = False
+
+    def get_tag(self) -> tuple[str, str, str]:
+        """Any Python 3, no ABI of it, this platform."""
+        return "py3", "none", super().get_tag()[2]
+
+
+setup(cmdclass={"build_py": BuildWithLibrary, "bdist_wheel": PlatformWheel})

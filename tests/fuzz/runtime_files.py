@@ -1,0 +1,71 @@
+"""Intact runtime files, and the driver that damages them in process under sanitizers.
+
+usage: python -m tests.fuzz.runtime_files MUTATIONS [SEED [FIRST]]
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "common" / "engine"))
+
+from random_networks import random_network  # noqa: E402
+
+from common.data.preprocessing import Preprocessing  # noqa: E402
+from common.engine.about import About  # noqa: E402
+from common.engine.compiler import compile_network  # noqa: E402
+from common.engine.library import recipe  # noqa: E402
+from common.engine.runtime_file import SUFFIX, encode  # noqa: E402
+
+DRIVER = Path(__file__).with_name("runtime_driver.cc")
+SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
+_SEEDS, _MOST_BYTES = range(60), 20_000
+
+
+def intact() -> list[bytes]:
+    """Small files of every instruction: random networks of three channels."""
+    about = About("tiny", "none", "digits", Preprocessing(), 0.5, 10)
+    descriptions = [random_network(seed) for seed in _SEEDS]
+    programs = [compile_network(made) for made in descriptions if made.steps[0].shape[0] == 3]
+    files = [encode(program, about) for program in programs]
+    return [content for content in files if len(content) <= _MOST_BYTES]
+
+
+def write_intact(folder: Path) -> list[Path]:
+    """The intact files, written into a folder."""
+    paths = []
+    for number, content in enumerate(intact()):
+        paths.append(folder / f"{number}{SUFFIX}")
+        paths[-1].write_bytes(content)
+    return paths
+
+
+def build(target: Path) -> Path:
+    """The driver with the whole engine in it, under sanitizers.
+
+    Raises:
+        BuildError: no compiler, or one without sanitizers.
+    """
+    recipe(SANITIZERS, DRIVER).make(target)
+    return target
+
+
+def run(driver: Path, files: list[Path], seed: int, first: int, count: int) -> subprocess.CompletedProcess:
+    """Mutations ``first`` to ``first + count - 1``; each depends on its number, the seed and the files alone."""
+    words = [driver, *map(str, (seed, first, count)), *files]
+    return subprocess.run(words, capture_output=True, text=True, errors="replace", check=False)
+
+
+def main(mutations: str, seed: str = "1", first: str = "0") -> int:
+    """Damage so many; the driver's status."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        files = write_intact(folder)
+        done = run(build(folder / "driver"), files, int(seed), int(first), int(mutations))
+    print(f"{len(files)} files; {done.stdout.strip()}", done.stderr.strip()[-4000:], sep="\n")
+    return done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
