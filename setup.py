@@ -9,8 +9,8 @@ from setuptools.command.build_py import build_py
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from common.engine.library import SHIPPED, wheel_recipe  # noqa: E402
-from common.kernels.compiler import BuildError  # noqa: E402
+from common.engine.library import SHIPPED, wheel_recipe
+from common.kernels.compiler import BuildError
 
 
 class BuildWithLibrary(build_py):

@@ -4,8 +4,8 @@
     network.predict(["a.png", "b.jpg"])     # numbers of the classes, (N,)
     network.logits(pixels)                  # (N, K) of uint8 pixels (N, H, W, 3)
 
-Files come from ``export.py --format lowbit`` of every method. Logits are those of the integer engine inside MindSpore bit
-for bit, whatever the processor, the batch and the threads.
+Files come from ``export.py --format lowbit`` of every method. Logits are those of the integer engine inside MindSpore
+bit for bit, whatever the processor, the batch and the threads.
 """
 
 import os
@@ -129,7 +129,9 @@ class Network:
         """Some at a time, so that a run's memory does not grow with their number."""
         if not isinstance(images, np.ndarray):
             if isinstance(images, str | os.PathLike | Image.Image):
-                raise ConfigError(f"expected a sequence of images, found one {type(images).__name__}; put it into a list")
+                raise ConfigError(
+                    f"expected a sequence of images, found one {type(images).__name__}; put it into a list"
+                )
             for start in range(0, len(images), _AT_ONCE):
                 yield self._of_pictures(images[start : start + _AT_ONCE])
             return

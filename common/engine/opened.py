@@ -128,4 +128,10 @@ def _about(described: _Description, name: str) -> About:
         )
     except ConfigError as error:
         raise ConfigError(f"{name}: {error}") from None
-    return About(**texts, preprocessing=preprocessing, accuracy=described.accuracy, samples=described.samples, class_names=classes)
+    return About(
+        **texts,
+        preprocessing=preprocessing,
+        accuracy=described.accuracy,
+        samples=described.samples,
+        class_names=classes,
+    )

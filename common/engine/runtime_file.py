@@ -1,6 +1,7 @@
 """Writes a program with what must be known of it as one file, which the library reads; FORMAT.md has its bytes."""
 
 import hashlib
+import itertools
 import struct
 from collections.abc import Iterator
 
@@ -68,7 +69,7 @@ def _numbers(array: np.ndarray) -> Iterator[bytes]:
     raw = array.view(f"u{array.itemsize}")
     edges = np.flatnonzero(np.diff(raw)) + 1 if len(raw) else np.zeros(0, np.int64)
     bounds = [0, *edges.tolist(), len(raw)]
-    runs = [(a, b) for a, b in zip(bounds, bounds[1:]) if b - a >= _RUN]
+    runs = [(a, b) for a, b in itertools.pairwise(bounds) if b - a >= _RUN]
     done = 0
     for start, end in runs:
         yield from _plain(raw[done:start])

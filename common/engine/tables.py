@@ -1,7 +1,7 @@
 """Weights of a layer as indices into tables of their values: what makes a runtime file as small as packed weights.
 
-Where widths differ between filters, each width has a table of its own; where weights are two limbs, one index stands for
-both. Filters that only fill a group are not written. FORMAT.md has the bytes.
+Where widths differ between filters, each width has a table of its own; where weights are two limbs, one index stands
+for both. Filters that only fill a group are not written. FORMAT.md has the bytes.
 """
 
 from collections.abc import Iterator
@@ -128,17 +128,15 @@ def _by_group(of_filters: np.ndarray) -> np.ndarray:
 
 def _shared(sets: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
     """Tables of the filters' values; filters whose values fit a table of their width share it."""
-    table_of, tables = np.zeros(len(sets), np.int64), []
+    tables: list[tuple[int, set[int]]] = []
+    table_of = np.zeros(len(sets), np.int64)
     for row in sorted(range(len(sets)), key=lambda row: -len(sets[row])):
         width, own = (len(sets[row]) - 1).bit_length(), set(sets[row].tolist())
-        for number, (of_width, held) in enumerate(tables):
-            if of_width == width and len(held | own) <= 2**width:
-                held |= own
-                break
-        else:
-            number = len(tables)
-            tables.append((width, own))
-        table_of[row] = number
+        fits = (n for n, (of, held) in enumerate(tables) if of == width and len(held | own) <= 2**width)
+        table_of[row] = next(fits, len(tables))
+        if table_of[row] == len(tables):
+            tables.append((width, set()))
+        tables[table_of[row]][1].update(own)
     return table_of, [np.array(sorted(held), np.int64) for _, held in tables]
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "common" / "engine"))
 
-from random_networks import random_network  # noqa: E402
+from random_networks import random_network
 
-from common.data.preprocessing import Preprocessing  # noqa: E402
-from common.engine.about import About  # noqa: E402
-from common.engine.compiler import compile_network  # noqa: E402
-from common.engine.library import recipe  # noqa: E402
-from common.engine.runtime_file import SUFFIX, encode  # noqa: E402
+from common.data.preprocessing import Preprocessing
+from common.engine.about import About
+from common.engine.compiler import compile_network
+from common.engine.library import recipe
+from common.engine.runtime_file import SUFFIX, encode
 
 DRIVER = Path(__file__).with_name("runtime_driver.cc")
 SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")

@@ -67,7 +67,9 @@ def run(words: Sequence[str], load: Load | None = None, elsewhere: Elsewhere | N
 
 def _introduction(network: Any) -> str:
     about = network.about
-    measured = f"accuracy {about.accuracy:.4f} of {about.samples:,} images" if about.samples else "accuracy not measured"
+    measured = (
+        f"accuracy {about.accuracy:.4f} of {about.samples:,} images" if about.samples else "accuracy not measured"
+    )
     data = f" of {about.dataset}" if about.dataset else ""
     return f"network: {about.network} ({about.method}), {network.num_classes} classes, {measured}{data}"
 
@@ -77,7 +79,7 @@ def _speed(network: Any, alone: Any) -> list[str]:
     images = np.random.default_rng(0).normal(0, 1, (_BATCH, 3, side, side)).astype(np.float32)
     one, many = _median(lambda: alone.logits(images[:1])), _median(lambda: network.logits(images))
     return [
-        f"one image, one thread: {1e3 * one:.3f} ms (median), {network.multiply_adds / one / 1e9:.0f} G multiply-adds/s",
+        f"one image, one thread: {1e3 * one:.3f} ms, {network.multiply_adds / one / 1e9:.0f} G multiply-adds/s (median)",
         f"batch {_BATCH}, {network.threads} threads: {_BATCH / many:,.0f} images/s (median)",
         f"instructions: {network.instructions}; memory of a run: {network.memory / 2**20:.1f} MiB",
     ]
