@@ -79,7 +79,7 @@ def _speed(network: Any, alone: Any) -> list[str]:
     images = np.random.default_rng(0).normal(0, 1, (_BATCH, 3, side, side)).astype(np.float32)
     one, many = _median(lambda: alone.logits(images[:1])), _median(lambda: network.logits(images))
     return [
-        f"one image, one thread: {1e3 * one:.3f} ms, {network.multiply_adds / one / 1e9:.0f} G multiply-adds/s (median)",
+        f"one image, one thread: {1e3 * one:.3f} ms, {network.multiply_adds / one / 1e9:.0f} G multiply-adds/s",
         f"batch {_BATCH}, {network.threads} threads: {_BATCH / many:,.0f} images/s (median)",
         f"instructions: {network.instructions}; memory of a run: {network.memory / 2**20:.1f} MiB",
     ]
