@@ -13,7 +13,7 @@ from PIL import Image
 from repository_copy import tracked_copy
 
 from common import zoo
-from common.data.preprocessing import DIGITS
+from common.data.preprocessing import Preprocessing
 from common.engine.about import About
 from common.engine.builder import Builder
 from common.engine.compiler import compile_network
@@ -149,5 +149,5 @@ def runtime_file(tmp_path_factory) -> Path:
     weight = np.random.default_rng(0).normal(0, 0.1, (10, 3, 32, 32)).astype(np.float32)
     program = compile_network(builder.finish(builder.float_conv(builder.image, weight)))
     path = tmp_path_factory.mktemp("file") / "net.lowbit"
-    path.write_bytes(encode(program, About("one layer", "none", "digits", DIGITS)))
+    path.write_bytes(encode(program, About("one layer", "none", "digits", Preprocessing())))
     return path
