@@ -43,6 +43,10 @@ def test_imagenet_networks_compute_the_float_networks_logits(tmp_path, pynative)
         check_close(packed(tmp_path / f"{architecture}.ckpt", architecture, 4, 8, 64), 64, 0.05)  # they are deep
 
 
+def test_mobilenets_stay_within_what_ties_move(tmp_path, pynative):
+    check_close(packed(tmp_path / "net.ckpt", "mobilenet_v2_cifar", 4, 8, 32), 32, 0.3)  # 52 layers, one tie moves all
+
+
 def check_close(stored, side, tolerance=0.01):
     """8-bit codes that fall on the other side of a tie change little; all else agrees to float32's precision."""
     x, engine = images(4, side), engine_of(stored, side)

@@ -2,11 +2,23 @@
 
 import numpy as np
 
-from common.engine.description import Choose, Description, FloatConv, Image, IntegerConv, Pool, Step, Tail, Take
+from common.engine.description import (
+    Choose,
+    DepthwiseConv,
+    Description,
+    FloatConv,
+    Image,
+    IntegerConv,
+    Pool,
+    Step,
+    Tail,
+    Take,
+)
 from common.engine.layout import (
     AVERAGE,
     BUFFER,
     CHOOSE,
+    DEPTHWISE_CONV,
     DIFFERENCE_CONV,
     FLOAT_CONV,
     GROUP,
@@ -17,6 +29,7 @@ from common.engine.layout import (
     MAGIC,
     MAXIMUM,
     NONE,
+    RELU6,
     TAKE,
     VERSION,
     Program,
@@ -24,7 +37,7 @@ from common.engine.layout import (
     aligned,
     padded,
 )
-from common.engine.packing import PackedConv, pack_conv, pack_differences
+from common.engine.packing import PackedConv, pack_conv, pack_depthwise, pack_differences
 from common.engine.tensors import Tensor, kernel_of, place, read_behind, shape_of, tensors_of
 from common.errors import QuantizationError
 
@@ -97,7 +110,7 @@ class _Compiler:
         if isinstance(step, Image):
             return record | {"operation": IMAGE, "store": self.numbers[step.store]}
         source = self.tensors[step.source]
-        if (source.grid is not None) != isinstance(step, IntegerConv):
+        if (source.grid is not None) != isinstance(step, IntegerConv | DepthwiseConv):
             wanted, kind = ("codes", "float") if source.grid is None else ("float", "codes")
             raise QuantizationError(f"integer engine: expected {wanted} in {step.source}, found {kind}")
         record |= {"source": self.numbers[step.source]}
@@ -113,6 +126,9 @@ class _Compiler:
         if isinstance(step, IntegerConv):
             operation = DIFFERENCE_CONV if step.differences else INTEGER_CONV
             return {"operation": operation, "padding": step.padding} | self.integer_weights(step, source)
+        if isinstance(step, DepthwiseConv):
+            weights = self.append(self.constants, pack_depthwise(step.weight, source.grid))
+            return {"operation": DEPTHWISE_CONV, "padding": step.padding, "weights": weights}
         if isinstance(step, FloatConv):
             weights = self.append(self.constants, _by_taps(step.weight, source.stride))
             return {"operation": FLOAT_CONV, "padding": step.padding, "weights": weights}
@@ -174,7 +190,10 @@ class _Compiler:
                 raise QuantizationError(
                     f"integer engine: expected {name} to be {(filters, *size)}, found {self.tensors[name].shape}"
                 )
-        record: Record = {"relu": int(tail.relu), "planes": int(bool(tail.grid and tail.grid.planes))}
+        record: Record = {
+            "relu": RELU6 if tail.relu6 else int(tail.relu),
+            "planes": int(bool(tail.grid and tail.grid.planes)),
+        }
         for field in ("residual", "store", "active", "codes"):
             if name := getattr(tail, field):
                 record[field] = self.numbers[name]

@@ -4,6 +4,7 @@
 
 #include <ctime>
 
+#include "depthwise.h"
 #include "float_ops.h"
 #include "integer_conv.h"
 
@@ -25,6 +26,7 @@ inline void execute(const Program& program, const Instruction& instruction, cons
     case TAKE: return take(program, instruction, arena);
     case AVERAGE: return pool<false>(program, instruction, arena);
     case MAXIMUM: return pool<true>(program, instruction, arena);
+    case DEPTHWISE_CONV: return depthwise_conv(program, instruction, arena);
     case CHOOSE: return choose(program, instruction, arena);
   }
 }

@@ -9,6 +9,7 @@ GROUP = 16  # filters that are computed together; channels of buffers are padded
 STEP_TAPS = 4  # taps of a step: what one lane of 32 bits multiplies
 DIFFERENCE_TAPS = 8  # taps of two steps: what one lane of 64 bits takes differences of
 NONE = -1
+RELU6 = 2  # of an instruction's relu
 
 HEADER = (
     *("magic", "version", "channels", "height", "width", "classes", "logits", "decisions", "choices"),
@@ -21,10 +22,11 @@ INSTRUCTION = (
     *("scale", "residual", "relu", "store", "norm", "active", "steps", "top", "multiplier", "planes", "codes"),
     "grid_decision",
 )
-IMAGE, INTEGER_CONV, FLOAT_CONV, TAKE, AVERAGE, MAXIMUM, CHOOSE, DIFFERENCE_CONV = range(8)
+IMAGE, INTEGER_CONV, FLOAT_CONV, TAKE, AVERAGE, MAXIMUM, CHOOSE, DIFFERENCE_CONV, DEPTHWISE_CONV = range(9)
 OPERATIONS = (
     *("image", "integer convolution", "float convolution", "take", "average", "maximum", "choose"),
     "difference convolution",
+    "depthwise convolution",
 )
 
 Record = dict[str, int]

@@ -14,7 +14,8 @@ constexpr int kDifferenceTaps = 8;  // taps of two steps: what one lane of 64 bi
 constexpr int kTilePixels = 8;  // of a row that are computed together, at most; those behind its end are dropped
 constexpr int32_t kNone = -1;
 
-enum Operation : int32_t { IMAGE, INTEGER_CONV, FLOAT_CONV, TAKE, AVERAGE, MAXIMUM, CHOOSE, DIFFERENCE_CONV };
+enum Operation : int32_t { IMAGE, INTEGER_CONV, FLOAT_CONV, TAKE, AVERAGE, MAXIMUM, CHOOSE, DIFFERENCE_CONV,
+                           DEPTHWISE_CONV };
 
 struct Header {
   int32_t magic, version;

@@ -10,7 +10,16 @@ import numpy as np
 from common.engine.about import About
 from common.engine.encoding import doubles, signed, text, unsigned
 from common.engine.interpreter import decode_blocks
-from common.engine.layout import DIFFERENCE_CONV, DIFFERENCE_TAPS, FLOAT_CONV, INTEGER_CONV, STEP_TAPS, Program, Record
+from common.engine.layout import (
+    DEPTHWISE_CONV,
+    DIFFERENCE_CONV,
+    DIFFERENCE_TAPS,
+    FLOAT_CONV,
+    INTEGER_CONV,
+    STEP_TAPS,
+    Program,
+    Record,
+)
 from common.engine.tables import Kernel, coded
 
 MARK, VERSION = b"LOWBITNN", 1
@@ -47,6 +56,9 @@ def _kernels(program: Program) -> Iterator[tuple[bool, Kernel]]:
             taps = STEP_TAPS if operation == INTEGER_CONV else DIFFERENCE_TAPS
             steps = sum(count for _, runs in decode_blocks(program, instruction) for _, count in runs)
             yield True, Kernel(instruction["weights"], filters, steps * STEP_TAPS // taps, taps)
+        elif operation == DEPTHWISE_CONV:
+            taps = instruction["kernel_height"] * instruction["kernel_width"]
+            yield False, Kernel(instruction["weights"], filters, taps, 1)
         elif operation == FLOAT_CONV:
             yield False, Kernel(instruction["weights"], filters, _float_taps(program, instruction), 1)
 

@@ -49,6 +49,7 @@ void Validator::check_operation(const Instruction& instruction) {
     case INTEGER_CONV:
     case DIFFERENCE_CONV: return check_integer_conv(instruction);
     case FLOAT_CONV: return check_float_conv(instruction);
+    case DEPTHWISE_CONV: return check_depthwise_conv(instruction);
     case TAKE: return check_take(instruction);
     case AVERAGE:
     case MAXIMUM: return check_pool(instruction);
@@ -173,6 +174,33 @@ void Validator::check_float_conv(const Instruction& instruction) {
           "weights are outside of their array");
   const int64_t rows = int64_t{instruction.kernel_height} - 1;
   check_tile(instruction, rows * row_of(b) + instruction.kernel_width * pixel_of(b));
+  count(instruction, taps * padded);
+}
+
+void Validator::check_depthwise_conv(const Instruction& instruction) {
+  const Buffer& b = buffer(instruction.source);
+  const State& state = states_[instruction.source];
+  const int64_t padded = padded_to_group(instruction.filters), held = file_.constants.size();
+  require(b.element == 1 && b.channels == instruction.filters && b.stride == padded && state.top != kNone &&
+              !state.planes && state.decision == kNone && instruction.decision == kNone,
+          "a layer of single channels reads other codes");
+  require(instruction.scale != kNone, "sums have no scale");
+  check_window(instruction);
+  const int64_t taps = int64_t{instruction.kernel_height} * instruction.kernel_width;
+  require(instruction.weights >= 0 && taps <= held / padded && instruction.weights + taps * padded <= held,
+          "weights are outside of their array");
+  spend(taps * padded);
+  const std::vector<int32_t> largest = largest_codes(state, 0, padded);
+  const float* weights = program_.constants + instruction.weights;
+  for (int64_t c = 0; c < padded; ++c) {
+    double sum = 0;
+    for (int64_t tap = 0; tap < taps; ++tap) {
+      const float w = weights[(c / kGroup * taps + tap) * kGroup + c % kGroup];
+      require(w == std::floor(w), "a weight is no integer");
+      sum += std::fabs(double{w}) * largest[c];
+    }
+    require(sum < 1 << 24, "sums are not exact");
+  }
   count(instruction, taps * padded);
 }
 

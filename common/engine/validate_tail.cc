@@ -58,7 +58,7 @@ void Validator::check_tail(const Instruction& instruction) {
   const int64_t padded = padded_to_group(instruction.filters);
   check_constants(instruction.scale, 2, padded);
   check_constants(instruction.norm, 2, padded);
-  require(within(instruction.relu, 0, 1) && within(instruction.planes, 0, 1), "a flag is neither on nor off");
+  require(within(instruction.relu, 0, 2) && within(instruction.planes, 0, 1), "a flag is neither on nor off");
   for (int32_t index : {instruction.residual, instruction.store, instruction.active})
     check_tail_tensor(instruction, index, 4, 1);
   check_tail_tensor(instruction, instruction.codes, 1, 1 + instruction.planes);

@@ -76,6 +76,7 @@ class Validator {
   void check_integer_conv(const Instruction& instruction);
   int64_t check_blocks(const Instruction& instruction);
   void check_float_conv(const Instruction& instruction);
+  void check_depthwise_conv(const Instruction& instruction);
   void check_take(const Instruction& instruction) const;
   void check_pool(const Instruction& instruction) const;
   void check_choose(const Instruction& instruction);

@@ -37,6 +37,14 @@ inline Float load(const int32_t* p) {
   return __builtin_convertvector(v, Float);
 }
 
+// Codes as float32.
+inline Float load(const uint8_t* p) {
+  typedef uint8_t Bytes __attribute__((vector_size(kLanes)));
+  Bytes v;
+  std::memcpy(&v, p, sizeof v);
+  return __builtin_convertvector(__builtin_convertvector(v, Int), Float);
+}
+
 inline void store(float* p, Float v) { std::memcpy(p, &v, sizeof v); }
 
 inline Float all(float x) {
