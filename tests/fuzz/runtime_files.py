@@ -8,13 +8,17 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
 sys.path.append(str(Path(__file__).resolve().parents[1] / "common" / "engine"))
 
 from random_networks import random_network
 
 from common.data.preprocessing import Preprocessing
 from common.engine.about import About
+from common.engine.builder import Builder
 from common.engine.compiler import compile_network
+from common.engine.description import Description, Grid
 from common.engine.library import recipe
 from common.engine.runtime_file import SUFFIX, encode
 
@@ -24,12 +28,22 @@ _SEEDS, _MOST_BYTES = range(60), 20_000
 
 
 def intact() -> list[bytes]:
-    """Small files of every instruction: random networks of three channels."""
+    """Small files of every instruction: random networks of three channels, and one of single channels."""
     about = About("tiny", "none", "digits", Preprocessing(), 0.5, 10)
-    descriptions = [random_network(seed) for seed in _SEEDS]
-    programs = [compile_network(made) for made in descriptions if made.steps[0].shape[0] == 3]
+    descriptions = [made for made in map(random_network, _SEEDS) if made.steps[0].shape[0] == 3]
+    programs = [compile_network(made) for made in (*descriptions, _of_single_channels())]
     files = [encode(program, about) for program in programs]
     return [content for content in files if len(content) <= _MOST_BYTES]
+
+
+def _of_single_channels() -> Description:
+    """A float convolution, ReLU6, one of single channels, ReLU6, pooling, the last layer."""
+    rng, builder = np.random.default_rng(0), Builder((3, 8, 8))
+    grid = Grid(np.full(1, 15 / 6, np.float32), np.full(1, 15))
+    x = builder.relu6(builder.float_conv(builder.image, rng.normal(0, 1, (20, 3, 3, 3)), 2, 1))
+    weight = 2 * rng.integers(0, 16, (20, 1, 3, 3)) - 15
+    y = builder.relu6(builder.depthwise_conv(builder.codes(x, grid), weight, np.full(20, 0.02), 1, 1))
+    return builder.finish(builder.float_conv(builder.pool(y, (4, 4)), rng.normal(0, 1, (5, 20, 1, 1))))
 
 
 def write_intact(folder: Path) -> list[Path]:
