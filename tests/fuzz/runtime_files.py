@@ -29,21 +29,24 @@ _SEEDS, _MOST_BYTES = range(60), 20_000
 
 def intact() -> list[bytes]:
     """Small files of every instruction: random networks of three channels, and one of single channels."""
-    about = About("tiny", "none", "digits", Preprocessing(), 0.5, 10)
     descriptions = [made for made in map(random_network, _SEEDS) if made.steps[0].shape[0] == 3]
-    programs = [compile_network(made) for made in (*descriptions, _of_single_channels())]
-    files = [encode(program, about) for program in programs]
+    files = [*map(_encoded, descriptions), single_channels()]
     return [content for content in files if len(content) <= _MOST_BYTES]
 
 
-def _of_single_channels() -> Description:
+def _encoded(description: Description) -> bytes:
+    return encode(compile_network(description), About("tiny", "none", "digits", Preprocessing(), 0.5, 10))
+
+
+def single_channels() -> bytes:
     """A float convolution, ReLU6, one of single channels, ReLU6, pooling, the last layer."""
     rng, builder = np.random.default_rng(0), Builder((3, 8, 8))
     grid = Grid(np.full(1, 15 / 6, np.float32), np.full(1, 15))
     x = builder.relu6(builder.float_conv(builder.image, rng.normal(0, 1, (20, 3, 3, 3)), 2, 1))
     weight = 2 * rng.integers(0, 16, (20, 1, 3, 3)) - 15
     y = builder.relu6(builder.depthwise_conv(builder.codes(x, grid), weight, np.full(20, 0.02), 1, 1))
-    return builder.finish(builder.float_conv(builder.pool(y, (4, 4)), rng.normal(0, 1, (5, 20, 1, 1))))
+    logits = builder.float_conv(builder.pool(y, (4, 4)), rng.normal(0, 1, (5, 20, 1, 1)))
+    return _encoded(builder.finish(logits))
 
 
 def write_intact(folder: Path) -> list[Path]:
