@@ -1,5 +1,6 @@
 """Commands over the registered checkpoints: ``python -m lowbitzoo COMMAND [NAME...]``."""
 
+import importlib.util
 import sys
 from collections.abc import Sequence
 
@@ -28,10 +29,12 @@ def predict(words: Sequence[str]) -> None:
 
 
 def _predict_by_mindspore(words: Sequence[str]) -> None:
-    """Names and checkpoints: ``predict(words)`` of ``lowbitzoo/prediction.py``, where it is there."""
+    """Names and checkpoints, by ``command(words)`` of ``lowbitzoo/prediction.py``."""
     from common.errors import ConfigError
 
-    raise ConfigError(f"predict: expected a file of export.py --format lowbit, found {words[0]}")
+    if importlib.util.find_spec("lowbitzoo.prediction") is None:
+        raise ConfigError(f"predict: expected a file of export.py --format lowbit, found {words[0]}")
+    importlib.import_module("lowbitzoo.prediction").command(words)
 
 
 if __name__ == "__main__":

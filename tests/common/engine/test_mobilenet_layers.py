@@ -28,9 +28,7 @@ def pixels(shape, seed=0, size=1.0):
 
 
 @pytest.mark.parametrize("channels", [1, 3, 16, 17, 40])
-@pytest.mark.parametrize(
-    ("kernel", "stride", "padding"), [((3, 3), 1, 1), ((3, 3), 2, 1), ((2, 5), 3, 2), ((1, 1), 1, 0)]
-)
+@pytest.mark.parametrize("window", [((3, 3), 1, 1), ((3, 3), 2, 1), ((2, 5), 3, 2), ((1, 1), 1, 0)], ids=str)
 def test_each_channel_is_filtered_by_itself(engine_sets, channels, window):
     kernel, stride, padding = window
     rng, builder, size = np.random.default_rng(channels), Builder((channels, 9, 11)), (9, 11)
