@@ -15,14 +15,14 @@ COMMANDS = ("list", "show", "download", "verify", "eval", "predict", "data", "ch
 
 @entry_point
 def main(
-    argv: Sequence[str] | None, evaluation_of: Evaluations, predict: Callable[[list[str]], None] | None = None
+    argv: Sequence[str] | None, evaluation_of: Evaluations, predict: Callable[[Sequence[str]], None] | None = None
 ) -> None:
     """Run one command.
 
     Args:
         argv: COMMAND and its words; those of this process for None.
         evaluation_of: function from a checkpoint's name or file to the ``main`` of its method's ``eval.py``.
-        predict: what takes the words of ``predict``; None: all but its help is refused.
+        predict: what takes the words of ``predict``.
     """
     name, *words = (sys.argv[1:] if argv is None else argv) or [""]
     if name in ("-h", "--help"):
@@ -33,10 +33,14 @@ def main(
         raise ConfigError(f"expected a command of {', '.join(COMMANDS)}, found {name or 'none'}{hint}")
     elif name == "eval":
         command(name).run(words, evaluation_of)
-    elif name == "predict" and predict is not None:
-        predict(words)
+    elif name == "predict":
+        (predict or _by_the_door)(words)
     else:
         command(name).run(words)
+
+
+def _by_the_door(_words: Sequence[str]) -> None:
+    raise ConfigError("predict: what computes is not in this package; run python -m lowbitzoo predict")
 
 
 def command(name: str) -> ModuleType:

@@ -38,7 +38,7 @@ def is_runtime_file(words: Sequence[str]) -> bool:
     return any(word.endswith(RUNTIME_SUFFIX) for word in words)
 
 
-def run(words: Sequence[str], load: Load | None = None, elsewhere: Elsewhere | None = None) -> None:
+def run(words: Sequence[str], load: Load, elsewhere: Elsewhere) -> None:
     """Classify pictures, one after the other.
 
     Args:

@@ -6,6 +6,7 @@ import numpy as np
 
 from common.engine.builder import Value, refuse
 from common.engine.description import Description
+from common.engine.networks.densenet import densenet_cifar
 from common.engine.networks.layers import Layers
 from common.engine.networks.mobilenet import mobilenet_cifar, mobilenet_imagenet
 from common.engine.networks.resnet import resnet_cifar, resnet_imagenet, resnet_preact
@@ -18,6 +19,8 @@ NETWORKS: dict[str, Callable[[Layers, tuple[int, int]], Value]] = {
     **{f"preact_resnet{depth}": resnet_preact for depth in _CIFAR_DEPTHS},
     **{f"adder_resnet{depth}": resnet_cifar for depth in _CIFAR_DEPTHS},
     **{f"resnet{depth}": resnet_imagenet for depth in (18, 34, 50)},
+    "densenet40": densenet_cifar,
+    "densenet100": densenet_cifar,
     "mobilenet_v2_cifar": mobilenet_cifar,
     "mobilenet_v2": mobilenet_imagenet,
 }

@@ -133,6 +133,18 @@ class Layers:
         """A linear layer of 1 x 1 pixels."""
         return self.conv(name, x)
 
+    def filters(self, name: str) -> int:
+        """Number of a convolution's filters."""
+        return self._shape(name)[0]
+
+    def side(self, name: str) -> int:
+        """Pixels of a side of a convolution's kernel."""
+        return self._shape(name)[-1]
+
+    def _shape(self, name: str) -> tuple[int, ...]:
+        packed = self.quantized.get(name)
+        return packed.weights[0].codes.shape if packed else self.parameters[f"{name}.weight"].shape
+
     def count(self, stage: str) -> int:
         """Number of blocks of a stage, by the names of its parameters."""
         return len({name.split(".")[1] for name in self.parameters if name.startswith(f"{stage}.")})

@@ -20,7 +20,7 @@ def mobilenet_imagenet(layers: Layers, size: tuple[int, int]) -> Value:
 
 def _mobilenet(layers: Layers, size: tuple[int, int], stride: int, halving: tuple[int, ...], smaller: int) -> Value:
     x = _activated(layers, f"features.{_FIRST}", layers.conv(f"features.{_FIRST}.0", layers.builder.image, stride, 1))
-    channels = _filters(layers, f"features.{_FIRST}.0")
+    channels = layers.filters(f"features.{_FIRST}.0")
     for block in range(_FIRST + 1, _LAST):
         step = 2 if block in halving else 1
         x, channels = _inverted_residual(layers, f"features.{block}.conv", x, step, channels)
@@ -32,19 +32,11 @@ def _activated(layers: Layers, name: str, y: Value) -> Value:
     return layers.relu6(layers.norm(f"{name}.1", y))
 
 
-def _filters(layers: Layers, name: str) -> int:
-    return (
-        len(layers.quantized[name].weights[0].codes)
-        if name in layers.quantized
-        else len(layers.parameters[f"{name}.weight"])
-    )
-
-
 def _inverted_residual(layers: Layers, name: str, x: Value, stride: int, channels: int) -> tuple[Value, int]:
     """Expand (unless there is nothing to), filter single channels, project; the input is added where it fits."""
     expands = f"{name}.3.gamma" in layers.parameters
     project = f"{name}.{2 if expands else 1}"
-    filters = _filters(layers, project)
+    filters = layers.filters(project)
     residual = stride == 1 and filters == channels
     if residual:
         layers.builder.name(x)  # stays, beside its codes
