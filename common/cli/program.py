@@ -34,12 +34,14 @@ def main(
     elif name == "eval":
         command(name).run(words, evaluation_of)
     elif name == "predict":
-        (predict or _by_the_door)(words)
+        (predict or _help_alone)(words)
     else:
         command(name).run(words)
 
 
-def _by_the_door(_words: Sequence[str]) -> None:
+def _help_alone(words: Sequence[str]) -> None:
+    """What ``predict`` is without what computes."""
+    command("predict").make_parser().parse_args(words)
     raise ConfigError("predict: what computes is not in this package; run python -m lowbitzoo predict")
 
 
