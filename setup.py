@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import Distribution, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_py import build_py
 
@@ -28,17 +28,20 @@ class BuildWithLibrary(build_py):
             print(f"warning: the wheel has no compiled engine, it will need a compiler: {error}", file=sys.stderr)
 
 
+class PlatformDistribution(Distribution):
+    """Packages that hold machine code."""
+
+    def has_ext_modules(self) -> bool:
+        """As if setuptools had compiled it."""
+        return True
+
+
 class PlatformWheel(bdist_wheel):
     """A wheel of one processor and system, but of every Python: the library is called by ctypes."""
-
-    def finalize_options(self) -> None:
-        """The library makes it depend on the platform."""
-        super().finalize_options()
-        self.root_is_pure = False
 
     def get_tag(self) -> tuple[str, str, str]:
         """Any Python 3, no ABI of it, this platform."""
         return "py3", "none", super().get_tag()[2]
 
 
-setup(cmdclass={"build_py": BuildWithLibrary, "bdist_wheel": PlatformWheel})
+setup(distclass=PlatformDistribution, cmdclass={"build_py": BuildWithLibrary, "bdist_wheel": PlatformWheel})

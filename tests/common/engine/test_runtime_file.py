@@ -9,6 +9,7 @@ from random_networks import random_network
 
 from common.data.preprocessing import DIGITS, Preprocessing
 from common.engine.about import About
+from common.engine.builder import Builder
 from common.engine.compiler import compile_network
 from common.engine.encoding import bits, signed, unsigned
 from common.engine.interpreter import interpret
@@ -178,8 +179,9 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
 
 def test_what_is_said_comes_back(monkeypatch, tmp_path):
     monkeypatch.undo()
-    program = next(p for _, p in programs() if p.header["height"] == p.header["width"])
-    side = program.header["height"]
+    side, builder = 5, Builder((3, 5, 5))
+    logits = builder.float_conv(builder.image, np.ones((7, 3, side, side), np.float32))
+    program = compile_network(builder.finish(logits))
     images = Preprocessing(side, (0.1, 0.2, 0.3), (1.0, 2.0, 3.0), resize=side + 3, interpolation="bicubic")
     about = replace(ABOUT, preprocessing=images)
     (tmp_path / "net.lowbit").write_bytes(encode(program, about))
