@@ -6,14 +6,19 @@ from mindspore import nn
 
 from common.stored.format import Format
 from common.stored.shipped import FLOAT, Shipped
+from LDNQ.activations import put_on_grids
 from LDNQ.convert import freeze
-from LDNQ.quant_config import QuantConfig
+from LDNQ.quant_config import ActivationConfig, QuantConfig
 
 METHOD = "LDNQ"
 
 
 def _quantize(network: nn.Cell, settings: dict[str, Any], _frozen: bool) -> nn.Cell:
-    return freeze(network, QuantConfig(**settings))
+    weights = {name: value for name, value in settings.items() if name != "activations"}
+    network = freeze(network, QuantConfig(**weights))
+    if "activations" in settings:
+        put_on_grids(network, ActivationConfig(**settings["activations"]))
+    return network
 
 
 FORMAT = Format(METHOD, _quantize, remake="main.py")

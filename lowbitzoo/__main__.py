@@ -1,8 +1,6 @@
 """Commands over the registered checkpoints: ``python -m lowbitzoo COMMAND [NAME...]``."""
 
-import importlib.util
 import sys
-from collections.abc import Sequence
 
 from lowbitzoo.neighbour import require_common
 
@@ -17,24 +15,24 @@ def main() -> None:
     from common.cli import program
     from lowbitzoo.methods import evaluation_of
 
-    program.main(None, evaluation_of, predict)
+    program.main(None, evaluation_of, {"predict": predict, "sensitivity": sensitivity})
 
 
-def predict(words: Sequence[str]) -> None:
-    """Classify pictures: by the runtime where a word is a runtime file, else by what MindSpore computes."""
-    from common.cli.commands import predict
+def predict(words: list[str]) -> None:
+    """Classify pictures: by the runtime where a word is a runtime file, else by a checkpoint."""
+    from common.cli.commands import predict as command
+    from lowbitzoo.prediction import command as by_checkpoint
     from lowbitzoo.runtime import load
 
-    predict.run(words, load, _predict_by_mindspore)
+    command.run(words, load, by_checkpoint)
 
 
-def _predict_by_mindspore(words: Sequence[str]) -> None:
-    """Names and checkpoints, by ``command(words)`` of ``lowbitzoo/prediction.py``."""
-    from common.errors import ConfigError
+def sensitivity(words: list[str]) -> None:
+    """Measure what bits of each layer cost."""
+    from common.cli.commands import sensitivity as command
+    from lowbitzoo.networks import load
 
-    if importlib.util.find_spec("lowbitzoo.prediction") is None:
-        raise ConfigError(f"predict: expected a file of export.py --format lowbit, found {words[0]}")
-    importlib.import_module("lowbitzoo.prediction").command(words)
+    command.run(words, load)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ from common.engine.packing import PackedConv, pack_conv, pack_depthwise, pack_di
 from common.engine.tensors import Tensor, kernel_of, place, read_behind, shape_of, tensors_of
 from common.errors import QuantizationError
 
-_CONSTANTS = ("scale", "norm", "steps", "top", "multiplier")
+_CONSTANTS = ("sum_offset", "scale", "norm", "steps", "top", "multiplier")
 _TENSORS = ("source", "residual", "store", "active", "codes")
 _NOTHING = dict.fromkeys(INSTRUCTION, 0) | dict.fromkeys((*_CONSTANTS, *_TENSORS, "decision", "grid_decision"), NONE)
 _ARENA_MOST = 2**31 - 1
@@ -125,7 +125,10 @@ class _Compiler:
     def operation(self, step: Step, source: Tensor) -> Record:
         if isinstance(step, IntegerConv):
             operation = DIFFERENCE_CONV if step.differences else INTEGER_CONV
-            return {"operation": operation, "padding": step.padding} | self.integer_weights(step, source)
+            offset = None if step.offset is None else (step.offset,)
+            record = {"operation": operation, "padding": step.padding}
+            record |= {"sum_offset": self.constant(offset, len(step.weight))}
+            return record | self.integer_weights(step, source)
         if isinstance(step, DepthwiseConv):
             weights = self.append(self.constants, pack_depthwise(step.weight, source.grid))
             return {"operation": DEPTHWISE_CONV, "padding": step.padding, "weights": weights}

@@ -5,6 +5,10 @@
 #include <exception>
 #include <vector>
 
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
 #include "../kernels/parallel.h"
 #include "aligned.h"
 #include "program.h"
@@ -27,6 +31,15 @@ bool has_vnni() {
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512vnni");
 }
+#elif defined(__aarch64__)
+bool has_i8mm() {
+#if defined(__linux__)
+  constexpr unsigned long kI8mm = 1ul << 13;  // HWCAP2_I8MM, which older headers lack
+  return getauxval(AT_HWCAP2) & kI8mm;
+#else
+  return false;
+#endif
+}
 #endif
 
 // The fastest first.
@@ -34,6 +47,9 @@ const InstructionSet kInstructionSets[] = {
 #if defined(__x86_64__)
     {"vnni", has_vnni, run_image_vnni},
     {"avx2", has_avx2, run_image_avx2},
+#elif defined(__aarch64__)
+    {"neon_dot", has_i8mm, run_image_neon_dot},
+    {"neon", always, run_image_neon},
 #endif
     {"plain", always, run_image_plain},
 };

@@ -26,7 +26,7 @@ from common.engine.layout import (
     Record,
     padded,
 )
-from common.engine.tail import choice, finish
+from common.engine.tail import choice, constants, finish
 
 Tensors = list[np.ndarray]  # (N, H + 2 border, W + 2 border, stride) each
 _LOWEST = np.finfo(np.float32).min
@@ -96,7 +96,7 @@ def _integer_conv(program: Program, instruction: Record, source: np.ndarray) -> 
             # In float64 for speed: all numbers stay far below 2^53.
             product = windows[..., offset : offset + STEP_TAPS * count].astype(np.float64) @ weights[taps]
             sums += multiplier * product.astype(np.int64)
-    return sums.astype(np.int32).astype(np.float32)
+    return _as_float(program, instruction, sums)
 
 
 def _difference_conv(program: Program, instruction: Record, source: np.ndarray) -> np.ndarray:
@@ -109,6 +109,12 @@ def _difference_conv(program: Program, instruction: Record, source: np.ndarray) 
     weights = weights.reshape(filters // GROUP, -1, GROUP, DIFFERENCE_TAPS).transpose(0, 2, 1, 3).reshape(filters, -1)
     values = windows[..., taps].astype(np.int32)
     sums = np.stack([np.abs(values - weight.astype(np.int32)).sum(-1) for weight in weights], -1)
+    return _as_float(program, instruction, sums)
+
+
+def _as_float(program: Program, instruction: Record, sums: np.ndarray) -> np.ndarray:
+    if offset := constants(program, instruction, "sum_offset", 1):
+        sums = sums.astype(np.int32) - offset[0].astype(np.int32)
     return sums.astype(np.int32).astype(np.float32)
 
 

@@ -19,8 +19,8 @@ BUFFER = ("element", "offset", "height", "width", "channels", "stride", "border"
 INSTRUCTION = (
     *("operation", "source", "height", "width", "filters", "kernel_height", "kernel_width", "stride", "padding"),
     *("weights", "blocks", "block_count", "before", "candidates", "decision", "candidate"),
-    *("scale", "residual", "relu", "store", "norm", "active", "steps", "top", "multiplier", "planes", "codes"),
-    "grid_decision",
+    *("sum_offset", "scale", "residual", "relu", "store", "norm", "active", "steps", "top", "multiplier", "planes"),
+    *("codes", "grid_decision"),
 )
 IMAGE, INTEGER_CONV, FLOAT_CONV, TAKE, AVERAGE, MAXIMUM, CHOOSE, DIFFERENCE_CONV, DEPTHWISE_CONV = range(9)
 OPERATIONS = (

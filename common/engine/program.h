@@ -44,6 +44,7 @@ struct Instruction {
   int32_t before;                           // channels of zeros before those of the source; TAKE
   int32_t candidates;                       // of each decision; CHOOSE
   int32_t decision, candidate;              // of the images that the instruction is for; none: of all
+  int32_t sum_offset;                       // integers that are subtracted from the sums; integer convolutions
   int32_t scale, residual, relu, store;     // the tail, in the order in which it computes
   int32_t norm, active, steps, top, multiplier, planes, codes;
   int32_t grid_decision;                    // steps, top and multiplier are those of the choice; none: one of each
@@ -76,6 +77,8 @@ using RunImage = void (*)(const Program&, const float* image, float* logits, uin
 void run_image_plain(const Program&, const float*, float*, uint8_t*, int64_t*);
 void run_image_avx2(const Program&, const float*, float*, uint8_t*, int64_t*);
 void run_image_vnni(const Program&, const float*, float*, uint8_t*, int64_t*);
+void run_image_neon(const Program&, const float*, float*, uint8_t*, int64_t*);
+void run_image_neon_dot(const Program&, const float*, float*, uint8_t*, int64_t*);
 
 // The fastest that the processor has, and its name.
 RunImage fastest(const char** name);

@@ -1,5 +1,6 @@
 // What happens to the result of every instruction before it is written: float32, multiply and add separate.
 //
+//   v = S - o[f]                 sum_offset  in integers; of integer convolutions alone
 //   v = v a[f] + b[f]            scale       (of integer sums always)
 //   v = v + residual             residual
 //   v = max(v, 0)                relu; min(max(v, 0), 6) where it is 2
@@ -18,7 +19,7 @@ namespace {
 using namespace lowbit::engine;
 
 enum Part { SCALE = 1, RESIDUAL = 2, RELU = 4, STORE = 8, NORM = 16, ACTIVE = 32, STEPS = 64, MULTIPLIER = 128,
-            PLANES = 256, CODES = 512, RELU6 = 1024 };
+            PLANES = 256, CODES = 512, RELU6 = 1024, SUM_OFFSET = 2048 };
 
 // Where the pixels of a buffer are.
 struct Pixels {
@@ -57,11 +58,12 @@ inline int64_t choice(const Program& program, int32_t decision, uint8_t* arena) 
 struct Tail {
   int parts = 0;
   int64_t padded;  // filters, padded to whole groups
-  const float *scale = nullptr, *norm = nullptr, *steps = nullptr, *top = nullptr, *multiplier = nullptr;
+  const float *sum_offset = nullptr, *scale = nullptr, *norm = nullptr, *steps = nullptr, *top = nullptr, *multiplier = nullptr;
   Pixels residual, store, active, codes;
 
   Tail(const Program& program, const Instruction& instruction, uint8_t* arena) {
     padded = (instruction.filters + kGroup - 1) / kGroup * kGroup;
+    constants(program, instruction.sum_offset, SUM_OFFSET, sum_offset);
     constants(program, instruction.scale, SCALE, scale);
     constants(program, instruction.norm, NORM, norm);
     const int64_t chosen = choice(program, instruction.grid_decision, arena) * padded;
@@ -100,6 +102,8 @@ inline void tail_of(const Tail& tail, int64_t first, int64_t y, int64_t x, int c
   for (int64_t lane = 0; lane < kGroup; lane += kLanes) {
     const int64_t f = first + lane;
     Float a{}, b{}, g{}, h{}, k{}, top{};
+    Int o{};
+    if (parts & SUM_OFFSET) o = __builtin_convertvector(load(tail.sum_offset + f), Int);
     if (parts & SCALE) a = load(tail.scale + f), b = load(tail.scale + tail.padded + f);
     if (parts & NORM) g = load(tail.norm + f), h = load(tail.norm + tail.padded + f);
     if (parts & STEPS) k = load(tail.steps + f);
@@ -109,7 +113,7 @@ inline void tail_of(const Tail& tail, int64_t first, int64_t y, int64_t x, int c
     uint8_t* active = parts & ACTIVE ? tail.active.at(y, x) + 4 * f : nullptr;
     uint8_t* codes = parts & CODES ? tail.codes.at(y, x) + f : nullptr;
     for (int p = 0; p < count; ++p) {
-      Float v = load(values + p * step + lane);
+      Float v = difference(values + p * step + lane, o);
       if (parts & SCALE) v = v * a + b;
       if (parts & RESIDUAL) v = v + load(reinterpret_cast<const float*>(residual + p * tail.residual.pixel));
       if (parts & RELU) v = positive(v);
@@ -137,10 +141,13 @@ inline void finish(const Tail& tail, int64_t first, int64_t y, int64_t x, int co
                    int64_t step = kGroup) {
   constexpr int kInside = SCALE | CODES, kEnd = SCALE | RESIDUAL | RELU | STORE | STEPS | CODES;
   constexpr int kPreActive = SCALE | RESIDUAL | STORE | NORM | CODES, kChosen = SCALE | STEPS | CODES;
+  constexpr int kCentred = kInside | SUM_OFFSET, kCentredEnd = kEnd | SUM_OFFSET;
   constexpr int kCodes = STEPS | CODES, kStem = SCALE | RELU | STORE | STEPS | CODES, kPreStem = STORE | NORM | CODES;
   switch (tail.parts) {
     case kInside: return tail_of<kInside>(tail, first, y, x, count, values, step);
     case kEnd: return tail_of<kEnd>(tail, first, y, x, count, values, step);
+    case kCentred: return tail_of<kCentred>(tail, first, y, x, count, values, step);
+    case kCentredEnd: return tail_of<kCentredEnd>(tail, first, y, x, count, values, step);
     case kPreActive: return tail_of<kPreActive>(tail, first, y, x, count, values, step);
     case kChosen: return tail_of<kChosen>(tail, first, y, x, count, values, step);
     case kCodes: return tail_of<kCodes>(tail, first, y, x, count, values, step);

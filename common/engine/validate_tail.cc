@@ -40,6 +40,18 @@ void Validator::check_codes(const Instruction& instruction) {
   }
 }
 
+// Of differences alone, which are never negative: the difference of two integers from 0 up fits.
+void Validator::check_sum_offset(const Instruction& instruction) {
+  if (instruction.sum_offset == kNone) return;
+  const int64_t padded = padded_to_group(instruction.filters);
+  require(instruction.operation == DIFFERENCE_CONV, "an offset of sums that have none");
+  check_constants(instruction.sum_offset, 1, padded);
+  spend(padded);
+  const float* offset = program_.constants + instruction.sum_offset;
+  for (int64_t i = 0; i < padded; ++i)
+    require(offset[i] >= 0 && offset[i] <= kMostOffset && offset[i] == std::floor(offset[i]), "an offset is no integer");
+}
+
 // What is written stands beside what is read, and beside what else is written.
 void Validator::check_apart(const Instruction& instruction) const {
   const int32_t written[] = {instruction.store, instruction.active, instruction.codes};
@@ -58,6 +70,7 @@ void Validator::check_tail(const Instruction& instruction) {
   const int64_t padded = padded_to_group(instruction.filters);
   check_constants(instruction.scale, 2, padded);
   check_constants(instruction.norm, 2, padded);
+  check_sum_offset(instruction);
   require(within(instruction.relu, 0, 2) && within(instruction.planes, 0, 1), "a flag is neither on nor off");
   for (int32_t index : {instruction.residual, instruction.store, instruction.active})
     check_tail_tensor(instruction, index, 4, 1);

@@ -18,6 +18,7 @@ namespace engine {
 constexpr int32_t kMostSide = UINT16_MAX;      // of images, tensors, kernels, strides
 constexpr int32_t kMostChannels = 1 << 20;
 constexpr int64_t kMostArena = int64_t{1} << 28;  // bytes of an image's tensors
+constexpr float kMostOffset = 1 << 24;          // integers that float32 has
 constexpr int32_t kMostCode = 255, kMostPlaneCode = 65535;
 
 inline bool within(int64_t value, int64_t low, int64_t high) { return value >= low && value <= high; }
@@ -88,6 +89,7 @@ class Validator {
   void check_tail_tensor(const Instruction& instruction, int32_t index, int32_t element, int planes) const;
   void check_codes(const Instruction& instruction);
   void check_constants(int32_t index, int64_t rows, int64_t padded) const;
+  void check_sum_offset(const Instruction& instruction);
   void check_apart(const Instruction& instruction) const;
   void write(int32_t index, const State& state);
 };

@@ -30,11 +30,11 @@ inline Float load(const float* p) {
   return v;
 }
 
-// Sums become float32 here; above 2^24 they round to even.
-inline Float load(const int32_t* p) {
+// Sums, less an offset, become float32 here; above 2^24 they round to even.
+inline Float difference(const int32_t* p, Int offset) {
   Int v;
   std::memcpy(&v, p, sizeof v);
-  return __builtin_convertvector(v, Float);
+  return __builtin_convertvector(v - offset, Float);
 }
 
 // Codes as float32.
@@ -44,6 +44,9 @@ inline Float load(const uint8_t* p) {
   std::memcpy(&v, p, sizeof v);
   return __builtin_convertvector(__builtin_convertvector(v, Int), Float);
 }
+
+// Values that are no sums have no offset.
+inline Float difference(const float* p, Int) { return load(p); }
 
 inline void store(float* p, Float v) { std::memcpy(p, &v, sizeof v); }
 

@@ -68,13 +68,14 @@ class AdderInt8(nn.Cell):
 
         S_{n,f,i,j} &= \sum_{c,u,v} |Q^{g(f)}_{n,c,is+u,js+v} - K_{f,c,u,v}|
 
-        Y_{n,f,i,j} &= a_f S_{n,f,i,j} + b_f \;(+ R_{n,f,i,j}) \;(\text{then } \max(Y, 0))
+        Y_{n,f,i,j} &= a_f (S_{n,f,i,j} - o_f) + b_f \;(+ R_{n,f,i,j}) \;(\text{then } \max(Y, 0))
 
     S is exact for up to 65,793 operands per output (float32 holds integers to 2^24).
 
     ``construct(x, codes, group, steps, qmax, affine, residual)``: x (N, C, H, W) float32; codes (F, C, KH, KW) uint8;
-    group (F,) uint8, the group of each filter; steps (G,) float32 > 0; qmax (1,) float32, at most 255; affine (2, F)
-    float32, rows a and b; residual (N, F, OH, OW) or None. Returns (N, F, OH, OW) float32. Inference only.
+    group (F,) uint8, the group of each filter; steps (G,) float32 > 0; qmax (1,) float32, at most 255; affine (3, F)
+    float32, rows a, b and o, the last of integers; residual (N, F, OH, OW) or None. Returns (N, F, OH, OW) float32.
+    Inference only.
 
     Args:
         stride: step of the window in both directions.
@@ -102,7 +103,8 @@ class AdderInt8(nn.Cell):
 
     def _fallback(self, x, codes, group, steps, qmax, affine, residual):
         sums = fallback.grouped_adder_sums(x, codes, group, steps, qmax, self.stride, self.padding)
-        y = affine[0].reshape(1, -1, 1, 1) * sums + affine[1].reshape(1, -1, 1, 1)
+        a, b, offset = (row.reshape(1, -1, 1, 1) for row in (affine[0], affine[1], affine[2]))
+        y = a * (sums - offset) + b
         if residual is not None:
             y = y + residual
         return ops.relu(y) if self.relu else y

@@ -22,7 +22,7 @@
 namespace lowbit {
 
 // What follows the normalization.
-enum class After { kNothing, kRelu, kAddRelu };
+enum class After { kNothing, kRelu, kAdd, kAddRelu };
 
 constexpr int64_t kBatchNormBlock = 64 * kLanes;
 

@@ -36,10 +36,13 @@ class NativeFloatConv(nn.Cell):
         if groups > 1:
             kind, shape = "Grouped", _grouped_shape(stride, padding, groups)
         self.forward_op = operator(f"{kind}Forward", shape, lambda x, *_: x)
+        self.train_op = operator("ConvForwardTrain", shape, lambda x, *_: x) if groups == 1 else self.forward_op
         self.input_grad_op = operator(f"{kind}GradInput", lambda x, *_: x, lambda x, *_: x)
         self.weight_grad_op = operator(f"{kind}GradWeight", lambda x, w, *_: w, lambda x, w, *_: w)
 
     def construct(self, x, w):
+        if self.training:
+            return self.train_op(x, w, self.geometry)
         return self.forward_op(x, w, self.geometry)
 
     def bprop(self, x, w, out, dout):

@@ -12,9 +12,20 @@ namespace lowbit {
 
 template <int LANES, class Finish = AsTheyAre>
 void conv_forward(const Geometry& g, const float* x, const float* w, float* y, Finish finish = {}) {
-  if (winograd_fits(g)) return winograd_forward<kLanes>(g, x, Kernels::forward(g, w), y, finish);
+  if (winograd_fits(g)) return winograd_forward<FilterBy2, kLanes>(g, x, Kernels::forward(g, w), y, finish);
   if (is_pointwise(g)) return pointwise_forward<kLanes>(g, x, w, y, finish);
   forward<LANES>(g, x, w, y, finish);
+}
+
+// Training takes larger squares than evaluation, whose outputs are those of records and files.
+inline void winograd_forward_train(const Geometry& g, const float* x, const Kernels& kernels, float* y) {
+  by_filter(g, [&](auto filter) { winograd_forward<decltype(filter), kLanes>(g, x, kernels, y); });
+}
+
+template <int LANES>
+void conv_forward_train(const Geometry& g, const float* x, const float* w, float* y) {
+  if (winograd_fits(g)) return winograd_forward_train(g, x, Kernels::forward(g, w), y);
+  conv_forward<LANES>(g, x, w, y);
 }
 
 // At stride 1 the gradient for the input is itself a convolution: of gy, with the kernel turned by 180 degrees and
@@ -34,7 +45,7 @@ void conv_grad_input(const Geometry& g, const float* w, const float* gy, float* 
   // The border of that convolution is kernel - 1 - pad wide; a square kernel has one such width, if it is not negative.
   if (g.stride == 1 && g.kh == g.kw && g.pad < g.kh) {
     const Geometry back = g.transposed();
-    if (winograd_fits(back)) return winograd_forward<kLanes>(back, gy, Kernels::backward(back, w), gx);
+    if (winograd_fits(back)) return winograd_forward_train(back, gy, Kernels::backward(back, w), gx);
     grad_input_stride_1<LANES>(g, w, gy, gx);
   } else {
     grad_input<LANES>(g, w, gy, gx);
@@ -43,7 +54,8 @@ void conv_grad_input(const Geometry& g, const float* w, const float* gy, float* 
 
 template <int LANES>
 void conv_grad_weight(const Geometry& g, const float* x, const float* gy, float* gw) {
-  if (winograd_fits(g)) return winograd_grad_weight<kLanes>(g, x, gy, gw);
+  if (winograd_fits(g))
+    return by_filter(g, [&](auto filter) { winograd_grad_weight<decltype(filter), kLanes>(g, x, gy, gw); });
   grad_weight<Product, LANES>(g, x, nullptr, gy, gw);
 }
 

@@ -60,6 +60,11 @@ def joins(conv: nn.Cell, norm: nn.Cell) -> bool:
     return False
 
 
+def watched(cell: nn.Cell) -> bool:
+    """Whether somebody wants to see a cell's inputs or outputs."""
+    return bool(cell._forward_pre_hook or cell._forward_hook)
+
+
 @contextlib.contextmanager
 def apart(network: nn.Cell) -> Iterator[None]:
     """While the block runs, the layers of a network are called one after the other."""

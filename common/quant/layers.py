@@ -3,32 +3,21 @@
 from mindspore import Parameter, nn
 
 from common.errors import ConfigError
-from common.kernels.conv import float_conv2d
+from common.quant.conv_geometry import conv_geometry
 
 
 def _copy(parameter: Parameter) -> Parameter:
     return Parameter(parameter.value().copy())
 
 
-def _one(value: int | tuple[int, ...], what: str) -> int:
-    """The one number that a setting of a convolution has in all directions."""
-    numbers = {value} if isinstance(value, int) else set(value)
-    if len(numbers) != 1:
-        raise ConfigError(f"convolutions: expected one {what} in all directions, found {value}")
-    return numbers.pop()
-
-
 class QuantConv2d(nn.Cell):
     """A convolution of quantized inputs with quantized weights: (N, C, H, W) to (N, F, OH, OW).
 
     Args:
-        conv: the float convolution; ``pad_mode`` pad or valid, equal strides and padding, no dilation.
+        conv: the float convolution.
         quantize_weight: cell from weights to quantized weights; None if the weights are on their levels already.
         quantize_input: cell from inputs to quantized inputs; None leaves them as they are.
         native: force (True) or forbid (False) the C++ kernel; None chooses.
-
-    Raises:
-        ConfigError: a convolution of another kind.
     """
 
     def __init__(
@@ -39,13 +28,10 @@ class QuantConv2d(nn.Cell):
         native: bool | None = None,
     ):
         super().__init__()
-        if conv.pad_mode not in ("pad", "valid") or _one(conv.dilation, "dilation") != 1:
-            raise ConfigError(f"convolutions: expected pad_mode pad or valid and no dilation, found {conv}")
-        padding = _one(conv.padding, "padding") if conv.pad_mode == "pad" else 0
         self.weight, self.has_bias = _copy(conv.weight), conv.has_bias
         self.bias = _copy(conv.bias) if conv.has_bias else None
         self.quantize_weight, self.quantize_input = quantize_weight, quantize_input
-        self.conv = float_conv2d(_one(conv.stride, "stride"), padding, conv.group, native)
+        self.conv = conv_geometry(conv).conv2d(native)
 
     def construct(self, x):
         weight = self.weight if self.quantize_weight is None else self.quantize_weight(self.weight)

@@ -1,4 +1,4 @@
-"""Classifying pictures with a runtime file."""
+"""The most likely classes of pictures, by a runtime file or a checkpoint."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,28 +8,35 @@ from typing import Any
 import numpy as np
 
 from common.cli import typed
+from common.cli.commands.classify import SUMMARY
 from common.cli.option_parser import OptionParser
 from common.errors import ConfigError
 
-SUMMARY = "print the most likely classes of pictures, by a file of export.py --format lowbit"
 RUNTIME_SUFFIX = ".lowbit"
 _TOP = 5
 _SECONDS, _LEAST, _BATCH = 1.0, 5, 64  # of a measurement
 
 # From a file and a number of threads to a lowbitzoo.runtime.Network.
 Load = Callable[[Path, int | None], Any]
-Elsewhere = Callable[[Sequence[str]], None]
+Elsewhere = Callable[[list[str]], None]
 
 
 def make_parser() -> OptionParser:
     """File, pictures and what to say of them."""
     parser = OptionParser(f"{SUMMARY[0].upper()}{SUMMARY[1:]}.")
     parser.prog = "python -m lowbitzoo predict"
-    parser.add_argument("file", type=typed.path, metavar="FILE", help="written by export.py --format lowbit")
-    parser.add_argument("images", nargs="*", type=typed.path, metavar="IMAGE", help="pictures of any usual format")
+    what = "file of export.py --format lowbit, which needs no MindSpore, else name or file of a checkpoint"
+    parser.add_argument("file", type=typed.path, metavar="NAME_OR_FILE", help=what)
+    parser.add_argument(
+        "images", nargs="*", type=typed.path, metavar="IMAGE", help="pictures, of a checkpoint also folders"
+    )
     parser.add_argument("--top", type=typed.positive_int, default=_TOP, metavar="K", help="classes of each picture")
-    parser.add_argument("--threads", type=typed.positive_int, metavar="N", help="that compute; default: all")
-    parser.add_argument("--benchmark", action="store_true", help="measure the speed, on random images")
+    parser.add_argument(
+        "--threads", type=typed.positive_int, metavar="N", help="that compute, of a file of export.py; default: all"
+    )
+    parser.add_argument(
+        "--benchmark", action="store_true", help="measure the speed of a file of export.py, on random images"
+    )
     return parser
 
 
@@ -38,22 +45,24 @@ def is_runtime_file(words: Sequence[str]) -> bool:
     return any(word.endswith(RUNTIME_SUFFIX) for word in words)
 
 
-def run(words: Sequence[str], load: Load, elsewhere: Elsewhere) -> None:
+def run(words: list[str], load: Load | None = None, elsewhere: Elsewhere | None = None) -> None:
     """Classify pictures, one after the other.
 
     Args:
         words: FILE, pictures and options.
-        load: opens a runtime file.
+        load: opens a runtime file; None: the command has nothing but its help.
         elsewhere: what takes the words where they name none.
 
     Raises:
         ConfigError: the file is missing, damaged or newer, or neither pictures nor a benchmark are asked for.
         DataError: a picture that cannot be read, or of a size that the network does not take.
     """
-    if words and not is_runtime_file(words) and not {"-h", "--help"} & set(words):
+    if elsewhere and words and not is_runtime_file(words) and not {"-h", "--help"} & set(words):
         elsewhere(words)
         return
     args = make_parser().parse_args(words)
+    if load is None:
+        raise ConfigError("predict: what computes is not in this package; run python -m lowbitzoo predict")
     if not args.images and not args.benchmark:
         raise ConfigError("expected pictures or --benchmark behind the file, found neither")
     network = load(args.file, args.threads)

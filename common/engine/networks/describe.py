@@ -10,6 +10,7 @@ from common.engine.networks.densenet import densenet_cifar
 from common.engine.networks.layers import Layers
 from common.engine.networks.mobilenet import mobilenet_cifar, mobilenet_imagenet
 from common.engine.networks.resnet import resnet_cifar, resnet_imagenet, resnet_preact
+from common.engine.networks.vgg import vgg, vgg_small
 from common.quant.integer_weight import IntegerLayer
 
 _CIFAR_DEPTHS = (20, 32, 56, 110)
@@ -23,6 +24,8 @@ NETWORKS: dict[str, Callable[[Layers, tuple[int, int]], Value]] = {
     "densenet100": densenet_cifar,
     "mobilenet_v2_cifar": mobilenet_cifar,
     "mobilenet_v2": mobilenet_imagenet,
+    **{f"vgg{depth}": vgg for depth in (16, 19)},
+    "vgg_small": vgg_small,
 }
 
 
