@@ -10,22 +10,24 @@ from dataclasses import asdict, replace
 import numpy as np
 from mindspore import Parameter, Tensor, nn
 
-from common.errors import ConfigError, QuantizationError
+from common.errors import ConfigError
 from common.kernels.fake_quant import UniformQuantize
 from common.quant.calibration import best_clip, sample_inputs
+from common.quant.dorefa import MAX_BITS
 from common.quant.integer_weight import ActivationGrid, one
 from common.quant.layers import quant_layers
+from common.quant.pact import PACTActivation
 from common.stored.network import StoredNetwork
 from LDNQ.quant_config import ActivationConfig
 
 _HEADROOM = 2.0  # of 16-bit clips above the largest value of the calibration: nothing is cut
 
 
-class UniformInput(nn.Cell):
+class WideInput(nn.Cell):
     r"""Inputs on :math:`2^k` levels from 0 to a constant clip: ``construct(x)`` has the shape of x.
 
     Args:
-        bits: k, 8 or 16.
+        bits: k, more than :class:`~common.quant.pact.PACTActivation` takes.
         clip: largest level, > 0.
 
     Attributes:
@@ -47,17 +49,6 @@ class UniformInput(nn.Cell):
         """The levels that the input is on."""
         return ActivationGrid(self.bits.asnumpy().astype(np.uint8), self.clip.asnumpy())
 
-    def parameters_of(self, grid: ActivationGrid) -> dict[str, np.ndarray]:
-        """The values of this cell's parameters for a grid.
-
-        Raises:
-            QuantizationError: a grid that this quantizer cannot have.
-        """
-        bits = self.bits.asnumpy()
-        if grid.signed or not np.array_equal(grid.bits, bits) or not grid.clip[0] > 0:
-            raise QuantizationError(f"expected an unsigned grid of {bits[0]} bits and a clip > 0, found {grid}")
-        return {"bits": bits, "clip": grid.clip}
-
 
 def put_on_grids(network: nn.Cell, config: ActivationConfig, clips: Mapping[str, float] | None = None) -> nn.Cell:
     """Give the quantized layers of a network, in place, inputs on grids; returns the network.
@@ -74,7 +65,10 @@ def put_on_grids(network: nn.Cell, config: ActivationConfig, clips: Mapping[str,
     if unknown := set(config.float_inputs) - set(cells):
         raise ConfigError(f"float_inputs: expected quantized layers of the network, found {', '.join(sorted(unknown))}")
     for name in cells.keys() - set(config.float_inputs):
-        cells[name].quantize_input = UniformInput(config.bits, 1.0 if clips is None else clips[name])
+        clip = 1.0 if clips is None else clips[name]
+        usual = config.bits <= MAX_BITS
+        quantizer = PACTActivation(config.bits, clip, learned=False) if usual else WideInput(config.bits, clip)
+        cells[name].quantize_input = quantizer
     for name, parameter in network.parameters_and_names():
         parameter.name = name
     network.compile_cache.clear()  # it may have run without them

@@ -34,7 +34,7 @@ def summarize(stored: StoredNetwork, path: Path, image_size: int) -> Summary:
 
 def activation_bits(stored: StoredNetwork) -> int | None:
     """Bits of a network's activations; None: float."""
-    return stored.metadata.get("settings", {}).get("activations", {}).get("bits")
+    return max((int(grid.bits[0]) for layer in stored.layers.values() for grid in layer.grids), default=None)
 
 
 def _input_bits(layer: IntegerLayer) -> int:

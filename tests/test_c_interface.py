@@ -36,7 +36,7 @@ def network(tmp_path_factory):
     rng, builder = np.random.default_rng(0), Builder((3, 32, 32))
     scores = builder.float_conv(builder.image, rng.normal(0, 0.1, (10, 3, 32, 32)).astype(np.float32))
     names = tuple(f"digit {label}" for label in range(10))
-    program = compile_network(builder.finish(builder.affine(scores, np.ones(10), np.zeros(10))))
+    program = compile_network(builder.finish(builder.affine(scores, np.ones(10), np.zeros(10))), plain=True)
     path = tmp_path_factory.mktemp("network") / "net.lowbit"
     path.write_bytes(encode(program, About("one layer", "none", "digits", DIGITS, class_names=names)))
     return path

@@ -147,7 +147,7 @@ def runtime_file(tmp_path_factory) -> Path:
     """A network of one layer, written by this project."""
     builder = Builder((3, 32, 32))
     weight = np.random.default_rng(0).normal(0, 0.1, (10, 3, 32, 32)).astype(np.float32)
-    program = compile_network(builder.finish(builder.float_conv(builder.image, weight)))
+    program = compile_network(builder.finish(builder.float_conv(builder.image, weight)), plain=True)
     path = tmp_path_factory.mktemp("file") / "net.lowbit"
     path.write_bytes(encode(program, About("one layer", "none", "digits", Preprocessing())))
     return path

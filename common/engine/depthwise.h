@@ -5,11 +5,11 @@
 
 namespace {
 
-void depthwise_conv(const Program& program, const Instruction& instruction, uint8_t* arena) {
+void depthwise_conv(const Program& program, const Instruction& instruction, Arena arena) {
   const Pixels input(program.buffer(instruction.source), arena);
   const int64_t taps = int64_t{instruction.kernel_height} * instruction.kernel_width;
   const float* weights = program.constants + instruction.weights;
-  each_pixel(program, instruction, arena, [&](int64_t y, int64_t x, int64_t first, float* values) {
+  each_pixel(program, instruction, arena, all_rows(instruction), [&](int64_t y, int64_t x, int64_t first, float* values) {
     constexpr int kVectors = kGroup / kLanes;
     const int64_t top = y * instruction.stride - instruction.padding;
     const uint8_t* row = input.at(top, x * instruction.stride - instruction.padding) + first;

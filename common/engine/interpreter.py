@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from common.engine.block_sums import Block, block_sums, blocks_at
 from common.engine.layout import (
     AVERAGE,
     CHOOSE,
@@ -22,11 +23,13 @@ from common.engine.layout import (
     MAXIMUM,
     STEP_TAPS,
     TAKE,
+    WINOGRAD_CONV,
     Program,
     Record,
     padded,
 )
 from common.engine.tail import choice, constants, finish
+from common.engine.winograd_sums import winograd_sums
 
 Tensors = list[np.ndarray]  # (N, H + 2 border, W + 2 border, stride) each
 _LOWEST = np.finfo(np.float32).min
@@ -89,14 +92,7 @@ def _integer_conv(program: Program, instruction: Record, source: np.ndarray) -> 
     size = steps * STEP_TAPS * filters
     weights = program.weights[instruction["weights"] : instruction["weights"] + size]
     weights = weights.reshape(filters // GROUP, steps, GROUP, STEP_TAPS).transpose(1, 3, 0, 2).reshape(-1, filters)
-    sums, first = np.zeros((*windows.shape[:3], filters), np.int64), 0
-    for multiplier, runs in blocks:
-        for offset, count in runs:
-            taps = slice(first, first := first + STEP_TAPS * count)
-            # In float64 for speed: all numbers stay far below 2^53.
-            product = windows[..., offset : offset + STEP_TAPS * count].astype(np.float64) @ weights[taps]
-            sums += multiplier * product.astype(np.int64)
-    return _as_float(program, instruction, sums)
+    return _as_float(program, instruction, block_sums(windows, blocks, weights))
 
 
 def _difference_conv(program: Program, instruction: Record, source: np.ndarray) -> np.ndarray:
@@ -118,15 +114,13 @@ def _as_float(program: Program, instruction: Record, sums: np.ndarray) -> np.nda
     return sums.astype(np.int32).astype(np.float32)
 
 
-def decode_blocks(program: Program, instruction: Record) -> list[tuple[int, list[tuple[int, int]]]]:
-    """(multiplier, runs of offset and steps) of each block of an integer convolution."""
-    blocks, place = [], instruction["blocks"]
-    for _ in range(instruction["block_count"]):
-        multiplier, count = program.words[place : place + 2].tolist()
-        runs = program.words[place + 2 : place + 2 + 2 * count].reshape(count, 2).tolist()
-        blocks.append((multiplier, [(offset, steps) for offset, steps in runs]))
-        place += 2 + 2 * count
-    return blocks
+def _winograd_conv(program: Program, instruction: Record, source: np.ndarray) -> np.ndarray:
+    return _as_float(program, instruction, winograd_sums(program, instruction, source))
+
+
+def decode_blocks(program: Program, instruction: Record) -> list[Block]:
+    """Blocks of an integer convolution."""
+    return blocks_at(program, instruction["blocks"], instruction["block_count"])[0]
 
 
 def _float_conv(program: Program, instruction: Record, source: np.ndarray) -> np.ndarray:
@@ -196,4 +190,5 @@ _OPERATIONS: dict[int, Callable[[Program, Record, np.ndarray], np.ndarray]] = {
     CHOOSE: _choose,
     DIFFERENCE_CONV: _difference_conv,
     DEPTHWISE_CONV: _depthwise_conv,
+    WINOGRAD_CONV: _winograd_conv,
 }

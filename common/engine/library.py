@@ -22,7 +22,7 @@ _VALIDATION = ("validate_program.cc", "validate_tail.cc", "validate_instruction.
 _UNITS: dict[str, tuple[str, ...]] = dict.fromkeys(("engine.cc", "plain.cc", "runtime.cc", *_VALIDATION), ())
 _X86_UNITS: dict[str, tuple[str, ...]] = {"avx2.cc": ("-mavx2",), "vnni.cc": _VNNI}
 _ARM_UNITS: dict[str, tuple[str, ...]] = {"neon.cc": (), "neon_dot.cc": ("-march=armv8.2-a+i8mm",)}
-_PARALLEL = SOURCES.parent / "kernels" / "parallel.h"
+_PARALLEL = tuple(SOURCES.parent / "kernels" / name for name in ("parallel.h", "helper_threads.h"))
 
 
 def units_of(machine: str) -> dict[str, tuple[str, ...]]:
@@ -43,7 +43,7 @@ def recipe(extra_flags: tuple[str, ...] = (), program: Path | None = None) -> cx
     """
     units = units_of(platform.machine())
     words = cxx.command(extra_flags, FLAGS)
-    key = cxx.key([*words, *map(str, units.items())], [*cxx.sources(SOURCES), _PARALLEL])
+    key = cxx.key([*words, *map(str, units.items())], [*cxx.sources(SOURCES), *_PARALLEL])
 
     def make(target: Path) -> None:
         with tempfile.TemporaryDirectory() as folder:

@@ -20,6 +20,7 @@ inline int16x8_t four_taps(const uint8_t* x) {
 
 struct Products {
   static constexpr int kPixels = 2, kGroups = 1;  // 16 sums, 8 weights and 2 inputs in 32 registers
+  static constexpr int wide(int) { return kPixels; }
   template <int P, int G>
   static void tile(const uint8_t* x, int64_t step, const int32_t* blocks, int block_count, const int8_t* weights,
                    int64_t, int32_t* sums) {
@@ -61,7 +62,7 @@ struct Products {
 
 #include "image.h"
 
-void lowbit::engine::run_image_neon(const Program& program, const float* image, float* logits, uint8_t* arena,
-                                    int64_t* nanoseconds) {
-  run_image(program, image, logits, arena, nanoseconds);
+void lowbit::engine::run_images_neon(const Program& program, const float* images, int count, float* logits,
+                                     uint8_t* memory, int64_t* nanoseconds) {
+  run_images(program, images, count, logits, memory, nanoseconds);
 }

@@ -10,6 +10,7 @@ namespace {
 
 struct Differences {
   static constexpr int kPixels = 2, kGroups = 1;  // 16 sums, 8 weights and 2 inputs in 32 registers
+  static constexpr int wide(int) { return kPixels; }
   template <int P, int G>
   static void tile(const uint8_t* x, int64_t step, const int32_t* blocks, int, const int8_t* weights, int64_t,
                    int32_t* out) {

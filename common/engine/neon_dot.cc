@@ -11,6 +11,7 @@ constexpr int kQuarters = 4;  // vectors of 4 filters by 4 taps in a group
 
 struct Products {
   static constexpr int kPixels = 4, kGroups = 1;  // 16 sums, 4 weights and 4 inputs in 32 registers
+  static constexpr int wide(int) { return kPixels; }
   template <int P, int G>
   static void tile(const uint8_t* x, int64_t step, const int32_t* blocks, int block_count, const int8_t* weights,
                    int64_t, int32_t* out) {
@@ -57,7 +58,7 @@ struct Products {
 
 #include "image.h"
 
-void lowbit::engine::run_image_neon_dot(const Program& program, const float* image, float* logits, uint8_t* arena,
-                                        int64_t* nanoseconds) {
-  run_image(program, image, logits, arena, nanoseconds);
+void lowbit::engine::run_images_neon_dot(const Program& program, const float* images, int count, float* logits,
+                                         uint8_t* memory, int64_t* nanoseconds) {
+  run_images(program, images, count, logits, memory, nanoseconds);
 }

@@ -23,7 +23,7 @@ using namespace lowbit::engine;
 
 struct lowbit_network {
   RuntimeFile file;
-  RunImage run_image = nullptr;
+  RunImages run_images = nullptr;
   std::vector<const char*> class_names;
   lowbit_description description = {};
 };
@@ -65,7 +65,7 @@ lowbit_description describe(const lowbit_network& network, int64_t multiply_adds
   d.producer = about.producer.c_str();
   d.class_names = network.class_names.empty() ? nullptr : network.class_names.data();
   d.bytes = 4 * network.file.words.size() + network.file.weights.size() + 4 * network.file.constants.size();
-  d.thread_bytes = header.arena;
+  d.thread_bytes = memory_of(header, 1);
   d.multiply_adds = multiply_adds;
   return d;
 }
@@ -83,7 +83,7 @@ std::unique_ptr<lowbit_network> opened(const uint8_t* content, int64_t size) {
           "pictures would be smaller than its images");
   for (const std::string& name : classes) network->class_names.push_back(name.c_str());
   network->description = describe(*network, multiply_adds);
-  network->run_image = fastest(&network->description.instructions);
+  network->run_images = fastest(&network->description.instructions);
   return network;
 }
 
@@ -109,7 +109,7 @@ class Work {
     const lowbit_description& d = network_.description;
     const int64_t size = int64_t{d.channels} * d.height * d.width, row = int64_t{d.classes} + d.choices;
     for (int64_t i = next_++; i < count_; i = next_++)
-      network_.run_image(network_.file.program(), images_ + i * size, logits_ + i * row, arena, nullptr);
+      network_.run_images(network_.file.program(), images_ + i * size, 1, logits_ + i * row, arena, nullptr);
   }
 
  private:

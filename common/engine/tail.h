@@ -27,19 +27,19 @@ struct Pixels {
   int64_t row = 0, pixel = 0;  // bytes
 
   Pixels() = default;
-  Pixels(const Buffer& buffer, uint8_t* arena) {
+  Pixels(const Buffer& buffer, Arena arena) {
     pixel = int64_t{buffer.stride} * buffer.element;
     row = pixel * (buffer.width + 2 * buffer.border);
-    first = arena + buffer.offset + buffer.border * (row + pixel);
+    first = arena.memory + buffer.offset + arena.image * buffer.image + buffer.border * (row + pixel);
   }
   uint8_t* at(int64_t y, int64_t x) const { return first + y * row + x * pixel; }
 };
 
-void clear_border(const Buffer& buffer, uint8_t* arena) {
+void clear_border(const Buffer& buffer, Arena arena) {
   if (!buffer.border) return;
   const Pixels pixels(buffer, arena);
   const int64_t side = pixels.pixel * buffer.border;
-  uint8_t* row = arena + buffer.offset;
+  uint8_t* row = pixels.at(-buffer.border, -buffer.border);
   const int64_t rows = buffer.height + 2 * int64_t{buffer.border};
   for (int64_t y = 0; y < rows; ++y, row += pixels.row) {
     const bool outside = y < buffer.border || y >= rows - buffer.border;
@@ -49,7 +49,7 @@ void clear_border(const Buffer& buffer, uint8_t* arena) {
 }
 
 // The candidate that the image has chosen; 0 where nothing is to be chosen.
-inline int64_t choice(const Program& program, int32_t decision, uint8_t* arena) {
+inline int64_t choice(const Program& program, int32_t decision, Arena arena) {
   if (decision == kNone) return 0;
   const Pixels choices(program.buffer(program.header().choices), arena);
   return static_cast<int64_t>(reinterpret_cast<const float*>(choices.first)[decision]);
@@ -57,11 +57,13 @@ inline int64_t choice(const Program& program, int32_t decision, uint8_t* arena) 
 
 struct Tail {
   int parts = 0;
-  int64_t padded;  // filters, padded to whole groups
-  const float *sum_offset = nullptr, *scale = nullptr, *norm = nullptr, *steps = nullptr, *top = nullptr, *multiplier = nullptr;
+  int64_t padded = 0;  // filters, padded to whole groups
+  const float *sum_offset = nullptr, *scale = nullptr, *norm = nullptr;
+  const float *steps = nullptr, *top = nullptr, *multiplier = nullptr;
   Pixels residual, store, active, codes;
 
-  Tail(const Program& program, const Instruction& instruction, uint8_t* arena) {
+  Tail() = default;
+  Tail(const Program& program, const Instruction& instruction, Arena arena) {
     padded = (instruction.filters + kGroup - 1) / kGroup * kGroup;
     constants(program, instruction.sum_offset, SUM_OFFSET, sum_offset);
     constants(program, instruction.scale, SCALE, scale);
@@ -85,11 +87,25 @@ struct Tail {
     place = program.constants + index + offset;
     parts |= part;
   }
-  void buffer(const Program& program, int32_t index, int part, Pixels& place, uint8_t* arena, bool written) {
+  void buffer(const Program& program, int32_t index, int part, Pixels& place, Arena arena, bool written) {
     if (index == kNone) return;
     place = Pixels(program.buffer(index), arena);
     if (written) clear_border(program.buffer(index), arena);
     parts |= part;
+  }
+};
+
+// The source and the tail of a convolution, of each image of a group.
+struct Images {
+  int count;
+  Pixels inputs[kImagesTogether];
+  Tail tails[kImagesTogether];
+
+  Images(const Program& program, const Instruction& instruction, Arena arena, int of) : count(of) {
+    for (int i = 0; i < count; ++i, ++arena.image) {
+      inputs[i] = Pixels(program.buffer(instruction.source), arena);
+      tails[i] = Tail(program, instruction, arena);
+    }
   }
 };
 

@@ -22,6 +22,7 @@ void Validator::check_instruction(int32_t i) {
   check_operation(instruction);
   // Candidates after the first write what the first has written.
   if (instruction.candidate == 0) check_tail(instruction);
+  check_pooled(program_.instruction(i - 1), instruction);
 }
 
 // An instruction for some images stands among those for all the others, which differ in their weights alone.

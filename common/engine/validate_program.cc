@@ -33,6 +33,8 @@ void Validator::check_header() const {
           "its images have no size");
   require(within(h.classes, 1, kMostChannels), "it has no classes");
   require(within(h.arena, 64, kMostArena), "an image would take more than 256 MiB");
+  // As compile_network makes it with `plain`.
+  require(h.image == 0 && h.scratch == 0 && h.together == h.instruction_count, "it computes images in groups");
   require(h.buffers == kHeader && within(h.buffer_count, 1, words) && within(h.instruction_count, 1, words) &&
               h.instructions == kHeader + kBuffer * h.buffer_count &&
               h.instructions + kInstruction * h.instruction_count <= words,
@@ -46,7 +48,7 @@ void Validator::check_buffers() const {
     const Buffer& b = buffer(i);
     require((b.element == 1 || b.element == 4) && within(b.height, 1, kMostSide) && within(b.width, 1, kMostSide) &&
                 within(b.channels, 1, kMostChannels) && within(b.border, 0, kMostSide) &&
-                within(b.stride, b.channels, 2 * padded_to_group(b.channels)),
+                b.image == 0 && within(b.stride, b.channels, 2 * padded_to_group(b.channels)),
             "a tensor has no shape");
     require(b.offset >= 0 && b.offset % 64 == 0 && end_of(b) <= header().arena, "a tensor is outside of its memory");
   }

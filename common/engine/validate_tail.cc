@@ -52,6 +52,18 @@ void Validator::check_sum_offset(const Instruction& instruction) {
     require(offset[i] >= 0 && offset[i] <= kMostOffset && offset[i] == std::floor(offset[i]), "an offset is no integer");
 }
 
+// Maxima may follow the rows of the convolution before them: what they write stands beside what that one still reads.
+void Validator::check_pooled(const Instruction& conv, const Instruction& maximum) const {
+  if (conv.operation != FLOAT_CONV || maximum.operation != MAXIMUM || maximum.source != conv.store) return;
+  for (int32_t written : {maximum.store, maximum.active, maximum.codes}) {
+    for (int32_t read : {conv.source, conv.residual}) {
+      if (written == kNone || read == kNone) continue;
+      const Buffer &a = buffer(written), &b = buffer(read);
+      require(a.offset >= end_of(b) || b.offset >= end_of(a), "maxima are written over what is still read");
+    }
+  }
+}
+
 // What is written stands beside what is read, and beside what else is written.
 void Validator::check_apart(const Instruction& instruction) const {
   const int32_t written[] = {instruction.store, instruction.active, instruction.codes};

@@ -28,7 +28,7 @@ inline int64_t row_of(const Buffer& b) { return pixel_of(b) * (b.width + 2 * int
 // At most 2^22 x 2^18 x 2^18 bytes behind an offset, once buffers have shapes: no overflow.
 inline int64_t end_of(const Buffer& b) { return b.offset + row_of(b) * (b.height + 2 * int64_t{b.border}); }
 // The pixels that tiles may compute of a row, whatever the instruction set.
-inline int64_t tiled(int64_t width) { return (width + kTilePixels - 1) / kTilePixels * kTilePixels; }
+inline int64_t tiled(int64_t width) { return width + kTilePixels - 1; }
 
 class Validator {
  public:
@@ -90,6 +90,7 @@ class Validator {
   void check_codes(const Instruction& instruction);
   void check_constants(int32_t index, int64_t rows, int64_t padded) const;
   void check_sum_offset(const Instruction& instruction);
+  void check_pooled(const Instruction& conv, const Instruction& maximum) const;
   void check_apart(const Instruction& instruction) const;
   void write(int32_t index, const State& state);
 };

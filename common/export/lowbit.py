@@ -64,7 +64,7 @@ def _program(stored: StoredNetwork, preprocessing: Preprocessing) -> Program:
     size, parameters = (preprocessing.image_size,) * 2, network_state.state(stored.network)
     try:
         description = describe(stored.metadata["network"], parameters, stored.layers, size, floats=True)
-        return compile_network(description)
+        return compile_network(description, plain=True)
     except QuantizationError as error:
         raise ExportError(f"lowbit: {error}; take --format mindir") from None
 

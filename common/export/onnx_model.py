@@ -78,6 +78,12 @@ def decode(content: bytes, threads: int | None = None) -> Callable[[np.ndarray],
 
 
 def _traced(network: nn.Cell, graph: GraphBuilder) -> Symbol:
+    with _calls_of_cells(_nodes_of_calls(network, graph)):
+        return network(Symbol(graph, _INPUT))
+
+
+def _nodes_of_calls(network: nn.Cell, graph: GraphBuilder) -> Callable:
+    """What a call of a cell becomes: its nodes."""
     names = {id(cell): name for name, cell in network.cells_and_names()}
 
     def call(cell: nn.Cell, *inputs):
@@ -90,24 +96,18 @@ def _traced(network: nn.Cell, graph: GraphBuilder) -> Symbol:
                     f"ONNX: {kind} {graph.place} computes with what has no nodes here ({reason}); take MINDIR"
                 ) from error
 
-    with _calls_of_cells(call):
-        return network(Symbol(graph, _INPUT))
+    return call
 
 
 def _recorded(network: nn.Cell, image_size: int, graph: GraphBuilder, refused: ExportError) -> Symbol:
     """The logits by recorded steps, for a ``construct`` that asks for more than symbols have."""
-    cells, names = leaves(network), {id(cell): name for name, cell in network.cells_and_names()}
+    cells = leaves(network)
     batches = [np.zeros((count, 3, image_size, image_size), np.float32) for count in COUNTS]
     try:
         recordings = [record(network, batch, cells, deep=True) for batch in batches]
     except ConfigError:
         raise refused from None
-
-    def call(cell: nn.Cell, *inputs):
-        with graph.inside(names.get(id(cell), graph.place)):
-            return express(cell, graph, *inputs)
-
-    with _calls_of_cells(call):
+    with _calls_of_cells(_nodes_of_calls(network, graph)):
         return StepNodes(network, *recordings, graph).run(Symbol(graph, _INPUT))
 
 

@@ -29,7 +29,7 @@ _END = np.iinfo(np.int64).max
 
 
 class StepNodes:
-    """Adds the nodes of a recording to a graph.
+    """Adds the nodes of a recording to a graph, while calls of cells do.
 
     Args:
         network: what was recorded.
@@ -56,11 +56,10 @@ class StepNodes:
     def _step(self, step: Step, index: int) -> Any:
         args, kwargs = self._resolved(step.args), {key: self._resolved(value) for key, value in step.kwargs.items()}
         if step.kind == "cell":
-            with self.graph.inside(step.target):
-                return express(self.cells[step.target], self.graph, *args, **kwargs)
+            return self.cells[step.target](*args, **kwargs)  # a call of a cell adds its nodes
         name = str(step.target).rpartition(".")[2] if isinstance(step.target, str) else type(step.target).__name__
         if isinstance(step.target, nn.Cell):
-            return express(step.target, self.graph, *args, **kwargs)
+            return step.target(*args, **kwargs)
         try:
             return self._function(name.lower(), index, args, kwargs)
         except (TypeError, ValueError, IndexError, KeyError) as error:

@@ -1,5 +1,5 @@
-// Buffers that begin at a cache line: a vector that crosses two of them costs two loads. Without a value to begin with they
-// hold anything, so that what is written before it is read is not written twice.
+// Buffers that begin at a cache line: a vector that crosses two of them costs two loads. Without a value to begin with
+// they hold anything, so that what is written before it is read is not written twice.
 #pragma once
 
 #include <cstddef>

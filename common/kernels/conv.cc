@@ -27,6 +27,14 @@ extern "C" int ConvGradInput(int, void** p, int*, int64_t** shapes, const char**
   return 0;
 }
 
+// Inputs x, w, gy, another gradient of x, int32 [stride, padding]; output the sum of both gradients.
+extern "C" int ConvGradInputAdd(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
+  by_width(shapes, 4, p, [&](auto lanes, const Geometry& g) {
+    conv_grad_input<lanes>(g, in(p, 1), in(p, 2), out(p, 5), AddOthers{in(p, 3), g.h * g.w});
+  });
+  return 0;
+}
+
 // Inputs x, w, gy, int32 [stride, padding]; output gw.
 extern "C" int ConvGradWeight(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
   by_width(shapes, 3, p, [&](auto lanes, const Geometry& g) {

@@ -1,5 +1,5 @@
-// Winograd's minimal filtering of three taps in one dimension, F(2, 3) and F(4, 3) (Lavin and Gray, "Fast Algorithms for
-// Convolutional Neural Networks", CVPR 2016, section 4):
+// Winograd's minimal filtering of three taps in one dimension, F(2, 3) and F(4, 3) (Lavin and Gray, "Fast Algorithms
+// for Convolutional Neural Networks", CVPR 2016, section 4):
 //
 //   y = A' [(G w) * (B' x)]       x: n + 2 inputs, w: 3 taps, y: n outputs, one multiplication for each input
 //

@@ -41,7 +41,7 @@ class _NativeSelectedConv2d(nn.Cell):
         # Straight through the rounding, the gradients for x and clip depend on the clip alone, not on the bits.
         rows = (x.shape[0], 1, -1)
         grad_x, grad_clip, _ = self.quantize.grad_op(
-            x.reshape(rows), bits[:1], clip, grad.reshape(rows), self.quantize.settings
+            x.reshape(rows), bits[:1], clip, self.quantize.least_clip, grad.reshape(rows), self.quantize.settings
         )
         grad_w = self.weight_grad_op(*given, dout, self.geometry)
         grad_mask = self.mask_grad_op(*given, out, dout, self.geometry)

@@ -1,14 +1,15 @@
-// Convolutions of 3 x 3 at stride 1 by minimal filtering (minimal_filter.h) in both directions: F(2 x 2, 3 x 3) takes 16
-// multiplications for four outputs in the place of 36, F(4 x 4, 3 x 3) takes 36 for sixteen in the place of 144.
+// Convolutions of 3 x 3 at stride 1 by minimal filtering (minimal_filter.h) in both directions: F(2 x 2, 3 x 3) takes
+// 16 multiplications for four outputs in the place of 36, F(4 x 4, 3 x 3) takes 36 for sixteen in the place of 144.
 //
-//   Y = A' [ sum over channels (G w G') * (B' x B) ] A       x: a square of n + 2 inputs a side, Y: one of n outputs
+//   Y = A' [ sum over channels (G w G') * (B' x B) ] A       x: a square of n + 2 inputs a side, Y: of n outputs
 //
-// Channels (and filters) lie in the lanes of vectors, so that a transformation is additions of whole vectors; for n = 2:
+// Channels (and filters) lie in the lanes of vectors, so that a transformation adds whole vectors; for n = 2:
 //
 //   image (C, H, W)       4 rows, channels innermost      squares, transformed           products      outputs
 //   . . . . . . . .       [4][W + border][C]              [16][squares][C]  x [16][C][F] -> [16][squares][F] -> 2 x 2
 //
-// Each position of a transformed square is a product of matrices (matrix_tile.h). A square's sums depend on nothing else.
+// Each position of a transformed square is a product of matrices (matrix_tile.h). A square's sums depend on nothing
+// else.
 #pragma once
 
 #include "aligned.h"

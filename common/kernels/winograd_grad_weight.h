@@ -19,12 +19,14 @@ class WinogradWeightGradient {
 
   explicit WinogradWeightGradient(const Geometry& g)
       : g_(g), squares_(g, kStep), channels_(round_up(std::min(g.c, kChannels), LANES)),
-        filters_(round_up(std::min(g.f, kFilterGroup), LANES)), block_(std::max<int64_t>(1, (kStep == 4 ? 16 : 32) / squares_.across)),
+        filters_(round_up(std::min(g.f, kFilterGroup), LANES)),
+        block_(std::max<int64_t>(1, (kStep == 4 ? 16 : 32) / squares_.across)),
         input_(g, squares_, channels_), gradients_(kStep * kStep * squares_.across * filters_, 0.f),
         x_(kPositions<Filter> * block_ * squares_.across * channels_ + kMatrixRows),
         gy_(kPositions<Filter> * block_ * squares_.across * filters_) {}
 
-  // Sums to gw [positions][C][filters] for channels from c0 on and filters from f0 on, over images [first, first + images).
+  // Sums to gw [positions][C][filters] for channels from c0 on and filters from f0 on, over images [first, first +
+  // images).
   void sum(const float* x, const float* gy, int64_t first, int64_t images, int64_t c0, int64_t f0, float* gw,
            int64_t filters) {
     const int64_t rows = images * squares_.down, channels = std::min(kChannels, g_.c - c0);

@@ -31,11 +31,26 @@ class QuantConv2d(nn.Cell):
         self.weight, self.has_bias = _copy(conv.weight), conv.has_bias
         self.bias = _copy(conv.bias) if conv.has_bias else None
         self.quantize_weight, self.quantize_input = quantize_weight, quantize_input
+        self.input_forks = getattr(quantize_input, "forked", None) is not None
         self.conv = conv_geometry(conv).conv2d(native)
 
     def construct(self, x):
         weight = self.weight if self.quantize_weight is None else self.quantize_weight(self.weight)
         return self.forward(x if self.quantize_input is None else self.quantize_input(x), weight)
+
+    @property
+    def forks(self) -> bool:
+        """Whether :meth:`fork` may be called: in training, where nobody wants to see the layer alone."""
+        if not self.training or not self.input_forks:
+            return False
+        watched = self._forward_pre_hook or self._forward_hook
+        return not watched and not self.quantize_input._forward_pre_hook and not self.quantize_input._forward_hook
+
+    def fork(self, x):
+        """The layer of x, and x for what else reads it."""
+        weight = self.weight if self.quantize_weight is None else self.quantize_weight(self.weight)
+        quantized, x = self.quantize_input.fork(x)
+        return self.forward(quantized, weight), x
 
     def forward(self, x, weight):
         """The layer behind its quantizers."""

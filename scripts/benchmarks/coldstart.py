@@ -68,7 +68,7 @@ def prepare(folder: Path) -> list[str]:
     preprocessing = Preprocessing.from_dict(stored.metadata["preprocessing"])
     side = preprocessing.image_size
     parameters = network_state.state(stored.network)
-    program = compile_network(describe(stored.metadata["network"], parameters, stored.layers, (side, side)))
+    program = compile_network(describe(stored.metadata["network"], parameters, stored.layers, (side, side)), plain=True)
     (folder / "net.lowbit").write_bytes(encode(program, About.of(stored.metadata, preprocessing)))
     pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
     Image.fromarray(pixels).save(folder / "a.png")

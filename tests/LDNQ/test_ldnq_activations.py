@@ -13,7 +13,7 @@ from common.data import batches, digits, eval_dataset
 from common.errors import CheckpointError
 from common.models.registry import preprocessing_of
 from LDNQ import eval as script
-from LDNQ import storage
+from LDNQ import export, storage
 from LDNQ.activations import with_activation_grids
 
 SHIPPED = "LDNQ/checkpoints/ternary_resnet20_digits.ckpt"
@@ -111,7 +111,7 @@ def test_the_file_gives_the_network_that_was_packed(packed_a8, pynative):
     [
         (None, "conv1|layer1.0.conv1: expected float inputs, found inputs on a grid"),
         ({"bits": 8, "float_inputs": []}, "conv1: expected inputs on a grid, found float inputs"),
-        ({"bits": 16, "float_inputs": ["conv1"]}, "expected an unsigned grid of 16 bits"),
+        ({"bits": 16, "float_inputs": ["conv1"]}, "expected activations of 8 bits in a file, found 16"),
         ({"bits": 7}, "expected activations of 8 or 16 bits"),
         ({"bits": 8, "float_inputs": ["conv9"]}, "expected quantized layers of the network, found conv9"),
         ({"bits": 8, "float_inputs": [1]}, "expected activations of 8 or 16 bits and names"),
@@ -135,8 +135,15 @@ def test_clips_that_are_none_are_refused(packed_a8, value):
     _, tensors, changed = packed_a8
     clips = tensors["clips"].copy()
     clips[3] = value
-    with pytest.raises(CheckpointError):
+    with pytest.raises(CheckpointError, match=r"a clip of .* of an activation|not finite|NaN"):
         storage.load(changed(clips=clips))
+
+
+def test_packed_clips_are_exported(packed_a8, tmp_path):
+    pytest.importorskip("onnxruntime")
+    file, _ = tmp_path / "a8.ckpt", packed_a8
+    run(export, "--checkpoint_path", file, "--format", "onnx", "--output", tmp_path / "a8.onnx")  # compares logits
+    assert (tmp_path / "a8.onnx").stat().st_size > 0
 
 
 def test_float_networks_have_no_such_activations(capsys):

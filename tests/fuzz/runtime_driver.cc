@@ -107,15 +107,15 @@ bool computed(const RuntimeFile& file, int64_t work, Mutator& mutator, int64_t n
   const int64_t size = int64_t{h.channels} * h.height * h.width;
   const std::vector<float> images = mutator.image(2 * size);
   std::vector<std::vector<float>> results;
-  std::vector<RunImage> sets = {run_image_plain};
-  if (__builtin_cpu_supports("avx2")) sets.push_back(run_image_avx2);
-  if (__builtin_cpu_supports("avx512vnni")) sets.push_back(run_image_vnni);
-  for (RunImage run : sets) {
-    Aligned<uint8_t> arena(h.arena);
+  std::vector<RunImages> sets = {run_images_plain};
+  if (__builtin_cpu_supports("avx2")) sets.push_back(run_images_avx2);
+  if (__builtin_cpu_supports("avx512vnni")) sets.push_back(run_images_vnni);
+  for (RunImages run : sets) {
+    Aligned<uint8_t> arena(memory_of(h, 1));
     const int64_t row = int64_t{h.classes} + h.decisions;
     results.emplace_back(2 * row);
     for (int i = 0; i < 2; ++i)
-      run(program, images.data() + i * size, results.back().data() + i * row, arena.data(), nullptr);
+      run(program, images.data() + i * size, 1, results.back().data() + i * row, arena.data(), nullptr);
     if (!same(results.front(), results.back())) fault("instruction sets disagree", number);
   }
   return true;

@@ -35,7 +35,7 @@ def intact() -> list[bytes]:
 
 
 def _encoded(description: Description) -> bytes:
-    return encode(compile_network(description), About("tiny", "none", "digits", Preprocessing(), 0.5, 10))
+    return encode(compile_network(description, plain=True), About("tiny", "none", "digits", Preprocessing(), 0.5, 10))
 
 
 def single_channels() -> bytes:

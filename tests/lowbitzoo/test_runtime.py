@@ -16,6 +16,7 @@ from common.checkpoint import network_state
 from common.data import digits
 from common.data.preprocessing import DIGITS
 from common.engine.about import About
+from common.engine.compiler import compile_network
 from common.engine.library import library
 from common.engine.networks.describe import describe
 from common.engine.runtime_file import encode
@@ -31,24 +32,25 @@ NO_MINDSPORE = "import sys; sys.modules['mindspore'] = None; "
 pytestmark = pytest.mark.skipif(library() is None, reason="needs a C++ compiler")
 
 
-def integer_network(name):
-    """A registered network as the engine inside MindSpore computes it."""
+def description_of(name):
+    """A registered network's steps."""
     stored = lowbitzoo.load(name)
     if stored.kind != "packed":
         pytest.skip("a float network")
     parameters = network_state.state(stored.network)
-    return IntegerNetwork(describe(stored.metadata["network"], parameters, stored.layers, (32, 32), floats=True))
+    return describe(stored.metadata["network"], parameters, stored.layers, (32, 32), floats=True)
 
 
-def write(path, network):
-    path.write_bytes(encode(network.program, About("net", "method", "digits", DIGITS, 0.5, 10, NAMES)))
+def write(path, description):
+    program = compile_network(description, plain=True)
+    path.write_bytes(encode(program, About("net", "method", "digits", DIGITS, 0.5, 10, NAMES)))
     return path
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     """The file of a registered network."""
-    return write(tmp_path_factory.mktemp("file") / "net.lowbit", integer_network("dambq-resnet20-digits-w2a2"))
+    return write(tmp_path_factory.mktemp("file") / "net.lowbit", description_of("dambq-resnet20-digits-w2a2"))
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +64,11 @@ def bits_of(values):
 
 @pytest.mark.parametrize("name", PACKED)
 def test_logits_are_those_of_the_engine_inside_mindspore(name, tmp_path, pynative):
-    network = integer_network(name)
+    description = description_of(name)
+    network = IntegerNetwork(description)
     x = np.random.default_rng(1).normal(0, 1, (1024, 3, 32, 32)).astype(np.float32)
     expected = network.computed(Tensor(x)).asnumpy()
-    loaded = runtime.load(write(tmp_path / "net.lowbit", network), threads=2)
+    loaded = runtime.load(write(tmp_path / "net.lowbit", description), threads=2)
     assert np.array_equal(bits_of(loaded.logits(x)), bits_of(expected[:, : network.classes]))
     assert np.array_equal(loaded.choices(x), expected[:, network.classes :])
     size = zoo.named(Path(name)).stat().st_size

@@ -34,7 +34,7 @@ def programs():
     for seed in range(80):
         description = random_network(seed)
         if description.steps[0].shape[0] == 3:
-            yield seed, compile_network(description)
+            yield seed, compile_network(description, plain=True)
 
 
 def bits_of(values):
@@ -181,7 +181,7 @@ def test_what_is_said_comes_back(monkeypatch, tmp_path):
     monkeypatch.undo()
     side, builder = 5, Builder((3, 5, 5))
     logits = builder.float_conv(builder.image, np.ones((7, 3, side, side), np.float32))
-    program = compile_network(builder.finish(logits))
+    program = compile_network(builder.finish(logits), plain=True)
     images = Preprocessing(side, (0.1, 0.2, 0.3), (1.0, 2.0, 3.0), resize=side + 3, interpolation="bicubic")
     about = replace(ABOUT, preprocessing=images)
     (tmp_path / "net.lowbit").write_bytes(encode(program, about))
