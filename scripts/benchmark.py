@@ -4,6 +4,7 @@ usage: python scripts/benchmark.py training|float|imagenet [--peers PYTHON] [--i
        python scripts/benchmark.py engine [--peers PYTHON] [--isa avx2] [--threads 2] [--json FILE]
        python scripts/benchmark.py profile [--threads 2] [--isa avx2] [--json FILE]
        python scripts/benchmark.py data --images FOLDER [--peers PYTHON] [--threads 2] [--json FILE]
+       python scripts/benchmark.py coldstart [--rounds 7] [--json FILE]
        python scripts/benchmark.py adder|dambq|dynamic|ldnq|proqha [--rounds 7] [--batch_size N] [--json FILE]
 
 Every candidate lives in a process of its own; they take turns, round by round, so that a machine whose speed drifts
@@ -32,13 +33,13 @@ from common.cli.option_parser import OptionParser
 
 METHODS = ("adder", "dambq", "dynamic", "ldnq", "proqha")
 SIDE_BY_SIDE = ("training", "float", "imagenet")
-PROFILE, DATA, ENGINE = "profile", "data", "engine"
+PROFILE, DATA, ENGINE, COLD_START = "profile", "data", "engine", "coldstart"
 
 
 def make_parser() -> OptionParser:
     """Options of this script."""
     parser = OptionParser("Time networks side by side.")
-    choices = (*METHODS, *SIDE_BY_SIDE, PROFILE, DATA, ENGINE)
+    choices = (*METHODS, *SIDE_BY_SIDE, PROFILE, DATA, ENGINE, COLD_START)
     parser.add_argument("benchmark", choices=choices, help="networks to time")
     parser.add_argument(
         "--batch_size",
