@@ -10,11 +10,11 @@ import lowbitzoo
 ms.set_seed(0)
 learn, test = images()
 network = MyNetwork()
-train(network, learn, FORM, epochs=3)
+train(network, learn, FORM, epochs=8)
 print(f"float: accuracy {lowbitzoo.evaluate(network, images=test, preprocessing=FORM).accuracy:.4f} of {len(test)}")
 
 stored = lowbitzoo.quantize(network, "DynamicQuant", images=learn, preprocessing=FORM, bits=4)
-train(stored.network, learn, FORM, epochs=2, rate=0.02)
+train(stored.network, learn, FORM, epochs=3, rate=0.02)
 
 Path("outputs").mkdir(exist_ok=True)
 file = lowbitzoo.save(stored, "outputs/dynamicquant.ckpt")

@@ -10,7 +10,7 @@ import lowbitzoo
 ms.set_seed(0)
 learn, test = images()
 network = MyNetwork()
-train(network, learn, FORM, epochs=3)
+train(network, learn, FORM, epochs=8)
 print(f"float: accuracy {lowbitzoo.evaluate(network, images=test, preprocessing=FORM).accuracy:.4f} of {len(test)}")
 
 stored = lowbitzoo.quantize(

@@ -29,7 +29,7 @@ def test_float_networks_of_users(make):
         compared(make(), own.SIZE)
 
 
-@pytest.mark.parametrize("name", ["shufflenet_v2_x1_0", "squeezenet1_0", "densenet121", "resnet18"])
+@pytest.mark.parametrize("name", ["squeezenet1_0", "resnet18"])
 def test_networks_of_mindcv(name):
     mindcv = pytest.importorskip("mindcv", reason="needs the extra [mindcv]")
     from common.runtime.hooks import reestimate_batch_norm
