@@ -44,7 +44,7 @@ void conv_grad_input(const Geometry& g, const float* w, const float* gy, float* 
 template <int LANES>
 void conv_grad_weight(const Geometry& g, const float* x, const float* gy, float* gw) {
   if (winograd_fits(g)) return winograd_grad_weight<kLanes>(g, x, gy, gw);
-  grad_weight<Product, LANES>(g, x, nullptr, gy, gw);
+  grad_weight<LANES>(g, x, gy, gw);
 }
 
 }  // namespace lowbit
