@@ -125,11 +125,13 @@ class AdderForward {
     const int64_t last = g_.oh * g_.ow - 1;  // it is taken as often as need be
     for (int p = 0; p < PIXELS; ++p) x[p] = x_.values.data() + starts_[std::min(first_pixel + p, last)];
     add_all_larger<Signs, LANES, PIXELS, GROUPS>(x, offsets_.data(), offsets_.data() + offsets_.size(), w, 1.f, sums);
-    for (int p = 0; p < PIXELS; ++p)
+    for (int p = 0; p < PIXELS; ++p) {
+      const float window_sum = window_sums_[std::min(first_pixel + p, last)];
       for (int j = 0; j < GROUPS; ++j) {
-        const auto both = V::load(weight_sums_.data() + first + j * LANES) + window_sums_[std::min(first_pixel + p, last)];
+        const auto both = V::load(weight_sums_.data() + first + j * LANES) + window_sum;
         V::store(y + (p * GROUPS + j) * LANES, both - 2 * sums[p][j]);
       }
+    }
   }
 
   // The sums of x over all windows: first over channels, then over a plane.
