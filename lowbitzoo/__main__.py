@@ -15,7 +15,22 @@ def main() -> None:
     from common.cli import program
     from lowbitzoo.methods import evaluation_of
 
-    program.main(None, evaluation_of)
+    program.main(None, evaluation_of, {"predict": predict, "sensitivity": sensitivity})
+
+
+def predict(words: list[str]) -> None:
+    """Classify pictures by a checkpoint."""
+    from lowbitzoo.prediction import command
+
+    command(words)
+
+
+def sensitivity(words: list[str]) -> None:
+    """Measure what bits of each layer cost."""
+    from common.cli.commands import sensitivity as command
+    from lowbitzoo.networks import load
+
+    command.run(words, load)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from common.engine.centring import centred
 from common.engine.description import Choose, Description, FloatConv, Grid, Image, IntegerConv, Pool, Step, Tail, Take
 from common.errors import QuantizationError
 
@@ -183,8 +184,11 @@ def _finished(draft: _Draft) -> Iterator[Step]:
         yield draft.kind(**draft.fields, tail=_fold_steps(Tail(**draft.tail)))
     for candidate, (weight, factor) in enumerate(draft.candidates):
         a, b = draft.tail["scale"]
-        tail = _fold_steps(Tail(**draft.tail | {"scale": (factor * a, b)}))
-        yield IntegerConv(**draft.fields, weight=weight, tail=tail, candidate=candidate)
+        a, offset = factor * a, None
+        if draft.fields["differences"]:
+            offset, b = centred(a, b, weight[0].size)
+        tail = _fold_steps(Tail(**draft.tail | {"scale": (a, b)}))
+        yield IntegerConv(**draft.fields, weight=weight, tail=tail, candidate=candidate, offset=offset)
 
 
 def _fold_steps(tail: Tail) -> Tail:

@@ -91,6 +91,8 @@ class IntegerConv:
         differences: whether S is the sum of :math:`|x_{c,i} - w_{f,c,i}|`, with w from 0 to 255, in place of products.
         candidate: of the decision of the source's grid that the step is for; the candidates' steps write the same
             tensors.
+        offset: o, integers (F,) of at most 2^24, so that float32 has them: the tail takes S - o, see
+            :func:`common.engine.centring.centred`; None: 0.
     """
 
     source: str
@@ -101,6 +103,7 @@ class IntegerConv:
     multiplier: np.ndarray | None = None
     differences: bool = False
     candidate: int = 0
+    offset: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)

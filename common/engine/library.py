@@ -18,7 +18,14 @@ FLAGS = ("-O3", "-std=c++17", "-fPIC", "-pthread", "-ffp-contract=off", "-Wno-ps
 _VNNI = ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni", "-mprefer-vector-width=512")
 _UNITS: dict[str, tuple[str, ...]] = {"engine.cc": (), "plain.cc": ()}
 _X86_UNITS: dict[str, tuple[str, ...]] = {"avx2.cc": ("-mavx2",), "vnni.cc": _VNNI}
-_PARALLEL = SOURCES.parent / "kernels" / "parallel.h"
+_ARM_UNITS: dict[str, tuple[str, ...]] = {"neon.cc": (), "neon_dot.cc": ("-march=armv8.2-a+i8mm",)}
+_PARALLEL = tuple(SOURCES.parent / "kernels" / name for name in ("parallel.h", "helper_threads.h"))
+
+
+def units_of(machine: str) -> dict[str, tuple[str, ...]]:
+    """Sources of a kind of processor, each with its own flags."""
+    kinds = {"x86_64": _X86_UNITS, "amd64": _X86_UNITS, "aarch64": _ARM_UNITS, "arm64": _ARM_UNITS}
+    return _UNITS | kinds.get(machine.lower(), {})
 
 
 def recipe(extra_flags: tuple[str, ...] = ()) -> cxx.Recipe:
@@ -27,10 +34,9 @@ def recipe(extra_flags: tuple[str, ...] = ()) -> cxx.Recipe:
     Raises:
         BuildError: no compiler, or one that cannot be run.
     """
-    x86 = platform.machine().lower() in ("x86_64", "amd64")
-    units = _UNITS | (_X86_UNITS if x86 else {})
+    units = units_of(platform.machine())
     words = cxx.command(extra_flags, FLAGS)
-    key = cxx.key([*words, *map(str, units.items())], [*cxx.sources(SOURCES), _PARALLEL])
+    key = cxx.key([*words, *map(str, units.items())], [*cxx.sources(SOURCES), *_PARALLEL])
 
     def make(target: Path) -> None:
         with tempfile.TemporaryDirectory() as folder:

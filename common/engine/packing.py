@@ -117,3 +117,17 @@ def _interleave(weight: np.ndarray, taps: int = STEP_TAPS) -> np.ndarray:
     steps, filters = len(weight) // taps, weight.shape[1]
     parts = weight.reshape(steps, taps, filters // GROUP, GROUP).transpose(2, 0, 3, 1)
     return np.ascontiguousarray(parts, np.int8).ravel()
+
+
+def each_plane(array: np.ndarray, size: int) -> np.ndarray:
+    """Upper and lower plane, each with zeros up to ``size`` channels."""
+    parts = [np.pad(part, [(0, size - len(part))] + [(0, 0)] * (part.ndim - 1)) for part in np.split(array, 2)]
+    return np.concatenate(parts)
+
+
+def by_taps(weight: np.ndarray, stride: int) -> np.ndarray:
+    """Float weights as [group of 16 filters][row][column][channel][16 filters]."""
+    filters, channels, height, width = weight.shape
+    taps = np.zeros((height, width, stride, padded(filters)), np.float32)
+    taps[:, :, :channels, :filters] = weight.transpose(2, 3, 1, 0)
+    return taps.reshape(-1, padded(filters) // GROUP, GROUP).transpose(1, 0, 2).ravel()

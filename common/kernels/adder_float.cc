@@ -28,6 +28,14 @@ extern "C" int AdderGradInput(int, void** p, int*, int64_t** shapes, const char*
   return 0;
 }
 
+// Inputs x, w, gy, another gradient of x, int32 [stride, padding]; output the sum of both gradients.
+extern "C" int AdderGradInputAdd(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
+  const Geometry g(shapes[0], shapes[1], static_cast<const int32_t*>(p[4]), kLanes);
+  const AddOthers both{in(p, 3), g.h * g.w};
+  by_columns(g.c, 8, [&](auto lanes) { adder_grad_input<lanes>(g, in(p, 0), in(p, 1), in(p, 2), out(p, 5), both); });
+  return 0;
+}
+
 // Inputs x, w, gy, int32 [stride, padding]; output gw, not rescaled.
 extern "C" int AdderGradWeight(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
   by_width(shapes, 3, p, [&](auto lanes, const Geometry& g) {

@@ -189,11 +189,15 @@ class AdderGradInput {
   std::vector<Phase> phases_;
 };
 
-template <int LANES>
-void adder_grad_input(const Geometry& g, const float* x, const float* w, const float* gy, float* gx) {
+template <int LANES, class Finish = AsTheyAre>
+void adder_grad_input(const Geometry& g, const float* x, const float* w, const float* gy, float* gx,
+                      Finish finish = {}) {
+  const int64_t pixels = g.h * g.w;
   parallel_for(g.n, [&] {
     return [&, gradient = AdderGradInput<LANES>(g, w)](int64_t n) mutable {
-      gradient.run(x + n * g.c * g.h * g.w, gy + n * g.f * g.oh * g.ow, gx + n * g.c * g.h * g.w);
+      gradient.run(x + n * g.c * pixels, gy + n * g.f * g.oh * g.ow, gx + n * g.c * pixels);
+      for (int64_t plane = n * g.c; plane < (n + 1) * g.c; ++plane)
+        finish.change(gx + plane * pixels, plane, 0, pixels);
     };
   });
 }

@@ -22,6 +22,8 @@ struct Statistics {
   float eps, limit;
 };
 
+constexpr bool adds(After after) { return after == After::kAdd || after == After::kAddRelu; }
+
 struct EvaluatedChannel {
   float mean, scale, shift, limit;
 };
@@ -46,8 +48,8 @@ LOWBIT_NO_CONTRACTION void evaluate_channel(const EvaluatedChannel& channel, con
 #pragma clang fp contract(off)
 #endif
     float value = (x[i] - mean) * scale + shift;
-    if (AFTER == After::kAddRelu) value += shortcut[i];
-    if (AFTER != After::kNothing) value = value > 0 ? value : 0;
+    if (adds(AFTER)) value += shortcut[i];
+    if (AFTER == After::kRelu || AFTER == After::kAddRelu) value = value > 0 ? value : 0;
     if (AFTER == After::kRelu) value = value < limit ? value : limit;
     y[i] = value;
   }

@@ -2,27 +2,12 @@
 //
 // Outputs are normalized run by run as the convolution has written them, so that memory sees them once. The bits are
 // those of one operator after the other.
-#include "batch_norm_evaluate.h"
 #include "conv_product.h"
 #include "depthwise_forward.h"
+#include "normalize.h"
 
 namespace lowbit {
 namespace {
-
-template <After AFTER>
-struct Normalize {
-  const std::vector<EvaluatedChannel>& channels;
-  int64_t plane_size;
-  const float* shortcut;
-
-  void write(const float* values, float* to, int64_t plane, int64_t pixel, int64_t count) const {
-    const float* added = AFTER == After::kAddRelu ? shortcut + plane * plane_size + pixel : nullptr;
-    evaluate_channel<AFTER>(channels[plane % channels.size()], values, added, count, to);
-  }
-  void change(float* values, int64_t plane, int64_t pixel, int64_t count) const {
-    write(values, values, plane, pixel, count);
-  }
-};
 
 // Inputs x, w, [shortcut,] gamma, beta, mean, variance, [eps, limit], int32 [stride, padding]; output y.
 template <After AFTER>

@@ -7,8 +7,9 @@ Parameter names are torchvision's, with MindSpore's names for BatchNorm: ``featu
 from mindspore import nn
 
 from common.kernels.global_mean import GlobalMean
+from common.models.inverted_residual import block_joins, block_kernel, joined_block
 from common.models.layers import Layers
-from common.models.norm_act import ConvNormActSequential
+from common.models.norm_act import ConvNormActSequential, watched
 
 # Expansion of the channels inside a block, filters, blocks, stride of the first one.
 _STAGES = (
@@ -49,8 +50,13 @@ class InvertedResidual(nn.Cell):
         ]
         self.conv = ConvNormActSequential(*cells)
         self.residual = stride == 1 and channels == filters
+        self.kernel = None if expansion == 1 else block_kernel(cells[0], cells[1], self.residual)
 
     def construct(self, x):
+        if self.kernel is not None and not watched(self.conv):
+            cells = self.conv.cell_list
+            if block_joins(self.kernel, cells[0], cells[1], cells[2], cells[3]):
+                return joined_block(self.kernel, x, cells[0], cells[1], cells[2], cells[3])
         return x + self.conv(x) if self.residual else self.conv(x)
 
 

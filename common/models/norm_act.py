@@ -46,6 +46,14 @@ def conv_norm_act(conv: nn.Cell, norm: nn.Cell, act: nn.Cell, x):
     return norm_act(norm, act, conv(x))
 
 
+def fork_conv_norm_act(conv: nn.Cell, norm: nn.Cell, act: nn.Cell, x):
+    """:func:`conv_norm_act`, and x for what else reads it: in training the gradients of both meet in one pass."""
+    if getattr(conv, "forks", False):
+        y, x = conv.fork(x)
+        return norm_act(norm, act, y), x
+    return conv_norm_act(conv, norm, act, x), x
+
+
 def conv_norm_add_act(conv: nn.Cell, norm: nn.Cell, act: nn.Cell, x, shortcut):
     """``act(norm(conv(x)) + shortcut)``, (N, C, H, W) and the shortcut (N, F, OH, OW) to the latter's shape."""
     if joins(conv, norm) and isinstance(act, nn.ReLU):
@@ -58,6 +66,11 @@ def joins(conv: nn.Cell, norm: nn.Cell) -> bool:
     if isinstance(conv, NativeConv2d) and isinstance(norm, NativeBatchNorm2d):
         return conv.joins and norm.joins and not norm.training
     return False
+
+
+def watched(cell: nn.Cell) -> bool:
+    """Whether somebody wants to see a cell's inputs or outputs."""
+    return bool(cell._forward_pre_hook or cell._forward_hook)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from common.engine.builder import Value, refuse
 from common.engine.description import Description
 from common.engine.networks.layers import Layers
 from common.engine.networks.resnet import resnet_cifar, resnet_imagenet, resnet_preact
+from common.engine.networks.vgg import vgg, vgg_small
 from common.quant.integer_weight import IntegerLayer
 
 _CIFAR_DEPTHS = (20, 32, 56, 110)
@@ -17,6 +18,8 @@ NETWORKS: dict[str, Callable[[Layers, tuple[int, int]], Value]] = {
     **{f"preact_resnet{depth}": resnet_preact for depth in _CIFAR_DEPTHS},
     **{f"adder_resnet{depth}": resnet_cifar for depth in _CIFAR_DEPTHS},
     **{f"resnet{depth}": resnet_imagenet for depth in (18, 34, 50)},
+    **{f"vgg{depth}": vgg for depth in (16, 19)},
+    "vgg_small": vgg_small,
 }
 
 

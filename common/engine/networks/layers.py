@@ -1,6 +1,7 @@
 """Layers of a network by their parameters' names: quantized ones on integers, all others in float32."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -29,21 +30,21 @@ class Layers:
         self.inputs: dict[tuple, Input] = {}
         self.decisions = 0  # of images, so far
 
-    def conv(self, name: str, x: Value, stride: int = 1, padding: int = 0) -> Value:
-        """A convolution, with its bias if it has one."""
+    def conv(self, name: str, x: Value, stride: int = 1, padding: int = 0, side: tuple[int, int] = (1, 1)) -> Value:
+        """A convolution, or a linear layer of so many pixels in its place, with its bias if it has one."""
         if f"{name}.codes" in self.parameters:
             y = self._adder_conv(name, x, stride, padding)
         elif name in self.quantized and self.quantized[name].grids:
-            y = self._integer_conv(name, x, stride, padding)
+            y = self._integer_conv(name, x, stride, padding, side)
         else:
-            y = self.builder.float_conv(x, _as_kernel(self.parameters[f"{name}.weight"]), stride, padding)
+            y = self.builder.float_conv(x, _as_kernel(self.parameters[f"{name}.weight"], side), stride, padding)
         bias = self.parameters.get(f"{name}.bias")
         return y if bias is None else self.builder.affine(y, np.ones(len(bias)), bias.astype(np.float64))
 
-    def _integer_conv(self, name: str, x: Value, stride: int, padding: int) -> Value:
+    def _integer_conv(self, name: str, x: Value, stride: int, padding: int, side: tuple[int, int]) -> Value:
         layer = self.quantized[name]
         integers, multiplier = [integers_of(weight) for weight in layer.weights], None
-        weights = [_as_kernel(part.values) for part in integers]
+        weights = [_as_kernel(part.values, side) for part in integers]
         if len(layer.weights) > 1:
             grid, units = input_of_choice(layer.grids, self.decisions)
             self.decisions += 1
@@ -81,6 +82,8 @@ class Layers:
 
     def input_of(self, grid: ActivationGrid) -> Input:
         """The codes of a layer's input; layers of the same bits and clip share them."""
+        if (grid.bits == grid.bits[0]).all():  # of linear layers there may be one for each feature
+            grid = replace(grid, bits=grid.bits[:1])
         return self.inputs.setdefault((grid.bits.tobytes(), grid.clip.tobytes(), grid.signed), input_of(grid))
 
     def norm(self, name: str, x: Value) -> Value:
@@ -100,15 +103,15 @@ class Layers:
         """The average over all pixels."""
         return self.builder.pool(x, side)
 
-    def dense(self, name: str, x: Value) -> Value:
-        """A linear layer of 1 x 1 pixels."""
-        return self.conv(name, x)
+    def dense(self, name: str, x: Value, side: tuple[int, int] = (1, 1)) -> Value:
+        """A linear layer of all channels, rows and columns of so many pixels."""
+        return self.conv(name, x, side=side)
 
     def count(self, stage: str) -> int:
         """Number of blocks of a stage, by the names of its parameters."""
         return len({name.split(".")[1] for name in self.parameters if name.startswith(f"{stage}.")})
 
 
-def _as_kernel(weight: np.ndarray) -> np.ndarray:
-    """(F, C, KH, KW) of a convolution's weights, or of a linear layer's (F, C)."""
-    return weight if weight.ndim == 4 else weight.reshape(*weight.shape, 1, 1)
+def _as_kernel(weight: np.ndarray, side: tuple[int, int]) -> np.ndarray:
+    """(F, C, KH, KW) of a convolution's weights, or of a linear layer's (F, C KH KW)."""
+    return weight if weight.ndim == 4 else weight.reshape(len(weight), -1, *side)
