@@ -46,6 +46,11 @@ def test_imagenet_networks_compute_the_float_networks_logits(tmp_path, pynative)
         check_close(packed(tmp_path / f"{architecture}.ckpt", architecture, 4, 8, 64), 64, 0.05)  # they are deep
 
 
+@pytest.mark.parametrize("architecture", ["mobilenet_v2_cifar", "densenet40"])
+def test_deep_networks_stay_within_what_ties_move(tmp_path, pynative, architecture):
+    check_close(packed(tmp_path / "net.ckpt", architecture, 4, 8, 32), 32, 0.3)  # in 40 or 52 layers one tie moves all
+
+
 @pytest.mark.parametrize("architecture", ["vgg_small", "resnet20", "resnet20_conv", "resnet18"])
 def test_bits_of_channels_layer_by_layer(tmp_path, pynative, architecture):
     side = 64 if architecture == "resnet18" else 32
@@ -69,15 +74,6 @@ def check_layers(stored, side):
 @pytest.mark.parametrize("architecture", [SLOW("vgg19"), "vgg_small", "resnet20_conv"])
 def test_16_bits_keep_the_float_networks_function(pynative, architecture):
     check_close(on_16_bits(architecture), 32, 1e-3)
-
-
-@pytest.mark.parametrize("architecture", ["mobilenet_v2_cifar", "densenet40"])
-def test_other_networks_are_computed_in_float_with_a_word(tmp_path, pynative, architecture):
-    engine = choose_engine(None, packed(tmp_path / "net.ckpt", architecture, 4, 4, 32), 32)
-    assert (engine.name, engine.line) == (
-        FLOAT,
-        f"engine: float (integer engine: {architecture} is not among its networks)",
-    )
 
 
 def check_close(stored, side, tolerance=0.01):

@@ -41,6 +41,12 @@ def main(
         command(name).run(words)
 
 
+def _help_alone(words: Sequence[str]) -> None:
+    """What ``predict`` is without what computes."""
+    command("predict").make_parser().parse_args(words)
+    raise ConfigError("predict: what computes is not in this package; run python -m lowbitzoo predict")
+
+
 def command(name: str) -> ModuleType:
     """The module of a command."""
     return importlib.import_module(f"common.cli.commands.{name}")

@@ -3,11 +3,23 @@
 import numpy as np
 
 from common.engine.decisions import check_chosen, choices
-from common.engine.description import Choose, Description, FloatConv, Image, IntegerConv, Pool, Step, Tail, Take
+from common.engine.description import (
+    Choose,
+    DepthwiseConv,
+    Description,
+    FloatConv,
+    Image,
+    IntegerConv,
+    Pool,
+    Step,
+    Tail,
+    Take,
+)
 from common.engine.layout import (
     AVERAGE,
     BUFFER,
     CHOOSE,
+    DEPTHWISE_CONV,
     DIFFERENCE_CONV,
     FLOAT_CONV,
     HEADER,
@@ -18,6 +30,7 @@ from common.engine.layout import (
     MAGIC,
     MAXIMUM,
     NONE,
+    RELU6,
     TAKE,
     VERSION,
     WINOGRAD_CONV,
@@ -26,7 +39,7 @@ from common.engine.layout import (
     aligned,
     padded,
 )
-from common.engine.packing import PackedConv, by_taps, each_plane, pack_conv, pack_differences
+from common.engine.packing import PackedConv, by_taps, each_plane, pack_conv, pack_depthwise, pack_differences
 from common.engine.tensors import (
     Tensor,
     kernel_of,
@@ -74,6 +87,7 @@ class _Compiler:
         self.blocks: list[np.ndarray] = []
         self.weights: list[np.ndarray] = []
         self.constants: list[np.ndarray] = []
+        self.places: dict[bytes, int] = {}  # of numbers of filters, which layers share where they are equal
         steps = len(description.steps)
         self.blocks_start = len(HEADER) + len(BUFFER) * len(self.tensors) + len(INSTRUCTION) * steps
 
@@ -107,7 +121,7 @@ class _Compiler:
         if isinstance(step, Image):
             return record | {"operation": IMAGE, "store": self.numbers[step.store]}
         source = self.tensors[step.source]
-        if (source.grid is not None) != isinstance(step, IntegerConv):
+        if (source.grid is not None) != isinstance(step, IntegerConv | DepthwiseConv):
             wanted, kind = ("codes", "float") if source.grid is None else ("float", "codes")
             raise QuantizationError(f"integer engine: expected {wanted} in {step.source}, found {kind}")
         record |= {"source": self.numbers[step.source]}
@@ -126,6 +140,9 @@ class _Compiler:
             record = {"operation": operation, "padding": step.padding}
             record |= {"sum_offset": self.constant(offset, len(step.weight))}
             return record | self.integer_weights(step, source, size)
+        if isinstance(step, DepthwiseConv):
+            weights = self.append(self.constants, pack_depthwise(step.weight, source.grid))
+            return {"operation": DEPTHWISE_CONV, "padding": step.padding, "weights": weights}
         if isinstance(step, FloatConv):
             weights = self.append(self.constants, by_taps(step.weight, source.stride))
             return {"operation": FLOAT_CONV, "padding": step.padding, "weights": weights}
@@ -191,7 +208,10 @@ class _Compiler:
                 raise QuantizationError(
                     f"integer engine: expected {name} to be {(filters, *size)}, found {self.tensors[name].shape}"
                 )
-        record: Record = {"relu": int(tail.relu), "planes": int(bool(tail.grid and tail.grid.planes))}
+        record: Record = {
+            "relu": RELU6 if tail.relu6 else int(tail.relu),
+            "planes": int(bool(tail.grid and tail.grid.planes)),
+        }
         for field in ("residual", "store", "active", "codes"):
             if name := getattr(tail, field):
                 record[field] = self.numbers[name]
@@ -218,4 +238,7 @@ class _Compiler:
         rows = np.zeros((len(arrays), padded(filters)), np.float32)
         for row, array in zip(rows, arrays):
             row[:filters] = array
-        return self.append(self.constants, rows.ravel())
+        key = rows.tobytes()
+        if key not in self.places:
+            self.places[key] = self.append(self.constants, rows.ravel())
+        return self.places[key]

@@ -15,6 +15,7 @@
 #endif
 
 #include "../kernels/parallel.h"
+#include "aligned.h"
 #include "program.h"
 
 namespace lowbit {
@@ -65,22 +66,8 @@ const InstructionSet* chosen(const char* name) {
   return nullptr;
 }
 
-// Memory of a thread, from a line of the cache on.
-class Memory {
- public:
-  explicit Memory(int64_t bytes)
-      : size_(bytes), first_(static_cast<uint8_t*>(::operator new(bytes, std::align_val_t{64}))) {
-    std::memset(first_, 0, bytes);
-  }
-  Memory(const Memory&) = delete;
-  ~Memory() { ::operator delete(first_, std::align_val_t{64}); }
-  uint8_t* first() { return first_; }
-  int64_t size() const { return size_; }
-
- private:
-  int64_t size_;
-  uint8_t* first_;
-};
+// Memory of a thread.
+using Memory = Aligned<uint8_t>;
 
 // The memory of the last calls: new pages cost a single image of 224 x 224 pixels a tenth of its time. What is in it
 // does not matter, for instructions write all that they or others read.
@@ -121,6 +108,12 @@ int64_t groups_of(const Header& header, int64_t count) {
 
 }  // namespace
 
+RunImages fastest(const char** name) {
+  const InstructionSet* set = chosen("");
+  *name = set->name;
+  return set->run;
+}
+
 enum Status : int { OK = 0, NO_PROGRAM = 1, NO_INSTRUCTION_SET = 2, NO_MEMORY = 3 };
 
 int run(const Program& program, const float* images, int64_t count, float* logits, const char* name,
@@ -136,7 +129,7 @@ int run(const Program& program, const float* images, int64_t count, float* logit
   for (auto& memory : memories) memory = spare().take(memory_of(header, static_cast<int>(most)));
   std::atomic<int> next{0};
   parallel_for(groups, [&] {
-    uint8_t* memory = memories[next++]->first();
+    uint8_t* memory = memories[next++]->data();
     return [&, memory](int64_t i) {
       const int64_t first = i * count / groups, end = (i + 1) * count / groups;
       set->run(program, images + first * size, static_cast<int>(end - first),

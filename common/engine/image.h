@@ -5,6 +5,7 @@
 
 #include <ctime>
 
+#include "depthwise.h"
 #include "float_ops.h"
 #include "integer_conv.h"
 #include "winograd.h"
@@ -34,6 +35,7 @@ inline void execute(const Program& program, const Instruction& instruction, cons
     case TAKE: return take(program, instruction, arena);
     case AVERAGE: return pool<false>(program, instruction, arena, all_rows(instruction));
     case MAXIMUM: return pool<true>(program, instruction, arena, all_rows(instruction));
+    case DEPTHWISE_CONV: return depthwise_conv(program, instruction, arena);
     case CHOOSE: return choose(program, instruction, arena);
     default: return convolve(program, instruction, arena, 1);
   }

@@ -25,6 +25,7 @@ inline int64_t sums_of_tile(const uint8_t* x, int64_t step, const int32_t* block
 template <class Sums, int G>
 inline int64_t sums_of(int64_t count, const uint8_t* x, int64_t step, const int32_t* blocks, int block_count,
                        const int8_t* weights, int64_t group, int32_t* sums) {
+  static_assert(Sums::wide(G) <= kTilePixels && Sums::kPixels <= kTilePixels, "the arena has no room for more");
   constexpr int kWide = Sums::wide(G), kMost = Sums::kPixels;
   constexpr int kLess = kMost > 1 ? kMost / 2 : 1, kLeast = kMost > 3 ? kMost / 4 : 1;
   if (count > kMost) return sums_of_tile<Sums, kWide, G>(x, step, blocks, block_count, weights, group, sums);

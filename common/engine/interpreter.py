@@ -13,6 +13,7 @@ from common.engine.block_sums import Block, block_sums, blocks_at
 from common.engine.layout import (
     AVERAGE,
     CHOOSE,
+    DEPTHWISE_CONV,
     DIFFERENCE_CONV,
     DIFFERENCE_TAPS,
     FLOAT_CONV,
@@ -135,6 +136,19 @@ def _float_conv(program: Program, instruction: Record, source: np.ndarray) -> np
     return sums
 
 
+def _depthwise_conv(program: Program, instruction: Record, source: np.ndarray) -> np.ndarray:
+    windows, filters = _windows(program, instruction, source), padded(instruction["filters"])
+    row, pixel = source.shape[2] * source.shape[3], source.shape[3]
+    taps = [
+        y * row + x * pixel for y in range(instruction["kernel_height"]) for x in range(instruction["kernel_width"])
+    ]
+    weights = program.constants[instruction["weights"] :][: len(taps) * filters].reshape(-1, len(taps), GROUP)
+    sums = np.zeros((*windows.shape[:3], filters), np.float32)
+    for tap, weight in zip(taps, weights.transpose(1, 0, 2).reshape(len(taps), filters)):
+        sums = sums + windows[..., tap : tap + filters].astype(np.float32) * weight
+    return sums
+
+
 def _take(program: Program, instruction: Record, source: np.ndarray) -> np.ndarray:
     buffer = program.buffers[instruction["source"]]
     step, before, channels = instruction["stride"], instruction["before"], buffer["channels"]
@@ -175,5 +189,6 @@ _OPERATIONS: dict[int, Callable[[Program, Record, np.ndarray], np.ndarray]] = {
     MAXIMUM: _pool,
     CHOOSE: _choose,
     DIFFERENCE_CONV: _difference_conv,
+    DEPTHWISE_CONV: _depthwise_conv,
     WINOGRAD_CONV: _winograd_conv,
 }

@@ -11,6 +11,7 @@ DIFFERENCE_TAPS = 8  # taps of two steps: what one lane of 64 bits takes differe
 WINOGRAD_TILES = 8  # whose transformed codes lie side by side
 IMAGES_TOGETHER = 4  # of a group at most: their weights are read once
 NONE = -1
+RELU6 = 2  # of an instruction's relu
 
 HEADER = (
     *("magic", "version", "channels", "height", "width", "classes", "logits", "decisions", "choices"),
@@ -23,10 +24,11 @@ INSTRUCTION = (
     *("sum_offset", "scale", "residual", "relu", "store", "norm", "active", "steps", "top", "multiplier", "planes"),
     *("codes", "grid_decision"),
 )
-IMAGE, INTEGER_CONV, FLOAT_CONV, TAKE, AVERAGE, MAXIMUM, CHOOSE, DIFFERENCE_CONV, WINOGRAD_CONV = range(9)
+IMAGE, INTEGER_CONV, FLOAT_CONV, TAKE, AVERAGE, MAXIMUM, CHOOSE = range(7)
+DIFFERENCE_CONV, WINOGRAD_CONV, DEPTHWISE_CONV = range(7, 10)
 OPERATIONS = (
     *("image", "integer convolution", "float convolution", "take", "average", "maximum", "choose"),
-    *("difference convolution", "Winograd convolution"),
+    *("difference convolution", "Winograd convolution", "depthwise convolution"),
 )
 
 Record = dict[str, int]

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.engine.bounds import Limits, check_sums
+from common.engine.description import Grid
 from common.engine.layout import DIFFERENCE_TAPS, GROUP, STEP_TAPS, padded
 from common.engine.limbs import Limb, limbs_of
 from common.errors import QuantizationError
 
 _CODE = 255  # the largest code
+_EXACT = 2**24  # float32 has all integers up to it
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +69,30 @@ def pack_differences(weight: np.ndarray, row: int) -> PackedConv:
     block = np.array([1, len(runs), *(number for run in runs for number in run)], np.int32)
     weights = _interleave(taps.astype(np.uint8).view(np.int8), DIFFERENCE_TAPS)
     return PackedConv(weights, block, 1, largest)
+
+
+def pack_depthwise(weight: np.ndarray, grid: Grid) -> np.ndarray:
+    """Weights of a convolution of single channels, proven to have sums that float32 holds exactly.
+
+    Args:
+        weight: integers (C, 1, KH, KW).
+        grid: of the codes.
+
+    Returns:
+        float32, [group of 16 channels][row][column][16 channels].
+
+    Raises:
+        QuantizationError: other weights, codes of two planes or of a choice, or sums from 2^24 up.
+    """
+    channels = len(weight)
+    if grid.planes or grid.decision is not None or weight.shape[1] != 1:
+        raise QuantizationError("integer engine: expected one kernel for each channel of codes of one plane")
+    taps = weight.reshape(channels, -1)
+    largest = int((np.abs(taps).sum(1) * grid.largest(channels)).max())
+    if largest >= _EXACT:
+        raise QuantizationError(f"integer engine: expected sums of a channel below 2^24, found up to {largest}")
+    rows = np.pad(taps, ((0, padded(channels) - channels), (0, 0))).astype(np.float32)
+    return rows.reshape(-1, GROUP, taps.shape[1]).transpose(0, 2, 1).ravel()
 
 
 def _taps(weight: np.ndarray, row: int) -> tuple[np.ndarray, np.ndarray]:

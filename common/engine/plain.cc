@@ -21,7 +21,9 @@ inline void add_terms(const uint8_t* x, int64_t step, const int32_t* blocks, int
           for (int f = 0; f < kGroup; ++f) {
             int32_t sum = 0;
             for (int t = 0; t < TAPS; ++t) sum += term(taps[t], weights[TAPS * f + t]);
-            sums[p * kGroup + f] += multiplier * sum;
+            // Modular, as vectors are: pixels behind a row's end, which are dropped, may have any sums.
+            const uint32_t more = static_cast<uint32_t>(multiplier) * static_cast<uint32_t>(sum);
+            sums[p * kGroup + f] = static_cast<int32_t>(static_cast<uint32_t>(sums[p * kGroup + f]) + more);
           }
         }
       }

@@ -12,10 +12,12 @@ constexpr int kGroup = 16;    // filters that are computed together; channels of
 constexpr int kStepTaps = 4;  // taps of a step: what one lane of 32 bits multiplies
 constexpr int kDifferenceTaps = 8;  // taps of two steps: what one lane of 64 bits takes differences of
 constexpr int kWinogradTiles = 8;     // whose transformed codes lie side by side
+constexpr int kTilePixels = 16;  // of a row that are computed together, at most; those behind its end are dropped
 constexpr int32_t kNone = -1;
 
 enum Operation : int32_t {
-  IMAGE, INTEGER_CONV, FLOAT_CONV, TAKE, AVERAGE, MAXIMUM, CHOOSE, DIFFERENCE_CONV, WINOGRAD_CONV
+  IMAGE, INTEGER_CONV, FLOAT_CONV, TAKE, AVERAGE, MAXIMUM, CHOOSE, DIFFERENCE_CONV, WINOGRAD_CONV,
+  DEPTHWISE_CONV
 };
 
 struct Header {
@@ -101,6 +103,9 @@ void run_images_avx2(const Program&, const float*, int, float*, uint8_t*, int64_
 void run_images_vnni(const Program&, const float*, int, float*, uint8_t*, int64_t*);
 void run_images_neon(const Program&, const float*, int, float*, uint8_t*, int64_t*);
 void run_images_neon_dot(const Program&, const float*, int, float*, uint8_t*, int64_t*);
+
+// The fastest that the processor has, and its name.
+RunImages fastest(const char** name);
 
 }  // namespace engine
 }  // namespace lowbit

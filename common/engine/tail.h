@@ -3,7 +3,7 @@
 //   v = S - o[f]                 sum_offset  in integers; of integer convolutions alone
 //   v = v a[f] + b[f]            scale       (of integer sums always)
 //   v = v + residual             residual
-//   v = max(v, 0)                relu
+//   v = max(v, 0)                relu; min(max(v, 0), 6) where it is 2
 //   store = v                    store       what a later shortcut or layer reads
 //   v = v g[f] + h[f]            norm        BatchNorm before the activation
 //   active = max(v, 0)           active      what the shortcut of a pre-activation block reads
@@ -19,7 +19,7 @@ namespace {
 using namespace lowbit::engine;
 
 enum Part { SCALE = 1, RESIDUAL = 2, RELU = 4, STORE = 8, NORM = 16, ACTIVE = 32, STEPS = 64, MULTIPLIER = 128,
-            PLANES = 256, CODES = 512, SUM_OFFSET = 1024 };
+            PLANES = 256, CODES = 512, RELU6 = 1024, SUM_OFFSET = 2048 };
 
 // Where the pixels of a buffer are.
 struct Pixels {
@@ -73,6 +73,7 @@ struct Tail {
     constants(program, instruction.top, 0, top, chosen);
     constants(program, instruction.multiplier, MULTIPLIER, multiplier, chosen);
     if (instruction.relu) parts |= RELU;
+    if (instruction.relu == 2) parts |= RELU6;
     if (instruction.planes) parts |= PLANES;
     buffer(program, instruction.residual, RESIDUAL, residual, arena, false);
     buffer(program, instruction.store, STORE, store, arena, true);
@@ -132,6 +133,7 @@ inline void tail_of(const Tail& tail, int64_t first, int64_t y, int64_t x, int c
       if (parts & SCALE) v = v * a + b;
       if (parts & RESIDUAL) v = v + load(reinterpret_cast<const float*>(residual + p * tail.residual.pixel));
       if (parts & RELU) v = positive(v);
+      if (parts & RELU6) v = least(v, all(6.0f));
       if (parts & STORE) store(reinterpret_cast<float*>(stored + p * tail.store.pixel), v);
       if (parts & NORM) v = v * g + h;
       if (parts & ACTIVE) v = positive(v), store(reinterpret_cast<float*>(active + p * tail.active.pixel), v);

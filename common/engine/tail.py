@@ -3,7 +3,7 @@
 import numpy as np
 
 from common.engine.description import PLANE
-from common.engine.layout import NONE, Program, Record, padded
+from common.engine.layout import NONE, RELU6, Program, Record, padded
 
 
 def finish(program: Program, instruction: Record, values: np.ndarray, tensors: list[np.ndarray]) -> None:
@@ -22,6 +22,8 @@ def finish(program: Program, instruction: Record, values: np.ndarray, tensors: l
         v = v + _inside(program, tensors, instruction["residual"])
     if instruction["relu"]:
         v = _positive(v)
+    if instruction["relu"] == RELU6:
+        v = np.where(v < 6, v, np.float32(6))
     if instruction["store"] != NONE:
         _inside(program, tensors, instruction["store"])[:] = v
     if norm := constants(program, instruction, "norm", 2):

@@ -3,7 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from common.engine.description import Choose, Description, FloatConv, Grid, Image, IntegerConv, Pool, Step, Take
+from common.engine.description import (
+    Choose,
+    DepthwiseConv,
+    Description,
+    FloatConv,
+    Grid,
+    Image,
+    IntegerConv,
+    Pool,
+    Step,
+    Take,
+)
 from common.engine.layout import Record, padded
 from common.errors import QuantizationError
 
@@ -69,7 +80,7 @@ def tensors_of(description: Description) -> dict[str, Tensor]:
     for i, step in enumerate(description.steps):
         for name in (*read_by(step), *_read_meanwhile(description, i)):
             _tensor(tensors, name).last = i
-        if isinstance(step, IntegerConv | FloatConv):
+        if isinstance(step, IntegerConv | DepthwiseConv | FloatConv):
             source = tensors[step.source]
             source.border = max(source.border, step.padding)
         shape = shape_of(step, tensors)
@@ -136,7 +147,7 @@ def shape_of(step: Step, tensors: dict[str, Tensor]) -> tuple[int, int, int]:
 
 def kernel_of(step: Step) -> tuple[int, int]:
     """Height and width of a step's windows."""
-    if isinstance(step, IntegerConv | FloatConv):
+    if isinstance(step, IntegerConv | DepthwiseConv | FloatConv):
         return step.weight.shape[2], step.weight.shape[3]
     return step.kernel if isinstance(step, Pool) else (1, 1)
 
@@ -190,7 +201,7 @@ def read_behind(description: Description, tensors: dict[str, Tensor]) -> int:
     """Bytes behind a tensor's end that tiles of too many pixels may read, and drop."""
     bytes_behind = [0]
     for step in description.steps:
-        if isinstance(step, IntegerConv | FloatConv):
+        if isinstance(step, IntegerConv | DepthwiseConv | FloatConv):
             source = tensors[step.source]
             pixels = _TILE * step.stride + kernel_of(step)[1]
             row = source.row if step.stride == 1 else 0  # below Winograd's tiles of an odd height

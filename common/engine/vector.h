@@ -52,6 +52,14 @@ inline Float difference(const int32_t* p, Int offset) {
   return __builtin_convertvector(v - offset, Float);
 }
 
+// Codes as float32.
+inline Float load(const uint8_t* p) {
+  typedef uint8_t Bytes __attribute__((vector_size(kLanes)));
+  Bytes v;
+  std::memcpy(&v, p, sizeof v);
+  return __builtin_convertvector(__builtin_convertvector(v, Int), Float);
+}
+
 // Values that are no sums have no offset.
 inline Float difference(const float* p, Int) { return load(p); }
 

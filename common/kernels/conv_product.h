@@ -57,7 +57,7 @@ template <int LANES>
 void conv_grad_weight(const Geometry& g, const float* x, const float* gy, float* gw) {
   if (winograd_fits(g))
     return by_filter(g, [&](auto filter) { winograd_grad_weight<decltype(filter), kLanes>(g, x, gy, gw); });
-  grad_weight<Product, LANES>(g, x, nullptr, gy, gw);
+  grad_weight<LANES>(g, x, gy, gw);
 }
 
 }  // namespace lowbit

@@ -10,7 +10,7 @@ from mindspore import Parameter, nn
 from mindspore.common.initializer import Normal, initializer
 
 from common.errors import ConfigError
-from common.kernels import AdderConv2d
+from common.kernels.adder import AdderConv2d
 from common.kernels.padded_adder import adder_windows
 from common.kernels.padded_conv import Sides
 from common.models.layers import Layers

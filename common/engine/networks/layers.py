@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from common.engine.builder import Builder, Value, refuse
+from common.engine.description import Grid
 from common.engine.quantized import Input, input_of, input_of_choice, integers_of
 from common.quant.integer_weight import ActivationGrid, IntegerLayer
 
@@ -41,8 +42,32 @@ class Layers:
         bias = self.parameters.get(f"{name}.bias")
         return y if bias is None else self.builder.affine(y, np.ones(len(bias)), bias.astype(np.float64))
 
+    def depthwise(self, name: str, x: Value, stride: int, padding: int) -> Value:
+        """A convolution of each channel by itself."""
+        layer = self.quantized.get(name)
+        if layer is None or len(layer.grids) != 1:
+            raise refuse(f"{name} filters single channels in floats, which is not among its instructions")
+        source, part = self.input_of(layer.grids[0]), integers_of(layer.weights[0])
+        codes = self.builder.codes(x, source.grid)
+        return self.builder.depthwise_conv(codes, part.values, part.scale * source.unit, stride, padding)
+
+    def _signed_conv(self, name: str, x: Value) -> Value:
+        """1 x 1 pixels of inputs that may be negative: x = 2 u j - a, so that y = 2 u sum(w j) - a sum(w)."""
+        layer, builder = self.quantized[name], self.builder
+        grid, part = layer.grids[0], integers_of(layer.weights[0])
+        weight, top, clip = _as_kernel(part.values, (1, 1)), 2 ** int(grid.bits[0]) - 1, float(grid.clip[0])
+        if weight.shape[2:] != (1, 1):
+            raise refuse(f"{name} has signed inputs beside a border of zeros, which are not among its instructions")
+        channels, filters = weight.shape[1], weight.shape[0]
+        shifted = builder.affine(x, np.full(channels, top / (2 * clip)), np.full(channels, top / 2))
+        codes = builder.codes(shifted, Grid(np.ones(1, np.float32), np.array([top])))
+        y = builder.integer_conv(codes, [weight], [part.scale * 2 * clip / top])
+        return builder.affine(y, np.ones(filters), -clip * part.scale * weight.sum((1, 2, 3)))
+
     def _integer_conv(self, name: str, x: Value, stride: int, padding: int, side: tuple[int, int]) -> Value:
         layer = self.quantized[name]
+        if len(layer.weights) == 1 and layer.grids[0].signed and stride == 1:
+            return self._signed_conv(name, x)
         integers, multiplier = [integers_of(weight) for weight in layer.weights], None
         weights = [_as_kernel(part.values, side) for part in integers]
         if len(layer.weights) > 1:
@@ -99,6 +124,10 @@ class Layers:
         """max(x, 0)."""
         return self.builder.relu(x)
 
+    def relu6(self, x: Value) -> Value:
+        """min(max(x, 0), 6)."""
+        return self.builder.relu6(x)
+
     def average(self, x: Value, side: tuple[int, int]) -> Value:
         """The average over all pixels."""
         return self.builder.pool(x, side)
@@ -106,6 +135,18 @@ class Layers:
     def dense(self, name: str, x: Value, side: tuple[int, int] = (1, 1)) -> Value:
         """A linear layer of all channels, rows and columns of so many pixels."""
         return self.conv(name, x, side=side)
+
+    def filters(self, name: str) -> int:
+        """Number of a convolution's filters."""
+        return self._shape(name)[0]
+
+    def side(self, name: str) -> int:
+        """Pixels of a side of a convolution's kernel."""
+        return self._shape(name)[-1]
+
+    def _shape(self, name: str) -> tuple[int, ...]:
+        packed = self.quantized.get(name)
+        return packed.weights[0].codes.shape if packed else self.parameters[f"{name}.weight"].shape
 
     def count(self, stage: str) -> int:
         """Number of blocks of a stage, by the names of its parameters."""

@@ -73,7 +73,7 @@ def test_convolutions_of_training(library, size):
 
 
 @each_variant
-@pytest.mark.parametrize(("least", "most"), [(0, 4), (-1, 32), (-1.001, 4), (0, 33)], ids=str)
+@pytest.mark.parametrize(("least", "most"), [(0, 4), (-0.0, 4), (-1, 32), (-1.001, 4), (0, 33)], ids=str)
 @pytest.mark.parametrize(
     "size", [*adder_oracle.SIZES, (2, 33, 7, 9, 40, 3, 3, 2, 1), (2, 9, 8, 8, 20, 3, 3, 1, 1)], ids=str
 )
