@@ -66,8 +66,16 @@ def calibrate(network: nn.Cell, config: QuantConfig, data: CalibrationData) -> n
     Raises:
         QuantizationError: a layer that the scheme cannot represent, see :func:`input_ranges`.
     """
-    ranges = input_ranges(observe_inputs(network, distributed.share(data.plain())), config)
-    quantize_network(network, config, ranges)
+    return calibrate_by(network, config, data, observe_inputs(network, distributed.share(data.plain())))
+
+
+def calibrate_by(
+    network: nn.Cell, config: QuantConfig, data: CalibrationData, inputs: Mapping[str, MagnitudeHistogram]
+) -> nn.Cell:
+    """As :func:`calibrate`, with the inputs of the layers observed."""
+    ranges = input_ranges(inputs, config)
+    offsets = {name: min(-inputs[name].minimum, ranges[name]) for name in config.signed}
+    quantize_network(network, config, ranges, offsets)
     if config.reestimate:
         reestimate(network, config.seed, data)
     return fuse(network)
@@ -112,7 +120,7 @@ def input_ranges(inputs: Mapping[str, MagnitudeHistogram], config: QuantConfig) 
     """
     ranges = {name: input_range(histogram, config) for name, histogram in inputs.items()}
     for name, histogram in inputs.items():
-        if config.scheme == "two-sided" and histogram.minimum < 0:
+        if config.scheme == "two-sided" and histogram.minimum < 0 and name not in config.signed:
             raise QuantizationError(
                 f"layer {name}: scheme two-sided needs inputs >= 0, found {histogram.minimum:.4g}; use --scheme paper"
             )

@@ -2,23 +2,31 @@
 
 from collections.abc import Mapping
 
-from mindspore import nn
+import numpy as np
+from mindspore import Tensor, nn
 
 from AdderQuant.network import FusedBlock, adder_layers
 from AdderQuant.quant import QuantAdder2d, quantize_adder
 from AdderQuant.quant_config import QuantConfig
+from AdderQuant.shifted import ShiftedAdder
 from common.models.adder import Adder2d
 from common.models.resnet_cifar import BasicBlock
 from common.quant.conversion import replace_cells
 
 
-def quantize_network(network: nn.Cell, config: QuantConfig, ranges: Mapping[str, float] | None = None) -> nn.Cell:
+def quantize_network(
+    network: nn.Cell,
+    config: QuantConfig,
+    ranges: Mapping[str, float] | None = None,
+    offsets: Mapping[str, float] | None = None,
+) -> nn.Cell:
     """Replace every adder layer of a float network by one on integers, in place; all else is kept.
 
     Args:
         network: float.
         config: bits, scheme and so on.
         ranges: R_x of every layer, to which the codes are made; None leaves the codes to be filled from a file.
+        offsets: what the inputs of the signed layers are shifted by, > 0.
 
     Returns:
         The same network, its layers not fused yet.
@@ -28,17 +36,24 @@ def quantize_network(network: nn.Cell, config: QuantConfig, ranges: Mapping[str,
     """
     layers = {}
     for name, layer in adder_layers(network).items():
-        layers[name] = quantized_layer(layer, config)
-        if ranges is not None:
-            choice = config.bits, config.groups, config.scheme, config.seed
-            layers[name].set_codes(*quantize_adder(layer.weight.asnumpy(), ranges[name], *choice))
+        signed = name in config.signed
+        layers[name] = ShiftedAdder(layer, config) if signed else quantized_layer(layer, config)
+        if ranges is None:
+            continue
+        offset, adder = 0.0, layers[name]
+        if signed:
+            offset, adder = offsets[name], adder.adder
+            layers[name].offset.set_data(Tensor(np.array([offset], np.float32)))
+        choice = config.bits, config.groups, config.scheme, config.seed
+        adder.set_codes(*quantize_adder(layer.weight.asnumpy() + np.float32(offset), ranges[name] + offset, *choice))
     return replace_cells(network, layers)
 
 
 def quantized_layer(layer: Adder2d, config: QuantConfig, native: bool | None = None) -> QuantAdder2d:
     """The layer on integers in the place of a float one, without codes yet."""
     filters, channels, kernel, _ = layer.weight.shape
-    return QuantAdder2d(channels, filters, kernel, layer.stride, layer.padding, config.scale_groups, native)
+    windows = layer.stride, layer.padding
+    return QuantAdder2d(channels, filters, kernel, *windows, config.scale_groups, native, layer.around)
 
 
 def fuse(network: nn.Cell) -> nn.Cell:

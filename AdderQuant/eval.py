@@ -1,8 +1,8 @@
 """Evaluate an AdderNet in float or at 2 to 8 bits: calibrate it first, or load what was calibrated before."""
 
 from AdderQuant import options, storage
-from AdderQuant.prepare import prepare
-from AdderQuant.report import measure_and_save, summarize
+from AdderQuant.prepare import prepare, save
+from AdderQuant.report import summarize
 from common.cli import config, evaluation
 from common.cli.engine import add_engine
 from common.cli.entry_point import entry_point
@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> None:
         load=lambda path: storage.load(path, args.arch, args.num_classes),
         ready=lambda stored: prepare(stored, chosen, run.data),
         summarize=summarize,
-        measure=lambda of: measure_and_save(of, args.save_checkpoint),
+        measure=lambda of: evaluation.measure_and_save(of, args.save_checkpoint, save),
     )
 
 

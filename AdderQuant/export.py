@@ -1,4 +1,4 @@
-"""Export an AdderNet in float or at 2 to 8 bits to MINDIR; a float one is calibrated first, as eval.py does."""
+"""Export an AdderNet to MINDIR or the runtime's file; a float one is calibrated first, as eval.py does."""
 
 from AdderQuant import options, storage
 from AdderQuant.prepare import prepare, rebuilt, save

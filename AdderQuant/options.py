@@ -10,7 +10,7 @@ from common.cli import config, typed
 from common.cli.network_options import add_num_classes
 from common.cli.option_parser import OptionParser
 from common.cli.training import TrainingOptions
-from common.cli.training_options import add_continue, add_sgd, cosine_config
+from common.cli.training_options import add_continue, add_sgd, add_tensorboard, cosine_config
 from common.cli.validation import validation_of
 
 _CONFIG = Path(__file__).parent / "config"
@@ -67,6 +67,7 @@ def train_parser() -> OptionParser:
     group.add_argument("--arch", choices=ARCHITECTURES, default=ARCHITECTURES[0], help="network to train")
     add_sgd(group, epochs=40, weight_decay=5e-4, rate="learning rate of the first SGD step, then cosine to 0")
     add_continue(group, "go on with a run in output_dir that was stopped; --no-continue starts it anew")
+    add_tensorboard(group)
     return parser
 
 
@@ -80,4 +81,5 @@ def calibration_options(args: Namespace) -> Calibration:
 def training_options(args: Namespace) -> TrainingOptions:
     """The run that the options of ``train.py`` describe."""
     name = f"{args.arch}_{args.dataset}"
-    return TrainingOptions(cosine_config(args), args.output_dir, name, args.go_on, validation_of(args))
+    about = {"validation": validation_of(args), "tensorboard": args.tensorboard}
+    return TrainingOptions(cosine_config(args), args.output_dir, name, args.go_on, **about)

@@ -17,6 +17,8 @@ to, for the whole layer: a group's smaller range would clip inputs, which nothin
 clamped without loss where inputs stay at or below R: the constant -(w - R) joins the filter's bias.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore import dtype as mstype
@@ -27,6 +29,8 @@ from common.errors import QuantizationError
 from common.kernels import AdderInt8
 from common.quant.integer_weight import IntegerWeight, one
 from common.quant.level_table import UNSIGNED
+
+_MOST_SUM = 2.0**24  # integers that float32 has
 
 
 def group_filters(maxima: np.ndarray, groups: int, seed: int) -> np.ndarray:
@@ -123,9 +127,21 @@ class QuantAdder2d(nn.Cell):
         padding: zeros on each side.
         groups: G, scale groups that the layer can have.
         native: force or forbid the C++ kernel; None chooses.
+        around: what gives a kernel the layer's windows, :meth:`common.models.adder.Adder2d.around`; None: none is
+            needed.
     """
 
-    def __init__(self, channels, filters, kernel, stride=1, padding=0, groups: int = 4, native: bool | None = None):
+    def __init__(
+        self,
+        channels,
+        filters,
+        kernel,
+        stride=1,
+        padding=0,
+        groups: int = 4,
+        native: bool | None = None,
+        around: Callable[[Callable[[int, int], nn.Cell]], nn.Cell] | None = None,
+    ):
         super().__init__()
         shape = (filters, channels, kernel, kernel)
         self.stride, self.padding = stride, padding
@@ -134,8 +150,9 @@ class QuantAdder2d(nn.Cell):
         self.steps = _constant(np.ones(groups, np.float32), "steps")
         self.bias = _constant(np.zeros(filters, np.float32), "bias")
         self.qmax = _constant(np.full(1, 255, np.float32), "qmax")
-        self.conv = AdderInt8(stride, padding, False, native)
-        self.conv_relu = AdderInt8(stride, padding, True, native)
+        windows = around or (lambda make: make(stride, padding))
+        self.conv = windows(lambda step, zeros: AdderInt8(step, zeros, False, native))
+        self.conv_relu = windows(lambda step, zeros: AdderInt8(step, zeros, True, native))
 
     @property
     def bits(self) -> int:
@@ -168,18 +185,28 @@ class QuantAdder2d(nn.Cell):
         qmax = one(2 ** int(weight.bits[0]) - 1, np.float32)
         return {"codes": weight.codes, "group": group.astype(np.uint8), "steps": steps, "qmax": qmax}
 
-    def _affine(self, scale, shift):
-        """Rows a, b of y = a S + b for a map ``scale (-step S + bias) + shift`` after the sums S."""
-        return ops.stack((-self.steps[self.group.astype(mstype.int32)] * scale, self.bias * scale + shift))
+    def _affine(self, scale, mean, shift):
+        """Rows a, b, o of y = a (S - o) + b for a map ``scale (-step S + bias - mean) + shift`` after the sums S.
+
+        Bias and mean nearly cancel step S; the integer o takes them away before anything is rounded to float32.
+        """
+        step = self.steps[self.group.astype(mstype.int32)].astype(mstype.float64)
+        middle = self.bias.astype(mstype.float64) - mean
+        offset = ops.round(ops.clamp(middle / step, -_MOST_SUM, _MOST_SUM))
+        rest = middle - step * offset
+        return ops.stack((-step * scale, scale * rest + shift, offset)).astype(mstype.float32)
 
     def construct(self, x):
-        affine = self._affine(ops.ones_like(self.bias), ops.zeros_like(self.bias))
+        zero = ops.zeros_like(self.bias).astype(mstype.float64)
+        affine = self._affine(zero + 1, zero, zero)
         return self.conv(x, self.codes, self.group, self.steps, self.qmax, affine)
 
     def fused(self, x, norm: nn.BatchNorm2d, residual, relu: bool):
         """The layer, the inference form of BatchNorm, a residual (or None) and ReLU (if ``relu``) in one operator."""
-        scale = norm.gamma / ops.sqrt(norm.moving_variance + norm.eps)
-        affine = self._affine(scale, norm.beta - norm.moving_mean * scale)
+        gamma, beta, mean, variance = (
+            part.astype(mstype.float64) for part in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
+        )
+        affine = self._affine(gamma / ops.sqrt(variance + norm.eps), mean, beta)
         conv = self.conv_relu if relu else self.conv
         return conv(x, self.codes, self.group, self.steps, self.qmax, affine, residual)
 

@@ -22,6 +22,7 @@ class QuantConfig:
             ``PAPER_QUANTILE`` for ``paper``, the least squared error of each layer's inputs for ``two-sided``.
         reestimate: whether BatchNorm statistics are taken anew.
         seed: seed of the grouping, of the calibration images and of their augmentation.
+        signed: names of the layers whose inputs may be negative, see :class:`AdderQuant.shifted.ShiftedAdder`.
 
     Raises:
         ConfigError: a value outside its range.
@@ -33,6 +34,7 @@ class QuantConfig:
     quantile: float | None = None
     reestimate: bool = False
     seed: int = 0
+    signed: tuple[str, ...] = ()
 
     def __post_init__(self):
         check_choice(self.bits, self.groups, self.scheme)

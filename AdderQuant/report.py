@@ -1,15 +1,13 @@
 """Figures of an AdderNet in a report beside its accuracy: settings and cost."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from AdderQuant import storage
 from AdderQuant.network import adder_layers
-from AdderQuant.prepare import save
 from AdderQuant.quant_config import QuantConfig
 from common.checkpoint import network_state
-from common.cli.evaluation import Evaluation, Measured, Summary
+from common.cli.evaluation import Summary
 from common.evaluation import cost
 from common.models.registry import model
 from common.stored.network import StoredNetwork
@@ -22,15 +20,6 @@ def network_cost(stored: StoredNetwork) -> dict[str, Any]:
     layers = cost.trace(plain, (3, 32, 32), adder_layers(plain), {name: (k, k) for name, k in bits.items()})
     packed = {f"{name}.codes": k for name, k in bits.items()}
     return cost.summary(layers, cost.stored_bytes(network_state.state(stored.network), packed))
-
-
-def measure_and_save(evaluation: Evaluation, path: Path | None) -> Measured:
-    """Metrics of a network, which is then written with its accuracy to a file if one is named."""
-    metrics = evaluation.measure()
-    if path:
-        accuracy = {"accuracy": metrics.accuracy, "samples": metrics.samples}
-        save(path, replace(evaluation.stored, metadata=evaluation.stored.metadata | accuracy))
-    return metrics, {}
 
 
 def summarize(stored: StoredNetwork, _path: Path, _image_size: int) -> Summary:

@@ -1,33 +1,62 @@
 """A float network of convolutions and linear layers to a quantized one, and what its training begins with."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from mindspore import Tensor, nn
 
 from common.data import ImageSource, Preprocessing
 from common.errors import ConfigError
-from common.models.layers import weighted_layers
+from common.quant.bits_file import read_bits
 from common.quant.calibration import best_clip, calibration_batches, sample_inputs
 from common.quant.conversion import replace_cells
 from common.quant.frozen_weight import FrozenWeight
 from common.quant.layers import QuantConv2d, QuantDense, quant_layers
+from common.quant.quantizable import ends_of, quantizable_layers, traced_inputs
 from DAMBQ.quant import EightBitWeight, MultiBitWeight, UniformActivation
 from DAMBQ.quant_config import QuantConfig
+from DAMBQ.tables import MAX_BITS
 
 
-def quantize_network(network: nn.Cell, config: QuantConfig | None = None, frozen: bool = False) -> nn.Cell:
+def settled(
+    network: nn.Cell, config: QuantConfig, image_size: int = 32, images: Iterable[np.ndarray] | None = None
+) -> QuantConfig:
+    """The configuration with the signed layers, and the first and the last one, named: by one forward pass.
+
+    Args:
+        network: float.
+        config: what is named already stays.
+        image_size: side in pixels of the noise that runs through the network.
+        images: batches (N, 3, H, W) in its place.
+
+    Raises:
+        ConfigError: a layer that cannot be quantized, named with the reason.
+    """
+    if config.signed is not None and config.ends is not None:
+        return config
+    ranges = traced_inputs(network, layers := _layers(network), image_size, images)
+    ends = config.ends or ends_of(ranges)
+    signed = tuple(name for name in layers if ranges[name].signed and name != ends[0])
+    return replace(config, signed=signed if config.signed is None else config.signed, ends=ends)
+
+
+def quantize_network(
+    network: nn.Cell, config: QuantConfig | None = None, frozen: bool = False, image_size: int = 32
+) -> nn.Cell:
     """Replace every convolution and linear layer of a float network, in place, keeping weights and biases.
 
     The first layer gets 8-bit weights and its input stays float, the last one 8-bit weights and activations, all
-    between are multi-bit. Inputs of all but the first must be >= 0, as they are after a ReLU: below 0 they are cut.
+    between are multi-bit. Inputs that a trace finds below 0 have levels on both sides of it (:func:`settled`).
 
         network = quantize_network(MyNetwork())
 
     Args:
-        network: with at least two layers, ``nn.Conv2d`` or ``nn.Dense`` in the order in which they are described.
+        network: with at least two layers, ``nn.Conv2d`` or ``nn.Dense``.
         config: the default one if None.
         frozen: for evaluation alone: the weights that will be loaded are on their levels already.
+        image_size: side in pixels of the images of the trace.
 
     Returns:
         The same network.
@@ -35,54 +64,87 @@ def quantize_network(network: nn.Cell, config: QuantConfig | None = None, frozen
     Raises:
         ConfigError: fewer than two layers, or one of an unsupported kind.
     """
-    config = config or QuantConfig()
-    floats = weighted_layers(network)
-    if len(floats) < 2:
-        raise ConfigError(f"expected a network of at least two convolutions and linear layers, found {len(floats)}")
-    names = list(floats)
-    ends = [None if frozen else EightBitWeight() for _ in range(2)]
-    layers = {names[0]: _layer(floats[names[0]], ends[0], None)}
-    for name in names[1:-1]:
-        layer = floats[name]
-        weights = layer.weight.asnumpy()
-        weight = FrozenWeight(len(weights)) if frozen else MultiBitWeight(weights, config.bits, config.table)
-        layers[name] = _layer(layer, weight, UniformActivation(layer.in_channels, config.bits, config.activation_clip))
-    last = floats[names[-1]]
-    layers[names[-1]] = _layer(
-        last, ends[1], UniformActivation(last.in_channels, 8, config.activation_clip, allocated=False)
-    )
+    floats, config = _layers(network), config or QuantConfig()
+    if config.signed is None:
+        config = settled(network, config, image_size)
+    first, last = config.ends or ends_of(floats)
+    if unknown := sorted({first, last, *config.signed} - set(floats)):
+        raise ConfigError(f"expected names of layers as signed or first and last, found {unknown[0]}")
+    layers = {}
+    for name, layer in floats.items():
+        bits, clip, signed = config.bits, config.activation_clip, name in config.signed
+        if name == first:
+            layers[name] = _layer(layer, _end(frozen), None)
+        elif name == last:
+            inputs = UniformActivation(layer.in_channels, 8, clip, allocated=False, signed=signed)
+            layers[name] = _layer(layer, _end(frozen), inputs)
+        else:
+            weights = layer.weight.asnumpy()
+            weight = FrozenWeight(len(weights)) if frozen else MultiBitWeight(weights, bits, config.table)
+            layers[name] = _layer(layer, weight, UniformActivation(layer.in_channels, bits, clip, signed=signed))
     return replace_cells(network, layers)
+
+
+def _layers(network: nn.Cell) -> dict[str, nn.Cell]:
+    layers = quantizable_layers(network)
+    if len(layers) < 2:
+        raise ConfigError(f"expected a network of at least two convolutions and linear layers, found {len(layers)}")
+    return layers
+
+
+def _end(frozen: bool) -> EightBitWeight | None:
+    """The quantizer of the first or the last layer's weights."""
+    return None if frozen else EightBitWeight()
 
 
 def multi_bit_layers(network: nn.Cell) -> dict[str, QuantConv2d | QuantDense]:
     """Those whose bits are allocated: all but the first and the last."""
-    names = list(layers := quant_layers(network))
-    return {name: layers[name] for name in names[1:-1]}
+    layers = quant_layers(network).items()
+    return {name: layer for name, layer in layers if layer.quantize_input and layer.quantize_input.allocated}
+
+
+def last_layer(network: nn.Cell) -> str:
+    """The name of the one whose input has 8 bits."""
+    layers = quant_layers(network).items()
+    return next(name for name, layer in layers if layer.quantize_input and not layer.quantize_input.allocated)
 
 
 def calibrated_clips(
-    network: nn.Cell, source: ImageSource, preprocessing: Preprocessing, count: int, seed: int, bits: int
+    network: nn.Cell, config: QuantConfig, source: ImageSource, preprocessing: Preprocessing, count: int, seed: int
 ) -> dict[str, float]:
     """Clips with the least squared error of the multi-bit layers' inputs, by layer.
 
     Args:
         network: float.
+        config: settled; its bits are the activations'.
         source: training images; labels are not used.
         preprocessing: of the network.
         count: how many images, at most all.
         seed: of their choice and augmentation.
-        bits: of the activations.
     """
-    floats = weighted_layers(network)
-    layers = {name: floats[name] for name in list(floats)[1:-1]}
+    layers = {name: layer for name, layer in _layers(network).items() if name not in config.ends}
     inputs = sample_inputs(network, layers, calibration_batches(source, preprocessing, count, seed))
-    return {name: best_clip(values, bits) for name, values in inputs.items()}
+    return {name: best_clip(values, config.bits, name in config.signed) for name, values in inputs.items()}
 
 
 def set_clips(network: nn.Cell, clips: Mapping[str, float]) -> None:
     """Give inputs of a quantized network their clips, by layer."""
     for name, clip in clips.items():
         quant_layers(network)[name].quantize_input.clip.set_data(Tensor(np.array([clip], np.float32)))
+
+
+def set_layer_bits(network: nn.Cell, file: Path) -> None:
+    """Give the channels of each multi-bit layer the bits of a file, see :mod:`common.quant.bits_file`.
+
+    Raises:
+        ConfigError: the file does not fit the network.
+    """
+    layers = multi_bit_layers(network)
+    for name, pair in read_bits(file, list(layers), 0, MAX_BITS).items():
+        layer = layers[name]
+        for quantizer, bits in zip((layer.quantize_weight, layer.quantize_input), pair):
+            quantizer.bits.set_data(Tensor(np.full(quantizer.bits.shape, bits, np.int32)))
+        layer.quantize_weight.reset_scale(layer.weight.asnumpy())
 
 
 def calibrate_last(network: nn.Cell, source: ImageSource, preprocessing: Preprocessing, count: int, seed: int) -> None:
@@ -95,10 +157,14 @@ def calibrate_last(network: nn.Cell, source: ImageSource, preprocessing: Preproc
         count: how many images, at most all.
         seed: of their choice and augmentation.
     """
-    last = list(quant_layers(network).values())[-1]
+    name = last_layer(network)
     batches = calibration_batches(source, preprocessing, count, seed)
-    largest = sample_inputs(network, {"last": last}, batches, thin=lambda x: x.max(keepdims=True).ravel())["last"]
-    name = list(quant_layers(network))[-1]
+    layer, signed = quant_layers(network)[name], quant_layers(network)[name].quantize_input.signed
+
+    def most(x: np.ndarray) -> np.ndarray:
+        return (np.abs(x) if signed else x).max(keepdims=True).ravel()
+
+    largest = sample_inputs(network, {name: layer}, batches, thin=most)[name]
     set_clips(network, {name: float(largest.max(initial=0.0)) or 1.0})
 
 

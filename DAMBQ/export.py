@@ -1,4 +1,4 @@
-"""Export a float network, or one that train.py has quantized, to MINDIR; a float one also to ONNX."""
+"""Export a float network to MINDIR or ONNX, one that train.py has quantized to MINDIR or the runtime's file."""
 
 from common.cli import config, export
 from common.cli.entry_point import entry_point

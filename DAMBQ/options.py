@@ -37,6 +37,40 @@ def eval_parser(description: str = "Evaluate a float network or one that DAMBQ h
     return parser
 
 
+def add_rounding(parser: OptionParser) -> OptionParser:
+    """The options of ``eval.py`` that put another level table into a trained network."""
+    group = parser.add_argument_group("levels")
+    table = "table whose levels take the places of those of the file's v2: they are 8-bit integers; default: the file's"
+    group.add_argument("--table", choices=["int8"], help=table)
+    file = "file to write the network with the table's levels to"
+    group.add_argument("--save_checkpoint", type=typed.path, metavar="FILE", help=file)
+    return parser
+
+
+@dataclass(frozen=True)
+class RoundingOptions:
+    """Levels of a network that is evaluated.
+
+    Attributes:
+        table: ``int8``: the file's levels are rounded to those; None: they stay.
+        file: that the network is written to; None: none.
+    """
+
+    table: str | None
+    file: Path | None
+
+
+def rounding_options(args: Namespace) -> RoundingOptions:
+    """What the options of levels say.
+
+    Raises:
+        ConfigError: a file is to be written of a network that one holds already.
+    """
+    if args.save_checkpoint and not args.table:
+        raise ConfigError("save_checkpoint: expected it with --table int8, found no --table: a file holds the network")
+    return RoundingOptions(args.table, args.save_checkpoint)
+
+
 def train_parser() -> OptionParser:
     """Options of ``train.py``; the aliases are the names in the original release's documentation."""
     parser = config.build_parser(
@@ -65,6 +99,8 @@ def _add_quantization(group) -> None:
     group.add_argument("--shares", type=fraction, nargs=2, default=[0.01, 0.3], metavar="SHARE", help=shares)
     rise = "first and last epoch, counted from 0, between which the share rises linearly"
     group.add_argument("--duration", type=typed.int_range(0), nargs=2, default=[0, 150], metavar="EPOCH", help=rise)
+    planned = "bits of each layer to begin with, 0 to 4, as python -m lowbitzoo sensitivity plans them"
+    group.add_argument("--bits_file", type=typed.path, metavar="FILE", help=planned)
     table = "table of the weights' levels; default: v2, or that of --init_from"
     group.add_argument("--table", choices=list(TABLES), help=table)
     clip = "first value of the activations' learned clips, > 0; default: 3, or those of --init_from"
@@ -97,6 +133,7 @@ class TrainOptions:
         budget: targets of the average bits; None: the network is float.
         table: name of the weights' level table; None: v2, or that of ``init_from``.
         activation_clip: first value of the activations' clips; None: 3, or those that ``init_from`` has learned.
+        bits_file: bits of each layer to begin with; None: 4 everywhere, or those of ``init_from``.
     """
 
     arch: str
@@ -107,6 +144,7 @@ class TrainOptions:
     budget: Budget | None
     table: str | None
     activation_clip: float | None
+    bits_file: Path | None = None
 
 
 def network_options(args: Namespace) -> NetworkOptions:
@@ -128,7 +166,7 @@ def train_options(args: Namespace) -> TrainOptions:
     budget = Budget(args.wgt_target, args.act_target, granularity(args), *ends)
     starts = args.pretrained, args.init_from
     rest = budget if args.quantize else None, args.table, args.activation_clip
-    return TrainOptions(args.arch, args.dataset, args.seed, *starts, *rest)
+    return TrainOptions(args.arch, args.dataset, args.seed, *starts, *rest, args.bits_file)
 
 
 def granularity(args: Namespace) -> str:

@@ -10,8 +10,8 @@ from mindspore import dtype as mstype
 
 from common.errors import ConfigError, QuantizationError
 from common.kernels.custom import use_native
-from common.kernels.fake_quant import CodebookQuantize, UniformQuantize
-from common.kernels.keep_zeros import NativeFollowedScale
+from common.kernels.fake_quant import CodebookQuantize, NativeForkedUniform, UniformQuantize
+from common.kernels.multi_bit import NativeMultiBit
 from common.quant.integer_weight import ActivationGrid, IntegerWeight, one
 from common.quant.level_table import SIGNED
 from common.quant.zeros import KeptZeros, kept
@@ -80,7 +80,8 @@ class MultiBitWeight(PerChannelQuantizer):
         lowest = [0, -1, *(LEVELS[table].levels(width)[1] for width in range(2, MAX_BITS + 1))]
         self.lowest = Tensor(np.array(lowest, np.float32))
         self.quantize, self.zeros = CodebookQuantize(native), KeptZeros(False, native)
-        self.follow = NativeFollowedScale(momentum) if use_native(native) else None
+        self.kernel = NativeMultiBit() if use_native(native) else None
+        self.following, self.keeping = (Tensor(np.array([m], np.float32)) for m in (momentum, 1))
         self.reset_scale(weight)
 
     def reset_scale(self, weight: np.ndarray, channels: np.ndarray | slice = slice(None)) -> None:
@@ -93,6 +94,8 @@ class MultiBitWeight(PerChannelQuantizer):
         self.scale.set_data(Tensor(scale))
 
     def construct(self, weight):
+        if self.kernel is not None:
+            return self._by_kernel(weight)
         scale = self.scale.value()
         if self.training:
             scale = self._followed(ops.stop_gradient(weight), scale)
@@ -101,10 +104,17 @@ class MultiBitWeight(PerChannelQuantizer):
         values = self.quantize(weight, bits, scale, self.levels, self.probe)
         return self.zeros(weight, values, ops.gather(self.lowest, bits, 0) * scale, (bits != 1).astype(mstype.int32))
 
+    def _by_kernel(self, weight):
+        """The same in one operator."""
+        momentum = self.following if self.training else self.keeping
+        given = self.bits.value(), self.scale.value(), self.levels, self.lowest, self.clips, momentum, self.probe
+        values, scale = self.kernel(weight, *given)
+        if self.training:
+            ops.assign(self.scale, scale)
+        return values
+
     def _followed(self, weight, scale):
         """The scales after this step."""
-        if self.follow is not None:
-            return self.follow(weight, self.bits.value(), scale, self.clips)
         flat = ops.abs(weight).reshape(weight.shape[0], -1)
         remaining = ops.maximum((flat > 0).astype(mstype.float32).sum(1), 1.0)
         mean = flat.mean(1) * (flat.shape[1] / remaining)
@@ -161,38 +171,59 @@ class _StraightThroughRound(nn.Cell):
 
 
 class UniformActivation(PerChannelQuantizer):
-    r"""Unsigned uniform activations, the bits of each input channel, one learned clip a of the layer.
+    r"""Uniform activations, the bits of each input channel, one learned clip a of the layer.
 
     .. math:: x_q = \frac{a}{2^k - 1}\,\mathrm{round}\left(\frac{2^k - 1}{a}\,\mathrm{clip}(x, 0, a)\right)
 
-    Gradients as in :class:`~common.kernels.fake_quant.UniformQuantize`. ``construct(x)``: (N, C) or (N, C, H, W), or
-    (N, C G) if channels are groups of G features.
+    ``signed``: 2^k levels from -a to a by the same equation for (x + a) / 2, for inputs that no ReLU has cut; channels
+    of 0 bits are 0. Gradients as in :class:`~common.kernels.fake_quant.UniformQuantize`. ``construct(x)``: (N, C) or
+    (N, C, H, W), or (N, C G) if channels are groups of G features.
 
     Args:
         channels: C.
         bits: of all channels to begin with, 0 to 8.
         clip: first value of a, > 0.
         allocated: whether the bits take part in the allocation.
+        signed: whether inputs may be negative.
         native: force (True) or forbid (False) the C++ kernel; None chooses.
     """
 
-    def __init__(self, channels: int, bits: int, clip: float = 3.0, allocated: bool = True, native: bool | None = None):
+    def __init__(
+        self,
+        channels: int,
+        bits: int,
+        clip: float = 3.0,
+        allocated: bool = True,
+        native: bool | None = None,
+        signed: bool = False,
+    ):
         if not 0 <= bits <= 8 or clip <= 0:
             raise ConfigError(f"expected 0 to 8 bits and a clip > 0 of an activation, found {bits}, {clip}")
         super().__init__(channels, bits, allocated)
         self.channels, self.most = channels, MAX_BITS if allocated else 8
+        self.allocated, self.signed = allocated, signed
         self.clip = _parameter(np.array([clip], np.float32), requires_grad=True)
-        self.quantize = UniformQuantize(learned_step=True, native=native)
+        self.quantize = UniformQuantize(native=native, least_clip=SMALLEST_CLIP)
+        self.forked = NativeForkedUniform(self.quantize) if self.quantize.native and not signed else None
 
     def construct(self, x):
-        clip = ops.maximum(self.clip, SMALLEST_CLIP)  # a clip that learning drives below 0 would turn the levels round
         grouped = x if x.ndim == 4 else x.reshape(x.shape[0], self.channels, -1)
-        return self.quantize(grouped, self.bits.value(), clip, self.probe).reshape(x.shape)
+        bits = self.bits.value()
+        if not self.signed:
+            return self.quantize(grouped, bits, self.clip.value(), self.probe).reshape(x.shape)
+        clip = ops.maximum(self.clip, SMALLEST_CLIP)
+        y = self.quantize(0.5 * (grouped + clip), bits, clip, self.probe)
+        alive = (bits > 0).astype(mstype.float32).reshape((1, -1) + (1,) * (grouped.ndim - 2))
+        return (2.0 * y - clip * alive).reshape(x.shape)
+
+    def fork(self, x):
+        """The quantized x (N, C, H, W), and x for what else reads it; not of signed inputs."""
+        return self.forked(x, self.bits.value(), self.clip.value(), self.probe)
 
     def grid(self) -> ActivationGrid:
         """The levels that the input is on."""
         clip = np.maximum(self.clip.asnumpy(), np.float32(SMALLEST_CLIP))
-        return ActivationGrid(self.bits.asnumpy().astype(np.uint8), clip)
+        return ActivationGrid(self.bits.asnumpy().astype(np.uint8), clip, self.signed)
 
     def parameters_of(self, grid: ActivationGrid) -> dict[str, np.ndarray]:
         """The values of this cell's parameters for a grid.
@@ -200,8 +231,10 @@ class UniformActivation(PerChannelQuantizer):
         Raises:
             QuantizationError: a grid that this quantizer cannot have.
         """
-        if grid.signed or grid.bits.shape != (self.channels,) or grid.bits.max() > self.most:
+        fits = grid.signed == self.signed and grid.bits.shape == (self.channels,)
+        if not fits or grid.bits.max() > self.most:
+            kind = "a signed" if self.signed else "an unsigned"
             raise QuantizationError(
-                f"expected an unsigned grid of at most {self.most} bits for {self.channels} channels, found {grid}"
+                f"expected {kind} grid of at most {self.most} bits for {self.channels} channels, found {grid}"
             )
         return {"bits": grid.bits.astype(np.int32), "clip": grid.clip}

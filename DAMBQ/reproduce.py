@@ -1,9 +1,8 @@
 """Train and evaluate all stages on CIFAR-10 and record a row of results.csv each; what is there already is kept.
 
-python reproduce.py --pretrained resnet20-12fca82f.th --dataset_path CIFAR10 --name jpeg --also_eval lossless=DIR
+python reproduce.py --pretrained FLOAT.ckpt --dataset_path CIFAR10
 
-float     the published network, trained a little on these images
-w4a4      from float, 4 bits everywhere
+w4a4      from the float network, 4 bits everywhere
 channel   from w4a4 to an average of 2 bits, allocated by channel
 layer     the same, allocated by layer
 network   the same number of bits everywhere: uniform quantization
@@ -19,7 +18,14 @@ from common import report
 from common.cli import reproduction, typed
 from common.cli.entry_point import entry_point
 from common.cli.option_parser import OptionParser
-from common.cli.reproduction import add_pretrained, evaluated, folders_by_name, thread_words
+from common.cli.reproduction import (
+    add_network,
+    add_pretrained,
+    evaluated,
+    folders_by_name,
+    network_words,
+    thread_words,
+)
 from common.errors import ConfigError
 from common.report.results import Results
 from DAMBQ import eval as evaluation
@@ -31,10 +37,9 @@ COLUMNS += ("file_bytes", "hours", "mindspore")
 
 # Options of train.py: for all stages, for those that go to 2 bits, and for each.
 COMMON = {"batch_size": 128, "schedule": "cosine"}
-TWO_BITS = {"lr": 0.03, "wgt_target": 2, "act_target": 2, "duration": (0, 3)}
+TWO_BITS = {"lr": 0.04, "epochs": 60, "wgt_target": 2, "act_target": 2, "duration": (0, 3), "weight_decay": 3e-5}
 STAGES: dict[str, dict] = {
-    "float": {"lr": 0.01, "epochs": 5},
-    "w4a4": {"lr": 0.01, "wgt_target": 4, "act_target": 4},
+    "w4a4": {"lr": 0.02, "epochs": 30, "wgt_target": 4, "act_target": 4, "weight_decay": 1e-4},
     "channel": {**TWO_BITS, "granularity": "channel", "shares": (0.4, 0.8)},
     "layer": {**TWO_BITS, "granularity": "layer", "shares": (0.4, 0.8)},
     "network": {**TWO_BITS, "granularity": "network", "shares": (1, 1)},
@@ -43,43 +48,47 @@ STAGES: dict[str, dict] = {
 
 def make_parser() -> OptionParser:
     """Options of this script."""
-    parser = reproduction.make_parser("Record DAMBQ's results.", "jpeg")
-    add_pretrained(parser, "published float ResNet-20")
+    parser = reproduction.make_parser("Record DAMBQ's results.", "official")
+    add_pretrained(parser, "float network")
+    add_network(parser, "resnet20_conv")
     stages = "stages to run, in this order"
     parser.add_argument("--stages", nargs="+", choices=list(STAGES), default=list(STAGES), help=stages)
-    parser.add_argument("--epochs", type=typed.positive_int, default=10, help="epochs of each quantized stage")
+    parser.add_argument("--epochs", type=typed.positive_int, help="epochs of every stage, in place of its recipe's")
     parser.add_argument("--seed", type=typed.int_range(0), default=0, help="seed of order and augmentation")
     return parser
 
 
 def run_name(args: Namespace, stage: str) -> str:
     """Name of a stage's run."""
-    epochs = STAGES[stage].get("epochs", args.epochs)
-    return f"resnet20_{stage}_{epochs}epochs_seed{args.seed}"
+    return f"{args.arch}_{stage}_{epochs_of(args, stage)}epochs_seed{args.seed}"
+
+
+def epochs_of(args: Namespace, stage: str) -> int:
+    """Epochs of a stage: its recipe's, unless the command says others."""
+    return args.epochs or STAGES[stage]["epochs"]
 
 
 def train(args: Namespace, stage: str) -> Path:
     """Train a stage, or go on with it, and return its folder."""
-    name, options = run_name(args, stage), {**COMMON, "epochs": args.epochs, **STAGES[stage]}
+    name, options = run_name(args, stage), {**COMMON, **STAGES[stage], "epochs": epochs_of(args, stage)}
     words = ["--run_name", name, "--dataset", "cifar10", "--dataset_path", args.dataset_path, "--seed", args.seed]
+    words += ["--quantize", *network_words(args)]
     for option, value in options.items():
         words += [f"--{option}", *(value if isinstance(value, tuple) else (value,))]
-    if stage == "float":
+    start = args.output_dir / run_name(args, "w4a4") / "final.ckpt"
+    if stage == "w4a4":
         words += ["--pretrained", args.pretrained]
+    elif start.exists():
+        words += ["--init_from", start]
     else:
-        before = "float" if stage == "w4a4" else "w4a4"
-        start = args.output_dir / run_name(args, before) / "final.ckpt"
-        if not start.exists():
-            raise ConfigError(f"stage {stage} starts from {start}, which is not there: run stage {before} first")
-        words += ["--quantize", "--pretrained" if before == "float" else "--init_from", start]
+        raise ConfigError(f"stage {stage} starts from {start}, which is not there: run stage w4a4 first")
     training.main([str(word) for word in [*words, *thread_words(args), "--output_dir", args.output_dir]])
     return args.output_dir / name
 
 
 def record(args: Namespace, stage: str) -> None:
     """Train a stage unless its rows are there, evaluate it and write its rows."""
-    epochs = STAGES[stage].get("epochs", args.epochs)
-    key = {"network": "resnet20", "stage": stage, "epochs": epochs, "seed": args.seed}
+    key = {"network": args.arch, "stage": stage, "epochs": epochs_of(args, stage), "seed": args.seed}
     if all(RESULTS.has({**key, "data": name}) for name in folders_by_name(args)):
         return
     folder = train(args, stage)
@@ -94,16 +103,16 @@ def record(args: Namespace, stage: str) -> None:
 
 
 def record_start(args: Namespace) -> None:
-    """Record the published network as it is, a row for each test set."""
+    """Record the float network as it is, a row for each test set."""
     for name, path in folders_by_name(args).items():
-        key = {"network": "resnet20", "stage": "published", "epochs": 0, "seed": args.seed, "data": name}
+        key = {"network": args.arch, "stage": "float", "epochs": 0, "seed": args.seed, "data": name}
         if not RESULTS.has(key):
-            RESULTS.put({**dict.fromkeys(COLUMNS), **key, **measure(args, args.pretrained, path)})
+            RESULTS.put({**dict.fromkeys(COLUMNS), **key, **measure(args, args.pretrained, path, *network_words(args))})
 
 
-def measure(args: Namespace, checkpoint: Path, folder: str) -> dict:
+def measure(args: Namespace, checkpoint: Path, folder: str, *words: str) -> dict:
     """Figures of a network in a row."""
-    record = evaluated(evaluation, args, checkpoint, folder)
+    record = evaluated(evaluation, args, checkpoint, folder, *words)
     bits = record["average_bits"]
     row = {"weight_bits": f"{bits['weights']:.3f}", "activation_bits": f"{bits['activations']:.3f}"}
     row |= {"samples": record["samples"], "top1": f"{100 * record['acc']:.2f}"}
@@ -114,11 +123,11 @@ def table(rows: Sequence[Mapping[str, str]]) -> str:
     """The table of the README: a line per stage, a column per test set, drops from the float network before."""
     sets = list(dict.fromkeys((row["data"], row["samples"]) for row in rows))
     lines = []
-    for key in dict.fromkeys((row["stage"], row["epochs"], row["seed"]) for row in rows):
-        alike = [row for row in rows if (row["stage"], row["epochs"], row["seed"]) == key]
+    same = ("network", "stage", "epochs", "seed")
+    for key in dict.fromkeys(tuple(row[name] for name in same) for row in rows):
+        alike = [row for row in rows if tuple(row[name] for name in same) == key]
         line = {
-            "stage": key[0],
-            "epochs": key[1],
+            **dict(zip(same, key)),
             "W bits": alike[0]["weight_bits"],
             "A bits": alike[0]["activation_bits"],
         }
@@ -130,7 +139,8 @@ def table(rows: Sequence[Mapping[str, str]]) -> str:
 
 def _score(alike: Sequence[Mapping[str, str]], rows: Sequence[Mapping[str, str]], data: str) -> str:
     score = next((row["top1"] for row in alike if row["data"] == data), "-")
-    base = next((row["top1"] for row in rows if row["stage"] == "float" and row["data"] == data), None)
+    floats = [row for row in rows if (row["network"], row["stage"]) == (alike[0]["network"], "float")]
+    base = next((row["top1"] for row in floats if row["data"] == data), None)
     if score == "-" or base is None or alike[0]["stage"] in ("published", "float"):
         return score
     return f"{score} ({float(score) - float(base):+.2f})"

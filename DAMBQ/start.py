@@ -15,7 +15,7 @@ from common.stored.network import StoredNetwork
 from common.training import TrainConfig, Trainer
 from DAMBQ import plots, storage
 from DAMBQ.allocation import Allocator
-from DAMBQ.convert import calibrate_last, calibrated_clips, quantize_network, set_clips
+from DAMBQ.convert import calibrate_last, calibrated_clips, quantize_network, set_clips, set_layer_bits, settled
 from DAMBQ.options import TrainOptions
 from DAMBQ.quant_config import QuantConfig
 from DAMBQ.tables import MAX_BITS
@@ -45,16 +45,18 @@ def start(options: TrainOptions, training: TrainConfig, images: Images) -> Start
         return Start(network, _metadata(options, network if pretrained else None, "float"))
     given = {"table": options.table, "activation_clip": options.activation_clip}
     quantization = QuantConfig(bits=MAX_BITS, **{name: value for name, value in given.items() if value is not None})
-    clips = {} if training.epochs or options.activation_clip else _clips(options, images, network)
+    quantization = settled(network, quantization, images.preprocessing.image_size)
+    clips = {} if training.epochs or options.activation_clip else _clips(options, images, network, quantization)
     set_clips(quantize_network(network, quantization), clips)
+    if options.bits_file is not None:
+        set_layer_bits(network, options.bits_file)
     begun = _quantized(options, images, training.epochs, network, quantization)
     calibrate_last(network, images.train, images.preprocessing, _CALIBRATION_IMAGES, options.seed)
     return begun
 
 
-def _clips(options: TrainOptions, images: Images, network: nn.Cell) -> dict[str, float]:
-    sample = (images.train, images.preprocessing, _CALIBRATION_IMAGES, options.seed)
-    return calibrated_clips(network, *sample, bits=MAX_BITS)
+def _clips(options: TrainOptions, images: Images, network: nn.Cell, config: QuantConfig) -> dict[str, float]:
+    return calibrated_clips(network, config, images.train, images.preprocessing, _CALIBRATION_IMAGES, options.seed)
 
 
 def _shipped(options: TrainOptions) -> Path:
@@ -69,7 +71,7 @@ def _shipped(options: TrainOptions) -> Path:
 def _further(options: TrainOptions, classes: int) -> tuple[nn.Cell, QuantConfig]:
     """The network of ``--init_from`` and its configuration, which options cannot change."""
     stored = storage.load_latent(options.init_from, options.arch)
-    quantization = QuantConfig(**stored.metadata["settings"])
+    quantization = QuantConfig.recorded(stored.metadata["settings"])
     if options.table not in (None, quantization.table):
         raise ConfigError(
             f"table: the network of --init_from has {quantization.table}, found {options.table}; leave it out"

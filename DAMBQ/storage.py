@@ -22,7 +22,7 @@ METHOD = "DAMBQ"
 
 
 def _quantize(network: nn.Cell, settings: dict[str, Any], frozen: bool) -> None:
-    quantize_network(network, QuantConfig(**settings), frozen)
+    quantize_network(network, QuantConfig.recorded(settings), frozen)
 
 
 FORMAT = Format(METHOD, _quantize)

@@ -26,9 +26,10 @@ class BitController(nn.Cell):
         candidates: number K of bit-widths that each may take.
         seed: seed of the first weights and of dropout; None leaves dropout out, for networks that are only evaluated.
         preference: lead of the middle candidate's first scores over the others.
+        grid: pooled side of the feature map.
 
     Raises:
-        ConfigError: a side that is no multiple of 8.
+        ConfigError: a side that is no multiple of the grid.
     """
 
     def __init__(
@@ -39,20 +40,21 @@ class BitController(nn.Cell):
         candidates: int = 3,
         seed: int | None = None,
         preference: float = 0.0,
+        grid: int = GRID,
     ):
         super().__init__()
-        if side < GRID or side % GRID:
+        if side < grid or side % grid:
             raise ConfigError(
-                f"bit controller: expected a feature map whose side is a multiple of {GRID}, found {side}"
+                f"bit controller: expected a feature map whose side is a multiple of {grid}, found {side}"
             )
         self.layers, self.candidates = layers, candidates
-        self.pool = nn.AvgPool2d(side // GRID, side // GRID)
-        self.hidden = conv2d(channels, HIDDEN, GRID, has_bias=True)
+        self.pool = nn.AvgPool2d(side // grid, side // grid)
+        self.hidden = conv2d(channels, HIDDEN, grid, has_bias=True)
         self.relu = nn.ReLU()
         self.dropout = None if seed is None else Dropout(DROPOUT, seed)
         self.last = conv2d(HIDDEN, layers * candidates, 1, has_bias=True)
         rng = np.random.default_rng(seed or 0)
-        for layer, deviation in ((self.hidden, (2 / (channels * GRID**2)) ** 0.5), (self.last, _SPREAD)):
+        for layer, deviation in ((self.hidden, (2 / (channels * grid**2)) ** 0.5), (self.last, _SPREAD)):
             layer.weight.set_data(Tensor(rng.normal(0, deviation, layer.weight.shape).astype(np.float32)))
         lead = np.zeros((layers, candidates), np.float32)
         lead[:, candidates // 2] = preference

@@ -50,30 +50,28 @@ def network_costs(network: DynamicNetwork, config: QuantConfig, budget: str) -> 
 
 
 class BudgetLoss(nn.Cell):
-    r"""Cross-entropy plus :math:`w\,\mathrm{relu}(\bar c - \mathrm{limit})` with c averaged over the batch.
+    r"""The task's loss plus :math:`w\,\mathrm{relu}(\bar c - \mathrm{limit})` with c averaged over the batch.
 
-    ``construct(images, labels)``: (B, 3, H, W), (B,) to loss and logits.
+    ``construct(images, goal)``: (B, 3, H, W) and what the task aims at to loss and logits.
 
     Args:
         network: dynamic network.
         costs: cost of each candidate, (L, K), see :func:`candidate_costs`.
         limit: limit of the mean cost.
         penalty: weight w of the excess over the limit.
-        label_smoothing: label smoothing of the cross-entropy.
+        task: what is asked of the logits, see :mod:`common.training.task`.
     """
 
-    def __init__(
-        self, network: DynamicNetwork, costs: np.ndarray, limit: float, penalty: float, label_smoothing: float = 0.0
-    ):
+    def __init__(self, network: DynamicNetwork, costs: np.ndarray, limit: float, penalty: float, task: nn.Cell):
         super().__init__(auto_prefix=False)
         self.network, self.limit, self.penalty = network, limit, penalty
         self.costs, self.sum, self.processes = Tensor(costs.astype(np.float32)), Sum(), distributed.size()
-        self.loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
+        self.task = task
 
-    def construct(self, images, labels):
+    def construct(self, images, goal):
         logits, mask = self.network.decide(images)
         mean = self.sum((mask * self.costs).sum()) / (mask.shape[0] * self.processes)
-        return self.loss(logits, labels) + self.penalty * ops.relu(mean - self.limit), logits
+        return self.task(logits, goal) + self.penalty * ops.relu(mean - self.limit), logits
 
 
 class NoiseDecay(Callback):

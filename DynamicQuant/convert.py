@@ -10,7 +10,7 @@ from common.evaluation import cost
 from common.models.layers import weighted_layers
 from common.quant.calibration import best_clip, sample_inputs
 from common.quant.conversion import replace_cells
-from DynamicQuant.network import CHOOSING_STAGES, DynamicNetwork
+from DynamicQuant.network import CHOOSING_STAGES, DynamicNetwork, DynamicResNet
 from DynamicQuant.quant import DynamicConv2d, static_conv2d
 from DynamicQuant.quant_config import QuantConfig
 
@@ -53,7 +53,7 @@ def quantize_network(
         seed: of the noise that training draws.
 
     Returns:
-        A network of images to logits: :class:`DynamicNetwork`, or the same one if static.
+        A network of images to logits: :class:`DynamicResNet`, or the same one if static.
 
     Raises:
         ConfigError: a network of another kind, or images too small for the controller.
@@ -71,7 +71,7 @@ def quantize_network(
     replace_cells(network, cells)
     if config.static:
         return network
-    dynamic = DynamicNetwork(network, config, channels, None if frozen else seed, macs)
+    dynamic = DynamicResNet(network, config, channels, None if frozen else seed, macs)
     return replace_cells(dynamic, {})  # names its parameters by their places
 
 

@@ -1,4 +1,4 @@
-"""Export a dynamic, static or float network to MINDIR; a static or float one also to ONNX."""
+"""Export a network to MINDIR; a static or float one also to ONNX, a packed one to the runtime's file."""
 
 from common.cli import config, export
 from common.cli.entry_point import entry_point

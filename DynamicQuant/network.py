@@ -6,7 +6,7 @@ from mindspore import nn, ops
 
 from common.kernels.global_mean import GlobalMean
 from common.models.norm_act import norm_act, norm_add_act
-from DynamicQuant.bit_controller import BitController
+from DynamicQuant.bit_controller import GRID, BitController
 from DynamicQuant.gumbel_softmax import Choice, GumbelSoftmax
 from DynamicQuant.quant import DynamicConv2d
 from DynamicQuant.quant_config import QuantConfig
@@ -46,17 +46,58 @@ class DynamicBlock(nn.Cell):
 
 
 class DynamicNetwork(nn.Cell):
-    """A ResNet with a bit controller on its first stage: images (N, 3, H, W) to logits (N, classes).
+    """A network with a bit controller on its first stage: images (N, 3, H, W) to logits (N, classes).
+
+    Attributes:
+        dynamic: names of the dynamic layers, in the order of the masks.
+        macs: multiply-accumulates of an image in each quantized layer, by name.
+        controller: from the first stage's output to scores.
+        choose: from scores to masks.
+    """
+
+    dynamic: list[str]
+    macs: dict[str, int]
+
+    def construct(self, images):
+        return self.decide(images)[0]
+
+    def decide(self, images):
+        """Logits (N, classes) and masks (N, L, K), one-hot: the candidate that each image takes in each layer."""
+        x, scores = self.first_stage(images)
+        mask = self.choose(scores)
+        return self.other_stages(x, mask), mask
+
+    def first_stage(self, images):
+        """What the other stages need, and scores of all candidates (N, L, K)."""
+        raise NotImplementedError
+
+    def other_stages(self, x, mask):
+        """Logits (N, classes) from the first stage's output, under masks (N, L, K)."""
+        raise NotImplementedError
+
+    def add_controller(self, config: QuantConfig, channels: int, side: int, seed: int | None, grid: int = GRID) -> None:
+        """Give the network its controller and what chooses by its scores.
+
+        Args:
+            config: quantization settings.
+            channels: number of channels of the first stage's output.
+            side: of that output.
+            seed: seed of the noise in training; None for a network that is only evaluated.
+            grid: side that the controller pools it to.
+        """
+        count = len(config.candidates)
+        self.controller = BitController(channels, side, len(self.dynamic), count, seed, config.preference, grid)
+        self.choose = Choice() if seed is None else GumbelSoftmax(config.temperature, seed)
+
+
+class DynamicResNet(DynamicNetwork):
+    """A ResNet of the zoo with a bit controller on its first stage: images (N, 3, H, W) to logits (N, classes).
 
     Args:
         network: network whose convolutions after the first stage are dynamic, shortcuts apart; taken over.
         config: quantization settings.
         channels: number of channels of the first stage's output.
         seed: seed of the noise in training; None for a network that is only evaluated.
-        macs: multiply-accumulates of an image in each quantized layer, by name.
-
-    Attributes:
-        dynamic: names of the dynamic layers, in the order of the masks.
         macs: multiply-accumulates of an image in each quantized layer, by name.
     """
 
@@ -71,18 +112,7 @@ class DynamicNetwork(nn.Cell):
         self.mean = GlobalMean()
         self.macs, self.dynamic = dict(macs), list(dynamic_layers(self))
         side = config.image_size if self.maxpool is None else config.image_size // 4
-        count = len(config.candidates)
-        self.controller = BitController(channels, side, len(self.dynamic), count, seed, config.preference)
-        self.choose = Choice() if seed is None else GumbelSoftmax(config.temperature, seed)
-
-    def construct(self, images):
-        return self.decide(images)[0]
-
-    def decide(self, images):
-        """Logits (N, classes) and masks (N, L, K), one-hot: the candidate that each image takes in each layer."""
-        x, scores = self.first_stage(images)
-        mask = self.choose(scores)
-        return self.other_stages(x, mask), mask
+        self.add_controller(config, channels, side, seed)
 
     def other_stages(self, x, mask):
         """Logits (N, classes) from the first stage's output, under masks (N, L, K)."""

@@ -10,15 +10,15 @@ from mindspore import nn
 
 from common.errors import QuantizationError
 from common.quant.integer_weight import IntegerLayer
-from common.quant.layers import QuantConv2d
+from common.quant.layers import QuantConv2d, QuantDense
 from common.quant.packed_layers import LayerShape
 from common.stored import quantized_layers as static
 from DynamicQuant.quant import DynamicConv2d
 
 
 def quantized_layers(network: nn.Cell) -> dict[str, nn.Cell]:
-    """Static and dynamic convolutions of a network by name, in the order of its description."""
-    kinds = QuantConv2d | DynamicConv2d
+    """Static and dynamic layers of a network by name, in the order of its description."""
+    kinds = QuantConv2d | QuantDense | DynamicConv2d
     return {name: cell for name, cell in network.cells_and_names() if isinstance(cell, kinds)}
 
 

@@ -9,13 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from common.errors import ConfigError
-from common.kernels.selected_conv import selected_conv2d
+from common.kernels.selected_conv import MaskedSelectedConv2d, selected_conv2d
 from common.quant.conv_geometry import conv_geometry
 from common.quant.dorefa import DoReFaWeight, KeptDoReFa, check_bits, fitted_scale, integers_of
 from common.quant.frozen_weight import FrozenWeight
 from common.quant.integer_weight import ActivationGrid, IntegerWeight, one
-from common.quant.layers import QuantConv2d
+from common.quant.layers import QuantConv2d, QuantDense
 from common.quant.pact import SMALLEST_CLIP, PACTActivation
 
 
@@ -62,19 +61,20 @@ class DynamicConv2d(nn.Cell):
     computed (:func:`~common.kernels.selected_conv.selected_conv2d`); one clip serves all candidates.
 
     Args:
-        conv: the float convolution, without bias, groups or dilation.
+        conv: the float convolution; where it has groups, dilation or uneven padding all branches are computed.
         bits: of the K candidates in rising order, 2 to 8 each.
         clip: first value of the activations' clip, > 0.
         learned: whether the clip is trained.
         frozen: for evaluation alone: ``weight`` is (K, F, C, KH, KW), on its levels already.
         native: force (True) or forbid (False) the C++ kernels; None chooses.
+        signed: whether inputs may be negative; all branches are computed then.
 
     Attributes:
         bits: int32 (K,), not trained.
         clip: float32 (1,).
 
     Raises:
-        ConfigError: bits outside 2 to 8, or a convolution of another kind.
+        ConfigError: bits outside 2 to 8.
     """
 
     def __init__(
@@ -85,46 +85,57 @@ class DynamicConv2d(nn.Cell):
         learned: bool = False,
         frozen: bool = False,
         native: bool | None = None,
+        signed: bool = False,
     ):
         super().__init__()
         for width in bits:
             check_bits(width)
-        stride, padding = _stride_and_padding(conv)
+        self.signed, self.has_bias = signed, conv.has_bias
+        self.bias = Parameter(conv.bias.value().copy()) if conv.has_bias else None
         weight = conv.weight.asnumpy()
         self.weight = Parameter(Tensor(np.stack([weight] * len(bits)) if frozen else weight.copy()))
         self.quantize_weight = None if frozen else CandidateWeights(weight, bits, native)
         self.bits = Parameter(Tensor(np.array(bits, np.int32)), requires_grad=False)
         self.clip = Parameter(Tensor(np.array([clip], np.float32)), requires_grad=learned)
-        self.conv = selected_conv2d(stride, padding, native)
+        self.conv = _selected(conv, signed, native)
 
     def construct(self, x, mask):
         weight = self.weight if self.quantize_weight is None else self.quantize_weight(self.weight)
-        return self.conv(x, weight, self.bits.value(), ops.maximum(self.clip, SMALLEST_CLIP), mask)
+        y = self.conv(x, weight, self.bits.value(), ops.maximum(self.clip, SMALLEST_CLIP), mask)
+        return y + self.bias.reshape(1, -1, 1, 1) if self.has_bias else y
 
     def grids(self) -> tuple[ActivationGrid, ...]:
         """The levels of the input at each candidate."""
         clip = np.maximum(self.clip.asnumpy(), np.float32(SMALLEST_CLIP))
-        return tuple(ActivationGrid(one(bits, np.uint8), clip) for bits in self.bits.asnumpy())
+        return tuple(ActivationGrid(one(bits, np.uint8), clip, self.signed) for bits in self.bits.asnumpy())
 
 
-def _stride_and_padding(conv: nn.Conv2d) -> tuple[int, int]:
+def _selected(conv: nn.Conv2d, signed: bool, native: bool | None) -> nn.Cell:
     geometry = conv_geometry(conv)
-    if geometry.groups != 1 or geometry.bias:
-        raise ConfigError(f"dynamic convolution: expected one without bias or groups, found {conv}")
-    return geometry.stride_and_padding()
+    sides, stride = geometry.padding or (None,), geometry.stride
+    equal = len({*sides}) == 1 and sides[0] is not None and stride[0] == stride[1] and geometry.dilation == (1, 1)
+    if signed or not equal or geometry.groups != 1:
+        return MaskedSelectedConv2d(geometry.conv2d(native), signed, native)
+    return selected_conv2d(stride[0], sides[0], native)
 
 
 def static_conv2d(
-    conv: nn.Conv2d, bits: int, clip: float = 1.0, learned: bool = False, frozen: bool = False
-) -> QuantConv2d:
+    conv: nn.Conv2d | nn.Dense,
+    bits: int,
+    clip: float = 1.0,
+    learned: bool = False,
+    frozen: bool = False,
+    signed: bool = False,
+) -> QuantConv2d | QuantDense:
     """The convolution with the same quantizers at one width.
 
     Args:
-        conv: the float one.
+        conv: the float one, or a linear layer.
         bits: of weights and activations, 2 to 8.
         clip: first value of the activations' clip, > 0.
         learned: whether the clip is trained.
         frozen: for evaluation alone: the weights are on their levels already.
+        signed: whether inputs may be negative.
 
     Raises:
         ConfigError: bits outside 2 to 8.
@@ -132,4 +143,5 @@ def static_conv2d(
     quantize_weight = FrozenWeight() if frozen else DoReFaWeight(bits)
     if not frozen:
         quantize_weight.fit(conv.weight.asnumpy(), bits)
-    return QuantConv2d(conv, quantize_weight, PACTActivation(bits, clip, learned=learned))
+    kind = QuantDense if isinstance(conv, nn.Dense) else QuantConv2d
+    return kind(conv, quantize_weight, PACTActivation(bits, clip, signed, learned))

@@ -19,6 +19,10 @@ class QuantConfig:
         image_size: side of the images, H and W, in pixels.
         temperature: tau of the Gumbel-softmax, > 0.
         preference: lead of t bits in the controller's first scores; at 0 all candidates are equal.
+        stage: name of the cell whose output the controller sees, of a network that is none of the zoo's; None: a ResNet
+            of the zoo.
+        signed: names of its layers whose inputs may be negative.
+        ends: names of its first and last layer, which stay float.
         dynamic_shortcuts: whether the 1 x 1 convolutions of shortcuts choose too, as in the published network.
 
     Raises:
@@ -32,6 +36,9 @@ class QuantConfig:
     temperature: float = 1.0
     preference: float = 0.0
     dynamic_shortcuts: bool = False
+    stage: str | None = None
+    signed: tuple[str, ...] = ()
+    ends: tuple[str, str] | None = None
 
     def __post_init__(self):
         reach = 0 if self.static else 1

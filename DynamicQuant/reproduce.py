@@ -1,8 +1,8 @@
 """Train and evaluate static and dynamic networks on CIFAR-10 and record a row of results.csv each; rows there are kept.
 
-python reproduce.py --pretrained resnet20-12fca82f.th --dataset_path CIFAR10 --name jpeg --also_eval lossless=DIR
+python reproduce.py --pretrained FLOAT.ckpt --dataset_path CIFAR10 --seeds 0 1 2
 
-float     the published network, trained a little on these images
+float     the network of --pretrained, as it is
 static    from float, t bits everywhere
 dynamic   from float, t - 1, t or t + 1 bits for each image and layer, at no more bit operations than static
 
@@ -22,8 +22,14 @@ from common import report
 from common.cli import reproduction, typed
 from common.cli.entry_point import entry_point
 from common.cli.option_parser import OptionParser
-from common.cli.reproduction import add_pretrained, evaluated, folders_by_name, thread_words
-from common.errors import ConfigError
+from common.cli.reproduction import (
+    add_network,
+    add_pretrained,
+    evaluated,
+    folders_by_name,
+    network_words,
+    thread_words,
+)
 from common.report.results import Results, mean
 from DynamicQuant import eval as evaluation
 from DynamicQuant import train as training
@@ -33,14 +39,13 @@ KEYS = ("network", "stage", "quantizer", "bits", "epochs", "images", "seed", "da
 RESULTS = Results(Path(__file__).parent / "results.csv", KEYS)
 COLUMNS = (*KEYS, "samples", "top1", "mean_bits", "bit_operations", "of_static", "entropy", "file_bytes", "hours")
 COLUMNS += ("mindspore",)
-STAGES = ("float", "static", "dynamic")
+STAGES = ("static", "dynamic")
 
-# Options of train.py: of all stages, and of the float one.
+# Options of train.py that all runs share.
 COMMON = {
     "batch_size": 128,
     "schedule": "cosine",
     "warmup_epochs": 0,
-    "arch": "resnet20",
     "dataset": "cifar10",
 }
 
@@ -51,38 +56,35 @@ class Run:
 
     Attributes:
         stage: one of ``STAGES``.
-        quantizer: quantizer of the network, empty for float.
-        bits: the target; 32 for float.
+        quantizer: quantizer of the network.
+        bits: the target.
         seed: seed of order, augmentation, noise.
     """
 
     stage: str
-    quantizer: str = ""
-    bits: int = 32
-    seed: int = 0
+    quantizer: str
+    bits: int
+    seed: int
 
     @property
     def name(self) -> str:
         """Name of its folder, without what all runs of a command share."""
-        return "float" if self.stage == "float" else f"{self.stage}{self.bits}_{self.quantizer}_seed{self.seed}"
+        return f"{self.stage}{self.bits}_{self.quantizer}_seed{self.seed}"
 
 
 def make_parser() -> OptionParser:
     """Options of this script."""
-    parser = reproduction.make_parser("Record DynamicQuant's results.", "jpeg")
-    add_pretrained(parser, "published float ResNet-20")
+    parser = reproduction.make_parser("Record DynamicQuant's results.", "official")
+    add_pretrained(parser, "float network")
+    add_network(parser, "resnet20_conv")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES), help="stages to run")
     parser.add_argument(
         "--quantizers", nargs="+", choices=QUANTIZERS, default=list(QUANTIZERS), help="quantizers to run"
     )
     parser.add_argument("--bits", type=typed.int_range(3, 7), default=3, help="target bits t, 3 to 7")
     parser.add_argument("--epochs", type=typed.positive_int, default=10, help="epochs of each quantized network")
-    parser.add_argument("--float_epochs", type=typed.positive_int, default=5, help="epochs of the float network")
     parser.add_argument(
         "--lr", type=typed.positive_float, default=0.02, help="learning rate of the first step, quantized networks"
-    )
-    parser.add_argument(
-        "--float_lr", type=typed.positive_float, default=0.01, help="learning rate of the first step, float network"
     )
     images = "number of training images of all runs; all if not given"
     parser.add_argument("--train_samples", type=typed.positive_int, metavar="N", help=images)
@@ -93,46 +95,33 @@ def make_parser() -> OptionParser:
 
 def runs_of(args: Namespace) -> Iterator[Run]:
     """The runs that the options name; static and dynamic ones of a seed follow each other."""
-    if "float" in args.stages:
-        yield Run("float")
     for seed in args.seeds:
         for quantizer in args.quantizers:
             for stage in args.stages:
-                if stage != "float":
-                    yield Run(stage, quantizer, args.bits, seed)
+                yield Run(stage, quantizer, args.bits, seed)
 
 
 def key_of(args: Namespace, run: Run) -> dict:
     """Columns that tell the rows of a run from others."""
-    epochs = args.float_epochs if run.stage == "float" else args.epochs
-    kind = {"stage": run.stage, "quantizer": run.quantizer, "bits": run.bits, "epochs": epochs}
-    return {"network": "resnet20", **kind, "images": args.train_samples or "all", "seed": run.seed}
+    kind = {"stage": run.stage, "quantizer": run.quantizer, "bits": run.bits, "epochs": args.epochs}
+    return {"network": args.arch, **kind, "images": args.train_samples or "all", "seed": run.seed}
 
 
 def folder_of(args: Namespace, run: Run) -> Path:
     """Folder of a run; another length or number of images is another run."""
-    key = key_of(args, run)
-    return args.output_dir / f"{run.name}_{key['epochs']}epochs_{key['images']}images"
+    return args.output_dir / f"{args.arch}_{run.name}_{args.epochs}epochs_{args.train_samples or 'all'}images"
 
 
 def train(args: Namespace, run: Run) -> Path:
     """Train, or go on with it; returns the network to use."""
     folder = folder_of(args, run)
     options = {**COMMON, "dataset_path": args.dataset_path, "output_dir": args.output_dir, "run_name": folder.name}
-    options |= {"seed": run.seed, "epochs": key_of(args, run)["epochs"]}
+    options |= {"seed": run.seed, "epochs": args.epochs, "lr": args.lr, "bits": run.bits}
+    options |= {"pretrained": args.pretrained, "quantizer": run.quantizer}
     options |= {"train_samples": args.train_samples} if args.train_samples else {}
-    flags = []
-    if run.stage == "float":
-        options |= {"pretrained": args.pretrained, "lr": args.float_lr}
-        flags = ["--float"]
-    else:
-        start = folder_of(args, Run("float")) / "final.ckpt"
-        if not start.exists():
-            raise ConfigError(f"{run.name} starts from {start}, which is not there: run stage float first")
-        options |= {"pretrained": start, "lr": args.lr, "bits": run.bits, "quantizer": run.quantizer}
-        flags = ["--static"] if run.stage == "static" else []
+    flags = ["--static"] if run.stage == "static" else []
     words = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
-    training.main([*words, *thread_words(args), *flags])
+    training.main([*words, *network_words(args), *thread_words(args), *flags])
     return folder / f"{folder.name}.ckpt"
 
 
@@ -145,7 +134,7 @@ def record(args: Namespace, run: Run) -> None:
     lines = (checkpoint.parent / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     hours = sum(json.loads(line)["seconds"] for line in lines) / 3600
     for name, path in folders_by_name(args).items():
-        figures = measure(args, checkpoint, path, plots=run.stage == "dynamic")
+        figures = measure(args, checkpoint, path, *(["--plots"] if run.stage == "dynamic" else []))
         RESULTS.put({**dict.fromkeys(COLUMNS), **key, "data": name, **figures, "hours": f"{hours:.2f}"})
         if run.stage == "dynamic" and (run.seed, name) == (args.seeds[0], args.name):
             for picture in ("bits", "examples"):
@@ -154,17 +143,16 @@ def record(args: Namespace, run: Run) -> None:
 
 
 def record_start(args: Namespace) -> None:
-    """Record the published network as it is, a row for each test set."""
+    """Record the float network as it is, a row for each test set."""
     for name, path in folders_by_name(args).items():
-        key = {"network": "resnet20", "stage": "published", "quantizer": "", "bits": 32, "epochs": 0}
+        key = {"network": args.arch, "stage": "float", "quantizer": "", "bits": 32, "epochs": 0}
         key |= {"images": "all", "seed": 0, "data": name}
         if not RESULTS.has(key):
-            RESULTS.put({**dict.fromkeys(COLUMNS), **key, **measure(args, args.pretrained, path)})
+            RESULTS.put({**dict.fromkeys(COLUMNS), **key, **measure(args, args.pretrained, path, *network_words(args))})
 
 
-def measure(args: Namespace, checkpoint: Path, folder: str, plots: bool = False) -> dict:
+def measure(args: Namespace, checkpoint: Path, folder: str, *words: str) -> dict:
     """Figures of a network in a row."""
-    words = ["--plots"] if plots else []
     record = evaluated(evaluation, args, checkpoint, folder, *words, "--output_dir", args.output_dir)
     row = {
         "samples": record["samples"],
@@ -180,12 +168,12 @@ def measure(args: Namespace, checkpoint: Path, folder: str, plots: bool = False)
 
 def table(rows: Sequence[Mapping[str, str]]) -> str:
     """The table of the README: a line per kind of network, means and deviations over seeds, a column per test set."""
-    same = ("stage", "quantizer", "bits", "epochs", "images")
+    same = ("network", "stage", "quantizer", "bits", "epochs", "images")
     sets = list(dict.fromkeys((row["data"], row["samples"]) for row in rows))
     lines = []
     for key in dict.fromkeys(tuple(row[name] for name in same) for row in rows):
         alike = [row for row in rows if tuple(row[name] for name in same) == key]
-        line = dict(zip(("network", "quantizer", "bits", "epochs", "images"), key))
+        line = dict(zip(same, key))
         line["seeds"] = len({row["seed"] for row in alike})
         for data, samples in sets:
             scores = [float(row["top1"]) for row in alike if row["data"] == data]

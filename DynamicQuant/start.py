@@ -1,6 +1,7 @@
 """The two ends of a training: the network that it begins with, and the file that it leaves."""
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def start(options: TrainOptions, training: TrainConfig, images: Images) -> Start
     stored = StoredNetwork(network, {**metadata, "num_classes": images.train.num_classes})
     source = images.train, images.preprocessing
     tester = DynamicTester(stored, *source, training.batch_size, options.budget, options.seed)
-    loss = BudgetLoss(network, tester.costs, tester.limit, options.penalty, training.label_smoothing)
+    loss = partial(BudgetLoss, network, tester.costs, tester.limit, options.penalty)
     decay = NoiseDecay(network, options.noise_decay * training.epochs)
     return Start(network, metadata, callbacks=[decay], objective=loss, tester=tester)
 

@@ -1,30 +1,33 @@
 """Activations of a quantized network on grids of 8 or 16 bits, calibrated, so that whole layers are integers.
 
-The paper quantizes weights alone. With 8 bits the network is another one, which must be measured; with 16 bits the
-float network's function stays.
+The paper quantizes weights alone. With 8 bits the network is another one, which must be measured, and a packed file can
+hold its clips; with 16 bits the float network's function stays.
 """
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
 
 import numpy as np
 from mindspore import Parameter, Tensor, nn
 
+from common.errors import ConfigError
 from common.kernels.fake_quant import UniformQuantize
 from common.quant.calibration import best_clip, sample_inputs
+from common.quant.dorefa import MAX_BITS
 from common.quant.integer_weight import ActivationGrid, one
 from common.quant.layers import quant_layers
+from common.quant.pact import PACTActivation
 from common.stored.network import StoredNetwork
+from LDNQ.quant_config import ActivationConfig
 
-ACT_BITS = (8, 16)
 _HEADROOM = 2.0  # of 16-bit clips above the largest value of the calibration: nothing is cut
 
 
-class UniformInput(nn.Cell):
+class WideInput(nn.Cell):
     r"""Inputs on :math:`2^k` levels from 0 to a constant clip: ``construct(x)`` has the shape of x.
 
     Args:
-        bits: k, 8 or 16.
+        bits: k, more than :class:`~common.quant.pact.PACTActivation` takes.
         clip: largest level, > 0.
 
     Attributes:
@@ -47,28 +50,55 @@ class UniformInput(nn.Cell):
         return ActivationGrid(self.bits.asnumpy().astype(np.uint8), self.clip.asnumpy())
 
 
+def put_on_grids(network: nn.Cell, config: ActivationConfig, clips: Mapping[str, float] | None = None) -> nn.Cell:
+    """Give the quantized layers of a network, in place, inputs on grids; returns the network.
+
+    Args:
+        network: with quantized weights.
+        config: bits, and the layers whose inputs stay float.
+        clips: by layer; None leaves them to be filled from a file.
+
+    Raises:
+        ConfigError: a name that is none of a quantized layer.
+    """
+    cells = quant_layers(network)
+    if unknown := set(config.float_inputs) - set(cells):
+        raise ConfigError(f"float_inputs: expected quantized layers of the network, found {', '.join(sorted(unknown))}")
+    for name in cells.keys() - set(config.float_inputs):
+        clip = 1.0 if clips is None else clips[name]
+        usual = config.bits <= MAX_BITS
+        quantizer = PACTActivation(config.bits, clip, learned=False) if usual else WideInput(config.bits, clip)
+        cells[name].quantize_input = quantizer
+    for name, parameter in network.parameters_and_names():
+        parameter.name = name
+    network.compile_cache.clear()  # it may have run without them
+    return network
+
+
 def with_activation_grids(stored: StoredNetwork, bits: int, images: Iterable[np.ndarray]) -> StoredNetwork:
     """The network with the inputs of its quantized layers on grids, in place.
 
     Layers whose inputs go below 0, such as the first one, keep float inputs.
 
     Args:
-        stored: packed network without grids.
+        stored: packed network without grids, whose settings and integers then tell of them.
         bits: 8 or 16.
         images: batches (N, 3, H, W) to calibrate with.
 
     Raises:
         DataError: no image.
     """
-    cells, layers = quant_layers(stored.network), dict(stored.layers)
-    for name, values in sample_inputs(stored.network, cells, images).items():
-        if values.min() < 0:
-            continue
-        clip = best_clip(values, bits) if bits <= 8 else _HEADROOM * float(values.max(initial=0.5))
-        quantizer = UniformInput(bits, clip)
-        cells[name].quantize_input = quantizer
-        layers[name] = replace(layers[name], grids=(quantizer.grid(),))
-    for name, parameter in stored.network.parameters_and_names():
-        parameter.name = name
-    stored.network.compile_cache.clear()  # it has run without them
-    return replace(stored, layers=layers, metadata={**stored.metadata, "act_bits": bits})
+    values = sample_inputs(stored.network, quant_layers(stored.network), images)
+    clips = {name: _clip(of_layer, bits) for name, of_layer in values.items() if of_layer.min() >= 0}
+    config = ActivationConfig(bits, [name for name in values if name not in clips])
+    cells = quant_layers(put_on_grids(stored.network, config, clips))
+    layers = {
+        name: replace(layer, grids=(cells[name].quantize_input.grid(),)) if name in clips else layer
+        for name, layer in stored.layers.items()
+    }
+    settings = {**stored.metadata.get("settings", {}), "activations": asdict(config)}
+    return replace(stored, layers=layers, metadata={**stored.metadata, "settings": settings})
+
+
+def _clip(values: np.ndarray, bits: int) -> float:
+    return best_clip(values, bits) if bits <= 8 else _HEADROOM * float(values.max(initial=0.5))

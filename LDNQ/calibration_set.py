@@ -73,16 +73,22 @@ class CalibrationSet:
     View v of image i depends on (seed, v, i) alone and is made when it is needed; the logits of all views are computed
     once. The batch of a training step depends on (seed, step) alone, so an interrupted run can go on anywhere.
 
+    ``mixed`` more views are mixtures s a + (1 - s) b of a view a of the image and one b of another image, s uniform
+    in [1/2, 1] (mixup, arXiv:1710.09412, without labels: the float network says what it sees in them). They show many
+    more inputs than the images alone.
+
     Args:
         images: unlabelled images; labels that they have are not read.
         preprocessing: preprocessing of the network.
         views: number of augmented views of each image.
         seed: seed of views and batches.
+        mixed: number of views, besides, that are mixtures of two images.
     """
 
-    def __init__(self, images: ImageSource, preprocessing: Preprocessing, views: int, seed: int):
+    def __init__(self, images: ImageSource, preprocessing: Preprocessing, views: int, seed: int, mixed: int = 0):
         images.check(preprocessing)
-        self.images, self.preprocessing, self.views, self.seed = images, preprocessing, views, seed
+        self.images, self.preprocessing, self.seed = images, preprocessing, seed
+        self.views, self.mixed = views, mixed
         self.logits: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -90,25 +96,34 @@ class CalibrationSet:
 
     def view(self, indices: np.ndarray, view: int) -> np.ndarray:
         """One view of the images of these numbers, float32 (B, 3, S, S)."""
+        images = self._augmented(indices, view)
+        if view < self.views:
+            return images
+        generator = np.random.default_rng((self.seed, len(self), view))
+        partners, shares = generator.permutation(len(self)), generator.uniform(0.5, 1, len(self)).astype(np.float32)
+        share = shares[indices, None, None, None]
+        return share * images + (1 - share) * self._augmented(partners[indices], view)
+
+    def _augmented(self, indices: np.ndarray, view: int) -> np.ndarray:
         return self.images.train_batch(indices, self.preprocessing, self.seed, view)
 
     def compute_teacher_logits(self, network: nn.Cell) -> None:
-        """Compute the logits (views, N, K) of the float network, in evaluation: what matching goes towards."""
+        """Compute the logits (views + mixed, N, K) of the float network, in evaluation: what matching goes towards."""
         network.set_train(False)
-        size = min(_CHUNK, len(self))
+        size, views = min(_CHUNK, len(self)), self.views + self.mixed
         rows = []
-        with Progress(self.views * len(self), "views", label="float network") as progress:
-            for view in range(self.views):
+        with Progress(views * len(self), "views", label="float network") as progress:
+            for view in range(views):
                 for indices, valid in _chunks(len(self), size):
                     rows.append(network(Tensor(self.view(indices, view))).asnumpy()[:valid])
                     progress.update(valid)
-        self.logits = np.concatenate(rows).reshape(self.views, len(self), -1)
+        self.logits = np.concatenate(rows).reshape(views, len(self), -1)
 
     def batch(self, step: int, size: int) -> tuple[np.ndarray, np.ndarray]:
         """Images (B, 3, S, S) and logits (B, K) of a training step; B = ``size``, or all images if they are fewer."""
         generator = np.random.default_rng((self.seed, step))
         indices = generator.permutation(len(self))[:size]
-        views = generator.integers(0, self.views, len(indices))
+        views = generator.integers(0, self.views + self.mixed, len(indices))
         first = self.view(indices[:1], int(views[0]))
         images = np.empty((len(indices), *first.shape[1:]), np.float32)
         for view in np.unique(views):

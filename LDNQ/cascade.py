@@ -16,7 +16,7 @@ is needed to go on; a run that was killed ends with the same network as one that
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class Cascade:
         plan: settings of the cascade.
         folder: folder of the run; made if absent.
         test: function from the network to its accuracy, shown after each layer; None for none.
+        order: names of the layers in the order of the cascade; None: that of the network's description.
 
     Attributes:
         state: progress of the cascade.
@@ -63,10 +64,11 @@ class Cascade:
         plan: Plan,
         folder: Path,
         test: Callable[[nn.Cell], float] | None = None,
+        order: Sequence[str] | None = None,
     ):
         self.network, self.data, self.config, self.plan, self.test = network, data, config, plan, test
         self.file = Path(folder) / "cascade.ckpt"
-        self.layers = quantized_layers(network, config.first_and_last)
+        self.layers = _in_order(quantized_layers(network, config), order)
         levelled = {p.name: LevelledParameter.of(p) for layer in self.layers.values() for p in _parameters(layer)}
         self.phases = dict.fromkeys(levelled, FLOAT)
         self.step = MatchStep(network, levelled, config.levels)
@@ -206,6 +208,10 @@ class Cascade:
         self.state.load(self.file, self.fingerprint)
         for name in list(self.layers)[: len(self.state.records)]:
             self._fix(self.layers[name])
+
+
+def _in_order(layers: Mapping[str, nn.Cell], order: Sequence[str] | None) -> dict[str, nn.Cell]:
+    return {name: layers[name] for name in (order or layers) if name in layers}
 
 
 def _parameters(layer: nn.Cell) -> list[Parameter]:

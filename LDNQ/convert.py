@@ -17,7 +17,7 @@ from LDNQ.quant_config import QuantConfig
 def freeze(network: nn.Cell, config: QuantConfig) -> nn.Cell:
     """Make the layers that are quantized expect weights on their levels, in place; returns the network."""
     frozen = {}
-    for name, layer in quantized_layers(network, config.first_and_last).items():
+    for name, layer in quantized_layers(network, config).items():
         kind = QuantDense if isinstance(layer, nn.Dense) else QuantConv2d
         frozen[name] = kind(layer, FrozenWeight(), None)
     return replace_cells(network, frozen)

@@ -26,6 +26,7 @@ def main(argv: list[str] | None = None) -> None:
         load=lambda path: storage.load(path, args.arch, args.num_classes),
         ready=lambda stored: prepare(stored, activations, run.data),
         summarize=summarize,
+        measure=lambda of: evaluation.measure_and_save(of, args.save_checkpoint, storage.save_packed),
     )
 
 

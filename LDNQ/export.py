@@ -1,4 +1,4 @@
-"""Export a float network, or one that main.py has quantized, to MINDIR or ONNX."""
+"""Export a float network, or one that main.py has quantized, to MINDIR, ONNX or, a packed one, the runtime's file."""
 
 from common.cli import config, export
 from common.cli.entry_point import entry_point

@@ -31,9 +31,9 @@ def patches(inputs: np.ndarray, geometry: ConvGeometry) -> np.ndarray:
         QuantizationError: the inputs do not fit the layer.
     """
     inputs = inputs.reshape(*inputs.shape, 1, 1) if inputs.ndim == 2 else inputs
-    top, bottom, left, right = geometry.padding
     if inputs.ndim != 4 or inputs.shape[1] % geometry.groups:
         raise QuantizationError(f"expected inputs (N, C, H, W) for {geometry.groups} groups, found {inputs.shape}")
+    top, bottom, left, right = geometry.padding_of(*inputs.shape[2:])
     padded = np.pad(inputs, ((0, 0), (0, 0), (top, bottom), (left, right)))
     if min(geometry.output_size(*inputs.shape[2:])) < 1:
         raise QuantizationError(f"expected inputs of at least the kernel {geometry.kernel}, found {padded.shape[2:]}")

@@ -2,13 +2,21 @@
 
 from mindspore import nn
 
-from common.models.layers import weighted_layers
 from common.models.registry import MODELS
+from common.quant.quantizable import ends_of, quantizable_layers
+from LDNQ.quant_config import QuantConfig
 
 MODEL_NAMES = tuple(name for name in MODELS if name.startswith("resnet"))
 
 
-def quantized_layers(network: nn.Cell, first_and_last: bool = True) -> dict[str, nn.Cell]:
-    """The layers to quantize, in the order of the cascade; without the first and the last if so wished."""
-    names = list(layers := weighted_layers(network))
-    return layers if first_and_last else {name: layers[name] for name in names[1:-1]}
+def quantized_layers(network: nn.Cell, config: QuantConfig) -> dict[str, nn.Cell]:
+    """The layers to quantize, in the order of the network's description.
+
+    Raises:
+        ConfigError: a layer that cannot be quantized, named with the reason.
+    """
+    layers = quantizable_layers(network)
+    if config.first_and_last:
+        return layers
+    ends = config.ends or ends_of(layers)
+    return {name: layer for name, layer in layers.items() if name not in ends}

@@ -13,16 +13,17 @@ from common.cli.training_options import (
     add_new_head,
     add_pretrained,
     add_sgd,
+    add_tensorboard,
     check_new_head,
     cosine_config,
 )
 from common.cli.validation import validation_of
+from common.errors import ConfigError
 from common.models.registry import architecture, model
-from LDNQ.activations import ACT_BITS
 from LDNQ.levels import LEVEL_COUNTS
 from LDNQ.network import MODEL_NAMES
 from LDNQ.plan import Plan
-from LDNQ.quant_config import GRANULARITIES, QuantConfig
+from LDNQ.quant_config import ACT_BITS, GRANULARITIES, PACKED_ACT_BITS, QuantConfig
 
 _CONFIG = Path(__file__).parent / "config"
 _SWITCH = {"type": typed.truth, "nargs": "?", "const": True, "metavar": "BOOL"}
@@ -56,10 +57,12 @@ def eval_parser() -> OptionParser:
 def add_activations(parser: OptionParser) -> OptionParser:
     """The options of activations on grids."""
     group = parser.add_argument_group("activations")
-    bits = "bits of activations: 8 make another network, 16 keep its function; default: float activations"
+    bits = "bits of activations: 8 make another network, 16 keep its function; default: those of the file, else float"
     group.add_argument("--act_bits", type=int, choices=ACT_BITS, help=bits)
     number = "number of training images that clips are calibrated with"
     group.add_argument("--act_images", type=typed.positive_int, default=512, metavar="N", help=number)
+    file = "file to write the network with its 8-bit clips to; it then needs no training images"
+    group.add_argument("--save_checkpoint", type=typed.path, metavar="FILE", help=file)
     return parser
 
 
@@ -79,7 +82,14 @@ class ActivationOptions:
 
 
 def activation_options(args: Namespace) -> ActivationOptions:
-    """What the options of activations say."""
+    """What the options of activations say.
+
+    Raises:
+        ConfigError: a file is to be written of a network that files cannot hold, or that one holds already.
+    """
+    if args.save_checkpoint and args.act_bits != PACKED_ACT_BITS:
+        wanted = f"--act_bits {PACKED_ACT_BITS}, whose clips a file can hold"
+        raise ConfigError(f"save_checkpoint: expected it with {wanted}, found {args.act_bits or 'no --act_bits'}")
     return ActivationOptions(args.act_bits, args.act_images, args.seed)
 
 
@@ -95,6 +105,7 @@ def train_parser() -> OptionParser:
     add_sgd(group, epochs=20, weight_decay=5e-4, rate="learning rate of the first SGD step, then cosine to 0")
     goes_on = "go on with a run in --output_dir; with another --lr train its network further, in a folder below"
     add_continue(group, goes_on)
+    add_tensorboard(group)
     parser.add_alias("--resume", "--continue")
     return parser
 
@@ -123,6 +134,8 @@ def _add_quantization(group) -> None:
     group.add_argument("--quantized_first_and_last", **_SWITCH, default=True, help=ends)
     penalty = "penalty of ADMM in units of the mean of the Hessian's diagonal, > 0"
     group.add_argument("--rho", type=typed.positive_float, default=0.3, help=penalty)
+    clips = "bits of activations, whose clips are calibrated on the same images and stored; default: float activations"
+    group.add_argument("--act_bits", type=int, choices=[PACKED_ACT_BITS], help=clips)
     group.add_argument("--polish", action=BooleanOptionalAction, default=True, help="run coordinate descent after ADMM")
 
 
@@ -133,6 +146,8 @@ def _add_images(group) -> None:
     group.add_argument("--num_images", type=typed.int_range(2), metavar="N", help=number)
     group.add_argument("--resample", **_SWITCH, default=False, help="choose the images anew and replace images.json")
     group.add_argument("--views", type=typed.positive_int, default=20, help="number of augmented views of each image")
+    mixed = "number of views, besides, that are mixtures of two images"
+    group.add_argument("--mixed_views", type=typed.int_range(0), default=0, help=mixed)
 
 
 def _add_matching(group) -> None:
@@ -159,12 +174,14 @@ class ImageOptions:
         count: number of training images, in place of the share; None: the share.
         resample: whether to choose anew, whatever the run's folder records.
         views: number of augmented views of each image.
+        mixed: number of views, besides, that are mixtures of two images.
     """
 
     ratio: float
     count: int | None
     resample: bool
     views: int
+    mixed: int
 
 
 @dataclass(frozen=True)
@@ -179,6 +196,7 @@ class QuantizationOptions:
         images: images to learn from.
         go_on: whether a run that was stopped is continued; otherwise it starts anew.
         test_layers: whether the network is tested after each layer.
+        act_bits: bits of activations, 8; None: float.
     """
 
     arch: str
@@ -188,6 +206,7 @@ class QuantizationOptions:
     images: ImageOptions
     go_on: bool
     test_layers: bool
+    act_bits: int | None = None
 
 
 def training_options(args: Namespace) -> TrainingOptions:
@@ -199,7 +218,8 @@ def training_options(args: Namespace) -> TrainingOptions:
     model(args.arch, args.dataset)
     check_new_head(args)
     name = f"{args.arch}_{args.dataset}"
-    return TrainingOptions(cosine_config(args), args.output_dir, name, args.go_on, validation_of(args), args.new_head)
+    about = {"validation": validation_of(args), "new_head": args.new_head, "tensorboard": args.tensorboard}
+    return TrainingOptions(cosine_config(args), args.output_dir, name, args.go_on, **about)
 
 
 def quantization_options(args: Namespace) -> QuantizationOptions:
@@ -215,7 +235,8 @@ def quantization_options(args: Namespace) -> QuantizationOptions:
         pretrained=args.pretrained,
         config=QuantConfig(args.levels, args.granularity, args.quantized_first_and_last),
         plan=Plan(batch_size=args.match_batch_size, **{name: getattr(args, name) for name in names}),
-        images=ImageOptions(args.ratio, args.num_images, args.resample, args.views),
+        images=ImageOptions(args.ratio, args.num_images, args.resample, args.views, args.mixed_views),
         go_on=args.go_on,
         test_layers=args.test_layers,
+        act_bits=args.act_bits,
     )

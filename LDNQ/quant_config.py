@@ -1,11 +1,14 @@
 """Quantization settings of LDNQ."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from common.errors import ConfigError
 from LDNQ.levels import LEVEL_COUNTS
 
 GRANULARITIES = ("channel", "layer")
+ACT_BITS = (8, 16)
+PACKED_ACT_BITS = 8  # that a file can hold
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,7 @@ class QuantConfig:
         levels: number of levels, 3, 5, 7, 9 or 11.
         granularity: unit of one scale, output ``channel`` or ``layer``.
         first_and_last: whether the first and the last layer are quantized too.
+        ends: names of these two; None: as they are described.
 
     Raises:
         ConfigError: a value that is none of these.
@@ -24,6 +28,7 @@ class QuantConfig:
     levels: int = 3
     granularity: str = "channel"
     first_and_last: bool = True
+    ends: tuple[str, str] | None = None
 
     def __post_init__(self):
         if self.levels not in LEVEL_COUNTS or self.granularity not in GRANULARITIES:
@@ -31,3 +36,23 @@ class QuantConfig:
                 f"expected levels of {', '.join(map(str, LEVEL_COUNTS))} and granularity "
                 f"{' or '.join(GRANULARITIES)}, found {self.levels}, {self.granularity!r}"
             )
+
+
+@dataclass(frozen=True)
+class ActivationConfig:
+    """Grids of a network's activations; their clips are parameters of the network.
+
+    Attributes:
+        bits: of all, 8 or 16.
+        float_inputs: names of the quantized layers whose inputs stay float, such as the first one, which go below 0.
+
+    Raises:
+        ConfigError: a value that is none of these.
+    """
+
+    bits: int = PACKED_ACT_BITS
+    float_inputs: Sequence[str] = ()
+
+    def __post_init__(self):
+        if self.bits not in ACT_BITS or not all(isinstance(name, str) for name in self.float_inputs):
+            raise ConfigError(f"expected activations of 8 or 16 bits and names of layers, found {self}")

@@ -9,7 +9,9 @@ from mindspore import nn
 
 from common.cli import saved_config
 from common.cli.classes import fit, open_images
+from common.cli.engine import choose_engine
 from common.cli.entry_point import kept
+from common.cli.evaluation import with_accuracy
 from common.cli.preprocessing import with_preprocessing
 from common.cli.result import finish
 from common.cli.run_options import RunOptions
@@ -18,9 +20,11 @@ from common.data.matching import class_record
 from common.data.overlap import say_shared
 from common.evaluation import Metrics, evaluator
 from common.models.registry import preprocessing_of
+from common.quant.calibration import image_batches
 from common.stored.float_network import load_float
 from common.stored.network import StoredNetwork
 from LDNQ import layer_report, storage
+from LDNQ.activations import with_activation_grids
 from LDNQ.calibration_set import CalibrationSet, calibration_count, choose_images
 from LDNQ.cascade import Cascade
 from LDNQ.convert import quantized_network
@@ -59,15 +63,21 @@ def run(options: RunOptions, chosen: QuantizationOptions) -> None:
     with kept(options.output_dir):
         layers = cascade.run(chosen.go_on)
     quantized_network(stored.network, chosen.config, layers)
-    after = test(stored.network) if test else None
-    finished = StoredNetwork(stored.network, _metadata(options, chosen, stored, data, after), layers)
-    path = options.output_dir / f"{chosen.arch}_{chosen.config.levels}levels.ckpt"
-    storage.save_packed(path, finished)
+    finished = StoredNetwork(stored.network, _metadata(options, chosen, stored, data), layers)
+    if chosen.act_bits:
+        finished = with_activation_grids(finished, chosen.act_bits, image_batches(data.images, preprocessing))
+    engine = choose_engine(None, finished, preprocessing.image_size, options.device.target)
+    after = test(engine.network) if test else None
+    path = options.output_dir / _file_name(chosen)
+    storage.save_packed(path, with_accuracy(finished, after) if after else finished)
     _report_layers(options.output_dir, cascade, path)
     if test:
+        if engine.line:
+            print(engine.line)
         drop = 100 * (before.accuracy - after.accuracy)
         print(f"float {100 * before.accuracy:.2f} %, quantized {100 * after.accuracy:.2f} %: drop {drop:.2f} points")
         record = {**summarize(finished, path, preprocessing.image_size).record, "float_acc": before.accuracy}
+        record |= engine.record
         state = cascade.state
         finish(options, after, path, {**record, "stages": dict(state.seconds), "layers": state.records})
 
@@ -83,7 +93,7 @@ def _calibration_set(
     count = calibration_count(len(images), chosen.images.ratio, chosen.images.count)
     record = options.output_dir / "images.json"
     images = choose_images(images, count, options.seed, record, chosen.images.resample)
-    return CalibrationSet(images, preprocessing, chosen.images.views, options.seed)
+    return CalibrationSet(images, preprocessing, chosen.images.views, options.seed, chosen.images.mixed)
 
 
 def _test_images(options: RunOptions, stored: StoredNetwork) -> ImageSource | None:
@@ -105,17 +115,20 @@ def _metadata(
     chosen: QuantizationOptions,
     stored: StoredNetwork,
     data: CalibrationSet,
-    metrics: Metrics | None,
 ) -> dict[str, Any]:
-    """Metadata of the packed file."""
+    """Metadata of the packed file, its accuracy apart."""
     before = {key: value for key, value in stored.metadata.get("training", {}).items() if key != "selection"}
     training = {**before, "images": len(data), "seed": options.seed}
     about = {"kind": "packed", "settings": asdict(chosen.config), "training": training}
     about |= {"dataset": options.data.dataset, "preprocessing": data.preprocessing.to_dict()}
     about |= class_record(data.images, stored.metadata)
-    if metrics:
-        about |= {"accuracy": metrics.accuracy, "samples": metrics.samples}
-    return {**stored.metadata, **about}
+    rest = {key: value for key, value in stored.metadata.items() if key not in ("accuracy", "samples")}
+    return {**rest, **about}
+
+
+def _file_name(chosen: QuantizationOptions) -> str:
+    bits = f"_a{chosen.act_bits}" if chosen.act_bits else ""
+    return f"{chosen.arch}_{chosen.config.levels}levels{bits}.ckpt"
 
 
 def _report_layers(folder: Path, cascade: Cascade, path: Path) -> None:

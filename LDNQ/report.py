@@ -22,7 +22,7 @@ def summarize(stored: StoredNetwork, path: Path, image_size: int) -> Summary:
     layers = cost.trace(stored.network, (3, image_size, image_size), bits=bits, products=list(bits))
     most = max((width for width, _ in bits.values()), default=32)
     label = f"{settings['levels']} levels" if bits else "float"
-    if act_bits := stored.metadata.get("act_bits"):
+    if act_bits := activation_bits(stored):
         label += f", activations {act_bits} bits"
     record = {"method": storage.METHOD, "network": stored.metadata["network"], "kind": stored.kind}
     record |= {key: settings.get(key) for key in ("levels", "granularity")}
@@ -30,6 +30,11 @@ def summarize(stored: StoredNetwork, path: Path, image_size: int) -> Summary:
     record["act_bits"] = act_bits or 32
     record["cost"] = cost.summary(layers, path.stat().st_size)
     return Summary(f"{record['network']}, {label}, {most} bits per weight as stored", label, record)
+
+
+def activation_bits(stored: StoredNetwork) -> int | None:
+    """Bits of a network's activations; None: float."""
+    return max((int(grid.bits[0]) for layer in stored.layers.values() for grid in layer.grids), default=None)
 
 
 def _input_bits(layer: IntegerLayer) -> int:

@@ -14,8 +14,14 @@ from common import report
 from common.cli import config, reproduction, typed
 from common.cli.entry_point import entry_point
 from common.cli.option_parser import OptionParser
-from common.cli.reproduction import add_pretrained, evaluated, folders_by_name, thread_words
-from common.models.registry import architecture
+from common.cli.reproduction import (
+    add_network,
+    add_pretrained,
+    evaluated,
+    folders_by_name,
+    network_words,
+    thread_words,
+)
 from common.report.results import Results, mean
 from LDNQ import eval as evaluation
 from LDNQ import main as quantization
@@ -30,7 +36,7 @@ def make_parser() -> OptionParser:
     """Options of this script."""
     parser = reproduction.make_parser("Record LDNQ's results.", "lossless", training=False)
     add_pretrained(parser, "float network")
-    parser.add_argument("--arch", type=architecture, default="resnet20", help="architecture of the float network")
+    add_network(parser, "resnet20")
     levels, units = "numbers of levels of a weight", "units whose weights share a scale"
     parser.add_argument("--levels", type=int, nargs="+", choices=LEVEL_COUNTS, default=list(LEVEL_COUNTS), help=levels)
     parser.add_argument("--granularity", nargs="+", choices=GRANULARITIES, default=["channel"], help=units)
@@ -48,7 +54,7 @@ def record_float(args: Namespace) -> None:
     for name, folder in folders_by_name(args).items():
         row = {"network": args.arch, "levels": "float", "data": name}
         if not RESULTS.has(row):
-            result = evaluated(evaluation, args, args.pretrained, folder, "--arch", args.arch)
+            result = evaluated(evaluation, args, args.pretrained, folder, *network_words(args))
             row |= {"samples": result["samples"], "top1": f"{100 * result['acc']:.2f}"}
             RESULTS.put(row)
 
@@ -62,7 +68,7 @@ def record(args: Namespace, levels: int, granularity: str, refine_steps: int | N
     if all(RESULTS.has({**key, "data": name}) for name in folders_by_name(args)):
         return
     folder = args.output_dir / "_".join(map(str, key.values()))
-    words = ["--pretrained", args.pretrained, "--arch", args.arch, "--dataset", "cifar10"]
+    words = ["--pretrained", args.pretrained, *network_words(args), "--dataset", "cifar10"]
     words += ["--dataset_path", args.dataset_path, "--num_images", args.num_images, "--levels", levels, "--seed", seed]
     words += ["--granularity", granularity, "--refine_steps", steps, "--output_dir", folder]
     words += ["--batch_size", reproduction.BATCH_SIZE]

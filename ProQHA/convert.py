@@ -11,23 +11,32 @@ import numpy as np
 from mindspore import nn
 
 from common.errors import ConfigError
-from common.models.layers import weighted_layers
 from common.quant.calibration import best_clip, sample_inputs
-from common.quant.conversion import replace_cells, signed_inputs
+from common.quant.conversion import replace_cells
 from common.quant.dorefa import DoReFaWeight
 from common.quant.frozen_weight import FrozenWeight
 from common.quant.layers import QuantConv2d, QuantDense, quant_layers
 from common.quant.pact import PACTActivation
+from common.quant.quantizable import ends_of, quantizable_layers, traced_inputs
 from ProQHA.quant import assign_clip
 from ProQHA.quant_config import QuantConfig
 
 _SHORTCUT = "downsample"
 
 
-def quantized_names(network: nn.Cell) -> list[str]:
-    """The layers of a float network that are quantized, in the order of its description."""
-    names = list(weighted_layers(network))
-    return [name for name in names[1:-1] if _SHORTCUT not in name.split(".")]
+def quantized_names(network: nn.Cell, ends: tuple[str, str] | None = None) -> list[str]:
+    """The layers of a float network that are quantized, in the order of its description.
+
+    Args:
+        network: float.
+        ends: the first and the last layer, which stay float; None: of the description.
+
+    Raises:
+        ConfigError: a layer that cannot be quantized, named with the reason.
+    """
+    names = list(quantizable_layers(network))
+    left = set(ends or [*names[:1], *names[-1:]])
+    return [name for name in names if name not in left and _SHORTCUT not in name.split(".")]
 
 
 def quantize_network(
@@ -50,11 +59,15 @@ def quantize_network(
         ConfigError: nothing to quantize, a signed layer that is none, or a layer of an unsupported kind.
     """
     config = config or QuantConfig()
-    names, layers = quantized_names(network), weighted_layers(network)
+    layers = quantizable_layers(network)
+    if config.signed is None and layers:
+        ranges = traced_inputs(network, layers, image_size)
+        ends = config.ends or (ends_of(ranges) if len(layers) > 1 else None)
+        signed = tuple(name for name in quantized_names(network, ends) if ranges[name].signed)
+        config = replace(config, signed=signed, ends=ends)
+    names = quantized_names(network, config.ends)
     if not names:
         raise ConfigError(f"expected a layer between the first and the last to quantize, found {len(layers)} in all")
-    if config.signed is None:
-        config = replace(config, signed=tuple(signed_inputs(network, names, image_size)))
     if unknown := sorted(set(config.signed) - set(names)):
         raise ConfigError(f"signed: expected names of quantized layers, found {unknown[0]}")
     replace_cells(network, {name: _quantized(layers[name], name in config.signed, config, frozen) for name in names})

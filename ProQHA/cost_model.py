@@ -1,12 +1,16 @@
 """Cost of any bits of a network: weight storage, average bits, bit operations per layer and in total."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from mindspore import nn
 
 from common import report
 from common.evaluation import cost
+from common.quant.bits_file import read_bits
+from common.quant.dorefa import MAX_BITS, MIN_BITS
 from common.quant.layers import quant_layers
 from ProQHA.convert import quantized_names
 from ProQHA.quant import ACTIVATIONS, WEIGHTS
@@ -83,11 +87,24 @@ class MixedBits:
         bits: width of the first quantizers.
         other: width of the rest.
         ratio: share of the quantizers that are the first ones.
+        file: file of the bits of each layer, see :mod:`common.quant.bits_file`, in the place of these.
     """
 
     bits: int
     other: int
     ratio: float = 1.0
+    file: Path | None = None
+
+    def of_network(self, names: Sequence[str]) -> np.ndarray:
+        """Bits (L, 2) of the named layers.
+
+        Raises:
+            ConfigError: a file that does not fit them.
+        """
+        if self.file is None:
+            return self.of_layers(len(names))
+        bits = read_bits(self.file, list(names), MIN_BITS, MAX_BITS)
+        return np.array([bits[name] for name in names])
 
     def of_layers(self, layers: int) -> np.ndarray:
         """Bits (L, 2) of L layers."""

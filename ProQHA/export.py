@@ -1,4 +1,4 @@
-"""Export a float network, or one whose bits were searched or set, to MINDIR or ONNX."""
+"""Export a float network, or one whose bits were searched or set, to MINDIR, ONNX or, packed, the runtime's file."""
 
 from dataclasses import replace
 

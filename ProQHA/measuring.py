@@ -1,5 +1,6 @@
 """Cost of the bits of a network that a user names, as a table, a line and a JSON object."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,15 +29,16 @@ class BitsChoice:
     each: tuple[int, ...] | None
     mixed: MixedBits
 
-    def of_network(self, network: nn.Cell, layers: int) -> np.ndarray:
-        """Bits (L, 2) of the L layers of a network.
+    def of_network(self, network: nn.Cell, names: Sequence[str]) -> np.ndarray:
+        """Bits (L, 2) of the L named layers of a network.
 
         Raises:
             ConfigError: another number of bits.
         """
         if self.each is None:
             present = get_bits(network)
-            return present if len(present) else self.mixed.of_layers(layers)
+            return present if len(present) else self.mixed.of_network(names)
+        layers = len(names)
         if len(self.each) != 2 * layers:
             raise ConfigError(
                 f"layer_bits: expected {2 * layers} numbers, of weights and input of {layers} layers in turn, "
@@ -56,7 +58,7 @@ def run(options: RunOptions, architecture: str, choice: BitsChoice) -> None:
     else:
         name, network = architecture, model(architecture).build(_CLASSES.get(dataset, 10))
     sizes = cost_model(network, PREPROCESSING[dataset].image_size)
-    bits = choice.of_network(network, len(sizes.names))
+    bits = choice.of_network(network, sizes.names)
     print(table(sizes, bits))
     totals = sizes.summary(bits)
     print(f"{name}: " + ", ".join(f"{key} {value:.6g}" for key, value in totals.items()))

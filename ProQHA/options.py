@@ -3,6 +3,7 @@
 from argparse import Namespace
 from dataclasses import dataclass, replace
 
+from common.cli.distillation import distillation_of
 from common.cli.run_options import RunOptions, run_options
 from common.cli.training import TrainingOptions
 from common.cli.training_options import check_new_head
@@ -60,7 +61,7 @@ def bits_choice(args: Namespace) -> BitsChoice:
 
 
 def _mixed_bits(args: Namespace) -> MixedBits:
-    return MixedBits(args.bits, args.pre_k_bits, args.ratio)
+    return MixedBits(args.bits, args.pre_k_bits, args.ratio, args.bits_file)
 
 
 def start_options(args: Namespace, chosen: Choice, bits: MixedBits | None = None) -> StartOptions:
@@ -101,14 +102,13 @@ def training_start(args: Namespace, chosen: Choice) -> StartOptions:
     return replace(start_options(args, chosen, _mixed_bits(args)), new_head=args.new_head)
 
 
-def training_options(args: Namespace) -> TrainingOptions:
-    """The run that the options of ``train.py`` describe."""
+def training_options(args: Namespace, arch: str) -> TrainingOptions:
+    """The run that the options of ``train.py`` describe, of a network by its name in the registry."""
     milestones = max(1, args.epochs // 2), max(2, 3 * args.epochs // 4)
     schedule = Schedule(args.schedule, args.lr, milestones=milestones, warmup_epochs=args.warmup_epochs)
     how = _train_config(args, args.epochs, schedule, args.optimizer)
-    return TrainingOptions(
-        how, args.output_dir / args.run_name, args.run_name, args.go_on, validation_of(args), args.new_head
-    )
+    about = validation_of(args), args.new_head, distillation_of(args, arch), args.tensorboard
+    return TrainingOptions(how, args.output_dir / args.run_name, args.run_name, args.go_on, *about)
 
 
 def _train_config(args: Namespace, epochs: int, schedule: Schedule, optimizer: str) -> TrainConfig:

@@ -4,6 +4,7 @@ from argparse import _ActionsContainer
 from pathlib import Path
 
 from common.cli import config, typed
+from common.cli.distillation import add_distillation
 from common.cli.network_options import add_num_classes
 from common.cli.option_parser import OptionParser
 from common.cli.training_options import (
@@ -13,6 +14,7 @@ from common.cli.training_options import (
     add_new_head,
     add_pretrained,
     add_run_name,
+    add_tensorboard,
 )
 from common.cli.validation import add_validation, add_validation_images
 from common.quant.dorefa import MAX_BITS, MIN_BITS
@@ -61,6 +63,8 @@ def train_parser() -> OptionParser:
     add_new_head(group)
     add_epochs(group, 300)
     add_validation(group)
+    add_distillation(group)
+    add_tensorboard(group)
     _add_step(group)
     group.add_argument("--optimizer", choices=["sgd", "adam"], default="sgd", help="optimizer; sgd has momentum 0.9")
     schedule = "schedule of the learning rate; multistep divides it by 10 after 50 and 75 %% of the epochs"
@@ -176,6 +180,8 @@ def _add_bits(group: _ActionsContainer, which: str = "bits of all quantizers at 
 def _add_mixed_bits(group: _ActionsContainer) -> None:
     _add_bits(group, "bits of the first quantizers, as many as --ratio says, 2 to 8")
     group.add_argument("--pre_k_bits", type=_BITS, default=8, help="bits of all other quantizers, 2 to 8")
+    planned = "bits of each layer, as python -m lowbitzoo sensitivity plans them, in the place of these"
+    group.add_argument("--bits_file", type=typed.path, metavar="FILE", help=planned)
     share = "share of the quantizers that have --bits, above 0 to 1"
     group.add_argument("--ratio", type=typed.fraction, default=1.0, help=share)
 

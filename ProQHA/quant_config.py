@@ -16,7 +16,8 @@ class QuantConfig:
     Attributes:
         bits: bits of all weights and activations at the beginning, 2 to 8.
         activation_clip: first value of PACT's clips, > 0; the paper's is 10.
-        signed: names of the layers whose inputs may be negative; None finds them.
+        signed: names of the layers whose inputs may be negative; None finds them by a trace.
+        ends: names of the first and the last layer, which stay float; None: as they are described.
 
     Raises:
         ConfigError: bits outside 2 to 8.
@@ -25,6 +26,7 @@ class QuantConfig:
     bits: int = MAX_BITS
     activation_clip: float = PAPERS_CLIP
     signed: tuple[str, ...] | None = None
+    ends: tuple[str, str] | None = None
 
     def __post_init__(self):
         check_bits(self.bits)
@@ -36,4 +38,5 @@ class QuantConfig:
         Raises:
             KeyError, TypeError: values of something else.
         """
-        return cls(**{**values, "signed": tuple(values["signed"])})
+        ends = values.get("ends")
+        return cls(**{**values, "signed": tuple(values["signed"]), "ends": tuple(ends) if ends else None})

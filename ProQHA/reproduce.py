@@ -1,13 +1,14 @@
 """Search, train and evaluate on CIFAR-10 and record a row of results.csv each; what is there already is kept.
 
-python reproduce.py --dataset_path CIFAR10 --name jpeg --also_eval lossless=DIR --seeds 0 1 2
+python reproduce.py --pretrained FLOAT.ckpt --dataset_path CIFAR10 --seeds 0 1 2
 
-float      the pre-activation ResNet-20, from scratch on all training images, or that of --pretrained
+float      the float network, from scratch on all training images, or that of --pretrained
 uniform    the same bits everywhere, from float
 searched   bits found from 8 down to the uniform network's weight storage and bit operations, then trained; with what
            it trained between the steps of the search that is as long as the uniform network, on the same images
 """
 
+import json
 import shutil
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,14 @@ from common import checkpoint, report
 from common.cli import reproduction, typed
 from common.cli.entry_point import entry_point
 from common.cli.option_parser import OptionParser
-from common.cli.reproduction import add_pretrained, evaluated, folders_by_name, thread_words
+from common.cli.reproduction import (
+    add_network,
+    add_pretrained,
+    evaluated,
+    folders_by_name,
+    network_words,
+    thread_words,
+)
 from common.report.results import Results, mean
 from ProQHA import eval as evaluation
 from ProQHA import search, train
@@ -26,18 +34,19 @@ from ProQHA import search, train
 KEYS = ("network", "stage", "bits", "epochs", "search_epochs", "interval", "lr", "train_images", "seed", "data")
 RESULTS = Results(Path(__file__).parent / "results.csv", KEYS)
 COLUMNS = (*KEYS, "samples", "top1", "weight_bits", "activation_bits", "cost", "bit_operations", "file_bytes")
-COLUMNS += ("mindspore",)
-NETWORK = "preact_resnet20"
+COLUMNS += ("hours", "mindspore")
 FLOAT_BITS = 32
 
 
 def make_parser() -> OptionParser:
     """Options of this script."""
-    parser = reproduction.make_parser("Record ProQHA's results.", "jpeg")
+    parser = reproduction.make_parser("Record ProQHA's results.", "official")
+    network = "network, by its name in ProQHA; postresnet20_conv is what the other methods call resnet20_conv"
+    add_network(parser, "postresnet20_conv", network)
     add_pretrained(parser, "float network to start from; trained first if not given", required=False)
     whole, positive = typed.int_range, typed.positive_int
-    parser.add_argument("--float_epochs", type=positive, default=16, help="epochs of the float network")
-    parser.add_argument("--epochs", type=positive, default=1, help="epochs of each quantized network, search included")
+    parser.add_argument("--float_epochs", type=positive, default=120, help="epochs of the float network")
+    parser.add_argument("--epochs", type=positive, default=10, help="epochs of each quantized network, search included")
     parser.add_argument("--search_epochs", type=whole(0), default=0, help="epochs, of those, after each search step")
     parser.add_argument("--interval", type=whole(1, 6), default=1, help="number of bits that a search step takes away")
     images = "number of training images of quantized networks; all if not given"
@@ -59,10 +68,10 @@ def make_parser() -> OptionParser:
 
 def run(script: ModuleType, args: Namespace, name: str, options: Mapping[str, object]) -> Path:
     """Run a script of this folder, or go on with it, and return the run's folder."""
-    common = {"arch": NETWORK, "dataset": "cifar10", "dataset_path": args.dataset_path, "batch_size": 128}
+    common = {"dataset": "cifar10", "dataset_path": args.dataset_path, "batch_size": 128}
     common |= {"run_name": name, "output_dir": args.output_dir}
     words = [word for option, value in {**common, **options}.items() for word in (f"--{option}", str(value))]
-    script.main([*words, *thread_words(args)])
+    script.main([*words, *network_words(args), *thread_words(args)])
     return args.output_dir / name
 
 
@@ -70,7 +79,7 @@ def float_network(args: Namespace) -> Path:
     """The float network's file, trained unless it is given or there."""
     if args.pretrained:
         return args.pretrained
-    name = f"float_{args.float_epochs}epochs"
+    name = f"{args.arch}_float_{args.float_epochs}epochs"
     options = {"lr": 0.1, "epochs": args.float_epochs, "schedule": "cosine", "weight_decay": 5e-4, "seed": 0}
     folder = run(train, args, name, {**options, "warmup_epochs": 1})
     return folder / f"{name}.ckpt"
@@ -78,7 +87,7 @@ def float_network(args: Namespace) -> Path:
 
 def quantized(args: Namespace, stage: str, bits: int, seed: int) -> Path:
     """A quantized network's file, searched or trained unless it is there."""
-    name = f"{stage}_{bits}bits_{args.epochs}epochs_seed{seed}"
+    name = f"{args.arch}_{stage}_{bits}bits_{args.epochs}epochs_seed{seed}"
     shared = {"seed": seed, "lr": args.lr, "weight_decay": 0, "grad_clip_norm": 5}
     shared |= {"train_samples": args.train_samples} if args.train_samples else {}
     training = {**shared, "archtype": "quant", "optimizer": "adam", "schedule": "cosine"}
@@ -91,7 +100,7 @@ def quantized(args: Namespace, stage: str, bits: int, seed: int) -> Path:
     options["interval"] = args.interval
     searched = run(search, args, f"{name}_search", options)
     steps = checkpoint.load(searched / "search.ckpt").metadata["search"]["records"][-1]["step"]
-    shutil.copy(searched / "bits.png", RESULTS.path.parent / f"bits_{bits}.png")
+    shutil.copy(searched / "bits.png", RESULTS.path.with_name(f"bits_{bits}.png"))
     left = max(1, args.epochs - steps * args.search_epochs)
     options = {**training, "epochs": left, "init_from": searched / "search.ckpt"}
     return run(train, args, name, options) / f"{name}.ckpt"
@@ -99,9 +108,9 @@ def quantized(args: Namespace, stage: str, bits: int, seed: int) -> Path:
 
 def key_of(args: Namespace, stage: str, bits: int, seed: int) -> dict[str, object]:
     """Columns that tell the rows of a network from others; None where an option has no part in it."""
-    key = {"network": NETWORK, "stage": stage, "bits": bits, "seed": seed}
+    key = {"network": args.arch, "stage": stage, "bits": bits, "seed": seed}
     if stage == "float":
-        return key | {"epochs": args.float_epochs, "train_images": "all"}
+        return key | {"epochs": 0 if args.pretrained else args.float_epochs, "train_images": "all"}
     key |= {"epochs": args.epochs, "lr": args.lr, "train_images": args.train_samples or "all"}
     searched = {"search_epochs": args.search_epochs, "interval": args.interval}
     return key | (searched if stage == "searched" else dict.fromkeys(searched))
@@ -113,13 +122,23 @@ def record(args: Namespace, stage: str, bits: int, seed: int) -> None:
     if all(RESULTS.has({**key, "data": name}) for name in folders_by_name(args)):
         return
     path = float_network(args) if stage == "float" else quantized(args, stage, bits, seed)
+    words = network_words(args) if stage == "float" else []
+    made = {**dict.fromkeys(COLUMNS), **key, "hours": hours(path)}
     for name, folder in folders_by_name(args).items():
-        RESULTS.put({**dict.fromkeys(COLUMNS), **key, "data": name, **measure(args, path, folder)})
+        RESULTS.put({**made, "data": name, **measure(args, path, folder, *words)})
 
 
-def measure(args: Namespace, path: Path, folder: str) -> dict:
+def hours(path: Path) -> str:
+    """Hours that the epochs of a network's run took, without its search; nothing for a file from elsewhere."""
+    log = path.parent / "metrics.jsonl"
+    if not log.is_file():
+        return ""
+    return f"{sum(json.loads(line)['seconds'] for line in log.read_text(encoding='utf-8').splitlines()) / 3600:.2f}"
+
+
+def measure(args: Namespace, path: Path, folder: str, *words: str) -> dict:
     """Figures of a network in a row."""
-    result = evaluated(evaluation, args, path, folder)
+    result = evaluated(evaluation, args, path, folder, *words)
     row = {"samples": result["samples"], "top1": f"{100 * result['acc']:.2f}", "file_bytes": path.stat().st_size}
     row["mindspore"] = result["versions"]["mindspore"]
     if totals := result.get("search"):
@@ -133,9 +152,10 @@ def table(rows: Sequence[Mapping[str, str]]) -> str:
     """The table of the README: a line per stage and bits, mean and standard deviation over seeds per test set."""
     sets = list(dict.fromkeys((row["data"], row["samples"]) for row in rows))
     lines = []
-    for key in dict.fromkeys((row["stage"], row["bits"], row["epochs"]) for row in rows):
-        alike = [row for row in rows if (row["stage"], row["bits"], row["epochs"]) == key]
-        line = {"network": key[0], "bits": key[1], "epochs": key[2], "seeds": len({row["seed"] for row in alike})}
+    same = ("network", "stage", "bits", "epochs")
+    for key in dict.fromkeys(tuple(row[name] for name in same) for row in rows):
+        alike = [row for row in rows if tuple(row[name] for name in same) == key]
+        line = {**dict(zip(same, key)), "seeds": len({row["seed"] for row in alike})}
         for column in ("weight_bits", "activation_bits", "cost", "bit_operations"):
             values = [float(row[column]) for row in alike if row[column]]
             line[column.replace("_", " ")] = f"{sum(values) / len(values):,.4g}" if values else "-"
@@ -148,15 +168,17 @@ def table(rows: Sequence[Mapping[str, str]]) -> str:
 
 def differences(rows: Sequence[Mapping[str, str]]) -> list[str]:
     """Searched minus uniform, seed by seed, with mean and standard deviation; a line per bits and test set."""
-    scores = {(r["stage"], r["bits"], r["epochs"], r["data"], r["seed"]): float(r["top1"]) for r in rows}
+    same = ("network", "bits", "epochs", "data")
+    scores = {(r["stage"], *(r[name] for name in same), r["seed"]): float(r["top1"]) for r in rows}
     gaps: dict[tuple, list[float]] = {}
-    for (stage, bits, epochs, data, seed), value in scores.items():
-        other = scores.get(("uniform", bits, epochs, data, seed))
+    for (stage, *alike, seed), value in scores.items():
+        other = scores.get(("uniform", *alike, seed))
         if stage == "searched" and other is not None:
-            gaps.setdefault((bits, epochs, data), []).append(value - other)
+            gaps.setdefault(tuple(alike), []).append(value - other)
     return [
-        f"{bits} bits, {epochs} epochs, {data}: {mean(values)} points ({', '.join(f'{v:+.2f}' for v in values)})"
-        for (bits, epochs, data), values in gaps.items()
+        f"{network}, {bits} bits, {epochs} epochs, {data}: {mean(values)} points"
+        f" ({', '.join(f'{v:+.2f}' for v in values)})"
+        for (network, bits, epochs, data), values in gaps.items()
     ]
 
 

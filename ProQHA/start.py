@@ -95,7 +95,7 @@ def start_quantized(
     network = _float(path, options, source.num_classes)
     first = QuantConfig(activation_clip=options.activation_clip or PAPERS_CLIP)
     config = quantize_network(network, first, preprocessing.image_size)
-    set_bits(network, options.bits.of_layers(len(quant_layers(network))))
+    set_bits(network, options.bits.of_network(list(quant_layers(network))))
     if options.activation_clip is None:
         calibrate(network, calibration_batches(source, preprocessing, _CALIBRATION_IMAGES, options.seed))
     return network, config

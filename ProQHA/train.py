@@ -23,7 +23,7 @@ def main(argv: list[str] | None = None) -> None:
     chosen = options.training_start(args, choice)
     training.run(
         choice.run,
-        options.training_options(args),
+        options.training_options(args, chosen.arch),
         start=partial(begin, chosen),
         save=save,
         begins=StartFile(chosen.path, chosen.arch),

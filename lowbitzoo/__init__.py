@@ -18,7 +18,10 @@ from lowbitzoo.neighbour import require_common
 
 if TYPE_CHECKING:
     from lowbitzoo.catalogue import list_checkpoints, list_models
+    from lowbitzoo.exporting import export
+    from lowbitzoo.layers import Adder2d
     from lowbitzoo.networks import evaluate, load, quantize, save
+    from lowbitzoo.prediction import predict
 
 _MODULES = {
     "list_models": "catalogue",
@@ -27,8 +30,11 @@ _MODULES = {
     "evaluate": "networks",
     "quantize": "networks",
     "save": "networks",
+    "export": "exporting",
+    "predict": "prediction",
+    "Adder2d": "layers",
 }
-__all__ = ["evaluate", "list_checkpoints", "list_models", "load", "quantize", "save"]
+__all__ = ["Adder2d", "evaluate", "export", "list_checkpoints", "list_models", "load", "predict", "quantize", "save"]
 
 
 def __getattr__(name: str) -> Any:

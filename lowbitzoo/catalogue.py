@@ -27,7 +27,7 @@ def list_checkpoints(method: str | None = None, dataset: str | None = None) -> l
         dataset: only those of ``digits``, ``cifar10``, ``cifar100`` or ``imagenet``.
 
     >>> list_checkpoints("LDNQ", "digits")
-    ['ldnq-resnet20-digits-ternary', 'resnet20-digits']
+    ['ldnq-resnet20-digits-ternary', 'ldnq-resnet20-digits-ternary-a8', 'resnet20-digits']
     """
     wanted = {"method": method, "dataset": dataset}
     asked = {field: value for field, value in wanted.items() if value is not None}

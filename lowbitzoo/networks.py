@@ -1,6 +1,7 @@
 """Loading, evaluating, quantizing and saving networks of every method."""
 
-from dataclasses import asdict, fields
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from common.data import ImageSource, Preprocessing
     from common.evaluation import Metrics
     from common.stored.network import StoredNetwork
-
-# The methods that quantize without images.
-_WITHOUT_IMAGES = ("DAMBQ", "DynamicQuant", "ProQHA")
 
 
 def load(name_or_file: str | Path, network: "nn.Cell | None" = None) -> "StoredNetwork":
@@ -97,63 +95,114 @@ def evaluate(
         return evaluate_images(network, source, preprocessing or preprocessing_of(dataset, metadata), batch_size)
 
 
-def quantize(network: "StoredNetwork | nn.Cell", method: str, *, name: str | None = None, **options: Any):
-    """A float network quantized by a method, to be trained, evaluated and saved.
+def quantize(
+    network: "StoredNetwork | nn.Cell",
+    method: str,
+    *,
+    name: str | None = None,
+    images: "ImageSource | None" = None,
+    preprocessing: "Preprocessing | None" = None,
+    image_size: int | None = None,
+    class_names: "Sequence[str] | None" = None,
+    seed: int = 0,
+    folder: str | Path | None = None,
+    **options: Any,
+) -> "StoredNetwork":
+    """A float network quantized by a method, to be trained (where the method trains), evaluated and saved.
 
         stored = lowbitzoo.quantize(MyNetwork(), "DAMBQ", bits=4)
+        stored = lowbitzoo.quantize(MyNetwork(), "LDNQ", images=photos, preprocessing=mine, levels=3)
         lowbitzoo.save(stored, "mine.ckpt")
 
+    One forward pass finds the order of the layers and those whose inputs may be negative; a layer that cannot be
+    quantized is refused with its name and the reason.
+
     Args:
-        network: float network from images (N, 3, H, W) to logits; it is changed and used.
-        method: name of the method, ``DAMBQ``, ``DynamicQuant`` or ``ProQHA``. The others need images.
+        network: float network from images (N, 3, H, W) to logits, of convolutions, or of adder layers for AdderQuant;
+            it is changed and used.
+        method: name of the method.
         name: name of the network in the file; one of :func:`lowbitzoo.list_models` is built when the file is loaded,
             any other must be given to :func:`load`. Default: the name in the metadata, or the name of the class.
-        options: fields of the method's ``QuantConfig``.
+        images: training images, :class:`common.data.ImageArrays` or :class:`common.data.ImageFolder`; LDNQ and
+            AdderQuant need them, the others fit the ranges of activations to them.
+        preprocessing: of the images, recorded in the file; None: that of the metadata, else none (pixels from 0 to 1).
+        image_size: side in pixels of the images; None: that of ``preprocessing``.
+        class_names: of the logits; None: those of the metadata or of the images.
+        seed: of all draws.
+        folder: where LDNQ's cascade goes on if it was killed.
+        options: fields of the method's ``QuantConfig``, of LDNQ also of its ``Plan``.
 
     Returns:
-        A :class:`common.stored.network.StoredNetwork`.
+        A :class:`common.stored.network.StoredNetwork`, ``latent`` or, of LDNQ and AdderQuant, ``packed``.
 
     Raises:
-        ConfigError: a method that takes images, an option or a network that does not fit.
+        ConfigError: an option, or a network that does not fit, or no images where they are needed.
+        QuantizationError: a layer that the method cannot represent.
     """
-    if method not in _WITHOUT_IMAGES:
-        raise ConfigError(f"method: expected one of {', '.join(_WITHOUT_IMAGES)}, found {method!r}; see its README")
-    converter, configuration = part(method, "convert"), part(method, "quant_config").QuantConfig
-    from common.models.layers import weighted_layers
+    own = part(method, "own_network")
+    from common.runtime import context
     from common.stored.network import StoredNetwork
+    from common.stored.own_network import Request
 
+    context.prepare_onednn()
     cell, metadata = getattr(network, "network", network), dict(getattr(network, "metadata", {}))
-    *_, last = weighted_layers(cell).values()
-    described = {"network": name or metadata.get("network", type(cell).__name__), "num_classes": last.weight.shape[0]}
-    config = _configuration(configuration, options)
-    result = converter.quantize_network(cell, config)
-    # A method may complete its settings, or put another cell in the network's place.
-    settings, quantized = (result, cell) if hasattr(result, "__dataclass_fields__") else (config, result or cell)
-    return StoredNetwork(
-        quantized, metadata | described | {"method": method, "kind": "latent", "settings": asdict(settings)}
-    )
+    form = _form(metadata, preprocessing, image_size)
+    described = _described(cell, metadata, name, form.image_size)
+    described |= {"preprocessing": form.to_dict()} if preprocessing or "preprocessing" in metadata else {}
+    if names := class_names or metadata.get("class_names") or (images and images.class_names):
+        described["class_names"] = _checked_names(list(names), described["num_classes"])
+    request = Request(form.image_size, form, images, seed, Path(folder) if folder else None)
+    made = own.quantize(cell, request, options)
+    about = {"method": method, "kind": made.kind, "settings": made.settings}
+    return StoredNetwork(made.network, metadata | described | about, made.layers)
 
 
-def _configuration(kind: type, options: dict[str, Any]) -> Any:
-    try:
-        return kind(**options)
-    except TypeError as error:
-        known = ", ".join(field.name for field in fields(kind))
-        raise ConfigError(f"expected options of {known}, found others ({error})") from None
+def _form(metadata: dict[str, Any], preprocessing: "Preprocessing | None", image_size: int | None) -> "Preprocessing":
+    from common.data import Preprocessing
+
+    recorded = metadata.get("preprocessing")
+    form = preprocessing or (Preprocessing.from_dict(recorded) if recorded else Preprocessing())
+    if image_size is None or image_size == form.image_size:
+        return form
+    if preprocessing or recorded:
+        raise ConfigError(f"image_size: expected that of preprocessing, {form.image_size}, found {image_size}")
+    return replace(form, image_size=image_size)
 
 
-def save(stored: "StoredNetwork", file: str | Path) -> Path:
+def _described(cell: "nn.Cell", metadata: dict[str, Any], name: str | None, image_size: int) -> dict[str, Any]:
+    """The network's name and number of classes, which one forward pass tells."""
+    from common.quant.quantizable import logits_shape
+
+    classes = metadata.get("num_classes") or logits_shape(cell, image_size)[1]
+    return {"network": name or metadata.get("network", type(cell).__name__), "num_classes": classes}
+
+
+def _checked_names(names: list[str], classes: int) -> list[str]:
+    if len(names) != classes or len(set(names)) != classes:
+        raise ConfigError(f"class_names: expected {classes} different names, found {len(set(names))} of {len(names)}")
+    return names
+
+
+def save(stored: "StoredNetwork", file: str | Path, *, packed: bool = True) -> Path:
     """Write a network to a file: a float one as it is, a quantized one with its codes at their real width.
+
+    Args:
+        stored: from :func:`load` or :func:`quantize`.
+        file: path.
+        packed: False keeps the latent weights of a network that is to be trained on: :func:`load` gives them back.
 
     Returns:
         The path.
 
     Raises:
         CheckpointError: the file cannot be written.
+        ConfigError: latent weights are asked for of a packed network, which has none.
     """
     from common.checkpoint import network_state
 
-    if stored.metadata["kind"] == "float":
+    if not packed and stored.metadata["kind"] == "packed":
+        raise ConfigError("packed: expected a network with latent weights to keep them, found a packed one")
+    if stored.metadata["kind"] == "float" or not packed:
         checkpoint.save(file, network_state.state(stored.network), stored.metadata)
     else:
         part(stored.metadata["method"], "storage").FORMAT.save_packed(file, stored)

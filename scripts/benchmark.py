@@ -1,9 +1,11 @@
 """Time the project's networks side by side in one run, against each other and against other libraries.
 
 usage: python scripts/benchmark.py training|float|imagenet [--peers PYTHON] [--isa avx2] [--threads 2] [--json FILE]
+                                   [--work NAME] [--before FOLDER]
        python scripts/benchmark.py engine [--peers PYTHON] [--isa avx2] [--threads 2] [--json FILE]
        python scripts/benchmark.py profile [--threads 2] [--isa avx2] [--json FILE]
        python scripts/benchmark.py data --images FOLDER [--peers PYTHON] [--threads 2] [--json FILE]
+       python scripts/benchmark.py coldstart [--rounds 7] [--json FILE]
        python scripts/benchmark.py adder|dambq|dynamic|ldnq|proqha [--rounds 7] [--batch_size N] [--json FILE]
 
 Every candidate lives in a process of its own; they take turns, round by round, so that a machine whose speed drifts
@@ -13,6 +15,11 @@ channels_last, compiled), onnxruntime and OpenVINO, which may live in another en
 python3 -m venv peers
 peers/bin/pip install torch==2.13.0 onnxruntime==1.32.0 openvino==2026.4.1 onnx numpy
 python scripts/benchmark.py training --peers peers/bin/python
+
+With --before the networks of another checkout, for instance ``git worktree add ../before COMMIT``, take turns with this
+one's; their rows are called "ours before":
+
+python scripts/benchmark.py training --work "AdderNet training" --before ../before
 
 The data pipelines are measured beside PyTorch's DataLoader, which needs peers/bin/pip install --no-deps
 torchvision==0.28.0 pillow.
@@ -32,13 +39,13 @@ from common.cli.option_parser import OptionParser
 
 METHODS = ("adder", "dambq", "dynamic", "ldnq", "proqha")
 SIDE_BY_SIDE = ("training", "float", "imagenet")
-PROFILE, DATA, ENGINE = "profile", "data", "engine"
+PROFILE, DATA, ENGINE, COLD_START = "profile", "data", "engine", "coldstart"
 
 
 def make_parser() -> OptionParser:
     """Options of this script."""
     parser = OptionParser("Time networks side by side.")
-    choices = (*METHODS, *SIDE_BY_SIDE, PROFILE, DATA, ENGINE)
+    choices = (*METHODS, *SIDE_BY_SIDE, PROFILE, DATA, ENGINE, COLD_START)
     parser.add_argument("benchmark", choices=choices, help="networks to time")
     parser.add_argument(
         "--batch_size",
@@ -55,6 +62,9 @@ def make_parser() -> OptionParser:
         help="interpreter of an environment with torch, onnxruntime, openvino and onnx; default: this one. "
         "python3 -m venv peers; peers/bin/pip install torch==2.13.0 onnxruntime==1.32.0 openvino==2026.4.1 onnx numpy",
     )
+    group.add_argument("--work", metavar="NAME", help="the only work to time, as its rows call it; default: all")
+    help_before = "folder of another checkout of the project, whose networks are timed beside these"
+    group.add_argument("--before", type=typed.path, metavar="FOLDER", help=help_before)
     group.add_argument("--images", type=typed.path, metavar="FOLDER", help="class folders of JPEG files, for data")
     group.add_argument("--isa", choices=isa.CHOICES, default=isa.NATIVE, help="instructions that all are limited to")
     return parser

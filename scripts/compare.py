@@ -3,7 +3,7 @@
 python scripts/compare.py                                   # digits, under ten minutes
 python scripts/compare.py --dataset_path CIFAR10 --pretrained resnet20-cifar10 --adder_pretrained FILE
 
-Leaves results.csv, results.json, results.md and three pictures in --output_dir. What is in results.csv already is kept,
+Leaves results.csv, results.json, results.md and four pictures in --output_dir. What is in results.csv already is kept,
 and a training that was stopped goes on. With --record they are also put beside those that the README shows.
 """
 

@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 
 def idle(**_):
@@ -11,6 +12,13 @@ def idle(**_):
 def variable(name, expected, **_):
     assert os.environ.get(name) == expected
     return lambda: print("what a step prints is no answer")
+
+
+def of_tree(folder, **_):
+    import common
+
+    assert Path(common.__file__).parents[1] == Path(folder)
+    return lambda: None
 
 
 def broken(**_):

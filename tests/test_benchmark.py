@@ -25,7 +25,8 @@ from common.errors import ConfigError, UserError  # noqa: E402
 KEYS = ["work", "candidate", "batch", "threads", "isa", "ms", "images_per_s", "mac_per_cycle", "peak_mib"]
 INSTALLED = {"torch": "2.13.0", "onnxruntime": "1.32.0", "openvino": "2026.4.1", "onnx": "1.17.0"}
 ARGS = argparse.Namespace(
-    peers=None, peers_environment=None, isa="native", threads=1, rounds=1, batch_size=4, benchmark="float"
+    **dict.fromkeys(("peers", "peers_environment", "work", "before")),
+    **{"isa": "native", "threads": 1, "rounds": 1, "batch_size": 4, "benchmark": "float"},
 )
 
 
@@ -104,6 +105,54 @@ def test_peers_run_in_their_interpreter_and_environment():
     ours, *others = side_by_side.make_candidates(WORKS["float"][0], args, INSTALLED)
     assert ours.python is None and ours.environment is None
     assert all((other.python, other.environment) == ("python", {"A": "b"}) for other in others)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Another checkout of the project, as far as it is looked at."""
+    package = tmp_path / "before" / "common"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    return package.parent
+
+
+def test_another_checkout_takes_turns_with_this_one(stubbed, tree, tmp_path, capsys):
+    words = ["--work", "AdderNet training", "--before", str(tree), "--json", str(tmp_path / "rows.json")]
+    benchmark.main(["training", "--rounds", "1", *words])
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    assert [(row["work"], row["candidate"]) for row in rows] == [
+        ("AdderNet training", "ours"),
+        ("AdderNet training", "ours before"),
+    ]
+    assert all(list(row) == [*KEYS, "processor", "ghz"] for row in rows)
+
+
+def test_another_checkout_has_its_own_packages(tree):
+    mine, theirs = Candidate("ours", stubs.of_tree, {"folder": str(ROOT)}), {"folder": str(tree)}
+    take_turns([mine, Candidate("ours before", stubs.of_tree, theirs, tree=tree)], 1)
+    with pytest.raises(UserError, match="ours: its process ended"):
+        take_turns([Candidate("ours", stubs.of_tree, theirs)], 1)
+
+
+def test_only_our_own_candidates_have_one_before(tree):
+    args = argparse.Namespace(**{**vars(ARGS), "before": tree})
+    made = side_by_side.make_candidates(WORKS["training"][0], args, INSTALLED)
+    assert [c.name for c in made] == ["ours", "ours before", "ours W2A2", "ours W2A2 before", *side_by_side.PYTORCH]
+    assert [c.tree for c in made] == [None, tree, None, tree, None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--work", "AdderNet forward"], "--work: expected one of ResNet-20 training, AdderNet training, found"),
+        (["--before", "/no/such/folder"], "--before: expected a checkout of the project, found no common"),
+    ],
+    ids=["work", "checkout"],
+)
+def test_a_work_or_checkout_that_is_not_there(stubbed, words, line, capsys):
+    with pytest.raises(SystemExit) as ended:
+        benchmark.main(["training", *words])
+    assert ended.value.code == 2 and line in capsys.readouterr().err
 
 
 def test_a_candidates_process_has_its_variables(capfd):

@@ -2,10 +2,12 @@
 
 import importlib
 import json
+from functools import partial
 
 import numpy as np
 import pytest
-from engine_networks import images, packed
+from engine_networks import images, on_16_bits, packed, packed_by_channel
+from exactness import Exactness
 from mindspore import Tensor
 from script_runs import run
 
@@ -19,6 +21,7 @@ SHIPPED = {
     "ProQHA": "ProQHA/checkpoints/preact_resnet20_w4_digits.ckpt",
     "DAMBQ": "DAMBQ/checkpoints/resnet20_w2a2_digits.ckpt",
 }
+SLOW = partial(pytest.param, marks=pytest.mark.slow)
 
 
 def engine_of(stored, side, wanted=None):
@@ -41,6 +44,36 @@ def test_small_networks_compute_the_float_networks_logits(tmp_path, mode, archit
 def test_imagenet_networks_compute_the_float_networks_logits(tmp_path, pynative):
     for architecture in ("resnet18", "resnet50"):
         check_close(packed(tmp_path / f"{architecture}.ckpt", architecture, 4, 8, 64), 64, 0.05)  # they are deep
+
+
+@pytest.mark.parametrize("architecture", ["mobilenet_v2_cifar", "densenet40"])
+def test_deep_networks_stay_within_what_ties_move(tmp_path, pynative, architecture):
+    check_close(packed(tmp_path / "net.ckpt", architecture, 4, 8, 32), 32, 0.3)  # in 40 or 52 layers one tie moves all
+
+
+@pytest.mark.parametrize("architecture", ["vgg_small", "resnet20", "resnet20_conv", "resnet18"])
+def test_bits_of_channels_layer_by_layer(tmp_path, pynative, architecture):
+    side = 64 if architecture == "resnet18" else 32
+    check_layers(packed_by_channel(tmp_path / "net.ckpt", architecture, side), side)
+
+
+@pytest.mark.parametrize("architecture", ["preact_resnet20", "vgg16", *map(SLOW, ("resnet34", "resnet50"))])
+def test_bits_of_layers_layer_by_layer(tmp_path, pynative, architecture):
+    side = 64 if architecture in ("resnet34", "resnet50") else 32
+    check_layers(packed(tmp_path / "net.ckpt", architecture, 4, 4, side), side)
+
+
+def check_layers(stored, side):
+    """Each layer on the same codes; whole networks of random weights differ more by what a code does to all others."""
+    exact, x = Exactness(stored, side), images(2, side)
+    tensors = exact.tensors(x)
+    assert exact.check_steps(tensors, x) > 10**4
+    exact.check_layers(tensors)
+
+
+@pytest.mark.parametrize("architecture", [SLOW("vgg19"), "vgg_small", "resnet20_conv"])
+def test_16_bits_keep_the_float_networks_function(pynative, architecture):
+    check_close(on_16_bits(architecture), 32, 1e-3)
 
 
 def check_close(stored, side, tolerance=0.01):

@@ -1,7 +1,7 @@
 """The sequence that every ``eval.py`` shares: device, file, check, images, summary, measurement, report."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,25 @@ Measured = tuple[Metrics, Mapping[str, Any]]
 def measure_accuracy(evaluation: Evaluation) -> Measured:
     """Metrics of the network, and nothing to add to the summary's record."""
     return evaluation.measure(), {}
+
+
+def measure_and_save(evaluation: Evaluation, path: Path | None, save: Callable[[Path, Stored], object]) -> Measured:
+    """The same; the network is then written with its accuracy where a file is named.
+
+    Args:
+        evaluation: of the network.
+        path: file to write; None: none.
+        save: writes a network of the method to a file.
+    """
+    metrics = evaluation.measure()
+    if path:
+        save(path, with_accuracy(evaluation.stored, metrics))
+    return metrics, {}
+
+
+def with_accuracy(stored: Stored, metrics: Metrics) -> Stored:
+    """The network whose metadata record its accuracy and N."""
+    return replace(stored, metadata={**stored.metadata, "accuracy": metrics.accuracy, "samples": metrics.samples})
 
 
 def run(

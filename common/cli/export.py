@@ -20,7 +20,7 @@ from common.cli.run_options import RunOptions, run_options
 from common.cli.typed import path as path_type
 from common.data import Preprocessing
 from common.errors import ConfigError, ExportError
-from common.export import mindir
+from common.export import lowbit, mindir
 from common.export.parity import compare
 from common.files.atomic_file import write_atomically
 from common.kernels.custom import without_native
@@ -30,7 +30,7 @@ from common.stored.network import StoredNetwork as Stored
 if TYPE_CHECKING:
     from common.export.onnx_graph import IntegerLayer
 
-FORMATS = ("mindir", "onnx")
+FORMATS = ("mindir", "onnx", "lowbit")
 
 
 @dataclass(frozen=True)
@@ -123,10 +123,14 @@ def export(
         ConfigError: the file cannot be written.
     """
     images, size = fit(open_images(options.run.data, "test"), stored.metadata), options.run.batch_size
-    with without_native():
-        portable = again().network
-    network_state.restore(portable, network_state.state(stored.network))
-    content, compute = _made(options, portable, stored.metadata, preprocessing, integers)
+    if options.format == "lowbit":
+        file = lowbit.encode_network(stored, images, preprocessing, size)
+        content, compute = file.content, file.compute
+    else:
+        with without_native():
+            portable = again().network
+        network_state.restore(portable, network_state.state(stored.network))
+        content, compute = _made(options, portable, stored.metadata, preprocessing, integers)
     parity = compare(stored.network, compute, images, preprocessing, size)
     print(parity)
     parity.check()

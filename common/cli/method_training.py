@@ -37,7 +37,8 @@ def run(
         start: the network to train, from these values, the configuration and the images.
         save: as of :func:`common.cli.training.run`.
     """
-    chosen, settings = train_options(args), training_options(args)
+    chosen = train_options(args)
+    settings = training_options(args, chosen.arch)
     training.run(
         run_options(args),
         settings,

@@ -3,23 +3,28 @@
 import difflib
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 
 from common.cli.commands.eval import Evaluations
 from common.cli.entry_point import entry_point
 from common.errors import ConfigError
 
-COMMANDS = ("list", "show", "download", "verify", "eval", "data", "check")
+COMMANDS = ("list", "show", "download", "verify", "eval", "predict", "sensitivity", "data", "check")
 
 
 @entry_point
-def main(argv: Sequence[str] | None, evaluation_of: Evaluations) -> None:
+def main(
+    argv: Sequence[str] | None,
+    evaluation_of: Evaluations,
+    further: Mapping[str, Callable[[list[str]], None]] | None = None,
+) -> None:
     """Run one command.
 
     Args:
         argv: COMMAND and its words; those of this process for None.
         evaluation_of: function from a checkpoint's name or file to the ``main`` of its method's ``eval.py``.
+        further: what takes the words of commands that need networks, by their names.
     """
     name, *words = (sys.argv[1:] if argv is None else argv) or [""]
     if name in ("-h", "--help"):
@@ -30,8 +35,16 @@ def main(argv: Sequence[str] | None, evaluation_of: Evaluations) -> None:
         raise ConfigError(f"expected a command of {', '.join(COMMANDS)}, found {name or 'none'}{hint}")
     elif name == "eval":
         command(name).run(words, evaluation_of)
+    elif further is not None and name in further:
+        further[name](words)
     else:
         command(name).run(words)
+
+
+def _help_alone(words: Sequence[str]) -> None:
+    """What ``predict`` is without what computes."""
+    command("predict").make_parser().parse_args(words)
+    raise ConfigError("predict: what computes is not in this package; run python -m lowbitzoo predict")
 
 
 def command(name: str) -> ModuleType:
@@ -41,5 +54,5 @@ def command(name: str) -> ModuleType:
 
 def usage() -> str:
     """The commands, a line each."""
-    lines = [f"  {name:10}{command(name).SUMMARY}" for name in COMMANDS]
+    lines = [f"  {name:12}{command(name).SUMMARY}" for name in COMMANDS]
     return "\n".join(["usage: python -m lowbitzoo COMMAND [WORDS...]", "", *lines, "", "COMMAND --help says more."])

@@ -11,7 +11,7 @@ from common.cli.checkpoint_names import resolved
 from common.cli.option_parser import OptionParser
 from common.cli.outputs import check_outputs
 from common.cli.typed import checkpoint as checkpoint_type
-from common.cli.typed import path, positive_int
+from common.cli.typed import path, positive_float, positive_int, share
 from common.errors import ConfigError
 
 BATCH_SIZE = 125  # divides the numbers of test images, so that speeds are those of full batches
@@ -37,6 +37,23 @@ def make_parser(description: str, name: str, training: bool = True) -> OptionPar
 def add_pretrained(parser: OptionParser, text: str = "published float network", required: bool = True) -> None:
     """Add ``--pretrained``, the float network to start from: a file or a registered name."""
     parser.add_argument("--pretrained", type=checkpoint_type, required=required, metavar="FILE|NAME", help=text)
+
+
+def add_network(parser: OptionParser, arch: str, text: str = "architecture of the float network") -> None:
+    """Add ``--arch`` with a default, and the preprocessing of a ``--pretrained`` that records none."""
+    parser.add_argument("--arch", default=arch, help=text)
+    channels: dict[str, Any] = {"nargs": 3, "metavar": ("R", "G", "B"), "help": "of the images, if the file has none"}
+    parser.add_argument("--mean", type=share, **channels)
+    parser.add_argument("--std", type=positive_float, **channels)
+
+
+def network_words(args: Namespace) -> list[str]:
+    """The options of :func:`add_network` for another script that reads ``--pretrained``."""
+    words = ["--arch", args.arch]
+    for name in ("mean", "std"):
+        if values := getattr(args, name):
+            words += [f"--{name}", *map(str, values)]
+    return words
 
 
 def parse(parser: OptionParser, argv: Sequence[str] | None) -> Namespace:

@@ -12,6 +12,7 @@ from common import checkpoint
 from common.checkpoint import network_state
 from common.cli import saved_config
 from common.cli.classes import open_both
+from common.cli.distillation import DistillationOptions, task_of
 from common.cli.entry_point import kept
 from common.cli.preprocessing import of_start
 from common.cli.run_options import RunOptions
@@ -51,6 +52,8 @@ class TrainingOptions:
         go_on: continue a run that was stopped; otherwise start it anew.
         validation: images that are kept from training, and how often they are looked at.
         new_head: begin with a new last layer, whatever classes the start tells apart.
+        distillation: the float network whose logits are learned too; None: labels alone.
+        tensorboard: folder of events for TensorBoard; None for none.
     """
 
     config: TrainConfig
@@ -59,6 +62,8 @@ class TrainingOptions:
     go_on: bool = True
     validation: Validation = field(default_factory=Validation)
     new_head: bool = False
+    distillation: DistillationOptions | None = None
+    tensorboard: Path | None = None
 
     @property
     def path(self) -> Path:
@@ -92,7 +97,8 @@ class Start:
         metadata: of its checkpoints: ``method``, ``kind``, ``network``, and whatever makes another run of it; number of
             classes, data set and preprocessing are added.
         callbacks: what else happens in each step and after each epoch.
-        objective: cell from images and labels to loss and logits; None is cross-entropy.
+        objective: makes of the task (see :mod:`common.training.task`) the cell from images and goal to loss and logits
+            that is minimised; None: the task's loss of the logits is.
         tester: makes the functions that measure the network on validation and on test images; None:
             :func:`common.evaluation.evaluator`.
     """
@@ -100,7 +106,7 @@ class Start:
     network: nn.Cell
     metadata: Mapping[str, Any]
     callbacks: Sequence[Callback] = field(default=())
-    objective: nn.Cell | None = None
+    objective: Callable[[nn.Cell], nn.Cell] | None = None
     tester: Tester | None = None
 
 
@@ -139,13 +145,15 @@ def run(
     begun = start(images)
     tester = begun.tester or partial(evaluator, preprocessing=prepared, batch_size=training.config.batch_size)
     about = {"num_classes": images.train.num_classes, "dataset": data.dataset, **class_record(images.train)}
+    task, learned = task_of(training.distillation, training.config, images.train.num_classes)
     trainer = Trainer(
         network=begun.network,
         data=TrainData(train, prepared, validation),
         config=training.config,
-        run=Run(training.folder, {**begun.metadata, **about}),
+        run=Run(training.folder, {**begun.metadata, **about, **learned}, training.tensorboard),
         callbacks=begun.callbacks,
-        objective=begun.objective,
+        objective=begun.objective(task) if begun.objective else None,
+        task=task,
         validate=tester(validation, label="validation") if validation else None,
         validate_every=training.validation.every,
         test=tester(test, label="test"),

@@ -3,12 +3,14 @@
 from argparse import BooleanOptionalAction, Namespace, _ActionsContainer
 from collections.abc import Sequence
 
+from common.cli.distillation import add_distillation, distillation_of
 from common.cli.option_parser import OptionParser
 from common.cli.training import TrainingOptions
 from common.cli.typed import (
     checkpoint,
     int_range,
     nonnegative_float,
+    path,
     positive_float,
     positive_int,
     run_name,
@@ -72,6 +74,7 @@ def add_run(parser: OptionParser, name: str) -> None:
     add_new_head(group)
     add_init_from(group)
     add_continue(group)
+    add_tensorboard(group)
 
 
 def check_one_start(args: Namespace) -> None:
@@ -83,6 +86,12 @@ def check_one_start(args: Namespace) -> None:
     check_new_head(args)
     if args.pretrained and args.init_from:
         raise ConfigError("expected one start, found both --pretrained and --init_from; give one of them")
+
+
+def add_tensorboard(group: _ActionsContainer) -> None:
+    """Add ``--tensorboard``."""
+    events = "write the numbers of metrics.jsonl for TensorBoard too, as a file in this folder"
+    group.add_argument("--tensorboard", type=path, metavar="DIR", help=events)
 
 
 def add_epochs(group: _ActionsContainer, epochs: int) -> None:
@@ -136,6 +145,7 @@ def add_training(
     group.add_argument("--step_epochs", type=positive_int, default=30, metavar="N", help=lasting)
     rising = "epochs of linear warm-up of the learning rate"
     group.add_argument("--warmup_epochs", type=nonnegative_float, default=warmup_epochs, metavar="N", help=rising)
+    add_distillation(group)
     limit = "limit of the gradient's global L2 norm; none if not given"
     group.add_argument("--grad_clip_norm", type=positive_float, metavar="LIMIT", help=limit)
     smoothing = "share of the target that is spread over all classes, 0 to 1"
@@ -164,7 +174,8 @@ def cosine_config(args: Namespace) -> TrainConfig:
     return TrainConfig(args.epochs, args.batch_size, schedule, **rest)
 
 
-def training_options(args: Namespace) -> TrainingOptions:
-    """The run that the options of :func:`add_run` and :func:`add_training` describe."""
+def training_options(args: Namespace, arch: str) -> TrainingOptions:
+    """The run that the options of :func:`add_run` and :func:`add_training` describe, of a network of the registry."""
     folder = args.output_dir / args.run_name
-    return TrainingOptions(train_config(args), folder, args.run_name, args.go_on, validation_of(args), args.new_head)
+    about = validation_of(args), args.new_head, distillation_of(args, arch), args.tensorboard
+    return TrainingOptions(train_config(args), folder, args.run_name, args.go_on, *about)

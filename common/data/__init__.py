@@ -6,18 +6,28 @@
 ...     batch["image"], batch["label"], batch["valid"]
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from common.data.arrays import ImageArrays
-from common.data.imagenet import ImageFolder
-from common.data.preprocessing import CIFAR10, CIFAR10_IMAGENET_STATS, CIFAR100, DIGITS, IMAGENET, Preprocessing
-from common.data.registry import DATASETS, open_dataset, open_split
-from common.data.selection import DataSelection
-from common.data.source import ImageSource
-
 if TYPE_CHECKING:
+    from common.data.arrays import ImageArrays
+    from common.data.imagenet import ImageFolder
     from common.data.pipeline import batches, eval_dataset, train_dataset
+    from common.data.preprocessing import CIFAR10, CIFAR10_IMAGENET_STATS, CIFAR100, DIGITS, IMAGENET, Preprocessing
+    from common.data.registry import DATASETS, open_dataset, open_split
+    from common.data.selection import DataSelection
+    from common.data.source import ImageSource
 
+_PLACES = {
+    "arrays": ("ImageArrays",),
+    "imagenet": ("ImageFolder",),
+    "pipeline": ("batches", "eval_dataset", "train_dataset"),
+    "preprocessing": ("CIFAR10", "CIFAR10_IMAGENET_STATS", "CIFAR100", "DIGITS", "IMAGENET", "Preprocessing"),
+    "registry": ("DATASETS", "open_dataset", "open_split"),
+    "selection": ("DataSelection",),
+    "source": ("ImageSource",),
+}
+_MODULES = {name: module for module, names in _PLACES.items() for name in names}
 __all__ = [
     "CIFAR10",
     "CIFAR10_IMAGENET_STATS",
@@ -39,9 +49,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """What is MindSpore's, imported when it is first asked for: files are checked without it."""
-    if name not in ("batches", "eval_dataset", "train_dataset"):
+    """Imported when it is first asked for: files are checked without MindSpore, pictures classified in no time."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from common.data import pipeline
-
-    return getattr(pipeline, name)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -3,8 +3,6 @@
 import sys
 import threading
 
-from tqdm import tqdm
-
 _said: set[str] = set()
 _lock = threading.Lock()
 
@@ -16,6 +14,8 @@ def say_once(kind: str, text: str) -> None:
             return
         _said.add(kind)
     if sys.stderr.isatty():  # where a line of progress may stand
+        from tqdm import tqdm
+
         tqdm.write(f"warning: {text}", file=sys.stderr)
     else:
         print(f"warning: {text}", file=sys.stderr, flush=True)

@@ -48,6 +48,7 @@ inline void widen(__m256i lanes, __m256i multiplier, bool first, int32_t* sums) 
 
 struct Products {
   static constexpr int kPixels = 4, kGroups = 1;  // 8 sums, 2 weights, an input and 2 products in 16 registers
+  static constexpr int wide(int) { return kPixels; }
   template <int P, int G>
   static void tile(const uint8_t*, int64_t, const int32_t*, int, const int8_t*, int64_t, int32_t*);
 };
@@ -77,6 +78,7 @@ inline __m256i low_halves(__m256i a, __m256i b) {
 // Sums of absolute differences: vpsadbw takes 8 taps of 4 filters. Differences have one block, of multiplier 1.
 struct Differences {
   static constexpr int kPixels = 2, kGroups = 1;  // 8 sums, 4 weights, an input and 2 differences in 16 registers
+  static constexpr int wide(int) { return kPixels; }
   template <int P, int G>
   static void tile(const uint8_t*, int64_t, const int32_t*, int, const int8_t*, int64_t, int32_t*);
 };
@@ -115,7 +117,7 @@ __attribute__((noinline)) void Differences::tile(const uint8_t* x, int64_t step,
 
 #include "image.h"
 
-void lowbit::engine::run_image_avx2(const Program& program, const float* image, float* logits, uint8_t* arena,
-                                    int64_t* nanoseconds) {
-  run_image(program, image, logits, arena, nanoseconds);
+void lowbit::engine::run_images_avx2(const Program& program, const float* images, int count, float* logits,
+                                     uint8_t* memory, int64_t* nanoseconds) {
+  run_images(program, images, count, logits, memory, nanoseconds);
 }

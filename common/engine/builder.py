@@ -11,7 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from common.engine.description import Choose, Description, FloatConv, Grid, Image, IntegerConv, Pool, Step, Tail, Take
+from common.engine.centring import centred
+from common.engine.description import (
+    Choose,
+    DepthwiseConv,
+    Description,
+    FloatConv,
+    Grid,
+    Image,
+    IntegerConv,
+    Pool,
+    Step,
+    Tail,
+    Take,
+)
 from common.errors import QuantizationError
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -90,6 +103,13 @@ class Builder:
         v.draft.candidates = tuple(zip(weights, scales))
         return self._changed(v, scale=(np.ones(len(scales[0])), np.zeros(len(scales[0]))))
 
+    def depthwise_conv(
+        self, codes: Codes, weight: np.ndarray, scale: np.ndarray, stride: int = 1, padding: int = 0
+    ) -> Value:
+        """Convolution of each channel of codes by itself with integers (C, 1, KH, KW) times a scale (C,)."""
+        v = self._step(DepthwiseConv, source=codes.name, weight=weight, stride=stride, padding=padding)
+        return self._changed(v, scale=(scale, np.zeros(len(scale))))
+
     def take(self, x: Value, stride: int = 1, before: int = 0, filters: int | None = None) -> Value:
         """Every stride-th pixel, with channels of zeros."""
         return self._step(Take, source=self.name(x), stride=stride, before=before, filters=filters)
@@ -131,6 +151,14 @@ class Builder:
         if set(tail) & {"store", "norm", "codes"} or v.draft.kind is Image:
             v = self.take(v)
         return self._changed(v, relu=True)
+
+    def relu6(self, v: Value) -> Value:
+        """min(max(v, 0), 6), of a value that no BatchNorm has followed."""
+        v = self.relu(v)
+        if v.place != "store":
+            raise refuse("a ReLU6 behind a norm behind a sum is not among its instructions")
+        v.draft.tail["relu6"] = True
+        return v
 
     def codes(self, v: Value, grid: Grid, stride: int = 1) -> Codes:
         """Codes of v on a grid, of every stride-th pixel."""
@@ -183,15 +211,18 @@ def _finished(draft: _Draft) -> Iterator[Step]:
         yield draft.kind(**draft.fields, tail=_fold_steps(Tail(**draft.tail)))
     for candidate, (weight, factor) in enumerate(draft.candidates):
         a, b = draft.tail["scale"]
-        tail = _fold_steps(Tail(**draft.tail | {"scale": (factor * a, b)}))
-        yield IntegerConv(**draft.fields, weight=weight, tail=tail, candidate=candidate)
+        a, offset = factor * a, None
+        if draft.fields["differences"]:
+            offset, b = centred(a, b, weight[0].size)
+        tail = _fold_steps(Tail(**draft.tail | {"scale": (a, b)}))
+        yield IntegerConv(**draft.fields, weight=weight, tail=tail, candidate=candidate, offset=offset)
 
 
 def _fold_steps(tail: Tail) -> Tail:
     """Codes per unit multiplied into the factors before them; a ReLU in between is what codes do anyway."""
-    if tail.grid is not None and not (tail.store or tail.norm):
-        tail = replace(tail, relu=False)
-    if tail.grid is None or tail.grid.decision is not None:
+    if tail.grid is not None and not (tail.store or tail.norm) and _below_six(tail):
+        tail = replace(tail, relu=False, relu6=False)
+    if tail.grid is None or tail.grid.decision is not None or tail.relu6:
         return tail
     steps, grid = tail.grid.steps.astype(np.float64), replace(tail.grid, steps=np.ones(1, np.float32))
     if tail.norm and not tail.active:
@@ -199,6 +230,11 @@ def _fold_steps(tail: Tail) -> Tail:
     if tail.scale and not (tail.residual or tail.store or tail.norm or tail.active):
         return replace(tail, scale=tuple(part * steps for part in tail.scale), grid=grid)
     return tail
+
+
+def _below_six(tail: Tail) -> bool:
+    """Whether a ReLU6 changes no code; true of other values."""
+    return not tail.relu6 or bool((tail.grid.top <= 6 * tail.grid.steps).all())
 
 
 def refuse(what: str) -> QuantizationError:

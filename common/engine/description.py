@@ -47,6 +47,7 @@ class Tail:
         scale: a and b, float (F,) each: v a + b.
         residual: float tensor that is added.
         relu: whether negative v become 0.
+        relu6: whether v above 6 become 6 too.
         store: float tensor that v is written to.
         norm: g and h, float (F,) each: v g + h, behind ``store``.
         active: float tensor that max(v, 0) is written to.
@@ -57,6 +58,7 @@ class Tail:
     scale: tuple[np.ndarray, np.ndarray] | None = None
     residual: str = ""
     relu: bool = False
+    relu6: bool = False
     store: str = ""
     norm: tuple[np.ndarray, np.ndarray] | None = None
     active: str = ""
@@ -91,6 +93,8 @@ class IntegerConv:
         differences: whether S is the sum of :math:`|x_{c,i} - w_{f,c,i}|`, with w from 0 to 255, in place of products.
         candidate: of the decision of the source's grid that the step is for; the candidates' steps write the same
             tensors.
+        offset: o, integers (F,) of at most 2^24, so that float32 has them: the tail takes S - o, see
+            :func:`common.engine.centring.centred`; None: 0.
     """
 
     source: str
@@ -101,6 +105,26 @@ class IntegerConv:
     multiplier: np.ndarray | None = None
     differences: bool = False
     candidate: int = 0
+    offset: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class DepthwiseConv:
+    r"""A convolution of each channel of codes by itself: :math:`S_c = \sum_i x_{c,i}\,w_{c,i}`, exact in floats.
+
+    Attributes:
+        source: tensor of codes of one plane.
+        weight: integers (C, 1, KH, KW).
+        tail: of the sums.
+        stride: in both directions.
+        padding: zeros on each side.
+    """
+
+    source: str
+    weight: np.ndarray
+    tail: Tail
+    stride: int = 1
+    padding: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +206,7 @@ class Choose:
         return Tail(store=self.store)
 
 
-Step = Image | IntegerConv | FloatConv | Take | Pool | Choose
+Step = Image | IntegerConv | DepthwiseConv | FloatConv | Take | Pool | Choose
 
 
 @dataclass(frozen=True, eq=False)

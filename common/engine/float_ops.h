@@ -1,11 +1,21 @@
 // Instructions whose inputs are float32: the first convolution, shortcuts, pooling, the last layer.
 #pragma once
 
+#include <algorithm>
+
 #include "tail.h"
 
 namespace {
 
-void image_to_pixels(const Program& program, const Instruction& instruction, const float* image, uint8_t* arena) {
+// Of an instruction's results.
+struct Rows {
+  int64_t first, end;
+  int64_t count() const { return end - first; }
+};
+
+inline Rows all_rows(const Instruction& instruction) { return {0, instruction.height}; }
+
+void image_to_pixels(const Program& program, const Instruction& instruction, const float* image, Arena arena) {
   const Buffer& buffer = program.buffer(instruction.store);
   clear_border(buffer, arena);
   const Pixels pixels(buffer, arena);
@@ -31,7 +41,7 @@ inline void float_tile(const float* x, int64_t row, int64_t step, const Instruct
       Float w[G * kVectors];
 #pragma GCC unroll 16
       for (int v = 0; v < G * kVectors; ++v) w[v] = load(weights + v / kVectors * group + v % kVectors * kLanes);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int p = 0; p < P; ++p) {
         const Float input = all(in[p * step + tap]);
 #pragma GCC unroll 16
@@ -45,47 +55,83 @@ inline void float_tile(const float* x, int64_t row, int64_t step, const Instruct
         store(out + (g * P + p) * kGroup + v * kLanes, sums[p][g * kVectors + v]);
 }
 
-// A tile has independent sums enough to hide the latency of additions: many pixels, or many filters of one.
-template <int P, int G>
-void float_conv_of(const Program& program, const Instruction& instruction, uint8_t* arena) {
-  const Buffer& source = program.buffer(instruction.source);
-  const Pixels input(source, arena);
-  const Tail tail(program, instruction, arena);
-  const int64_t taps = int64_t{instruction.kernel_width} * source.stride;
-  const int64_t row = input.row / 4, step = int64_t{instruction.stride} * source.stride;
-  const int64_t group = instruction.kernel_height * taps * kGroup;
-  const float* weights = program.constants + instruction.weights;
-  alignas(64) float sums[P * G * kGroup];
-  for (int64_t first = 0; first < tail.padded; first += G * kGroup, weights += G * group) {
-    for (int64_t y = 0; y < instruction.height; ++y) {
+// Weights of a float convolution: of taps of a row of the kernel, bytes of a row of its source, floats of a group.
+struct FloatWeights {
+  int64_t taps, row, group;
+  const float* first;
+
+  FloatWeights(const Program& program, const Instruction& instruction, const Pixels& input)
+      : taps(int64_t{instruction.kernel_width} * input.pixel / 4),
+        row(input.row / 4),
+        group(instruction.kernel_height * taps * kGroup),
+        first(program.constants + instruction.weights) {}
+};
+
+// P pixels of a row at a time. A tile has independent sums enough to hide the latency of additions.
+template <int P>
+void float_rows(const Program& program, const Instruction& instruction, const Images& images, Rows rows) {
+  const FloatWeights of(program, instruction, images.inputs[0]);
+  const int64_t step = instruction.stride * images.inputs[0].pixel / 4;
+  alignas(64) float sums[P * kGroup];
+  for (int64_t first = 0; first < images.tails[0].padded; first += kGroup) {
+    const float* weights = of.first + first / kGroup * of.group;
+    for (int64_t row = 0; row < images.count * rows.count(); ++row) {
+      const int64_t y = rows.first + row % rows.count(), image = row / rows.count();
       for (int64_t x = 0; x < instruction.width; x += P) {
         const int64_t left = instruction.width - x;
-        const uint8_t* from =
-            input.at(y * instruction.stride - instruction.padding, x * instruction.stride - instruction.padding);
-        float_tile<P, G>(reinterpret_cast<const float*>(from), row, step, instruction, taps, weights, group, sums);
-        for (int g = 0; g < G; ++g)
-          finish(tail, first + g * kGroup, y, x, static_cast<int>(left < P ? left : P), sums + g * P * kGroup);
+        const uint8_t* from = images.inputs[image].at(y * instruction.stride - instruction.padding,
+                                                      x * instruction.stride - instruction.padding);
+        float_tile<P, 1>(reinterpret_cast<const float*>(from), of.row, step, instruction, of.taps, weights, of.group,
+                         sums);
+        finish(images.tails[image], first, y, x, static_cast<int>(left < P ? left : P), sums);
       }
     }
   }
 }
 
-void float_conv(const Program& program, const Instruction& instruction, uint8_t* arena) {
-  constexpr int kPixelsOfTile = kLanes == 16 ? 8 : 4, kGroupsOfTile = kLanes == 4 ? 2 : 4;
-  const int64_t groups = (instruction.filters + kGroup - 1) / kGroup;
-  if (instruction.width > 1) return float_conv_of<kPixelsOfTile, 1>(program, instruction, arena);
-  if (groups % kGroupsOfTile == 0) return float_conv_of<1, kGroupsOfTile>(program, instruction, arena);
-  return float_conv_of<1, 1>(program, instruction, arena);
+// Results of one pixel, of P images at once, `image` bytes apart, and G groups of filters.
+template <int P, int G>
+void float_pixel(const Program& program, const Instruction& instruction, const Images& images, int64_t image) {
+  const FloatWeights of(program, instruction, images.inputs[0]);
+  alignas(64) float sums[P * G * kGroup];
+  for (int64_t first = 0; first < images.tails[0].padded; first += G * kGroup) {
+    const float* weights = of.first + first / kGroup * of.group;
+    for (int i = 0; i < images.count; i += P) {
+      for (int64_t y = 0; y < instruction.height; ++y) {
+        const uint8_t* from = images.inputs[i].at(y * instruction.stride - instruction.padding, -instruction.padding);
+        float_tile<P, G>(reinterpret_cast<const float*>(from), of.row, image / 4, instruction, of.taps, weights,
+                         of.group, sums);
+        for (int g = 0; g < G; ++g)
+          for (int p = 0; p < P; ++p)
+            finish(images.tails[i + p], first + g * kGroup, y, 0, 1, sums + (g * P + p) * kGroup);
+      }
+    }
+  }
+}
+
+void float_conv(const Program& program, const Instruction& instruction, Arena arena, int count, Rows rows) {
+  constexpr int kMost = kLanes == 8 ? 6 : kLanes == 16 ? 14 : 4, kLess = kLanes == 16 ? 8 : 4;
+  constexpr int kGroupsOfTile = kLanes == 4 ? 2 : 4;
+  const Images images(program, instruction, arena, count);
+  const auto computed = [&](int64_t pixels) { return (instruction.width + pixels - 1) / pixels * pixels; };
+  if (instruction.width > 1 && computed(kMost) <= computed(kLess) + 2)
+    return float_rows<kMost>(program, instruction, images, rows);
+  if (instruction.width > 1) return float_rows<kLess>(program, instruction, images, rows);
+  const int64_t image = program.buffer(instruction.source).image;
+  if (count == kImagesTogether) return float_pixel<kImagesTogether, 1>(program, instruction, images, image);
+  if (images.tails[0].padded % (kGroupsOfTile * kGroup) == 0)
+    return float_pixel<1, kGroupsOfTile>(program, instruction, images, image);
+  return float_pixel<1, 1>(program, instruction, images, image);
 }
 
 // Pixel by pixel, some of a row at a time: `fill(y, x, first, values)` gives the values of filters first to first + 15.
 template <class Fill>
-inline void each_pixel(const Program& program, const Instruction& instruction, uint8_t* arena, Fill fill) {
+inline void each_pixel(const Program& program, const Instruction& instruction, Arena arena, Rows rows, Fill fill) {
   constexpr int64_t kAtOnce = 8;
   const Tail tail(program, instruction, arena);
   alignas(64) float values[kAtOnce * kGroup];
-  for (int64_t first = 0; first < instruction.filters; first += kGroup) {
-    for (int64_t y = 0; y < instruction.height; ++y) {
+  for (int64_t y = rows.first; y < rows.end; ++y) {
+    for (int64_t first = 0; first < instruction.filters; first += kGroup) {
       for (int64_t x = 0; x < instruction.width; x += kAtOnce) {
         const int64_t left = instruction.width - x, count = left < kAtOnce ? left : kAtOnce;
         for (int64_t p = 0; p < count; ++p) fill(y, x + p, first, values + p * kGroup);
@@ -118,7 +164,7 @@ inline void finish_rows(const Instruction& instruction, const Pixels& from, cons
 }
 
 // Every stride-th pixel; `before` channels of zeros come before those of the source, and zeros after them.
-void take(const Program& program, const Instruction& instruction, uint8_t* arena) {
+void take(const Program& program, const Instruction& instruction, Arena arena) {
   const Buffer& source = program.buffer(instruction.source);
   const Pixels input(source, arena);
   const int64_t before = instruction.before;
@@ -126,7 +172,8 @@ void take(const Program& program, const Instruction& instruction, uint8_t* arena
   if (tail.parts == STORE) return copy_pixels(instruction, input, tail.store, 4 * before, 4 * source.channels);
   if (before == 0 && source.channels == instruction.filters && source.stride % kGroup == 0)
     return finish_rows(instruction, input, tail);
-  each_pixel(program, instruction, arena, [&](int64_t y, int64_t x, int64_t first, float* values) {
+  const Rows rows = all_rows(instruction);
+  each_pixel(program, instruction, arena, rows, [&](int64_t y, int64_t x, int64_t first, float* values) {
     const float* in = reinterpret_cast<const float*>(input.at(y * instruction.stride, x * instruction.stride));
     const int64_t low = before > first ? before - first : 0;
     const int64_t room = before + source.channels - first, high = room < kGroup ? room : kGroup;
@@ -136,11 +183,11 @@ void take(const Program& program, const Instruction& instruction, uint8_t* arena
 }
 
 // The number of the largest of each decision's scores, the first of equal ones.
-void choose(const Program& program, const Instruction& instruction, uint8_t* arena) {
+void choose(const Program& program, const Instruction& instruction, Arena arena) {
   const Pixels input(program.buffer(instruction.source), arena);
   const int64_t count = instruction.candidates;
   const float* scores = reinterpret_cast<const float*>(input.first);
-  each_pixel(program, instruction, arena, [&](int64_t, int64_t, int64_t first, float* values) {
+  each_pixel(program, instruction, arena, all_rows(instruction), [&](int64_t, int64_t, int64_t first, float* values) {
     for (int64_t i = 0; i < kGroup; ++i) {
       const float* of = scores + (first + i) * count;
       int64_t best = 0;
@@ -151,21 +198,28 @@ void choose(const Program& program, const Instruction& instruction, uint8_t* are
   });
 }
 
+// Of a window's rows or columns, those inside the source.
+struct Inside {
+  int64_t first, end;
+  Inside(int64_t place, int64_t kernel, int64_t size)
+      : first(std::max<int64_t>(place, 0)), end(std::min(place + kernel, size)) {}
+};
+
 // Windows inside the source alone; sums in the order (row, column), then a division.
 template <bool MAXIMUM_OF>
-void pool(const Program& program, const Instruction& instruction, uint8_t* arena) {
+void pool(const Program& program, const Instruction& instruction, Arena arena, Rows of) {
   const Buffer& source = program.buffer(instruction.source);
   const Pixels input(source, arena);
   const float count = static_cast<float>(instruction.kernel_height * instruction.kernel_width);
-  each_pixel(program, instruction, arena, [&](int64_t y, int64_t x, int64_t first, float* values) {
-    const int64_t top = y * instruction.stride - instruction.padding;
-    const int64_t left = x * instruction.stride - instruction.padding;
+  each_pixel(program, instruction, arena, of, [&](int64_t y, int64_t x, int64_t first, float* values) {
+    const Inside rows(y * instruction.stride - instruction.padding, instruction.kernel_height, source.height);
+    const Inside columns(x * instruction.stride - instruction.padding, instruction.kernel_width, source.width);
     for (int64_t lane = 0; lane < kGroup; lane += kLanes) {
       Float v = all(MAXIMUM_OF ? -3.402823466e38f : 0.0f);
-      for (int64_t i = top; i < top + instruction.kernel_height; ++i) {
-        for (int64_t j = left; j < left + instruction.kernel_width; ++j) {
-          if (i < 0 || j < 0 || i >= source.height || j >= source.width) continue;
-          const Float in = load(reinterpret_cast<const float*>(input.at(i, j)) + first + lane);
+      for (int64_t i = rows.first; i < rows.end; ++i) {
+        const uint8_t* from = input.at(i, columns.first) + 4 * (first + lane);
+        for (int64_t j = columns.first; j < columns.end; ++j, from += input.pixel) {
+          const Float in = load(reinterpret_cast<const float*>(from));
           v = MAXIMUM_OF ? most(in, v) : v + in;
         }
       }

@@ -2,7 +2,8 @@
 //
 // A kind of sums is a class with
 //
-//   static constexpr int kPixels, kGroups;         most pixels (a power of 2) and groups of 16 filters (1, 2) of a tile
+//   static constexpr int kPixels, kGroups;         pixels (a power of 2) and groups of 16 filters (1, 2) of a tile
+//   static constexpr int wide(int groups);         pixels of a tile where rows are multiples of so many
 //   template <int P, int G> static void tile(      sums (G, P, 16) of the pixels at x, x + step, ...
 //       const uint8_t* x, int64_t step, const int32_t* blocks, int block_count, const int8_t* weights,
 //       int64_t group, int32_t* sums);             weights of a group are `group` bytes after those before
@@ -13,24 +14,28 @@
 namespace {
 
 template <class Sums, int P, int G>
-inline int64_t sums_of_tile(const uint8_t* x, int64_t step, const Instruction& instruction, const int32_t* blocks,
+inline int64_t sums_of_tile(const uint8_t* x, int64_t step, const int32_t* blocks, int block_count,
                             const int8_t* weights, int64_t group, int32_t* sums) {
-  Sums::template tile<P, G>(x, step, blocks, instruction.block_count, weights, group, sums);
+  Sums::template tile<P, G>(x, step, blocks, block_count, weights, group, sums);
   return P;
 }
 
 // Sums (G, P, 16) of P >= count pixels; returns P. Pixels that a row lacks at its end are computed from what stands
 // behind it, and dropped: the arena has room.
 template <class Sums, int G>
-inline int64_t sums_of(int64_t count, const uint8_t* x, int64_t step, const Instruction& instruction,
-                       const int32_t* blocks, const int8_t* weights, int64_t group, int32_t* sums) {
-  constexpr int kMost = Sums::kPixels, kLess = kMost > 1 ? kMost / 2 : 1, kLeast = kMost > 3 ? kMost / 4 : 1;
-  if (count > kLess) return sums_of_tile<Sums, kMost, G>(x, step, instruction, blocks, weights, group, sums);
-  if (count > kLeast) return sums_of_tile<Sums, kLess, G>(x, step, instruction, blocks, weights, group, sums);
-  return sums_of_tile<Sums, kLeast, G>(x, step, instruction, blocks, weights, group, sums);
+inline int64_t sums_of(int64_t count, const uint8_t* x, int64_t step, const int32_t* blocks, int block_count,
+                       const int8_t* weights, int64_t group, int32_t* sums) {
+  static_assert(Sums::wide(G) <= kTilePixels && Sums::kPixels <= kTilePixels, "the arena has no room for more");
+  constexpr int kWide = Sums::wide(G), kMost = Sums::kPixels;
+  constexpr int kLess = kMost > 1 ? kMost / 2 : 1, kLeast = kMost > 3 ? kMost / 4 : 1;
+  if (count > kMost) return sums_of_tile<Sums, kWide, G>(x, step, blocks, block_count, weights, group, sums);
+  if (count > kLess) return sums_of_tile<Sums, kMost, G>(x, step, blocks, block_count, weights, group, sums);
+  if (count > kLeast) return sums_of_tile<Sums, kLess, G>(x, step, blocks, block_count, weights, group, sums);
+  return sums_of_tile<Sums, kLeast, G>(x, step, blocks, block_count, weights, group, sums);
 }
 
-inline int64_t steps_of(const int32_t* blocks, int count) {
+// Steps of all blocks, which end where `blocks` is then.
+inline int64_t steps_of(const int32_t*& blocks, int count) {
   int64_t steps = 0;
   for (int b = 0; b < count; ++b) {
     const int32_t runs = blocks[1];
@@ -42,36 +47,40 @@ inline int64_t steps_of(const int32_t* blocks, int count) {
 
 // G groups of filters from `first` on.
 template <class Sums, int G>
-inline void filters_of(const Instruction& instruction, const Pixels& input, const Tail& tail, const int32_t* blocks,
-                       const int8_t* weights, int64_t group, int64_t first) {
-  alignas(64) int32_t sums[G * Sums::kPixels * kGroup];
+void filters_of(const Instruction& instruction, const Pixels& input, const Tail& tail, const int32_t* blocks,
+                const int8_t* weights, int64_t group, int64_t first) {
+  constexpr int kWide = Sums::wide(G);
+  alignas(64) int32_t sums[G * kWide * kGroup];
   const int64_t step = instruction.stride * input.pixel;
+  const int64_t pixels = instruction.width % kWide ? Sums::kPixels : kWide;
   for (int64_t y = 0; y < instruction.height; ++y) {
     const uint8_t* row = input.at(y * instruction.stride - instruction.padding, -instruction.padding);
-    for (int64_t x = 0; x < instruction.width; x += Sums::kPixels) {
-      const int64_t left = instruction.width - x, count = left < Sums::kPixels ? left : Sums::kPixels;
-      const int64_t pixels =
-          sums_of<Sums, G>(count, row + x * step, step, instruction, blocks, weights, group, sums);
+    for (int64_t x = 0; x < instruction.width; x += pixels) {
+      const int64_t left = instruction.width - x, count = left < pixels ? left : pixels;
+      const int64_t computed =
+          sums_of<Sums, G>(count, row + x * step, step, blocks, instruction.block_count, weights, group, sums);
       for (int g = 0; g < G; ++g)
-        finish(tail, first + g * kGroup, y, x, static_cast<int>(count), sums + g * pixels * kGroup);
+        finish(tail, first + g * kGroup, y, x, static_cast<int>(count), sums + g * computed * kGroup);
     }
   }
 }
 
 template <class Sums>
-void integer_conv(const Program& program, const Instruction& instruction, uint8_t* arena) {
-  const Pixels input(program.buffer(instruction.source), arena);
-  const Tail tail(program, instruction, arena);
+void integer_conv(const Program& program, const Instruction& instruction, Arena arena, int count) {
+  const Images images(program, instruction, arena, count);
   const int32_t* blocks = program.words + instruction.blocks;
-  const int64_t group = steps_of(blocks, instruction.block_count) * kStepTaps * kGroup;
+  const int32_t* end = blocks;
+  const int64_t group = steps_of(end, instruction.block_count) * kStepTaps * kGroup;
   const int8_t* weights = program.weights + instruction.weights;
-  int64_t first = 0;
-  if (Sums::kGroups > 1) {
-    for (; first + kGroup < instruction.filters; first += 2 * kGroup, weights += 2 * group)
-      filters_of<Sums, Sums::kGroups>(instruction, input, tail, blocks, weights, group, first);
+  for (int64_t first = 0; first < instruction.filters;) {
+    const bool both = Sums::kGroups > 1 && first + kGroup < instruction.filters;
+    for (int i = 0; i < count; ++i) {
+      const auto of = both ? filters_of<Sums, Sums::kGroups> : filters_of<Sums, 1>;
+      of(instruction, images.inputs[i], images.tails[i], blocks, weights, group, first);
+    }
+    first += (both ? 2 : 1) * kGroup;
+    weights += (both ? 2 : 1) * group;
   }
-  for (; first < instruction.filters; first += kGroup, weights += group)
-    filters_of<Sums, 1>(instruction, input, tail, blocks, weights, group, first);
 }
 
 }  // namespace

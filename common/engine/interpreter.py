@@ -9,9 +9,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from common.engine.block_sums import Block, block_sums, blocks_at
 from common.engine.layout import (
     AVERAGE,
     CHOOSE,
+    DEPTHWISE_CONV,
     DIFFERENCE_CONV,
     DIFFERENCE_TAPS,
     FLOAT_CONV,
@@ -21,11 +23,13 @@ from common.engine.layout import (
     MAXIMUM,
     STEP_TAPS,
     TAKE,
+    WINOGRAD_CONV,
     Program,
     Record,
     padded,
 )
-from common.engine.tail import choice, finish
+from common.engine.tail import choice, constants, finish
+from common.engine.winograd_sums import winograd_sums
 
 Tensors = list[np.ndarray]  # (N, H + 2 border, W + 2 border, stride) each
 _LOWEST = np.finfo(np.float32).min
@@ -88,14 +92,7 @@ def _integer_conv(program: Program, instruction: Record, source: np.ndarray) -> 
     size = steps * STEP_TAPS * filters
     weights = program.weights[instruction["weights"] : instruction["weights"] + size]
     weights = weights.reshape(filters // GROUP, steps, GROUP, STEP_TAPS).transpose(1, 3, 0, 2).reshape(-1, filters)
-    sums, first = np.zeros((*windows.shape[:3], filters), np.int64), 0
-    for multiplier, runs in blocks:
-        for offset, count in runs:
-            taps = slice(first, first := first + STEP_TAPS * count)
-            # In float64 for speed: all numbers stay far below 2^53.
-            product = windows[..., offset : offset + STEP_TAPS * count].astype(np.float64) @ weights[taps]
-            sums += multiplier * product.astype(np.int64)
-    return sums.astype(np.int32).astype(np.float32)
+    return _as_float(program, instruction, block_sums(windows, blocks, weights))
 
 
 def _difference_conv(program: Program, instruction: Record, source: np.ndarray) -> np.ndarray:
@@ -108,18 +105,22 @@ def _difference_conv(program: Program, instruction: Record, source: np.ndarray) 
     weights = weights.reshape(filters // GROUP, -1, GROUP, DIFFERENCE_TAPS).transpose(0, 2, 1, 3).reshape(filters, -1)
     values = windows[..., taps].astype(np.int32)
     sums = np.stack([np.abs(values - weight.astype(np.int32)).sum(-1) for weight in weights], -1)
+    return _as_float(program, instruction, sums)
+
+
+def _as_float(program: Program, instruction: Record, sums: np.ndarray) -> np.ndarray:
+    if offset := constants(program, instruction, "sum_offset", 1):
+        sums = sums.astype(np.int32) - offset[0].astype(np.int32)
     return sums.astype(np.int32).astype(np.float32)
 
 
-def decode_blocks(program: Program, instruction: Record) -> list[tuple[int, list[tuple[int, int]]]]:
-    """(multiplier, runs of offset and steps) of each block of an integer convolution."""
-    blocks, place = [], instruction["blocks"]
-    for _ in range(instruction["block_count"]):
-        multiplier, count = program.words[place : place + 2].tolist()
-        runs = program.words[place + 2 : place + 2 + 2 * count].reshape(count, 2).tolist()
-        blocks.append((multiplier, [(offset, steps) for offset, steps in runs]))
-        place += 2 + 2 * count
-    return blocks
+def _winograd_conv(program: Program, instruction: Record, source: np.ndarray) -> np.ndarray:
+    return _as_float(program, instruction, winograd_sums(program, instruction, source))
+
+
+def decode_blocks(program: Program, instruction: Record) -> list[Block]:
+    """Blocks of an integer convolution."""
+    return blocks_at(program, instruction["blocks"], instruction["block_count"])[0]
 
 
 def _float_conv(program: Program, instruction: Record, source: np.ndarray) -> np.ndarray:
@@ -132,6 +133,19 @@ def _float_conv(program: Program, instruction: Record, source: np.ndarray) -> np
     sums = np.zeros((*windows.shape[:3], filters), np.float32)
     for offset, weight in zip(offsets, weights):
         sums = sums + windows[..., offset : offset + 1] * weight
+    return sums
+
+
+def _depthwise_conv(program: Program, instruction: Record, source: np.ndarray) -> np.ndarray:
+    windows, filters = _windows(program, instruction, source), padded(instruction["filters"])
+    row, pixel = source.shape[2] * source.shape[3], source.shape[3]
+    taps = [
+        y * row + x * pixel for y in range(instruction["kernel_height"]) for x in range(instruction["kernel_width"])
+    ]
+    weights = program.constants[instruction["weights"] :][: len(taps) * filters].reshape(-1, len(taps), GROUP)
+    sums = np.zeros((*windows.shape[:3], filters), np.float32)
+    for tap, weight in zip(taps, weights.transpose(1, 0, 2).reshape(len(taps), filters)):
+        sums = sums + windows[..., tap : tap + filters].astype(np.float32) * weight
     return sums
 
 
@@ -175,4 +189,6 @@ _OPERATIONS: dict[int, Callable[[Program, Record, np.ndarray], np.ndarray]] = {
     MAXIMUM: _pool,
     CHOOSE: _choose,
     DIFFERENCE_CONV: _difference_conv,
+    DEPTHWISE_CONV: _depthwise_conv,
+    WINOGRAD_CONV: _winograd_conv,
 }

@@ -4,27 +4,31 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MAGIC, VERSION = 0x5042574C, 1  # "LWBP"
+MAGIC, VERSION = 0x5042574C, 2  # "LWBP"
 GROUP = 16  # filters that are computed together; channels of buffers are padded to it
 STEP_TAPS = 4  # taps of a step: what one lane of 32 bits multiplies
 DIFFERENCE_TAPS = 8  # taps of two steps: what one lane of 64 bits takes differences of
+WINOGRAD_TILES = 8  # whose transformed codes lie side by side
+IMAGES_TOGETHER = 4  # of a group at most: their weights are read once
 NONE = -1
+RELU6 = 2  # of an instruction's relu
 
 HEADER = (
     *("magic", "version", "channels", "height", "width", "classes", "logits", "decisions", "choices"),
-    *("buffers", "buffer_count", "instructions", "instruction_count", "arena"),
+    *("buffers", "buffer_count", "instructions", "instruction_count", "arena", "image", "scratch", "together"),
 )
-BUFFER = ("element", "offset", "height", "width", "channels", "stride", "border")
+BUFFER = ("element", "offset", "image", "height", "width", "channels", "stride", "border")
 INSTRUCTION = (
     *("operation", "source", "height", "width", "filters", "kernel_height", "kernel_width", "stride", "padding"),
     *("weights", "blocks", "block_count", "before", "candidates", "decision", "candidate"),
-    *("scale", "residual", "relu", "store", "norm", "active", "steps", "top", "multiplier", "planes", "codes"),
-    "grid_decision",
+    *("sum_offset", "scale", "residual", "relu", "store", "norm", "active", "steps", "top", "multiplier", "planes"),
+    *("codes", "grid_decision"),
 )
-IMAGE, INTEGER_CONV, FLOAT_CONV, TAKE, AVERAGE, MAXIMUM, CHOOSE, DIFFERENCE_CONV = range(8)
+IMAGE, INTEGER_CONV, FLOAT_CONV, TAKE, AVERAGE, MAXIMUM, CHOOSE = range(7)
+DIFFERENCE_CONV, WINOGRAD_CONV, DEPTHWISE_CONV = range(7, 10)
 OPERATIONS = (
     *("image", "integer convolution", "float convolution", "take", "average", "maximum", "choose"),
-    "difference convolution",
+    *("difference convolution", "Winograd convolution", "depthwise convolution"),
 )
 
 Record = dict[str, int]

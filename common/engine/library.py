@@ -1,5 +1,6 @@
 """The engine's C++ library: an object file for each instruction set, each with flags of its own, linked into one."""
 
+import contextlib
 import ctypes
 import functools
 import os
@@ -13,33 +14,55 @@ from common.kernels import compiler as cxx
 from common.kernels.compiler import BuildError
 
 SOURCES = Path(__file__).parent
+SHIPPED = SOURCES.resolve() / "liblowbit.so"  # in a wheel, see setup.py
 # No fused multiply-add: results are the same on every processor.
 FLAGS = ("-O3", "-std=c++17", "-fPIC", "-pthread", "-ffp-contract=off", "-Wno-psabi")
 _VNNI = ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni", "-mprefer-vector-width=512")
-_UNITS: dict[str, tuple[str, ...]] = {"engine.cc": (), "plain.cc": ()}
+_VALIDATION = ("validate_program.cc", "validate_tail.cc", "validate_instruction.cc")
+_UNITS: dict[str, tuple[str, ...]] = dict.fromkeys(("engine.cc", "plain.cc", "runtime.cc", *_VALIDATION), ())
 _X86_UNITS: dict[str, tuple[str, ...]] = {"avx2.cc": ("-mavx2",), "vnni.cc": _VNNI}
-_PARALLEL = SOURCES.parent / "kernels" / "parallel.h"
+_ARM_UNITS: dict[str, tuple[str, ...]] = {"neon.cc": (), "neon_dot.cc": ("-march=armv8.2-a+i8mm",)}
+_PARALLEL = tuple(SOURCES.parent / "kernels" / name for name in ("parallel.h", "helper_threads.h"))
 
 
-def recipe(extra_flags: tuple[str, ...] = ()) -> cxx.Recipe:
+def units_of(machine: str) -> dict[str, tuple[str, ...]]:
+    """Sources of a kind of processor, each with its own flags."""
+    kinds = {"x86_64": _X86_UNITS, "amd64": _X86_UNITS, "aarch64": _ARM_UNITS, "arm64": _ARM_UNITS}
+    return _UNITS | kinds.get(machine.lower(), {})
+
+
+def recipe(extra_flags: tuple[str, ...] = (), program: Path | None = None) -> cxx.Recipe:
     """How the library is compiled.
+
+    Args:
+        extra_flags: of every file and of the linker.
+        program: source of a program that the engine is linked into, in the place of a library.
 
     Raises:
         BuildError: no compiler, or one that cannot be run.
     """
-    x86 = platform.machine().lower() in ("x86_64", "amd64")
-    units = _UNITS | (_X86_UNITS if x86 else {})
+    units = units_of(platform.machine())
     words = cxx.command(extra_flags, FLAGS)
-    key = cxx.key([*words, *map(str, units.items())], [*cxx.sources(SOURCES), _PARALLEL])
+    key = cxx.key([*words, *map(str, units.items())], [*cxx.sources(SOURCES), *_PARALLEL])
 
     def make(target: Path) -> None:
         with tempfile.TemporaryDirectory() as folder:
             objects = [Path(folder) / f"{name}.o" for name in units]
             for (name, flags), file in zip(units.items(), objects):
                 cxx.compile_to([*words, *flags, "-c"], file, [SOURCES / name])
-            cxx.compile_to([*words, "-shared"], target, objects)
+            kind = ["-shared"] if program is None else ["-xc++", str(program), "-xnone"]
+            cxx.compile_to([*words, *kind], target, objects)
 
     return cxx.Recipe(key, make)
+
+
+def wheel_recipe() -> cxx.Recipe:
+    """How :data:`SHIPPED` is compiled: with C++'s run time inside, for all processors of this kind.
+
+    Raises:
+        BuildError: as :func:`recipe`.
+    """
+    return recipe(("-static-libstdc++", "-static-libgcc", "-Wl,--exclude-libs,ALL", "-s"))
 
 
 @functools.cache
@@ -51,11 +74,18 @@ def library_file() -> tuple[Path, ctypes.CDLL] | None:
     if os.environ.get("LOWBITZOO_KERNELS", "").lower() == "off":
         return None
     try:
-        path, handle = build.loaded_from_any(recipe())
+        path, handle = _shipped() or build.loaded_from_any(recipe())
         return path, declare(handle)
     except (BuildError, ConfigError) as error:
         build.warn(f"the integer engine's kernels are unavailable, using its interpreter, which is slow: {error}")
         return None
+
+
+def _shipped() -> tuple[Path, ctypes.CDLL] | None:
+    """The library of the wheel; None where there is none, or none that loads here."""
+    with contextlib.suppress(OSError):
+        return SHIPPED, ctypes.CDLL(str(SHIPPED))
+    return None
 
 
 def library() -> ctypes.CDLL | None:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.engine.bounds import Limits, check_sums
+from common.engine.description import Grid
 from common.engine.layout import DIFFERENCE_TAPS, GROUP, STEP_TAPS, padded
 from common.engine.limbs import Limb, limbs_of
 from common.errors import QuantizationError
 
 _CODE = 255  # the largest code
+_EXACT = 2**24  # float32 has all integers up to it
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +71,30 @@ def pack_differences(weight: np.ndarray, row: int) -> PackedConv:
     return PackedConv(weights, block, 1, largest)
 
 
+def pack_depthwise(weight: np.ndarray, grid: Grid) -> np.ndarray:
+    """Weights of a convolution of single channels, proven to have sums that float32 holds exactly.
+
+    Args:
+        weight: integers (C, 1, KH, KW).
+        grid: of the codes.
+
+    Returns:
+        float32, [group of 16 channels][row][column][16 channels].
+
+    Raises:
+        QuantizationError: other weights, codes of two planes or of a choice, or sums from 2^24 up.
+    """
+    channels = len(weight)
+    if grid.planes or grid.decision is not None or weight.shape[1] != 1:
+        raise QuantizationError("integer engine: expected one kernel for each channel of codes of one plane")
+    taps = weight.reshape(channels, -1)
+    largest = int((np.abs(taps).sum(1) * grid.largest(channels)).max())
+    if largest >= _EXACT:
+        raise QuantizationError(f"integer engine: expected sums of a channel below 2^24, found up to {largest}")
+    rows = np.pad(taps, ((0, padded(channels) - channels), (0, 0))).astype(np.float32)
+    return rows.reshape(-1, GROUP, taps.shape[1]).transpose(0, 2, 1).ravel()
+
+
 def _taps(weight: np.ndarray, row: int) -> tuple[np.ndarray, np.ndarray]:
     """Weights (KH, KW, channels, filters), both padded to groups, and the places (KH, KW, channels) of their taps."""
     filters, channels, height, width = weight.shape
@@ -117,3 +143,17 @@ def _interleave(weight: np.ndarray, taps: int = STEP_TAPS) -> np.ndarray:
     steps, filters = len(weight) // taps, weight.shape[1]
     parts = weight.reshape(steps, taps, filters // GROUP, GROUP).transpose(2, 0, 3, 1)
     return np.ascontiguousarray(parts, np.int8).ravel()
+
+
+def each_plane(array: np.ndarray, size: int) -> np.ndarray:
+    """Upper and lower plane, each with zeros up to ``size`` channels."""
+    parts = [np.pad(part, [(0, size - len(part))] + [(0, 0)] * (part.ndim - 1)) for part in np.split(array, 2)]
+    return np.concatenate(parts)
+
+
+def by_taps(weight: np.ndarray, stride: int) -> np.ndarray:
+    """Float weights as [group of 16 filters][row][column][channel][16 filters]."""
+    filters, channels, height, width = weight.shape
+    taps = np.zeros((height, width, stride, padded(filters)), np.float32)
+    taps[:, :, :channels, :filters] = weight.transpose(2, 3, 1, 0)
+    return taps.reshape(-1, padded(filters) // GROUP, GROUP).transpose(1, 0, 2).ravel()

@@ -21,7 +21,9 @@ inline void add_terms(const uint8_t* x, int64_t step, const int32_t* blocks, int
           for (int f = 0; f < kGroup; ++f) {
             int32_t sum = 0;
             for (int t = 0; t < TAPS; ++t) sum += term(taps[t], weights[TAPS * f + t]);
-            sums[p * kGroup + f] += multiplier * sum;
+            // Modular, as vectors are: pixels behind a row's end, which are dropped, may have any sums.
+            const uint32_t more = static_cast<uint32_t>(multiplier) * static_cast<uint32_t>(sum);
+            sums[p * kGroup + f] = static_cast<int32_t>(static_cast<uint32_t>(sums[p * kGroup + f]) + more);
           }
         }
       }
@@ -31,6 +33,7 @@ inline void add_terms(const uint8_t* x, int64_t step, const int32_t* blocks, int
 
 struct Products {
   static constexpr int kPixels = 4, kGroups = 1;
+  static constexpr int wide(int) { return kPixels; }
   template <int P, int G>
   static void tile(const uint8_t* x, int64_t step, const int32_t* blocks, int block_count, const int8_t* weights,
                    int64_t, int32_t* sums) {
@@ -41,6 +44,7 @@ struct Products {
 
 struct Differences {
   static constexpr int kPixels = 4, kGroups = 1;
+  static constexpr int wide(int) { return kPixels; }
   template <int P, int G>
   static void tile(const uint8_t* x, int64_t step, const int32_t* blocks, int block_count, const int8_t* weights,
                    int64_t, int32_t* sums) {
@@ -55,7 +59,7 @@ struct Differences {
 
 #include "image.h"
 
-void lowbit::engine::run_image_plain(const Program& program, const float* image, float* logits, uint8_t* arena,
-                                     int64_t* nanoseconds) {
-  run_image(program, image, logits, arena, nanoseconds);
+void lowbit::engine::run_images_plain(const Program& program, const float* images, int count, float* logits,
+                                      uint8_t* memory, int64_t* nanoseconds) {
+  run_images(program, images, count, logits, memory, nanoseconds);
 }

@@ -7,13 +7,18 @@ namespace lowbit {
 namespace engine {
 
 constexpr int32_t kMagic = 0x5042574c;  // "LWBP"
-constexpr int32_t kVersion = 1;
+constexpr int32_t kVersion = 2;
 constexpr int kGroup = 16;    // filters that are computed together; channels of buffers are padded to it
 constexpr int kStepTaps = 4;  // taps of a step: what one lane of 32 bits multiplies
 constexpr int kDifferenceTaps = 8;  // taps of two steps: what one lane of 64 bits takes differences of
+constexpr int kWinogradTiles = 8;     // whose transformed codes lie side by side
+constexpr int kTilePixels = 16;  // of a row that are computed together, at most; those behind its end are dropped
 constexpr int32_t kNone = -1;
 
-enum Operation : int32_t { IMAGE, INTEGER_CONV, FLOAT_CONV, TAKE, AVERAGE, MAXIMUM, CHOOSE, DIFFERENCE_CONV };
+enum Operation : int32_t {
+  IMAGE, INTEGER_CONV, FLOAT_CONV, TAKE, AVERAGE, MAXIMUM, CHOOSE, DIFFERENCE_CONV, WINOGRAD_CONV,
+  DEPTHWISE_CONV
+};
 
 struct Header {
   int32_t magic, version;
@@ -22,12 +27,16 @@ struct Header {
   int32_t decisions, choices;       // number of what an image chooses, and the buffer with the candidates' numbers
   int32_t buffers, buffer_count;    // index in the int32 array, number
   int32_t instructions, instruction_count;
-  int32_t arena;  // bytes that the buffers of an image take
+  int32_t arena;     // bytes of the buffers that a thread has once
+  int32_t image;     // bytes of the buffers that each image of a group has, behind them
+  int32_t scratch;   // bytes that a thread needs besides
+  int32_t together;  // instructions from this one on are computed for all images of a group before the next one
 };
 
 struct Buffer {
   int32_t element;  // bytes of an element: 1 (codes) or 4 (float32)
   int32_t offset;   // in the arena, bytes
+  int32_t image;    // bytes to the place of the next image of a group; 0: one place for all
   int32_t height, width, channels;
   int32_t stride;  // elements from pixel to pixel
   int32_t border;  // pixels of zeros on each side
@@ -42,6 +51,7 @@ struct Instruction {
   int32_t before;                           // channels of zeros before those of the source; TAKE
   int32_t candidates;                       // of each decision; CHOOSE
   int32_t decision, candidate;              // of the images that the instruction is for; none: of all
+  int32_t sum_offset;                       // integers that are subtracted from the sums; integer convolutions
   int32_t scale, residual, relu, store;     // the tail, in the order in which it computes
   int32_t norm, active, steps, top, multiplier, planes, codes;
   int32_t grid_decision;                    // steps, top and multiplier are those of the choice; none: one of each
@@ -52,6 +62,9 @@ struct Instruction {
 struct Run {
   int32_t offset, steps;
 };
+
+// Of WINOGRAD_CONV, `blocks` is the place of: what is added to transformed codes, what that adds to four times the sums
+// (2 x 2, padded filters), and of each of the 16 positions the number of blocks and these.
 
 struct Program {
   const int32_t* words;
@@ -67,13 +80,32 @@ struct Program {
   }
 };
 
-// Computes the logits of one image, and its choices; `nanoseconds` of each instruction are added up where it is not
-// null.
-using RunImage = void (*)(const Program&, const float* image, float* logits, uint8_t* arena, int64_t* nanoseconds);
+constexpr int kImagesTogether = 4;  // of a group at most: their weights are read once
 
-void run_image_plain(const Program&, const float*, float*, uint8_t*, int64_t*);
-void run_image_avx2(const Program&, const float*, float*, uint8_t*, int64_t*);
-void run_image_vnni(const Program&, const float*, float*, uint8_t*, int64_t*);
+// The memory of a thread, as one image of a group sees it.
+struct Arena {
+  uint8_t* memory;
+  uint8_t* scratch;
+  int64_t image;  // number in the group
+};
+
+// Computes the logits of `count` images, and their choices; `nanoseconds` of each instruction are added up where it is
+// not null. `memory` is of memory_of(header, count) bytes, from a line of the cache on.
+using RunImages = void (*)(const Program&, const float* images, int count, float* logits, uint8_t* memory,
+                           int64_t* nanoseconds);
+
+inline int64_t memory_of(const Header& header, int count) {
+  return int64_t{header.scratch} + header.arena + int64_t{header.image} * count;
+}
+
+void run_images_plain(const Program&, const float*, int, float*, uint8_t*, int64_t*);
+void run_images_avx2(const Program&, const float*, int, float*, uint8_t*, int64_t*);
+void run_images_vnni(const Program&, const float*, int, float*, uint8_t*, int64_t*);
+void run_images_neon(const Program&, const float*, int, float*, uint8_t*, int64_t*);
+void run_images_neon_dot(const Program&, const float*, int, float*, uint8_t*, int64_t*);
+
+// The fastest that the processor has, and its name.
+RunImages fastest(const char** name);
 
 }  // namespace engine
 }  // namespace lowbit

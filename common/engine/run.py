@@ -24,7 +24,7 @@ def run(
     Args:
         program: compiled network.
         images: (N, C, H, W).
-        instruction_set: ``vnni``, ``avx2``, ``plain`` or ``interpreter``; empty: the fastest.
+        instruction_set: ``vnni``, ``avx2``, ``neon_dot``, ``neon``, ``plain`` or ``interpreter``; empty: the fastest.
         nanoseconds: int64 (instructions,) that the time of each is added to; of one thread.
         handle: library; None: the project's.
 

@@ -1,8 +1,9 @@
 // What happens to the result of every instruction before it is written: float32, multiply and add separate.
 //
+//   v = S - o[f]                 sum_offset  in integers; of integer convolutions alone
 //   v = v a[f] + b[f]            scale       (of integer sums always)
 //   v = v + residual             residual
-//   v = max(v, 0)                relu
+//   v = max(v, 0)                relu; min(max(v, 0), 6) where it is 2
 //   store = v                    store       what a later shortcut or layer reads
 //   v = v g[f] + h[f]            norm        BatchNorm before the activation
 //   active = max(v, 0)           active      what the shortcut of a pre-activation block reads
@@ -18,7 +19,7 @@ namespace {
 using namespace lowbit::engine;
 
 enum Part { SCALE = 1, RESIDUAL = 2, RELU = 4, STORE = 8, NORM = 16, ACTIVE = 32, STEPS = 64, MULTIPLIER = 128,
-            PLANES = 256, CODES = 512 };
+            PLANES = 256, CODES = 512, RELU6 = 1024, SUM_OFFSET = 2048 };
 
 // Where the pixels of a buffer are.
 struct Pixels {
@@ -26,19 +27,19 @@ struct Pixels {
   int64_t row = 0, pixel = 0;  // bytes
 
   Pixels() = default;
-  Pixels(const Buffer& buffer, uint8_t* arena) {
+  Pixels(const Buffer& buffer, Arena arena) {
     pixel = int64_t{buffer.stride} * buffer.element;
     row = pixel * (buffer.width + 2 * buffer.border);
-    first = arena + buffer.offset + buffer.border * (row + pixel);
+    first = arena.memory + buffer.offset + arena.image * buffer.image + buffer.border * (row + pixel);
   }
   uint8_t* at(int64_t y, int64_t x) const { return first + y * row + x * pixel; }
 };
 
-void clear_border(const Buffer& buffer, uint8_t* arena) {
+void clear_border(const Buffer& buffer, Arena arena) {
   if (!buffer.border) return;
   const Pixels pixels(buffer, arena);
   const int64_t side = pixels.pixel * buffer.border;
-  uint8_t* row = arena + buffer.offset;
+  uint8_t* row = pixels.at(-buffer.border, -buffer.border);
   const int64_t rows = buffer.height + 2 * int64_t{buffer.border};
   for (int64_t y = 0; y < rows; ++y, row += pixels.row) {
     const bool outside = y < buffer.border || y >= rows - buffer.border;
@@ -48,7 +49,7 @@ void clear_border(const Buffer& buffer, uint8_t* arena) {
 }
 
 // The candidate that the image has chosen; 0 where nothing is to be chosen.
-inline int64_t choice(const Program& program, int32_t decision, uint8_t* arena) {
+inline int64_t choice(const Program& program, int32_t decision, Arena arena) {
   if (decision == kNone) return 0;
   const Pixels choices(program.buffer(program.header().choices), arena);
   return static_cast<int64_t>(reinterpret_cast<const float*>(choices.first)[decision]);
@@ -56,12 +57,15 @@ inline int64_t choice(const Program& program, int32_t decision, uint8_t* arena) 
 
 struct Tail {
   int parts = 0;
-  int64_t padded;  // filters, padded to whole groups
-  const float *scale = nullptr, *norm = nullptr, *steps = nullptr, *top = nullptr, *multiplier = nullptr;
+  int64_t padded = 0;  // filters, padded to whole groups
+  const float *sum_offset = nullptr, *scale = nullptr, *norm = nullptr;
+  const float *steps = nullptr, *top = nullptr, *multiplier = nullptr;
   Pixels residual, store, active, codes;
 
-  Tail(const Program& program, const Instruction& instruction, uint8_t* arena) {
+  Tail() = default;
+  Tail(const Program& program, const Instruction& instruction, Arena arena) {
     padded = (instruction.filters + kGroup - 1) / kGroup * kGroup;
+    constants(program, instruction.sum_offset, SUM_OFFSET, sum_offset);
     constants(program, instruction.scale, SCALE, scale);
     constants(program, instruction.norm, NORM, norm);
     const int64_t chosen = choice(program, instruction.grid_decision, arena) * padded;
@@ -69,6 +73,7 @@ struct Tail {
     constants(program, instruction.top, 0, top, chosen);
     constants(program, instruction.multiplier, MULTIPLIER, multiplier, chosen);
     if (instruction.relu) parts |= RELU;
+    if (instruction.relu == 2) parts |= RELU6;
     if (instruction.planes) parts |= PLANES;
     buffer(program, instruction.residual, RESIDUAL, residual, arena, false);
     buffer(program, instruction.store, STORE, store, arena, true);
@@ -82,11 +87,25 @@ struct Tail {
     place = program.constants + index + offset;
     parts |= part;
   }
-  void buffer(const Program& program, int32_t index, int part, Pixels& place, uint8_t* arena, bool written) {
+  void buffer(const Program& program, int32_t index, int part, Pixels& place, Arena arena, bool written) {
     if (index == kNone) return;
     place = Pixels(program.buffer(index), arena);
     if (written) clear_border(program.buffer(index), arena);
     parts |= part;
+  }
+};
+
+// The source and the tail of a convolution, of each image of a group.
+struct Images {
+  int count;
+  Pixels inputs[kImagesTogether];
+  Tail tails[kImagesTogether];
+
+  Images(const Program& program, const Instruction& instruction, Arena arena, int of) : count(of) {
+    for (int i = 0; i < count; ++i, ++arena.image) {
+      inputs[i] = Pixels(program.buffer(instruction.source), arena);
+      tails[i] = Tail(program, instruction, arena);
+    }
   }
 };
 
@@ -99,6 +118,8 @@ inline void tail_of(const Tail& tail, int64_t first, int64_t y, int64_t x, int c
   for (int64_t lane = 0; lane < kGroup; lane += kLanes) {
     const int64_t f = first + lane;
     Float a{}, b{}, g{}, h{}, k{}, top{};
+    Int o{};
+    if (parts & SUM_OFFSET) o = __builtin_convertvector(load(tail.sum_offset + f), Int);
     if (parts & SCALE) a = load(tail.scale + f), b = load(tail.scale + tail.padded + f);
     if (parts & NORM) g = load(tail.norm + f), h = load(tail.norm + tail.padded + f);
     if (parts & STEPS) k = load(tail.steps + f);
@@ -108,10 +129,11 @@ inline void tail_of(const Tail& tail, int64_t first, int64_t y, int64_t x, int c
     uint8_t* active = parts & ACTIVE ? tail.active.at(y, x) + 4 * f : nullptr;
     uint8_t* codes = parts & CODES ? tail.codes.at(y, x) + f : nullptr;
     for (int p = 0; p < count; ++p) {
-      Float v = load(values + p * step + lane);
+      Float v = difference(values + p * step + lane, o);
       if (parts & SCALE) v = v * a + b;
       if (parts & RESIDUAL) v = v + load(reinterpret_cast<const float*>(residual + p * tail.residual.pixel));
       if (parts & RELU) v = positive(v);
+      if (parts & RELU6) v = least(v, all(6.0f));
       if (parts & STORE) store(reinterpret_cast<float*>(stored + p * tail.store.pixel), v);
       if (parts & NORM) v = v * g + h;
       if (parts & ACTIVE) v = positive(v), store(reinterpret_cast<float*>(active + p * tail.active.pixel), v);
@@ -135,10 +157,13 @@ inline void finish(const Tail& tail, int64_t first, int64_t y, int64_t x, int co
                    int64_t step = kGroup) {
   constexpr int kInside = SCALE | CODES, kEnd = SCALE | RESIDUAL | RELU | STORE | STEPS | CODES;
   constexpr int kPreActive = SCALE | RESIDUAL | STORE | NORM | CODES, kChosen = SCALE | STEPS | CODES;
+  constexpr int kCentred = kInside | SUM_OFFSET, kCentredEnd = kEnd | SUM_OFFSET;
   constexpr int kCodes = STEPS | CODES, kStem = SCALE | RELU | STORE | STEPS | CODES, kPreStem = STORE | NORM | CODES;
   switch (tail.parts) {
     case kInside: return tail_of<kInside>(tail, first, y, x, count, values, step);
     case kEnd: return tail_of<kEnd>(tail, first, y, x, count, values, step);
+    case kCentred: return tail_of<kCentred>(tail, first, y, x, count, values, step);
+    case kCentredEnd: return tail_of<kCentredEnd>(tail, first, y, x, count, values, step);
     case kPreActive: return tail_of<kPreActive>(tail, first, y, x, count, values, step);
     case kChosen: return tail_of<kChosen>(tail, first, y, x, count, values, step);
     case kCodes: return tail_of<kCodes>(tail, first, y, x, count, values, step);

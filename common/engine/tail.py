@@ -3,7 +3,7 @@
 import numpy as np
 
 from common.engine.description import PLANE
-from common.engine.layout import NONE, Program, Record, padded
+from common.engine.layout import NONE, RELU6, Program, Record, padded
 
 
 def finish(program: Program, instruction: Record, values: np.ndarray, tensors: list[np.ndarray]) -> None:
@@ -16,15 +16,17 @@ def finish(program: Program, instruction: Record, values: np.ndarray, tensors: l
         tensors: of the program; those that the tail writes are filled.
     """
     v = values
-    if scale := _constants(program, instruction, "scale", 2):
+    if scale := constants(program, instruction, "scale", 2):
         v = v * scale[0] + scale[1]
     if instruction["residual"] != NONE:
         v = v + _inside(program, tensors, instruction["residual"])
     if instruction["relu"]:
         v = _positive(v)
+    if instruction["relu"] == RELU6:
+        v = np.where(v < 6, v, np.float32(6))
     if instruction["store"] != NONE:
         _inside(program, tensors, instruction["store"])[:] = v
-    if norm := _constants(program, instruction, "norm", 2):
+    if norm := constants(program, instruction, "norm", 2):
         v = v * norm[0] + norm[1]
     if instruction["active"] != NONE:
         v = _positive(v)
@@ -40,12 +42,12 @@ def choice(program: Program, tensors: list[np.ndarray], decision: int) -> int:
 
 
 def _codes(program: Program, instruction: Record, v: np.ndarray, chosen: int) -> np.ndarray:
-    if steps := _constants(program, instruction, "steps", 1, chosen):
+    if steps := constants(program, instruction, "steps", 1, chosen):
         v = v * steps[0]
-    (top,) = _constants(program, instruction, "top", 1, chosen)
+    (top,) = constants(program, instruction, "top", 1, chosen)
     v = _positive(v)
     codes = np.rint(np.where(v < top, v, top)).astype(np.int32)
-    if multiplier := _constants(program, instruction, "multiplier", 1, chosen):
+    if multiplier := constants(program, instruction, "multiplier", 1, chosen):
         codes = codes * multiplier[0].astype(np.int32)
     if instruction["planes"]:
         return np.concatenate([codes // PLANE, codes % PLANE], -1)
@@ -56,7 +58,7 @@ def _positive(v: np.ndarray) -> np.ndarray:
     return np.where(v > 0, v, np.float32(0))
 
 
-def _constants(program: Program, instruction: Record, field: str, rows: int, first: int = 0) -> tuple[np.ndarray, ...]:
+def constants(program: Program, instruction: Record, field: str, rows: int, first: int = 0) -> tuple[np.ndarray, ...]:
     """Arrays of a number for each filter, from row ``first`` on; none where the instruction has none."""
     place, filters = instruction[field], padded(instruction["filters"])
     if place == NONE:

@@ -3,12 +3,24 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from common.engine.description import Choose, Description, FloatConv, Grid, Image, IntegerConv, Pool, Step, Take
+from common.engine.description import (
+    Choose,
+    DepthwiseConv,
+    Description,
+    FloatConv,
+    Grid,
+    Image,
+    IntegerConv,
+    Pool,
+    Step,
+    Take,
+)
 from common.engine.layout import Record, padded
 from common.errors import QuantizationError
 
 _LINE = 64  # bytes of a line of the cache
-_TILE = 8  # pixels of a tile at most, see the files of the instruction sets
+_LARGE = 2**18  # weights of a layer that do not stay in the second cache from image to image
+_TILE = 16  # pixels of a tile at most, see the files of the instruction sets
 
 
 @dataclass
@@ -21,7 +33,8 @@ class Tensor:
         stride: elements from pixel to pixel.
         border: pixels of zeros on each side.
         first, last: steps that write it and that read it last.
-        offset: in the memory of an image.
+        offset: in the memory of a thread.
+        image: bytes to the place of the next image of a group; 0: images use it one after the other.
     """
 
     shape: tuple[int, int, int]
@@ -31,6 +44,7 @@ class Tensor:
     last: int
     border: int = 0
     offset: int = 0
+    image: int = 0
 
     @property
     def element(self) -> int:
@@ -45,14 +59,13 @@ class Tensor:
     @property
     def nbytes(self) -> int:
         """Bytes that it takes."""
-        size = self.element * self.row * (self.shape[1] + 2 * self.border)
-        return -(-size // _LINE) * _LINE
+        return whole_lines(self.element * self.row * (self.shape[1] + 2 * self.border))
 
     def record(self) -> Record:
         """As the program has it."""
         channels, height, width = self.shape
         return {
-            **{"element": self.element, "offset": self.offset, "height": height, "width": width},
+            **{"element": self.element, "offset": self.offset, "image": self.image, "height": height, "width": width},
             **{"channels": channels, "stride": self.stride, "border": self.border},
         }
 
@@ -65,9 +78,9 @@ def tensors_of(description: Description) -> dict[str, Tensor]:
     """
     tensors: dict[str, Tensor] = {}
     for i, step in enumerate(description.steps):
-        for name in read_by(step):
+        for name in (*read_by(step), *_read_meanwhile(description, i)):
             _tensor(tensors, name).last = i
-        if isinstance(step, IntegerConv | FloatConv):
+        if isinstance(step, IntegerConv | DepthwiseConv | FloatConv):
             source = tensors[step.source]
             source.border = max(source.border, step.padding)
         shape = shape_of(step, tensors)
@@ -99,6 +112,13 @@ def read_by(step: Step) -> Iterator[str]:
         yield step.tail.residual
 
 
+def _read_meanwhile(description: Description, i: int) -> Iterator[str]:
+    """What the float convolution before a maximum reads: both are computed a few rows at a time, in turns."""
+    step, before = description.steps[i], description.steps[i - 1]
+    if isinstance(step, Pool) and step.maximum and isinstance(before, FloatConv) and before.tail.store == step.source:
+        yield from read_by(before)
+
+
 def written_by(step: Step) -> Iterator[tuple[str, Grid | None]]:
     """Names of the tensors that a step writes, and their grids."""
     if isinstance(step, Image):
@@ -127,15 +147,29 @@ def shape_of(step: Step, tensors: dict[str, Tensor]) -> tuple[int, int, int]:
 
 def kernel_of(step: Step) -> tuple[int, int]:
     """Height and width of a step's windows."""
-    if isinstance(step, IntegerConv | FloatConv):
+    if isinstance(step, IntegerConv | DepthwiseConv | FloatConv):
         return step.weight.shape[2], step.weight.shape[3]
     return step.kernel if isinstance(step, Pool) else (1, 1)
 
 
-def place(tensors: dict[str, Tensor]) -> int:
+def place_all(tensors: dict[str, Tensor], together: int | None) -> tuple[int, int]:
+    """Places for all tensors; bytes of those that a thread has once, and of those that each image of a group has.
+
+    The latter are the tensors that steps from ``together`` on read or write, or the caller; None: there are no groups.
+    """
+    parts: tuple[list[Tensor], list[Tensor]] = ([], [])
+    for tensor in tensors.values():
+        parts[int(together is not None and tensor.last >= together)].append(tensor)
+    once, each = (_place(part) for part in parts)
+    for tensor in parts[1]:
+        tensor.offset, tensor.image = tensor.offset + once, each
+    return once, each
+
+
+def _place(tensors: list[Tensor]) -> int:
     """Give tensors that live at the same time places apart; the bytes up to the end of the last."""
     placed: list[Tensor] = []
-    for tensor in sorted(tensors.values(), key=lambda tensor: tensor.nbytes, reverse=True):
+    for tensor in sorted(tensors, key=lambda tensor: tensor.nbytes, reverse=True):
         others = [other for other in placed if other.first <= tensor.last and tensor.first <= other.last]
         tensor.offset = 0
         for other in sorted(others, key=lambda other: other.offset):
@@ -143,15 +177,33 @@ def place(tensors: dict[str, Tensor]) -> int:
                 break
             tensor.offset = max(tensor.offset, other.offset + other.nbytes)
         placed.append(tensor)
-    return max(tensor.offset + tensor.nbytes for tensor in placed)
+    return max((tensor.offset + tensor.nbytes for tensor in placed), default=0)
+
+
+def whole_lines(size: int) -> int:
+    """Bytes up to the end of a line of the cache."""
+    return -(-size // _LINE) * _LINE
+
+
+def together_from(description: Description) -> int | None:
+    """The step from which on a group of images is computed step by step, so that large weights are read once.
+
+    Earlier steps are computed image by image; None: all are, as those of a network whose images choose.
+    """
+    steps = description.steps
+    if any(isinstance(step, Choose) for step in steps):
+        return None
+    sizes = [step.weight.size if isinstance(step, IntegerConv | FloatConv) else 0 for step in steps]
+    return next((i for i, size in enumerate(sizes) if size >= _LARGE), None)
 
 
 def read_behind(description: Description, tensors: dict[str, Tensor]) -> int:
     """Bytes behind a tensor's end that tiles of too many pixels may read, and drop."""
     bytes_behind = [0]
     for step in description.steps:
-        if isinstance(step, IntegerConv | FloatConv):
+        if isinstance(step, IntegerConv | DepthwiseConv | FloatConv):
             source = tensors[step.source]
             pixels = _TILE * step.stride + kernel_of(step)[1]
-            bytes_behind.append(pixels * source.stride * source.element)
+            row = source.row if step.stride == 1 else 0  # below Winograd's tiles of an odd height
+            bytes_behind.append((row + pixels * source.stride) * source.element)
     return max(bytes_behind)

@@ -24,20 +24,55 @@ constexpr int kLanes = 4;  // SSE2, NEON
 typedef float Float __attribute__((vector_size(4 * kLanes)));
 typedef int32_t Int __attribute__((vector_size(4 * kLanes)));
 
+// Codes of 16, 32 or 64 channels.
+template <int SIZE>
+struct BytesOf {
+  typedef uint8_t Type __attribute__((vector_size(SIZE)));
+};
+template <int SIZE>
+using Bytes = typename BytesOf<SIZE>::Type;
+
+template <class V>
+inline V load_bytes(const uint8_t* p) {
+  V v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+
 inline Float load(const float* p) {
   Float v;
   std::memcpy(&v, p, sizeof v);
   return v;
 }
 
-// Sums become float32 here; above 2^24 they round to even.
-inline Float load(const int32_t* p) {
+// Sums, less an offset, become float32 here; above 2^24 they round to even.
+inline Float difference(const int32_t* p, Int offset) {
   Int v;
   std::memcpy(&v, p, sizeof v);
-  return __builtin_convertvector(v, Float);
+  return __builtin_convertvector(v - offset, Float);
 }
 
+// Codes as float32.
+inline Float load(const uint8_t* p) {
+  typedef uint8_t Bytes __attribute__((vector_size(kLanes)));
+  Bytes v;
+  std::memcpy(&v, p, sizeof v);
+  return __builtin_convertvector(__builtin_convertvector(v, Int), Float);
+}
+
+// Values that are no sums have no offset.
+inline Float difference(const float* p, Int) { return load(p); }
+
 inline void store(float* p, Float v) { std::memcpy(p, &v, sizeof v); }
+
+inline Int load_int(const int32_t* p) {
+  Int v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+
+inline void store_int(int32_t* p, Int v) { std::memcpy(p, &v, sizeof v); }
+
 
 inline Float all(float x) {
 #if defined(__AVX512F__)
@@ -49,10 +84,29 @@ inline Float all(float x) {
 #endif
 }
 
-// NaN becomes 0, as in `x > 0 ? x : 0`.
-inline Float positive(Float v) { return v > Float{} ? v : Float{}; }
-inline Float least(Float v, Float top) { return v < top ? v : top; }
-inline Float most(Float v, Float other) { return v > other ? v : other; }
+// `v < top ? v : top`, and `v > other ? v : other`: one instruction each, which the compiler does not find.
+inline Float least(Float v, Float top) {
+#if defined(__AVX512F__)
+  return _mm512_min_ps(v, top);
+#elif defined(__AVX2__)
+  return _mm256_min_ps(v, top);
+#else
+  return v < top ? v : top;
+#endif
+}
+
+inline Float most(Float v, Float other) {
+#if defined(__AVX512F__)
+  return _mm512_max_ps(v, other);
+#elif defined(__AVX2__)
+  return _mm256_max_ps(v, other);
+#else
+  return v > other ? v : other;
+#endif
+}
+
+// NaN becomes 0.
+inline Float positive(Float v) { return most(v, Float{}); }
 
 // To the nearest integer, half to even; v in [0, 2^16).
 inline Int round_even(Float v) {

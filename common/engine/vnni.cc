@@ -27,7 +27,7 @@ inline void add_runs(const uint8_t* x, int64_t step, const int32_t*& runs, int32
       __m512i of[G];
 #pragma GCC unroll 2
       for (int g = 0; g < G; ++g) of[g] = _mm512_loadu_si512(w + g * group);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int p = 0; p < P; ++p) {
         const __m512i taps = four_taps(from + p * step);
 #pragma GCC unroll 2
@@ -40,6 +40,7 @@ inline void add_runs(const uint8_t* x, int64_t step, const int32_t*& runs, int32
 
 struct Products {
   static constexpr int kPixels = 8, kGroups = 2;  // 8 sums hide the latency of vpdpbusd, 16 the time of the loads
+  static constexpr int wide(int groups) { return groups == 2 ? 14 : 8; }
   template <int P, int G>
   static void tile(const uint8_t*, int64_t, const int32_t*, int, const int8_t*, int64_t, int32_t*);
 };
@@ -50,7 +51,7 @@ __attribute__((noinline)) void Products::tile(const uint8_t* x, int64_t step, co
   __m512i sums[G][P];
 #pragma GCC unroll 2
   for (auto& row : sums)
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (auto& sum : row) sum = _mm512_setzero_si512();
   bool first = true;
   for (int b = 0; b < block_count; ++b) {
@@ -62,7 +63,7 @@ __attribute__((noinline)) void Products::tile(const uint8_t* x, int64_t step, co
     int32_t* place = out;
 #pragma GCC unroll 2
     for (auto& row : sums) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (auto& sum : row) {
         if (multiplier != 1) sum = _mm512_mullo_epi32(sum, m);
         if (!first) sum = _mm512_add_epi32(sum, _mm512_load_si512(place));
@@ -78,6 +79,7 @@ __attribute__((noinline)) void Products::tile(const uint8_t* x, int64_t step, co
 // Sums of absolute differences: vpsadbw takes 8 taps of 8 filters. Differences have one block, of multiplier 1.
 struct Differences {
   static constexpr int kPixels = 8, kGroups = 1;
+  static constexpr int wide(int) { return kPixels; }
   template <int P, int G>
   static void tile(const uint8_t*, int64_t, const int32_t*, int, const int8_t*, int64_t, int32_t*);
 };
@@ -93,7 +95,7 @@ __attribute__((noinline)) void Differences::tile(const uint8_t* x, int64_t step,
     const uint8_t* end = from + 4 * int64_t{runs[1]};
     for (; from != end; from += 8, weights += 128) {
       const __m512i w0 = _mm512_loadu_si512(weights), w1 = _mm512_loadu_si512(weights + 64);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int p = 0; p < P; ++p) {
         int64_t taps;
         std::memcpy(&taps, from + p * step, 8);
@@ -114,7 +116,7 @@ __attribute__((noinline)) void Differences::tile(const uint8_t* x, int64_t step,
 
 #include "image.h"
 
-void lowbit::engine::run_image_vnni(const Program& program, const float* image, float* logits, uint8_t* arena,
-                                    int64_t* nanoseconds) {
-  run_image(program, image, logits, arena, nanoseconds);
+void lowbit::engine::run_images_vnni(const Program& program, const float* images, int count, float* logits,
+                                     uint8_t* memory, int64_t* nanoseconds) {
+  run_images(program, images, count, logits, memory, nanoseconds);
 }

@@ -6,14 +6,16 @@ from typing import Any
 import numpy as np
 from mindspore import nn
 
-from common.errors import ConfigError, ExportError
+from common.errors import ExportError
 from common.export.onnx_graph import GraphBuilder, Symbol
 from common.kernels.conv import PlainConv2d
 from common.kernels.global_mean import GlobalMean
+from common.kernels.padded_conv import PaddedConv2d, Sides
 from common.models.densenet import DenseLayer
 from common.models.resnet_cifar import PadShortcut
 from common.quant.conv_geometry import conv_geometry
 
+_SAME = {"auto_pad": "SAME_UPPER"}
 _END = np.iinfo(np.int64).max
 
 
@@ -41,12 +43,9 @@ def _(cell: nn.SequentialCell, graph: GraphBuilder, x: Symbol) -> Symbol:
 
 @express.register
 def _(cell: nn.Conv2d, graph: GraphBuilder, x: Symbol) -> Symbol:
-    try:
-        geometry = conv_geometry(cell)
-    except ConfigError as error:
-        raise ExportError(f"ONNX: {graph.place}: {error}; or take MINDIR") from error
-    top, bottom, left, right = geometry.padding
-    steps = {"strides": list(geometry.stride), "dilations": list(geometry.dilation), "pads": [top, left, bottom, right]}
+    geometry = conv_geometry(cell)
+    pads = _padding(graph, geometry.padding, geometry.dilation)
+    steps = {"strides": list(geometry.stride), "dilations": list(geometry.dilation), **pads}
     return graph.add("Conv", x, *_weights(cell), group=geometry.groups, **steps)
 
 
@@ -54,6 +53,13 @@ def _(cell: nn.Conv2d, graph: GraphBuilder, x: Symbol) -> Symbol:
 def _(cell: PlainConv2d, graph: GraphBuilder, x: Symbol, weight: Any) -> Symbol:
     geometry = {"strides": [cell.stride] * 2, "pads": [cell.padding] * 4}
     return graph.add("Conv", x, weight, group=cell.groups, **geometry)
+
+
+@express.register
+def _(cell: PaddedConv2d, graph: GraphBuilder, x: Symbol, weight: Any) -> Symbol:
+    pads = _padding(graph, cell.padding, cell.dilation)
+    steps = {"strides": list(cell.stride), "dilations": list(cell.dilation), **pads}
+    return graph.add("Conv", x, weight, group=cell.groups, **steps)
 
 
 @express.register
@@ -80,14 +86,41 @@ def _(cell: nn.ReLU6, graph: GraphBuilder, x: Symbol) -> Symbol:
 
 
 @express.register
+def _(cell: nn.HSwish, graph: GraphBuilder, x: Symbol) -> Symbol:
+    return graph.add("HardSwish", x)
+
+
+@express.register
+def _(cell: nn.LeakyReLU, graph: GraphBuilder, x: Symbol) -> Symbol:
+    return graph.add("LeakyRelu", x, alpha=float(cell.alpha))
+
+
+@express.register
+def _(cell: nn.Sigmoid, graph: GraphBuilder, x: Symbol) -> Symbol:
+    return graph.add("Sigmoid", x)
+
+
+@express.register
+def _(cell: nn.Tanh, graph: GraphBuilder, x: Symbol) -> Symbol:
+    return graph.add("Tanh", x)
+
+
+@express.register
+def _(cell: nn.Flatten, graph: GraphBuilder, x: Symbol) -> Symbol:
+    return graph.add("Flatten", x, axis=1)
+
+
+@express.register
 def _(cell: nn.Dropout, graph: GraphBuilder, x: Symbol) -> Symbol:
     return x
 
 
 @express.register
 def _(cell: nn.MaxPool2d, graph: GraphBuilder, x: Symbol) -> Symbol:
-    pads = list(cell.padding[-2:]) * 2 if getattr(cell, "use_pad", False) else [0] * 4
-    return graph.add("MaxPool", x, kernel_shape=_pair(cell.kernel_size), strides=_pair(cell.stride), pads=pads)
+    pads = {"pads": list(cell.padding[-2:]) * 2 if getattr(cell, "use_pad", False) else [0] * 4}
+    if str(cell.pad_mode).lower() == "same":
+        pads = _SAME
+    return graph.add("MaxPool", x, kernel_shape=_pair(cell.kernel_size), strides=_pair(cell.stride), **pads)
 
 
 @express.register
@@ -110,6 +143,19 @@ def _(cell: PadShortcut, graph: GraphBuilder, x: Symbol) -> Symbol:
 @express.register
 def _(cell: DenseLayer, graph: GraphBuilder, x: Symbol) -> Symbol:
     return graph.add("Concat", x, cell.layer(x), axis=1)
+
+
+def _padding(graph: GraphBuilder, padding: Sides | None, dilation: tuple[int, int]) -> dict[str, Any]:
+    """The attribute of a convolution's padding; None stands for ``pad_mode`` same."""
+    if padding is not None:
+        top, bottom, left, right = padding
+        return {"pads": [top, left, bottom, right]}
+    if dilation != (1, 1):
+        raise ExportError(
+            f"ONNX: {graph.place}: expected no dilation where padding follows the image's size, found {dilation}; take "
+            "MINDIR"
+        )
+    return _SAME
 
 
 def _weights(cell: nn.Conv2d | nn.Dense) -> list[Any]:

@@ -9,12 +9,15 @@ import onnxruntime
 from mindspore import nn
 from onnx import TensorProto, helper
 
-from common.errors import ExportError
+from common.errors import ConfigError, ExportError
 from common.export import onnx_quantizers  # noqa: F401  its nodes are registered
 from common.export.onnx_graph import GraphBuilder, Symbol
 from common.export.onnx_layers import express
+from common.export.onnx_steps import StepNodes, leaves
 from common.models.norm_act import apart
 from common.quant.integer_weight import IntegerLayer
+from common.runtime.recording import record
+from common.runtime.written import COUNTS
 
 OPSET, IR_VERSION = 21, 10  # the first ones with integers of 4 bits
 _INPUT, _OUTPUT = "images", "logits"
@@ -45,7 +48,11 @@ def encode(
     """
     graph = GraphBuilder(integers)
     with apart(network):
-        logits = _traced(network.set_train(False), graph)
+        try:
+            logits = _traced(network.set_train(False), graph)
+        except ExportError as error:
+            graph = GraphBuilder(integers)
+            logits = _recorded(network, image_size, graph, error)
     final = helper.make_node("Identity", [logits.name], [_OUTPUT], _OUTPUT)
     shapes = (_INPUT, ["N", 3, image_size, image_size]), (_OUTPUT, ["N", classes])
     ends = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)] for name, shape in shapes]
@@ -71,6 +78,12 @@ def decode(content: bytes, threads: int | None = None) -> Callable[[np.ndarray],
 
 
 def _traced(network: nn.Cell, graph: GraphBuilder) -> Symbol:
+    with _calls_of_cells(_nodes_of_calls(network, graph)):
+        return network(Symbol(graph, _INPUT))
+
+
+def _nodes_of_calls(network: nn.Cell, graph: GraphBuilder) -> Callable:
+    """What a call of a cell becomes: its nodes."""
     names = {id(cell): name for name, cell in network.cells_and_names()}
 
     def call(cell: nn.Cell, *inputs):
@@ -83,8 +96,19 @@ def _traced(network: nn.Cell, graph: GraphBuilder) -> Symbol:
                     f"ONNX: {kind} {graph.place} computes with what has no nodes here ({reason}); take MINDIR"
                 ) from error
 
-    with _calls_of_cells(call):
-        return network(Symbol(graph, _INPUT))
+    return call
+
+
+def _recorded(network: nn.Cell, image_size: int, graph: GraphBuilder, refused: ExportError) -> Symbol:
+    """The logits by recorded steps, for a ``construct`` that asks for more than symbols have."""
+    cells = leaves(network)
+    batches = [np.zeros((count, 3, image_size, image_size), np.float32) for count in COUNTS]
+    try:
+        recordings = [record(network, batch, cells, deep=True) for batch in batches]
+    except ConfigError:
+        raise refused from None
+    with _calls_of_cells(_nodes_of_calls(network, graph)):
+        return StepNodes(network, *recordings, graph).run(Symbol(graph, _INPUT))
 
 
 @contextlib.contextmanager

@@ -64,6 +64,26 @@ class Parity:
         )
 
 
+def compare_arrays(
+    network: nn.Cell, exported: Callable[[np.ndarray], np.ndarray], images: np.ndarray, batch_size: int
+) -> Parity:
+    """Run both on images (N, 3, S, S) in batches of one size; what does not fill one is left out.
+
+    Raises:
+        ExportError: there is no whole batch.
+    """
+    network.set_train(False)
+    if len(images) < batch_size:
+        raise ExportError(f"expected at least {batch_size} images to compare on, a batch, found {len(images)}")
+    starts = range(0, len(images) - batch_size + 1, batch_size)
+    parts = [images[start : start + batch_size] for start in starts]
+    expected = np.concatenate([network(Tensor(part)).asnumpy() for part in parts])
+    logits = np.concatenate([exported(part) for part in parts])
+    differences, same = np.abs(logits - expected).max(1), logits.argmax(1) == expected.argmax(1)
+    largest = float(np.abs(expected).max())
+    return Parity(float(np.median(differences)), float(differences.max()), largest, int(same.sum()), len(expected))
+
+
 def compare(
     network: nn.Cell,
     exported: Callable[[np.ndarray], np.ndarray],

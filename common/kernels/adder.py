@@ -39,6 +39,7 @@ class AdderConv2d(nn.Cell):
             self.forward_op = operator("AdderForward", conv_shape(stride, padding), lambda x, *_: x)
             self.input_grad_op = operator("AdderGradInput", lambda x, *_: x, lambda x, *_: x)
             self.weight_grad_op = operator("AdderGradWeight", lambda x, w, *_: w, lambda x, w, *_: w)
+            self.rescale_op = operator("AdderRescale", lambda gradient: gradient, lambda gradient: gradient)
 
     def construct(self, x, w):
         if self.native:
@@ -47,17 +48,39 @@ class AdderConv2d(nn.Cell):
 
     def bprop(self, x, w, out, dout):
         """Gradients of the loss for x (clipped difference) and w (full difference, rescaled)."""
+        # Adaptive rescaling: every layer learns at the same pace whatever the size of its gradient (eta = 0.2). It is
+        # not linear: the gradient of the whole batch is rescaled, not that of each process's part.
         if self.native:
             grad_x = self.input_grad_op(x, w, dout, self.geometry)
             grad_w = self.weight_grad_op(x, w, dout, self.geometry)
-        else:
-            grad_x = fallback.adder_grad_input(x, w, dout, self.stride, self.padding)
-            grad_w = fallback.adder_grad_weight(x, w, dout, self.stride, self.padding)
-        # Adaptive rescaling: every layer learns at the same pace whatever the size of its gradient (eta = 0.2). It is
-        # not linear: the gradient of the whole batch is rescaled, not that of each process's part.
-        grad_w = self.sum(grad_w)
-        norm = ops.sqrt(ops.reduce_sum(grad_w * grad_w))
-        return grad_x, grad_w * (0.2 * w.size**0.5 / ops.maximum(norm, 1e-12))
+            return grad_x, self.rescale_op(self.sum(grad_w))
+        grad_x = fallback.adder_grad_input(x, w, dout, self.stride, self.padding)
+        grad_w = fallback.adder_grad_weight(x, w, dout, self.stride, self.padding)
+        return grad_x, fallback.rescaled(self.sum(grad_w))
+
+
+class ForkedAdderConv2d(nn.Cell):
+    """An adder convolution and its input, for what else reads that: gradients of both are added as one is written.
+
+    ``construct(x, w)`` gives Y as :class:`AdderConv2d` does, and X.
+
+    Args:
+        conv: the convolution, of the C++ kernel.
+    """
+
+    def __init__(self, conv: AdderConv2d):
+        super().__init__()
+        self.conv = conv
+        self.input_grad_op = operator("AdderGradInputAdd", lambda x, *_: x, lambda x, *_: x)
+
+    def construct(self, x, w):
+        return self.conv.forward_op(x, w, self.conv.geometry), x
+
+    def bprop(self, x, w, out, dout):
+        """Gradients of the loss for x and w."""
+        grad_x = self.input_grad_op(x, w, dout[0], dout[1], self.conv.geometry)
+        grad_w = self.conv.weight_grad_op(x, w, dout[0], self.conv.geometry)
+        return grad_x, self.conv.rescale_op(self.conv.sum(grad_w))
 
 
 class AdderInt8(nn.Cell):
@@ -68,13 +91,14 @@ class AdderInt8(nn.Cell):
 
         S_{n,f,i,j} &= \sum_{c,u,v} |Q^{g(f)}_{n,c,is+u,js+v} - K_{f,c,u,v}|
 
-        Y_{n,f,i,j} &= a_f S_{n,f,i,j} + b_f \;(+ R_{n,f,i,j}) \;(\text{then } \max(Y, 0))
+        Y_{n,f,i,j} &= a_f (S_{n,f,i,j} - o_f) + b_f \;(+ R_{n,f,i,j}) \;(\text{then } \max(Y, 0))
 
     S is exact for up to 65,793 operands per output (float32 holds integers to 2^24).
 
     ``construct(x, codes, group, steps, qmax, affine, residual)``: x (N, C, H, W) float32; codes (F, C, KH, KW) uint8;
-    group (F,) uint8, the group of each filter; steps (G,) float32 > 0; qmax (1,) float32, at most 255; affine (2, F)
-    float32, rows a and b; residual (N, F, OH, OW) or None. Returns (N, F, OH, OW) float32. Inference only.
+    group (F,) uint8, the group of each filter; steps (G,) float32 > 0; qmax (1,) float32, at most 255; affine (3, F)
+    float32, rows a, b and o, the last of integers; residual (N, F, OH, OW) or None. Returns (N, F, OH, OW) float32.
+    Inference only.
 
     Args:
         stride: step of the window in both directions.
@@ -102,7 +126,8 @@ class AdderInt8(nn.Cell):
 
     def _fallback(self, x, codes, group, steps, qmax, affine, residual):
         sums = fallback.grouped_adder_sums(x, codes, group, steps, qmax, self.stride, self.padding)
-        y = affine[0].reshape(1, -1, 1, 1) * sums + affine[1].reshape(1, -1, 1, 1)
+        a, b, offset = (row.reshape(1, -1, 1, 1) for row in (affine[0], affine[1], affine[2]))
+        y = a * (sums - offset) + b
         if residual is not None:
             y = y + residual
         return ops.relu(y) if self.relu else y

@@ -42,6 +42,12 @@ def adder_grad_weight(x, w, dout, stride: int, padding: int):
     return ops.matmul(grads, windows).reshape(w.shape) - w * ops.reduce_sum(grads, 1).reshape(-1, 1, 1, 1)
 
 
+def rescaled(gradient):
+    """The gradient for w at AdderNet's adaptive rate: its norm becomes 0.2 times the root of its size."""
+    norm = ops.sqrt(ops.reduce_sum(gradient * gradient))
+    return gradient * (0.2 * gradient.size**0.5 / ops.maximum(norm, 1e-12))
+
+
 def grouped_adder_sums(x, codes, group, steps, qmax, stride: int, padding: int):
     """Sum |q - codes| with q quantized by each filter's own group; exact integers as float32 (N, F, OH, OW)."""
     codes = codes.astype(mstype.float32)

@@ -4,9 +4,9 @@
 //     x at pixel 0  [ x x x x x x x x ]      w of a tap  [ f f f f f f f f ][ f f f f f f f f ]
 //     x at pixel 1  [ x x x x x x x x ]  ->  sums of PIXELS x GROUPS vectors, over all taps in registers
 //
-// With -|x - w| = x + w - 2 max(x, w) a tap costs a maximum and a multiply-add, which processors start in different
-// units; the sum of x over a window is the same for all filters, that of w for all pixels. The result has the rounding
-// errors of a sum of |x| + |w| in place of one of |x - w|.
+// With -|x - w| = x + w - 2 max(x, w) a tap costs a maximum and an addition; the sum of x over a window is the same for
+// all filters, that of w for all pixels. The result has the rounding errors of a sum of |x| + |w| in place of one of
+// |x - w|.
 #pragma once
 
 #include "conv_float.h"
@@ -16,30 +16,59 @@
 
 namespace lowbit {
 
-constexpr int64_t kAdderTaps = 128;  // a tile's weights stay in the first cache
-
-// Pixels of a tile of one or two vectors of filters.
+// Pixels of a tile of one or two vectors of filters, and tiles whose sums are turned into planes at once.
 template <int GROUPS>
 constexpr int kAdderPixels = kManyRegisters || GROUPS == 1 ? 8 : 5;
+constexpr int kAdderTiles = 16;
 
-// sums[p][j] += factor * sum of max(x[p] + offset, w) over the taps. The compiler must not know the factor, which is
-// -2: it would take two additions in place of the multiply-add.
-template <int LANES, int PIXELS, int GROUPS>
-LOWBIT_ONE_COPY void add_larger(const float* const* x, const int64_t* offsets, const int64_t* end, const float* w,
+// How maxima are added up, of any input: an addition and a maximum of floats would wait for the same units of the
+// processor, a multiply-add has others. The compiler must not know the factor, which is 1.
+struct AnySigns {
+  template <class V>
+  static typename V::Float add_larger(typename V::Float sum, typename V::Float x, typename V::Float w,
+                                      typename V::Float factor) {
+    return sum + (w > x ? w : x) * factor;
+  }
+};
+
+// Of inputs without a sign, as those behind a ReLU are: the maximum is that of integers, for which processors have more
+// units, and the addition takes one operand less than the multiply-add.
+struct NoSigns {
+  template <class V>
+  static typename V::Float add_larger(typename V::Float sum, typename V::Float x, typename V::Float w,
+                                      typename V::Float) {
+    return sum + V::larger(w, x);
+  }
+};
+
+// sums[p][j] += max(x[p] + offset, w) over the taps.
+template <class Signs, int LANES, int PIXELS, int GROUPS>
+LOWBIT_ONE_COPY void add_all_larger(const float* const* x, const int64_t* offsets, const int64_t* end, const float* w,
                                 float factor, typename Vec<LANES>::Float (&sums)[PIXELS][GROUPS]) {
   using V = Vec<LANES>;
   typename V::Float acc[PIXELS][GROUPS];
   std::memcpy(acc, sums, sizeof acc);
-  const auto times = V::broadcast(factor);
+  const auto one = V::broadcast(factor);
   for (; offsets < end; ++offsets, w += GROUPS * LANES) {
     typename V::Float v[GROUPS];
     for (int j = 0; j < GROUPS; ++j) v[j] = V::load(w + j * LANES);
     for (int p = 0; p < PIXELS; ++p) {
-      const auto value = V::broadcast(x[p][*offsets]);
-      for (int j = 0; j < GROUPS; ++j) acc[p][j] += (v[j] > value ? v[j] : value) * times;
+      const auto value = V::broadcast_from(x[p] + *offsets);
+      for (int j = 0; j < GROUPS; ++j) acc[p][j] = Signs::template add_larger<V>(acc[p][j], value, v[j], one);
     }
   }
   std::memcpy(sums, acc, sizeof acc);
+}
+
+// Whether no value has a sign; -0 has one.
+inline bool has_no_signs(const float* x, int64_t count) {
+  uint32_t bits = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    uint32_t value;
+    std::memcpy(&value, x + i, sizeof value);
+    bits |= value;
+  }
+  return bits >> 31 == 0;
 }
 
 // Forward pass of one image after the other, by one thread.
@@ -49,7 +78,7 @@ class AdderForward {
   AdderForward(const Geometry& g, const float* w)
       : g_(g), x_(g.c, g.pad, g.pad, g.rows, g.w + 2 * g.pad), weights_(g.c * g.kh * g.kw, g.f),
         weight_sums_(weights_.columns(), 0.f), plane_sums_(x_.plane()), window_sums_(g.oh * g.ow),
-        y_(g.oh * g.ow * weights_.columns()) {
+        y_(kAdderTiles * kAdderPixels<1> * 2 * LANES) {
     const int64_t taps = weights_.rows();
     for (int64_t f = 0; f < g.f; ++f) {
       double sum = 0;
@@ -64,39 +93,49 @@ class AdderForward {
   }
 
   void run(const float* x, float* y) {
-    const int64_t pixels = g_.oh * g_.ow, taps = weights_.rows();
     x_.fill(x, g_.h, g_.w);
-    start();
-    weights_.each([&](auto vectors, int64_t first, const float* w) {
-      for (int64_t t = 0; t < taps; t += kAdderTaps)
-        for (int64_t p = 0; p < pixels; p += kAdderPixels<vectors>)
-          tile<kAdderPixels<vectors>, vectors>(p, first, t, w + t * vectors * LANES);
-    });
-    transpose(y_.data(), weights_.columns(), pixels, g_.f, y, pixels);
+    sum_windows();
+    if (has_no_signs(x, g_.c * g_.h * g_.w))
+      all_tiles<NoSigns>(y);
+    else
+      all_tiles<AnySigns>(y);
   }
 
  private:
-  template <int PIXELS, int GROUPS>
-  void tile(int64_t first_pixel, int64_t first, int64_t first_tap, const float* w) {
-    using V = Vec<LANES>;
-    const float* x[PIXELS];
-    float* y[PIXELS];
-    typename V::Float sums[PIXELS][GROUPS];
-    for (int p = 0; p < PIXELS; ++p) {
-      const int64_t pixel = std::min(first_pixel + p, g_.oh * g_.ow - 1);  // the last one as often as need be
-      x[p] = x_.values.data() + starts_[pixel];
-      y[p] = y_.data() + pixel * weights_.columns() + first;
-      for (int j = 0; j < GROUPS; ++j) sums[p][j] = V::load(y[p] + j * LANES);
-    }
-    const int64_t* offsets = offsets_.data() + first_tap;
-    const int64_t taps = std::min(kAdderTaps, weights_.rows() - first_tap);
-    add_larger<LANES, PIXELS, GROUPS>(x, offsets, offsets + taps, w, -2.f, sums);
-    for (int p = 0; p < PIXELS; ++p)
-      for (int j = 0; j < GROUPS; ++j) V::store(y[p] + j * LANES, sums[p][j]);
+  // Some tiles of pixels, filters innermost, then their planes.
+  template <class Signs>
+  void all_tiles(float* y) {
+    const int64_t pixels = g_.oh * g_.ow;
+    weights_.each([&](auto vectors, int64_t first, const float* w) {
+      constexpr int kPixels = kAdderPixels<vectors>, kWidth = vectors * LANES;
+      for (int64_t p = 0; p < pixels; p += kAdderTiles * kPixels) {
+        const int64_t count = std::min<int64_t>(kAdderTiles * kPixels, pixels - p);
+        for (int64_t i = 0; i < count; i += kPixels)
+          tile<Signs, kPixels, vectors>(p + i, first, w, y_.data() + i * kWidth);
+        transpose(y_.data(), kWidth, count, std::min<int64_t>(kWidth, g_.f - first), y + first * pixels + p, pixels);
+      }
+    });
   }
 
-  // All pixels start with the sums of x and of w over their windows; that of x first over channels, then over a plane.
-  void start() {
+  template <class Signs, int PIXELS, int GROUPS>
+  void tile(int64_t first_pixel, int64_t first, const float* w, float* y) {
+    using V = Vec<LANES>;
+    const float* x[PIXELS];
+    typename V::Float sums[PIXELS][GROUPS] = {};
+    const int64_t last = g_.oh * g_.ow - 1;  // it is taken as often as need be
+    for (int p = 0; p < PIXELS; ++p) x[p] = x_.values.data() + starts_[std::min(first_pixel + p, last)];
+    add_all_larger<Signs, LANES, PIXELS, GROUPS>(x, offsets_.data(), offsets_.data() + offsets_.size(), w, 1.f, sums);
+    for (int p = 0; p < PIXELS; ++p) {
+      const float window_sum = window_sums_[std::min(first_pixel + p, last)];
+      for (int j = 0; j < GROUPS; ++j) {
+        const auto both = V::load(weight_sums_.data() + first + j * LANES) + window_sum;
+        V::store(y + (p * GROUPS + j) * LANES, both - 2 * sums[p][j]);
+      }
+    }
+  }
+
+  // The sums of x over all windows: first over channels, then over a plane.
+  void sum_windows() {
     std::fill(plane_sums_.begin(), plane_sums_.end(), 0.f);
     for (int64_t c = 0; c < g_.c; ++c)
       for (int64_t i = 0; i < x_.plane(); ++i) plane_sums_[i] += x_.values[c * x_.plane() + i];
@@ -104,9 +143,6 @@ class AdderForward {
     for (int64_t oy = 0; oy < g_.oh; ++oy)
       for (int64_t t = 0; t < g_.kh * g_.kw; ++t)
         add_row(plane_sums_.data() + starts_[oy * g_.ow] + offsets_[t], window_sums_.data() + oy * g_.ow);
-    for (size_t p = 0; p < starts_.size(); ++p)
-      for (int64_t f = 0; f < weights_.columns(); ++f)
-        y_[p * weights_.columns() + f] = window_sums_[p] + weight_sums_[f];
   }
 
   void add_row(const float* from, float* to) const {

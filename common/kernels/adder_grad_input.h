@@ -19,7 +19,6 @@
 
 namespace lowbit {
 
-constexpr int64_t kAdderRows = 256;  // a tile's weights stay in the first cache
 constexpr int kAdderPositions = 8;   // of a tile
 constexpr float kBounded = 32;
 
@@ -27,15 +26,17 @@ constexpr float kBounded = 32;
 template <int LANES>
 struct AnyInput {
   using Vector = typename Vec<LANES>::Float;
+  static constexpr bool kLeavesX = false;
   static Vector low(Vector x, Vector) { return x; }
   static Vector high(Vector x, Vector) { return x; }
   static Vector clipped(Vector w, Vector low, Vector, Vector one) { return Vec<LANES>::clip(w - low, one); }
 };
 
-// The same without the last - x, of inputs from -1 on: bounds of w.
+// The same without the last - x, of inputs from -1 on: bounds of w. Sums start with -x times all gradients.
 template <int LANES>
 struct BoundedInput {
   using Vector = typename Vec<LANES>::Float;
+  static constexpr bool kLeavesX = true;
   using Int = typename Vec<LANES>::Int;
   static Vector low(Vector x, Vector one) { return x - one; }
   static Vector high(Vector x, Vector one) { return x + one; }
@@ -76,11 +77,11 @@ inline bool is_bounded(const float* x, int64_t count) {
   return least >= -1 && most <= kBounded;
 }
 
-// Positions of the input that have the same taps: their places in the image, and where tap (0, 0) finds the gradient;
-// the rows of the weights that belong to these taps.
+// Positions of the input that have the same taps, in rows of `columns`: their places in the image, and where tap (0, 0)
+// finds the gradient; the rows of the weights that belong to these taps.
 struct Phase {
   std::vector<int64_t> positions, starts;
-  int64_t first_row, end_row;  // a row per tap and filter, filters inside
+  int64_t columns, first_row, end_row;  // a row per tap and filter, filters inside
 };
 
 // Gradient of one image after the other, by one thread.
@@ -89,7 +90,7 @@ class AdderGradInput {
  public:
   AdderGradInput(const Geometry& g, const float* w)
       : g_(g), gy_(padded(g)), weights_(g.kh * g.kw * g.f, g.c), x_(g.h * g.w * weights_.columns(), 0.f),
-        gx_(g.h * g.w * weights_.columns()) {
+        gx_(g.h * g.w * weights_.columns()), planes_(gy_.plane()), window_sums_(g.h * g.w) {
     for (int64_t y = 0; y < g.stride; ++y)
       for (int64_t x = 0; x < g.stride; ++x) add_phase(y, x, w);
   }
@@ -98,9 +99,8 @@ class AdderGradInput {
     const int64_t pixels = g_.h * g_.w, channels = weights_.columns();
     transpose(x, pixels, g_.c, pixels, x_.data(), channels);
     gy_.fill(gy, g_.oh, g_.ow);
-    std::fill(gx_.begin(), gx_.end(), 0.f);
     if (kManyRegisters && is_bounded(x, g_.c * pixels)) {
-      start();
+      sum_windows();
       add<BoundedInput>();
     } else {
       add<AnyInput>();
@@ -118,7 +118,7 @@ class AdderGradInput {
 
   // Of padded row r = y + pad, tap ky sees row (r - ky) / stride of the gradient, if that is whole.
   void add_phase(int64_t phase_y, int64_t phase_x, const float* w) {
-    Phase made{{}, {}, static_cast<int64_t>(offsets_.size()), 0};
+    Phase made{{}, {}, 0, static_cast<int64_t>(offsets_.size()), 0};
     for (int64_t ky = phase_y; ky < g_.kh; ky += g_.stride)
       for (int64_t kx = phase_x; kx < g_.kw; kx += g_.stride)
         for (int64_t f = 0; f < g_.f; ++f) {
@@ -134,66 +134,70 @@ class AdderGradInput {
         made.positions.push_back(y * g_.w + x);
         made.starts.push_back((r / g_.stride + gy_.top) * gy_.columns + q / g_.stride + gy_.left);
       }
+    for (int64_t x = 0; x < g_.w; ++x) made.columns += (x + g_.pad) % g_.stride == phase_x;
     phases_.push_back(made);
   }
 
-  // Every position starts with -x times the sum of all gradients that it sees.
-  void start() {
-    std::vector<float> planes(gy_.plane(), 0.f);
+  // For every position, in the order of the phases, the sum of all gradients that it sees.
+  void sum_windows() {
+    std::fill(planes_.begin(), planes_.end(), 0.f);
     for (int64_t f = 0; f < g_.f; ++f)
-      for (int64_t i = 0; i < gy_.plane(); ++i) planes[i] += gy_.values[f * gy_.plane() + i];
+      for (int64_t i = 0; i < gy_.plane(); ++i) planes_[i] += gy_.values[f * gy_.plane() + i];
+    std::fill(window_sums_.begin(), window_sums_.end(), 0.f);
+    float* sums = window_sums_.data();
     for (const Phase& phase : phases_)
-      for (size_t p = 0; p < phase.positions.size(); ++p) {
-        float sum = 0;
+      for (size_t p = 0; p < phase.starts.size(); p += phase.columns, sums += phase.columns)
         for (int64_t row = phase.first_row; row < phase.end_row; row += g_.f)
-          sum += planes[phase.starts[p] + offsets_[row]];
-        const int64_t at = phase.positions[p] * weights_.columns();
-        for (int64_t c = 0; c < weights_.columns(); ++c) gx_[at + c] = -x_[at + c] * sum;
-      }
+          for (int64_t i = 0; i < phase.columns; ++i) sums[i] += planes_[phase.starts[p] + offsets_[row] + i];
   }
 
   template <template <int> class Input>
   void add() {
     weights_.each([&](auto, int64_t first, const float* w) {
-      for (const Phase& phase : phases_)
-        for (int64_t row = phase.first_row; row < phase.end_row; row += kAdderRows)
-          for (size_t p = 0; p < phase.positions.size(); p += kAdderPositions)
-            tile<Input>(phase, p, row, first, w + row * LANES);
+      const float* window_sums = window_sums_.data();
+      for (const Phase& phase : phases_) {
+        for (size_t p = 0; p < phase.positions.size(); p += kAdderPositions)
+          tile<Input>(phase, p, first, w, window_sums);
+        window_sums += phase.positions.size();
+      }
     });
   }
 
   template <template <int> class Input>
-  void tile(const Phase& phase, size_t first_position, int64_t row, int64_t first, const float* w) {
+  void tile(const Phase& phase, size_t first_position, int64_t first, const float* w, const float* window_sums) {
     using V = Vec<LANES>;
     const float *x[kAdderPositions], *gy[kAdderPositions];
-    float* gx[kAdderPositions];
-    typename V::Float sums[kAdderPositions];
+    int64_t at[kAdderPositions];
+    typename V::Float sums[kAdderPositions] = {};
     for (int p = 0; p < kAdderPositions; ++p) {
       const size_t i = std::min(first_position + p, phase.positions.size() - 1);  // the last one as often as need be
-      const int64_t at = phase.positions[i] * weights_.columns() + first;
-      x[p] = x_.data() + at;
-      gx[p] = gx_.data() + at;
+      at[p] = phase.positions[i] * weights_.columns() + first;
+      x[p] = x_.data() + at[p];
       gy[p] = gy_.values.data() + phase.starts[i];
-      sums[p] = V::load(gx[p]);
+      if (Input<LANES>::kLeavesX) sums[p] = -V::load(x[p]) * window_sums[i];
     }
-    const int64_t* end = offsets_.data() + std::min(row + kAdderRows, phase.end_row);
-    add_clipped<Input, LANES>(x, gy, offsets_.data() + row, end, w, 1.f, sums);
-    for (int p = 0; p < kAdderPositions; ++p) V::store(gx[p], sums[p]);
+    add_clipped<Input, LANES>(x, gy, offsets_.data() + phase.first_row, offsets_.data() + phase.end_row,
+                              w + phase.first_row * LANES, 1.f, sums);
+    for (int p = 0; p < kAdderPositions; ++p) V::store(gx_.data() + at[p], sums[p]);
   }
 
   const Geometry& g_;
   PaddedPlanes gy_;
   LaneBlocks<LANES, 1> weights_;
-  std::vector<float> x_, gx_;
+  std::vector<float> x_, gx_, planes_, window_sums_;
   std::vector<int64_t> offsets_;
   std::vector<Phase> phases_;
 };
 
-template <int LANES>
-void adder_grad_input(const Geometry& g, const float* x, const float* w, const float* gy, float* gx) {
+template <int LANES, class Finish = AsTheyAre>
+void adder_grad_input(const Geometry& g, const float* x, const float* w, const float* gy, float* gx,
+                      Finish finish = {}) {
+  const int64_t pixels = g.h * g.w;
   parallel_for(g.n, [&] {
     return [&, gradient = AdderGradInput<LANES>(g, w)](int64_t n) mutable {
-      gradient.run(x + n * g.c * g.h * g.w, gy + n * g.f * g.oh * g.ow, gx + n * g.c * g.h * g.w);
+      gradient.run(x + n * g.c * pixels, gy + n * g.f * g.oh * g.ow, gx + n * g.c * pixels);
+      for (int64_t plane = n * g.c; plane < (n + 1) * g.c; ++plane)
+        finish.change(gx + plane * pixels, plane, 0, pixels);
     };
   });
 }

@@ -3,7 +3,7 @@
 //
 //   q [n,c,p,q]  = round(clip(x[n,c,p,q] / step, 0, qmax))                 round half to even
 //   S [n,f,i,j]  = sum_{c,u,v} | q[n,c,i s+u,j s+v] - k[f,c,u,v] |         exact integers
-//   y [n,f,i,j]  = a[f] S[n,f,i,j] + b[f]  (+ residual[n,f,i,j])  (then max(y, 0))
+//   y [n,f,i,j]  = a[f] (S[n,f,i,j] - o[f]) + b[f]  (+ residual[n,f,i,j])  (then max(y, 0))
 //
 // Filters are in groups; each group has its own step, so the input is quantized once per distinct step. One image
 // is worked on at a time: its integer form stays in the cache and the memory used does not grow with the batch.
@@ -130,9 +130,19 @@ void sad_tile(const uint8_t* const* x, const std::vector<int64_t>& offsets, cons
     for (int j = 0; j < Sad::kVectors; ++j) Sad::store(out[f][j], acc[f][j]);
 }
 
-void finish(const int32_t* sums, int64_t count, float a, float b, const float* residual, bool relu, float* y) {
+// The map of a filter: a (S - o) + b.
+struct Affine {
+  float a, b;
+  int32_t o;
+
+  // Of filter f; `rows` are (3, filters).
+  Affine(const float* rows, int64_t filters, int64_t f)
+      : a(rows[f]), b(rows[filters + f]), o(static_cast<int32_t>(rows[2 * filters + f])) {}
+};
+
+void finish(const int32_t* sums, int64_t count, Affine map, const float* residual, bool relu, float* y) {
   for (int64_t i = 0; i < count; ++i) {
-    float value = a * float(sums[i]) + b;
+    float value = map.a * float(sums[i] - map.o) + map.b;
     if (residual) value += residual[i];
     y[i] = relu && value < 0 ? 0.f : value;
   }
@@ -155,7 +165,7 @@ void convolve_group(const Geometry& g, const uint8_t* image, const Group& group,
         for (int64_t v = v0; v < std::min(v0 + Sad::kVectors, vectors); ++v) {
           const int64_t f = group.filters[i], ox = v % per_row * Sad::kCells;
           const int64_t at = (f * g.oh + v / per_row) * g.ow + ox;
-          finish(sums[i - f0][v - v0], std::min<int64_t>(Sad::kCells, g.ow - ox), affine[f], affine[g.f + f],
+          finish(sums[i - f0][v - v0], std::min<int64_t>(Sad::kCells, g.ow - ox), Affine(affine, g.f, f),
                  options.residual ? residual + at : nullptr, options.relu, y + at);
         }
     }
@@ -174,7 +184,7 @@ std::vector<int64_t> cell_offsets(const Geometry& g) {
 }  // namespace lowbit
 
 // Inputs: x (N,C,H,W) float32; codes (F,C,KH,KW) uint8; group (F) uint8; steps (G) float32, one per group; qmax (1)
-// float32; affine (2,F) float32 (a, b); residual (N,F,OH,OW) float32, or any tensor where it is not used; int32
+// float32; affine (3,F) float32 (a, b, o); residual (N,F,OH,OW) float32, or any tensor where it is not used; int32
 // [stride, padding, use residual, ReLU]. Output y (N,F,OH,OW) float32.
 extern "C" int AdderInt8(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
   using namespace lowbit;

@@ -33,10 +33,12 @@ struct BatchShape {
   double count() const { return static_cast<double>(n) * inner; }
 };
 
-// Calls work(first value, lanes) for the vectors of a channel, and `end_of_block` after some of them.
-template <class Work, class End>
+// Calls work(first value, lanes) for the vectors of a channel, and `end_of_block` after some of them; images in order,
+// or from the last one: what a first pass has read last is in the cache when a second one begins with it.
+template <bool FROM_LAST = false, class Work, class End>
 void over_channel(const BatchShape& shape, int64_t channel, Work work, End end_of_block) {
-  for (int64_t n = 0; n < shape.n; ++n) {
+  for (int64_t i = 0; i < shape.n; ++i) {
+    const int64_t n = FROM_LAST ? shape.n - 1 - i : i;
     const int64_t first = (n * shape.c + channel) * shape.inner, end = first + shape.inner;
     for (int64_t block = first; block < end; block += kBatchNormBlock) {
       const int64_t last = std::min(block + kBatchNormBlock, end);
@@ -64,7 +66,8 @@ void two_sums(const BatchShape& shape, int64_t channel, double (&sums)[2], Terms
 
 template <class Value>
 void write_channel(const BatchShape& shape, int64_t channel, float* to, Value value) {
-  over_channel(shape, channel, [&](int64_t i, auto lanes) { Vec<kLanes>::store(to + i, value(i, lanes), lanes); }, [] {});
+  over_channel<true>(
+      shape, channel, [&](int64_t i, auto lanes) { Vec<kLanes>::store(to + i, value(i, lanes), lanes); }, [] {});
 }
 
 constexpr float kNoLimit = std::numeric_limits<float>::max();

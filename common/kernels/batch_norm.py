@@ -2,6 +2,7 @@
 
 import numpy as np
 from mindspore import Tensor, nn, ops
+from mindspore import dtype as mstype
 
 from common.kernels.batch_norm_plain import BatchNormEvaluate, BatchNormTrain
 from common.kernels.batch_norm_relu import (
@@ -11,6 +12,7 @@ from common.kernels.batch_norm_relu import (
     BatchNormReluEvaluate,
     BatchNormReluTrain,
 )
+from common.kernels.custom import operator
 
 
 class NativeBatchNorm2d(nn.BatchNorm2d):
@@ -25,6 +27,9 @@ class NativeBatchNorm2d(nn.BatchNorm2d):
         self.together = True
         self.constants = Tensor(np.array([self.eps, NO_LIMIT], np.float32))
         self.constants6 = Tensor(np.array([self.eps, 6], np.float32))
+        self.pace = Tensor(np.array([self.momentum], np.float32))  # 1 minus the momentum that MindSpore is given
+        kinds = (mstype.float32, mstype.float32)
+        self.follow_op = operator("FollowMoments", lambda x, mean, *_: (mean, mean), lambda *_: kinds)
         self.train_kernel, self.evaluate_kernel = BatchNormTrain(self.eps), BatchNormEvaluate(self.eps)
         self.relu_train_kernel = BatchNormReluTrain(self.eps)
         self.relu_evaluate_kernel = BatchNormReluEvaluate(self.eps)
@@ -68,11 +73,8 @@ class NativeBatchNorm2d(nn.BatchNorm2d):
     def _followed(self, x, trained):
         """The output of a training kernel, whose statistics of the batch x the moving ones follow."""
         y, mean, variance = trained
-        count = x.shape[0] * x.shape[2] * x.shape[3]
-        self._follow(self.moving_mean, mean)
-        self._follow(self.moving_variance, variance * (count / max(count - 1, 1)))
+        batch = ops.stop_gradient(x), ops.stop_gradient(mean), ops.stop_gradient(variance)
+        moving = self.follow_op(*batch, self.moving_mean.value(), self.moving_variance.value(), self.pace)
+        ops.assign(self.moving_mean, moving[0])
+        ops.assign(self.moving_variance, moving[1])
         return y
-
-    def _follow(self, moving, batch_statistic):
-        """MindSpore keeps 1 minus the momentum it is given, as PyTorch does."""
-        ops.assign(moving, moving + self.momentum * (ops.stop_gradient(batch_statistic) - moving))

@@ -150,3 +150,15 @@ extern "C" int BatchNormAddReluTrainGrad(int, void** p, int*, int64_t** shapes, 
                              out(p, 7), out(p, 8), out(p, 9), out(p, 10)});
   return 0;
 }
+
+// Inputs x (its shape alone is read), mean and variance of the batch (C), moving mean and variance, [1 - momentum];
+// outputs the new moving ones: the variance that they follow is corrected by count / (count - 1).
+extern "C" int FollowMoments(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
+  const BatchShape shape(shapes[0]);
+  const float pace = *in(p, 5), corrected = static_cast<float>(shape.count() / std::max(shape.count() - 1, 1.0));
+  for (int64_t c = 0; c < shape.c; ++c) {
+    out(p, 6)[c] = in(p, 3)[c] + pace * (in(p, 1)[c] - in(p, 3)[c]);
+    out(p, 7)[c] = in(p, 4)[c] + pace * (in(p, 2)[c] * corrected - in(p, 4)[c]);
+  }
+  return 0;
+}

@@ -36,15 +36,41 @@ class NativeFloatConv(nn.Cell):
         if groups > 1:
             kind, shape = "Grouped", _grouped_shape(stride, padding, groups)
         self.forward_op = operator(f"{kind}Forward", shape, lambda x, *_: x)
+        self.train_op = operator("ConvForwardTrain", shape, lambda x, *_: x) if groups == 1 else self.forward_op
         self.input_grad_op = operator(f"{kind}GradInput", lambda x, *_: x, lambda x, *_: x)
         self.weight_grad_op = operator(f"{kind}GradWeight", lambda x, w, *_: w, lambda x, w, *_: w)
 
     def construct(self, x, w):
+        if self.training:
+            return self.train_op(x, w, self.geometry)
         return self.forward_op(x, w, self.geometry)
 
     def bprop(self, x, w, out, dout):
         """Gradients for x and w."""
         return self.input_grad_op(x, w, dout, self.geometry), self.weight_grad_op(x, w, dout, self.geometry)
+
+
+class NativeForkedConv(nn.Cell):
+    """A convolution in training and its input, for what else reads that: gradients of both are added as one is written.
+
+    ``construct(x, w)`` gives y as :class:`NativeFloatConv` does, and x.
+
+    Args:
+        conv: the convolution, of one group.
+    """
+
+    def __init__(self, conv: NativeFloatConv):
+        super().__init__()
+        self.conv = conv
+        self.input_grad_op = operator("ConvGradInputAdd", lambda x, *_: x, lambda x, *_: x)
+
+    def construct(self, x, w):
+        return self.conv.train_op(x, w, self.conv.geometry), x
+
+    def bprop(self, x, w, out, dout):
+        """Gradients for x and w."""
+        of_x = self.input_grad_op(x, w, dout[0], dout[1], self.conv.geometry)
+        return of_x, self.conv.weight_grad_op(x, w, dout[0], self.conv.geometry)
 
 
 class PlainConv2d(nn.Cell):

@@ -8,7 +8,7 @@
 // y sums over c, u, v with x[n,c,i s+u,j s+v]; gx over f, u, v with gy[n,f,(p-u)/s,(q-v)/s]; gw over n, i, j. x is zero
 // outside the image. Work is split into items whose results do not depend on the number of threads, so training is
 // reproducible bit for bit. The product has several algorithms (conv_product.h says which serves a layer), the distance
-// tiles of its own (adder_forward.h, adder_grad_input.h); their weight gradients are one.
+// tiles of its own (adder_forward.h, adder_grad_input.h); its weight gradient is that of the product and a sum of gy.
 #pragma once
 
 #include <type_traits>
@@ -25,14 +25,6 @@ namespace lowbit {
 // Register tiles: sums of some filters (or channels) at some vectors of pixels, beside a vector each of what is read.
 constexpr int kFilters = 4;
 constexpr int kVectors = kManyRegisters ? 4 : 3;
-
-// What the weight gradient takes from sum x gy: the weight itself, as many times as the sum of gy, or nothing.
-struct Product {
-  static constexpr float kWeightTerm = 0;
-};
-struct Distance {
-  static constexpr float kWeightTerm = 1;
-};
 
 // Offsets of all C KH KW taps in the phase-split image.
 inline std::vector<int64_t> tap_offsets(const Geometry& g) {

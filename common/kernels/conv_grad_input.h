@@ -1,7 +1,14 @@
 // Gradient of the convolution for its input at any stride, see conv_float.h.
+//
+// Rows (and columns) of the input whose numbers leave the same rest, divided by the stride, are a phase: they are
+// reached by the same taps of a kernel. At stride 2 the sums of both phases of a row are kept until they can be joined:
+//
+//     columns 0, 2, 4, ...  [ even sums ]
+//     columns 1, 3, 5, ...  [ odd sums  ]   ->   row of the input gradient
 #pragma once
 
 #include "conv_float.h"
+#include "pairs.h"
 
 namespace lowbit {
 
@@ -65,9 +72,30 @@ struct PhaseRange {
         count(std::max<int64_t>(0, (size + pad - phase + stride - 1) / stride - first)) {}
 };
 
+// Rows of some phase at stride 2, even and odd columns apart: [C][rows][2][columns].
+struct RowPairs {
+  int64_t columns, rows;
+  std::vector<float> values;
+
+  explicit RowPairs(const Geometry& g)
+      : columns(round_up((g.w + 1) / 2, g.lanes)), rows((g.h + 1) / 2),
+        values(g.stride == 2 ? g.c * rows * 2 * columns : 0) {}
+
+  float* row(int64_t channel, int64_t number) { return values.data() + (channel * rows + number) * 2 * columns; }
+
+  void join(const Geometry& g, int64_t phase_y, float* gx) {
+    const PhaseRange range(phase_y, 2, g.pad, g.h);
+    for (int64_t c = 0; c < g.c; ++c)
+      for (int64_t i = 0; i < range.count; ++i) {
+        const int64_t y = (range.first + i) * 2 + phase_y - g.pad;
+        join_pairs(row(c, i), row(c, i) + columns, g.w, gx + (c * g.h + y) * g.w);
+      }
+  }
+};
+
 template <int LANES>
 void grad_input_phase(const Geometry& g, const PaddedGradient& gy, const std::vector<float>& packed,
-                      int64_t phase_y, int64_t phase_x, float* gx) {
+                      int64_t phase_y, int64_t phase_x, RowPairs& pairs, float* gx) {
   using Tile = InputTile<LANES>;
   const int64_t channels = round_up(g.c, kFilters);
   std::vector<int64_t> offsets;
@@ -100,6 +128,8 @@ void grad_input_phase(const Geometry& g, const PaddedGradient& gy, const std::ve
           float* to = gx + (c * g.h + y) * g.w + x;
           if (g.stride == 1) {
             Vec<LANES>::store(to, sums, lanes);
+          } else if (g.stride == 2) {
+            Vec<LANES>::store(pairs.row(c, v / per_row) + (phase_x + g.pad) % 2 * pairs.columns + column, sums);
           } else {
             for (int64_t i = 0; i < lanes; ++i) to[i * g.stride] = sums[i];
           }
@@ -109,15 +139,19 @@ void grad_input_phase(const Geometry& g, const PaddedGradient& gy, const std::ve
   }
 }
 
-template <int LANES>
-void grad_input(const Geometry& g, const float* w, const float* gy, float* gx) {
+template <int LANES, class Finish>
+void grad_input(const Geometry& g, const float* w, const float* gy, float* gx, Finish finish) {
   const auto packed = pack_taps(g, w);
   parallel_for(g.n, [&] {
-    return [&, grad = PaddedGradient(g)](int64_t n) mutable {
+    return [&, grad = PaddedGradient(g), pairs = RowPairs(g)](int64_t n) mutable {
+      float* image = gx + n * g.c * g.h * g.w;
       grad.fill(g, gy + n * g.f * g.oh * g.ow);
-      for (int64_t py = 0; py < g.stride; ++py)
-        for (int64_t px = 0; px < g.stride; ++px)
-          grad_input_phase<LANES>(g, grad, packed, py, px, gx + n * g.c * g.h * g.w);
+      for (int64_t py = 0; py < g.stride; ++py) {
+        for (int64_t px = 0; px < g.stride; ++px) grad_input_phase<LANES>(g, grad, packed, py, px, pairs, image);
+        if (g.stride == 2) pairs.join(g, py, image);
+      }
+      for (int64_t plane = n * g.c; plane < (n + 1) * g.c; ++plane)
+        finish.change(gx + plane * g.h * g.w, plane, 0, g.h * g.w);
     };
   });
 }

@@ -1,4 +1,4 @@
-// Gradient of the float convolutions for their weights, see conv_float.h.
+// Gradient of the convolution for its weights, see conv_float.h.
 //
 // Filters lie in the lanes of vectors: gy of an image is turned into [pixels][F], x stays in its planes, with a border.
 // Each pixel adds to a tile of taps and filters the outer product of single inputs and vectors of gradients:
@@ -90,7 +90,7 @@ void add_all_filters(const Geometry& g, const GradientInputs& in, int64_t channe
 }
 
 // The sums of one item: some images and some channels.
-template <class Op, int LANES>
+template <int LANES>
 class WeightGradient {
  public:
   static constexpr int kTaps = kManyRegisters ? 12 : 6;  // with two vectors each: 24 sums of 32 registers, 12 of 16
@@ -101,17 +101,15 @@ class WeightGradient {
         x_size_(round_up(group_, 2 * kTaps) * plane_), x_(chunk_ * x_size_ + kTaps, 0.f),
         gy_(chunk_ * g.oh * g.ow * filters_, 0.f) {}
 
-  // Adds sum x gy of channels from c0 on, over images [first, end), to gw [C KH KW][filters], and sum gy, if the
-  // operation asks for it, to gy_sum.
-  void add(const float* x, const float* gy, int64_t first, int64_t end, int64_t c0, float* gw, double* gy_sum) {
+  // Adds sum x gy of channels from c0 on, over images [first, end), to gw [C KH KW][filters].
+  void add(const float* x, const float* gy, int64_t first, int64_t end, int64_t c0, float* gw) {
     const int64_t channels = std::min(group_, g_.c - c0), x_image = g_.c * g_.h * g_.w, gy_image = g_.f * g_.oh * g_.ow;
     for (int64_t n = first; n < end; n += chunk_) {
       const int64_t images = std::min(chunk_, end - n);
       for (int64_t i = 0; i < images; ++i) {
-        const float* gradient = gy + (n + i) * gy_image;
         pad(x + (n + i) * x_image + c0 * g_.h * g_.w, channels, x_.data() + i * x_size_);
-        transpose(gradient, g_.oh * g_.ow, g_.f, g_.oh * g_.ow, gy_.data() + i * g_.oh * g_.ow * filters_, filters_);
-        if (Op::kWeightTerm != 0 && c0 == 0) sum(gradient, gy_sum);
+        transpose(gy + (n + i) * gy_image, g_.oh * g_.ow, g_.f, g_.oh * g_.ow,
+                  gy_.data() + i * g_.oh * g_.ow * filters_, filters_);
       }
       multiply(images, channels, gw + c0 * g_.kh * g_.kw * filters_);
     }
@@ -141,42 +139,32 @@ class WeightGradient {
         std::copy_n(from + (c * g_.h + y) * g_.w, g_.w, to + c * plane_ + (y + g_.pad) * row_ + g_.pad);
   }
 
-  void sum(const float* gy, double* gy_sum) const {
-    for (int64_t f = 0; f < g_.f; ++f)
-      for (int64_t p = 0; p < g_.oh * g_.ow; ++p) gy_sum[f] += gy[f * g_.oh * g_.ow + p];
-  }
-
   const Geometry& g_;
   int64_t row_, plane_, filters_, chunk_, group_, x_size_;
   std::vector<float> x_, gy_;
 };
 
-template <class Op, int LANES>
-void grad_weight(const Geometry& g, const float* x, const float* w, const float* gy, float* gw) {
+template <int LANES>
+void grad_weight(const Geometry& g, const float* x, const float* gy, float* gw) {
   // A fixed number of blocks of images with sums of their own, added in order: the result does not depend on threads.
   const int64_t taps = g.c * g.kh * g.kw, filters = round_up(g.f, LANES), size = taps * filters;
   const int64_t most = std::max<int64_t>(1, kBlockBytes / (4 * size));
   const int64_t blocks = std::min({g.n, most, int64_t(16)}), per_block = (g.n + blocks - 1) / blocks;
   const int64_t groups = (g.c + kChannelGroup - 1) / kChannelGroup;
   std::vector<float> partial(blocks * size, 0.f);
-  std::vector<double> gy_sums(blocks * g.f, 0.0);
   parallel_for(blocks * groups, [&] {
-    return [&, gradient = WeightGradient<Op, LANES>(g)](int64_t item) mutable {
+    return [&, gradient = WeightGradient<LANES>(g)](int64_t item) mutable {
       const int64_t block = item / groups, first = block * per_block;
       gradient.add(x, gy, first, std::min(g.n, first + per_block), item % groups * kChannelGroup,
-                   partial.data() + block * size, gy_sums.data() + block * g.f);
+                   partial.data() + block * size);
     };
   });
-  for (int64_t f = 0; f < g.f; ++f) {
-    double gy_sum = 0;
-    for (int64_t b = 0; b < blocks; ++b) gy_sum += gy_sums[b * g.f + f];
+  for (int64_t f = 0; f < g.f; ++f)
     for (int64_t t = 0; t < taps; ++t) {
       double sum = 0;
       for (int64_t b = 0; b < blocks; ++b) sum += partial[b * size + t * filters + f];
-      if (Op::kWeightTerm != 0) sum -= Op::kWeightTerm * w[f * taps + t] * gy_sum;
       gw[f * taps + t] = static_cast<float>(sum);
     }
-  }
 }
 
 }  // namespace lowbit

@@ -7,8 +7,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "codebook.h"
 #include "parallel.h"
 #include "simd.h"
+#include "tensors.h"
 #include "uniform.h"
 
 namespace lowbit {
@@ -46,41 +48,47 @@ struct Sums {
 };
 
 // Gradient for `count` values of a channel. Sums run in float lanes over blocks short enough to lose nothing. Vectors
-// are written out: GCC 12 keeps such a loop scalar, four times slower.
+// are written out: GCC 12 keeps such a loop scalar, four times slower. `others`: another gradient of x, if ADD.
+template <bool ADD>
 Sums uniform_channel(const Channel& channel, bool learned_step, int64_t count, const float* x, const float* gy,
-                     float* gx) {
+                     const float* others, float* gx) {
   using V = Vec<kLanes>;
   constexpr int64_t kBlock = 256 * kLanes;
   const auto zero = V::broadcast(0.f), limit = V::broadcast(channel.clip);
-  Sums sums;
   const float inverse = learned_step && channel.up > 0 ? 1 / channel.clip : 0.f;
-  const float above = channel.up > 0 ? 1.f : 0.f;
+  const auto above = V::broadcast(channel.up > 0 ? 1.f : 0.f);
+  auto clip = zero, error = zero;
+  const auto step = [&](int64_t i, auto lanes) {  // lanes that are not there count as 0
+    const auto value = V::load(x + i, lanes), g = V::load(gy + i, lanes);
+    const auto clamped = V::clip(value, zero, limit), q = V::round_even(clamped * channel.up) * channel.down;
+    const auto passed = value == clamped ? g : zero;
+    V::store(gx + i, ADD ? passed + V::load(others + i, lanes) : passed, lanes);
+    clip += g * (value >= limit ? above : (q - clamped) * inverse);
+    error += g * (value - q);
+  };
+  Sums sums;
   for (int64_t start = 0; start < count; start += kBlock) {
     const int64_t end = std::min<int64_t>(count, start + kBlock);
-    auto clip = zero, error = zero;
-    for (int64_t i = start; i < end; i += kLanes) {
-      const int64_t lanes = std::min<int64_t>(kLanes, end - i);  // where fewer are left, the others count as 0
-      const auto value = V::load(x + i, lanes), g = V::load(gy + i, lanes);
-      const auto clamped = V::clip(value, zero, limit), q = V::round_even(clamped * channel.up) * channel.down;
-      const auto rounding = (q - clamped) * inverse;
-      V::store(gx + i, value == clamped ? g : zero, lanes);
-      clip += g * (value >= limit ? V::broadcast(above) : rounding);
-      error += g * (value - q);
-    }
+    int64_t i = start;
+    for (; i + kLanes <= end; i += kLanes) step(i, std::integral_constant<int64_t, kLanes>());
+    if (i < end) step(i, end - i);
     sums.clip += V::sum(clip);
     sums.error += V::sum(error);
+    clip = error = zero;
   }
   return sums;
 }
 
 void uniform_backward(const Shape& shape, const float* x, const std::vector<Channel>& channels, bool learned_step,
-                      const float* gy, float* gx, float* gclip, float* gerror) {
+                      const float* gy, const float* others, float* gx, float* gclip, float* gerror) {
   std::vector<Sums> sums(shape.n * shape.c);
   parallel_for(shape.n, [&] {
     return [&](int64_t n) {
       for (int64_t c = 0; c < shape.c; ++c) {
         const int64_t row = n * shape.c + c, start = row * shape.inner;
-        sums[row] = uniform_channel(channels[c], learned_step, shape.inner, x + start, gy + start, gx + start);
+        const auto gradient = others ? uniform_channel<true> : uniform_channel<false>;
+        sums[row] = gradient(channels[c], learned_step, shape.inner, x + start, gy + start,
+                             others ? others + start : nullptr, gx + start);
       }
     };
   });
@@ -96,17 +104,20 @@ void uniform_backward(const Shape& shape, const float* x, const std::vector<Chan
   *gclip = static_cast<float>(clip);
 }
 
+// The gradients of an operator with the inputs x, bits, clip, least clip, gy, [whether the clip learns from rounding].
+void uniform_gradient(void** p, int rank, const int64_t* sizes, const float* others, void** outputs) {
+  const Shape shape(rank, sizes);
+  const float learned = *in(p, 2), clip = std::max(learned, *in(p, 3));
+  uniform_backward(shape, in(p, 0), channels(shape, static_cast<const int32_t*>(p[1]), clip),
+                   *static_cast<const int32_t*>(p[5]) != 0, in(p, 4), others, out(outputs, 0), out(outputs, 1),
+                   out(outputs, 2));
+  if (learned < clip) *out(outputs, 1) = 0;
+}
+
 inline int64_t row_size(int rank, const int64_t* sizes) {
   int64_t inner = 1;
   for (int i = 1; i < rank; ++i) inner *= sizes[i];
   return inner;
-}
-
-// The level nearest to w / scale times scale, the upper one at a tie; `levels` in rising order.
-inline float nearest(float w, float scale, const float* levels, int64_t count) {
-  int64_t index = 0;
-  for (int64_t i = 1; i < count; ++i) index += w >= 0.5f * (levels[i - 1] + levels[i]) * scale;
-  return levels[index] * scale;
 }
 
 }  // namespace
@@ -114,22 +125,24 @@ inline float nearest(float w, float scale, const float* levels, int64_t count) {
 
 using namespace lowbit;
 
-// Inputs x (N, C, ...) float32, bits (C) int32, clip (1) float32; output y.
+// Inputs x (N, C, ...) float32, bits (C) int32, clip (1), least clip (1) float32; output y.
 extern "C" int UniformQuantize(int, void** p, int* ranks, int64_t** shapes, const char**, void*, void*) {
   const Shape shape(ranks[0], shapes[0]);
-  const float clip = *static_cast<const float*>(p[2]);
-  uniform_forward(shape, static_cast<const float*>(p[0]), channels(shape, static_cast<const int32_t*>(p[1]), clip),
-                  static_cast<float*>(p[3]));
+  const float clip = std::max(*in(p, 2), *in(p, 3));
+  uniform_forward(shape, in(p, 0), channels(shape, static_cast<const int32_t*>(p[1]), clip), out(p, 4));
   return 0;
 }
 
-// Inputs x, bits, clip, gy, int32 [whether the clip learns from rounding too]; outputs gx, gclip (1), gerror (C).
+// Inputs x, bits, clip, least clip, gy, int32 [whether the clip learns from rounding too]; outputs gx, gclip (1),
+// gerror (C).
 extern "C" int UniformQuantizeGrad(int, void** p, int* ranks, int64_t** shapes, const char**, void*, void*) {
-  const Shape shape(ranks[0], shapes[0]);
-  const float clip = *static_cast<const float*>(p[2]);
-  uniform_backward(shape, static_cast<const float*>(p[0]), channels(shape, static_cast<const int32_t*>(p[1]), clip),
-                   *static_cast<const int32_t*>(p[4]) != 0, static_cast<const float*>(p[3]), static_cast<float*>(p[5]),
-                   static_cast<float*>(p[6]), static_cast<float*>(p[7]));
+  uniform_gradient(p, ranks[0], shapes[0], nullptr, p + 6);
+  return 0;
+}
+
+// The same with another gradient of x, which is added to gx, as the last input.
+extern "C" int UniformQuantizeGradAdd(int, void** p, int* ranks, int64_t** shapes, const char**, void*, void*) {
+  uniform_gradient(p, ranks[0], shapes[0], in(p, 6), p + 7);
   return 0;
 }
 

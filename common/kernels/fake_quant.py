@@ -1,7 +1,7 @@
 """Fused fake quantization: values to their nearest level, straight-through gradients, and the cost of each channel."""
 
 import numpy as np
-from mindspore import Tensor, nn
+from mindspore import Tensor, nn, ops
 from mindspore import dtype as mstype
 
 from common.kernels import fake_quant_fallback as fallback
@@ -19,7 +19,7 @@ class UniformQuantize(nn.Cell):
         \partial a = \sum \partial Y \cdot \begin{cases} 1 & X \ge a \\ (Y - X) / a & 0 \le X < a \end{cases}
 
     Channels of 0 bits add nothing to the gradient of a. The lower case is that of LSQ; with ``learned_step=False`` it
-    is 0, as in PACT.
+    is 0, as in PACT. A clip below ``least_clip`` counts as that, and gets no gradient.
 
     ``construct(x, bits, clip, probe)``: x (N, C) or (N, C, H, W) float32; bits (C,) int32, 0 to 16; clip (1,) float32
     > 0; probe (C,) float32, zeros. The result does not depend on the probe's value, but the probe gets a gradient:
@@ -28,11 +28,13 @@ class UniformQuantize(nn.Cell):
     Args:
         learned_step: whether the clip's gradient includes the rounding error.
         native: force (True) or forbid (False) the C++ kernel; None chooses.
+        least_clip: a clip that learning drives below it would leave no levels, or turn them round.
     """
 
-    def __init__(self, learned_step: bool = True, native: bool | None = None):
+    def __init__(self, learned_step: bool = True, native: bool | None = None, least_clip: float = 0.0):
         super().__init__()
         self.learned_step, self.native = learned_step, use_native(native)
+        self.least_clip = Tensor(np.array([least_clip], np.float32))
         self.settings = Tensor(np.array([learned_step], np.int32))
         if self.native:
             self.forward_op = operator("UniformQuantize", lambda x, *_: x, lambda x, *_: x)
@@ -44,16 +46,43 @@ class UniformQuantize(nn.Cell):
 
     def construct(self, x, bits, clip, probe):
         if self.native:
-            return self.forward_op(x, bits, clip)
-        return fallback.uniform_quantize(x, bits, clip)
+            return self.forward_op(x, bits, clip, self.least_clip)
+        return fallback.uniform_quantize(x, bits, ops.maximum(clip, self.least_clip))
 
     def bprop(self, x, bits, clip, probe, out, dout):
         """Gradients for x, clip and probe."""
         if self.native:
-            grad_x, grad_clip, grad_probe = self.grad_op(x, bits, clip, dout, self.settings)
+            grad_x, grad_clip, grad_probe = self.grad_op(x, bits, clip, self.least_clip, dout, self.settings)
         else:
-            grad_x, grad_clip, grad_probe = fallback.uniform_quantize_grad(x, bits, clip, out, dout, self.learned_step)
+            limit, counts = ops.maximum(clip, self.least_clip), (clip >= self.least_clip).astype(mstype.float32)
+            grad_x, grad_clip, grad_probe = fallback.uniform_quantize_grad(x, bits, limit, out, dout, self.learned_step)
+            grad_clip = grad_clip * counts
         return grad_x, 0 * bits, grad_clip, grad_probe
+
+
+class NativeForkedUniform(nn.Cell):
+    """A :class:`UniformQuantize` of the native kind and its input: gradients of both are added as one is written.
+
+    ``construct(x, bits, clip, probe)`` gives Y, and x for what else reads it.
+    """
+
+    def __init__(self, quantize: UniformQuantize):
+        super().__init__()
+        self.quantize = quantize
+        self.grad_op = operator(
+            "UniformQuantizeGradAdd",
+            lambda x, bits, clip, *_: (x, clip, bits),
+            lambda *_: (mstype.float32, mstype.float32, mstype.float32),
+        )
+
+    def construct(self, x, bits, clip, probe):
+        return self.quantize.forward_op(x, bits, clip, self.quantize.least_clip), x
+
+    def bprop(self, x, bits, clip, probe, out, dout):
+        """Gradients for x, clip and probe."""
+        least, settings = self.quantize.least_clip, self.quantize.settings
+        of_x, of_clip, of_probe = self.grad_op(x, bits, clip, least, dout[0], settings, dout[1])
+        return of_x, 0 * bits, of_clip, of_probe
 
 
 class CodebookQuantize(nn.Cell):

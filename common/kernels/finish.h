@@ -16,4 +16,18 @@ struct AsTheyAre {
   void change(float* /* values */, int64_t /* plane */, int64_t /* pixel */, int64_t /* count */) const {}
 };
 
+// Others, in planes of the same size, are added to them.
+struct AddOthers {
+  const float* others;
+  int64_t plane_size;
+
+  void write(const float* values, float* to, int64_t plane, int64_t pixel, int64_t count) const {
+    const float* other = others + plane * plane_size + pixel;
+    for (int64_t i = 0; i < count; ++i) to[i] = values[i] + other[i];
+  }
+  void change(float* values, int64_t plane, int64_t pixel, int64_t count) const {
+    write(values, values, plane, pixel, count);
+  }
+};
+
 }  // namespace lowbit

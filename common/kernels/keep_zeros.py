@@ -28,26 +28,3 @@ class NativeKeepZeros(nn.Cell):
     def bprop(self, weight, values, lowest, keeps, out, dout):
         """Gradient for the values."""
         return 0 * weight, self.grad_op(weight, dout, keeps, self.shared), 0 * lowest, 0 * keeps
-
-
-class NativeFollowedScale(nn.Cell):
-    r"""Scales that follow the weights: :math:`s \leftarrow m\,s + (1 - m)\,c_{k}\,\mathrm{mean}|w|` of each row.
-
-    ``construct(weight, bits, scale, clips)``: weight (F, ...), bits (F,) int32, scale (F,), clips (K,), the clip c of k
-    bits; gives the new scales (F,). Weights of exactly 0 do not count in the mean. Nothing has a gradient.
-
-    Args:
-        momentum: m, 0 to 1.
-    """
-
-    def __init__(self, momentum: float):
-        super().__init__()
-        self.momentum = Tensor(np.array([momentum], np.float32))
-        self.forward_op = operator("FollowedScale", lambda w, bits, scale, *_: scale, lambda w, *_: w)
-
-    def construct(self, weight, bits, scale, clips):
-        return self.forward_op(weight, bits, scale, clips, self.momentum)
-
-    def bprop(self, weight, bits, scale, clips, out, dout):
-        """No gradients."""
-        return 0 * weight, 0 * bits, 0 * scale, 0 * clips

@@ -54,9 +54,13 @@ void pool_gradient(const Pooling& g, const float* x, const float* gy, float* gx)
   for (int64_t i = 0; i < g.oh; ++i)
     for (int64_t j = 0; j < g.ow; ++j) {
       int64_t place = g.first(i) * g.w + g.first(j);
+      float most = x[place];
       for (int64_t v = g.first(i); v < g.last(i, g.h); ++v)
-        for (int64_t u = g.first(j); u < g.last(j, g.w); ++u)
-          if (x[v * g.w + u] > x[place]) place = v * g.w + u;
+        for (int64_t u = g.first(j); u < g.last(j, g.w); ++u) {
+          const int64_t here = v * g.w + u;
+          place ^= (place ^ here) & -int64_t(x[here] > most);  // no branch: nothing foresees which value is larger
+          most = std::max(most, x[here]);
+        }
       gx[place] += gy[i * g.ow + j];
     }
 }

@@ -1,9 +1,11 @@
 // Planes of floats with a border of zeros, so that every tap of every position can be read without a test.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <vector>
+
+#include "copy_row.h"
+#include "simd.h"
 
 namespace lowbit {
 
@@ -22,7 +24,7 @@ struct PaddedPlanes {
   void fill(const float* from, int64_t h, int64_t w) {
     for (int64_t p = 0; p < planes; ++p)
       for (int64_t y = 0; y < h; ++y)
-        std::copy_n(from + (p * h + y) * w, w, values.data() + p * plane() + (y + top) * columns + left);
+        copy_row<kLanes>(from + (p * h + y) * w, w, values.data() + p * plane() + (y + top) * columns + left);
   }
 };
 

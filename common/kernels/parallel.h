@@ -1,7 +1,4 @@
-// Threads for the kernels: a loop over independent items, split over a bounded number of std::threads.
-//
-// Threads start per call: a pool that spins between calls would take processors from MindSpore's own threads, and
-// starting one costs about 20 us against the milliseconds of a layer.
+// Threads for the kernels: a loop over independent items, split over a bounded number of them.
 #pragma once
 
 #include <algorithm>
@@ -9,6 +6,8 @@
 #include <cstdint>
 #include <thread>
 #include <vector>
+
+#include "helper_threads.h"
 
 // One copy of a function in the program: no inlining, no specialised clone.
 #if defined(__clang__) || !defined(__GNUC__)
@@ -41,8 +40,11 @@ void parallel_for(int64_t items, MakeWorker make_worker) {
     auto worker = make_worker();
     for (int64_t i = next++; i < items; i = next++) worker(i);
   };
+  const int count = thread_count(items);
+  if (count == 1) return run();
+  if (HelperThreads::of_process().run_with(count - 1, run)) return;
   std::vector<std::thread> threads;
-  for (int t = thread_count(items); t > 1; --t) threads.emplace_back(run);
+  for (int t = count; t > 1; --t) threads.emplace_back(run);
   run();
   for (auto& thread : threads) thread.join();
 }

@@ -1,8 +1,9 @@
 """A convolution of which each image takes one of several bit-widths, and only the chosen one is computed."""
 
 import numpy as np
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, nn
 
+from common.kernels.conv import PlainConv2d
 from common.kernels.custom import conv_shape, operator, use_native
 from common.kernels.fake_quant import UniformQuantize
 
@@ -40,27 +41,36 @@ class _NativeSelectedConv2d(nn.Cell):
         # Straight through the rounding, the gradients for x and clip depend on the clip alone, not on the bits.
         rows = (x.shape[0], 1, -1)
         grad_x, grad_clip, _ = self.quantize.grad_op(
-            x.reshape(rows), bits[:1], clip, grad.reshape(rows), self.quantize.settings
+            x.reshape(rows), bits[:1], clip, self.quantize.least_clip, grad.reshape(rows), self.quantize.settings
         )
         grad_w = self.weight_grad_op(*given, dout, self.geometry)
         grad_mask = self.mask_grad_op(*given, out, dout, self.geometry)
         return grad_x.reshape(x.shape), grad_w, 0 * bits, grad_clip, grad_mask
 
 
-class _MindSporeSelectedConv2d(nn.Cell):
-    """MindSpore's own operators: any device; all branches are computed and all but one masked."""
+class MaskedSelectedConv2d(nn.Cell):
+    """Any convolution: all branches are computed and all but one masked; arguments as :func:`selected_conv2d` says.
 
-    def __init__(self, stride: int, padding: int):
+    Args:
+        conv: cell of (x, w) with the weights of one branch.
+        signed: whether inputs may be negative: their levels are then from -clip to clip.
+        native: force (True) or forbid (False) the C++ quantizer; None chooses.
+    """
+
+    def __init__(self, conv: nn.Cell, signed: bool = False, native: bool | None = None):
         super().__init__()
-        self.stride, self.padding = stride, padding
-        self.quantize = UniformQuantize(learned_step=False, native=False)
+        self.conv, self.signed = conv, signed
+        self.quantize = UniformQuantize(learned_step=False, native=native)
         self.probe = Tensor(np.zeros(1, np.float32))
 
     def construct(self, x, w, bits, clip, mask):
-        rows, y = x.reshape(x.shape[0], 1, -1), None
+        unsigned = 0.5 * (x + clip) if self.signed else x
+        rows, y = unsigned.reshape(x.shape[0], 1, -1), None
         for k in range(w.shape[0]):
             q = self.quantize(rows, bits[k].reshape(1), clip, self.probe).reshape(x.shape)
-            branch = mask[:, k].reshape(-1, 1, 1, 1) * ops.conv2d(q, w[k], None, self.stride, "pad", self.padding)
+            if self.signed:
+                q = 2.0 * q - clip
+            branch = mask[:, k].reshape(-1, 1, 1, 1) * self.conv(q, w[k])
             y = branch if y is None else y + branch
         return y
 
@@ -88,4 +98,4 @@ def selected_conv2d(stride: int = 1, padding: int = 0, native: bool | None = Non
     """
     if use_native(native):
         return _NativeSelectedConv2d(stride, padding)
-    return _MindSporeSelectedConv2d(stride, padding)
+    return MaskedSelectedConv2d(PlainConv2d(stride, padding, 1), native=False)

@@ -96,6 +96,22 @@ struct Vec : VecTypes<LANES> {
     return reinterpret_cast<Float>(high < minus_one ? high : minus_one);
 #endif
   }
+  // One value in all lanes, read as an integer: processors that were measured (Zen 4) fill a vector on the way from
+  // memory with that alone, and spend an operation on a float.
+  static Float broadcast_from(const float* value) {
+    int32_t bits;
+    std::memcpy(&bits, value, sizeof bits);
+    return reinterpret_cast<Float>(Int{} + bits);
+  }
+  // The larger one of two values of which one has no sign: as integers, see above.
+  static Float larger(Float a, Float b) {
+#if defined(__SSE2__) && !defined(__SSE4_1__)
+    return a > b ? a : b;
+#else
+    const Int left = reinterpret_cast<Int>(a), right = reinterpret_cast<Int>(b);
+    return reinterpret_cast<Float>(left > right ? left : right);
+#endif
+  }
   static Float round_even(Float v) {
     for (int i = 0; i < LANES; ++i) v[i] = __builtin_rintf(v[i]);
     return v;

@@ -1,130 +1,31 @@
-// Convolutions of 3 x 3 at stride 1 by Winograd's minimal filtering F(2 x 2, 3 x 3) (Lavin and Gray, "Fast Algorithms
-// for Convolutional Neural Networks", CVPR 2016, eq. 8 to 13): 16 multiplications for four outputs in the place of 36.
+// Convolutions of 3 x 3 at stride 1 by minimal filtering (minimal_filter.h) in both directions: F(2 x 2, 3 x 3) takes
+// 16 multiplications for four outputs in the place of 36, F(4 x 4, 3 x 3) takes 36 for sixteen in the place of 144.
 //
-//   Y = A' [ sum over channels (G w G') * (B' x B) ] A       x: a square of 4 x 4 inputs, Y: one of 2 x 2 outputs
+//   Y = A' [ sum over channels (G w G') * (B' x B) ] A       x: a square of n + 2 inputs a side, Y: of n outputs
 //
-//   B' = 1  0 -1  0     G = 1    0    0     A' = 1  1  1  0
-//        0  1  1  0         1/2  1/2  1/2        0  1 -1 -1
-//        0 -1  1  0         1/2 -1/2  1/2
-//        0  1  0 -1         0    0    1
-//
-// Channels (and filters) lie in the lanes of vectors, so that a transformation is additions of whole vectors:
+// Channels (and filters) lie in the lanes of vectors, so that a transformation adds whole vectors; for n = 2:
 //
 //   image (C, H, W)       4 rows, channels innermost      squares, transformed           products      outputs
 //   . . . . . . . .       [4][W + border][C]              [16][squares][C]  x [16][C][F] -> [16][squares][F] -> 2 x 2
 //
-// Each of the 16 positions is a product of matrices (matrix_tile.h). A square's sums depend on nothing else.
+// Each position of a transformed square is a product of matrices (matrix_tile.h). A square's sums depend on nothing
+// else.
 #pragma once
 
 #include "aligned.h"
 #include "geometry.h"
 #include "matrix_tile.h"
+#include "minimal_filter.h"
 #include "transpose.h"
 
 namespace lowbit {
 
-constexpr int kPositions = 16;  // of a transformed square
+template <class Filter>
+constexpr int kPositions = Filter::kInputs * Filter::kInputs;  // of a transformed square
 
 // Layers that this algorithm computes. Few channels or filters would fill a small part of the vectors.
 inline bool winograd_fits(const Geometry& g) {
   return g.kh == 3 && g.kw == 3 && g.stride == 1 && g.pad < 3 && g.c >= 8 && g.f >= 8;
-}
-
-// to = B' x B: rows of x are `row` floats apart, columns and positions of `to` are `column` and `position` apart.
-template <int LANES>
-inline void transform_input(const float* const (&rows)[4], int64_t column, float* to, int64_t position) {
-  using V = Vec<LANES>;
-  typename V::Float half[4][4];
-  for (int j = 0; j < 4; ++j) {
-    typename V::Float x[4];
-    for (int i = 0; i < 4; ++i) x[i] = V::load(rows[i] + j * column);
-    half[0][j] = x[0] - x[2];
-    half[1][j] = x[1] + x[2];
-    half[2][j] = x[2] - x[1];
-    half[3][j] = x[1] - x[3];
-  }
-  for (int i = 0; i < 4; ++i, to += 4 * position) {
-    V::store(to, half[i][0] - half[i][2]);
-    V::store(to + position, half[i][1] + half[i][2]);
-    V::store(to + 2 * position, half[i][2] - half[i][1]);
-    V::store(to + 3 * position, half[i][1] - half[i][3]);
-  }
-}
-
-// to[i][j] = A' m A, positions of m `position` floats apart.
-template <int LANES>
-inline void transform_output(const float* m, int64_t position, float* const (&rows)[2], int64_t column) {
-  using V = Vec<LANES>;
-  typename V::Float half[2][4];
-  for (int j = 0; j < 4; ++j, m += position) {
-    const auto middle = V::load(m + 4 * position), last = V::load(m + 8 * position);
-    half[0][j] = V::load(m) + middle + last;
-    half[1][j] = middle - last - V::load(m + 12 * position);
-  }
-  for (int i = 0; i < 2; ++i) {
-    V::store(rows[i], half[i][0] + half[i][1] + half[i][2]);
-    V::store(rows[i] + column, half[i][1] - half[i][2] - half[i][3]);
-  }
-}
-
-// to = A y A': what a square of 2 x 2 gradients of the output is to the gradient of the products.
-template <int LANES>
-inline void transform_gradient(const float* const (&rows)[2], int64_t column, float* to, int64_t position) {
-  using V = Vec<LANES>;
-  typename V::Float half[4][2];
-  for (int j = 0; j < 2; ++j) {
-    const auto first = V::load(rows[0] + j * column), second = V::load(rows[1] + j * column);
-    half[0][j] = first;
-    half[1][j] = first + second;
-    half[2][j] = first - second;
-    half[3][j] = -second;
-  }
-  for (int i = 0; i < 4; ++i, to += 4 * position) {
-    V::store(to, half[i][0]);
-    V::store(to + position, half[i][0] + half[i][1]);
-    V::store(to + 2 * position, half[i][0] - half[i][1]);
-    V::store(to + 3 * position, -half[i][1]);
-  }
-}
-
-// to = G w G': taps of w `tap` floats apart.
-template <int LANES>
-inline void transform_kernel(const float* w, int64_t tap, float* to, int64_t position) {
-  using V = Vec<LANES>;
-  typename V::Float half[4][3];
-  for (int j = 0; j < 3; ++j) {
-    const auto a = V::load(w + j * tap), b = V::load(w + (3 + j) * tap), c = V::load(w + (6 + j) * tap);
-    half[0][j] = a;
-    half[1][j] = (a + c + b) * 0.5f;
-    half[2][j] = (a + c - b) * 0.5f;
-    half[3][j] = c;
-  }
-  for (int i = 0; i < 4; ++i, to += 4 * position) {
-    const auto outer = half[i][0] + half[i][2];
-    V::store(to, half[i][0]);
-    V::store(to + position, (outer + half[i][1]) * 0.5f);
-    V::store(to + 2 * position, (outer - half[i][1]) * 0.5f);
-    V::store(to + 3 * position, half[i][2]);
-  }
-}
-
-// to = G' m G: what the gradient of the products is to the kernel's, taps of `to` `tap` floats apart.
-template <int LANES>
-inline void transform_kernel_gradient(const typename Vec<LANES>::Float (&m)[kPositions], float* to, int64_t tap) {
-  using V = Vec<LANES>;
-  typename V::Float half[3][4];
-  for (int j = 0; j < 4; ++j) {
-    const auto mean = (m[4 + j] + m[8 + j]) * 0.5f;
-    half[0][j] = m[j] + mean;
-    half[1][j] = (m[4 + j] - m[8 + j]) * 0.5f;
-    half[2][j] = m[12 + j] + mean;
-  }
-  for (int i = 0; i < 3; ++i, to += 3 * tap) {
-    const auto mean = (half[i][1] + half[i][2]) * 0.5f;
-    V::store(to, half[i][0] + mean);
-    V::store(to + tap, (half[i][1] - half[i][2]) * 0.5f);
-    V::store(to + 2 * tap, half[i][3] + mean);
-  }
 }
 
 // Rows of squares of an image and what surrounds them.
@@ -132,8 +33,162 @@ struct Squares {
   int64_t down, across;  // squares of an image
   int64_t columns;       // of the inputs that one row of squares reads
 
-  explicit Squares(const Geometry& g) : down((g.oh + 1) / 2), across((g.ow + 1) / 2), columns(2 * across + 2) {}
+  Squares(const Geometry& g, int64_t side)
+      : down((g.oh + side - 1) / side), across((g.ow + side - 1) / side), columns(side * across + 2) {}
 };
+
+// Whether squares of four outputs take fewer multiplications than those of two: small planes leave parts of them empty.
+// Transformed kernels are 36 to 9 of their weights; beyond the processor's caches they cost more than that saves.
+inline bool squares_of_4_pay(const Geometry& g) {
+  const Squares by_2(g, 2), by_4(g, 4);
+  return 36 * by_4.down * by_4.across < 16 * by_2.down * by_2.across && g.c * g.f <= 1 << 16;
+}
+
+// Calls work(filter) with the one that suits a layer.
+template <class Work>
+inline void by_filter(const Geometry& g, Work work) {
+  if (squares_of_4_pay(g))
+    work(FilterBy4());
+  else
+    work(FilterBy2());
+}
+
+// Calls a map of one dimension, from N vectors to M, for the columns of a matrix: to[.][j] is that of from[.][j].
+template <int N, int M, class V, int COLUMNS, class Map>
+inline void map_columns(const V (&from)[N][COLUMNS], V (&to)[M][COLUMNS], Map map) {
+#pragma GCC unroll 8
+  for (int j = 0; j < COLUMNS; ++j) {
+    V x[N], y[M];
+#pragma GCC unroll 8
+    for (int i = 0; i < N; ++i) x[i] = from[i][j];
+    map(x, y);
+#pragma GCC unroll 8
+    for (int i = 0; i < M; ++i) to[i][j] = y[i];
+  }
+}
+
+// B' x B for one square after the other of a row of them, each of which shares columns with the next.
+template <class Filter, int LANES>
+class InputTransform {
+ public:
+  static constexpr int kSide = Filter::kInputs, kStep = Filter::kOutputs;
+  using V = Vec<LANES>;
+
+  // From the rows of the square to positions, `position` floats apart; columns are `column` floats apart.
+  void run(const float* const (&rows)[kSide], int64_t column, bool first, float* to, int64_t position) {
+    if (first) {
+      fill<0, kSide - kStep>(rows, column);
+    } else {
+#pragma GCC unroll 8
+      for (int i = 0; i < kSide; ++i)
+#pragma GCC unroll 8
+        for (int j = 0; j < kSide - kStep; ++j) half_[i][j] = half_[i][j + kStep];
+    }
+    fill<kSide - kStep, kSide>(rows, column);
+#pragma GCC unroll 8
+    for (int i = 0; i < kSide; ++i) {
+      typename V::Float y[kSide];
+      Filter::input(half_[i], y);
+#pragma GCC unroll 8
+      for (int j = 0; j < kSide; ++j, to += position) V::store(to, y[j]);
+    }
+  }
+
+ private:
+  template <int BEGIN, int END>
+  void fill(const float* const (&rows)[kSide], int64_t column) {
+#pragma GCC unroll 8
+    for (int j = BEGIN; j < END; ++j) {
+      typename V::Float x[kSide], y[kSide];
+#pragma GCC unroll 8
+      for (int i = 0; i < kSide; ++i) x[i] = V::load(rows[i] + j * column);
+      Filter::input(x, y);
+#pragma GCC unroll 8
+      for (int i = 0; i < kSide; ++i) half_[i][j] = y[i];
+    }
+  }
+
+  typename V::Float half_[kSide][kSide];
+};
+
+// to = A' m A, positions of m `position` floats apart.
+template <class Filter, int LANES>
+inline void transform_output(const float* m, int64_t position, float* const (&rows)[Filter::kOutputs], int64_t column) {
+  using V = Vec<LANES>;
+  constexpr int kSide = Filter::kInputs, kStep = Filter::kOutputs;
+  typename V::Float half[kStep][kSide];
+#pragma GCC unroll 8
+  for (int j = 0; j < kSide; ++j) {
+    typename V::Float x[kSide], y[kStep];
+#pragma GCC unroll 8
+    for (int i = 0; i < kSide; ++i) x[i] = V::load(m + (i * kSide + j) * position);
+    Filter::output(x, y);
+#pragma GCC unroll 8
+    for (int i = 0; i < kStep; ++i) half[i][j] = y[i];
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < kStep; ++i) {
+    typename V::Float y[kStep];
+    Filter::output(half[i], y);
+#pragma GCC unroll 8
+    for (int j = 0; j < kStep; ++j) V::store(rows[i] + j * column, y[j]);
+  }
+}
+
+// to = A y A': what a square of gradients of the output is to the gradient of the products.
+template <class Filter, int LANES>
+inline void transform_gradient(const float* const (&rows)[Filter::kOutputs], int64_t column, float* to,
+                               int64_t position) {
+  using V = Vec<LANES>;
+  constexpr int kSide = Filter::kInputs, kStep = Filter::kOutputs;
+  typename V::Float half[kSide][kStep];
+#pragma GCC unroll 8
+  for (int j = 0; j < kStep; ++j) {
+    typename V::Float x[kStep], y[kSide];
+#pragma GCC unroll 8
+    for (int i = 0; i < kStep; ++i) x[i] = V::load(rows[i] + j * column);
+    Filter::gradient(x, y);
+#pragma GCC unroll 8
+    for (int i = 0; i < kSide; ++i) half[i][j] = y[i];
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < kSide; ++i) {
+    typename V::Float y[kSide];
+    Filter::gradient(half[i], y);
+#pragma GCC unroll 8
+    for (int j = 0; j < kSide; ++j, to += position) V::store(to, y[j]);
+  }
+}
+
+// to = G w G': taps of w `tap` floats apart.
+template <class Filter, int LANES>
+inline void transform_kernel(const float* w, int64_t tap, float* to, int64_t position) {
+  using V = Vec<LANES>;
+  constexpr int kSide = Filter::kInputs;
+  typename V::Float taps[3][3], half[kSide][3];
+  for (int i = 0; i < 3; ++i)
+    for (int j = 0; j < 3; ++j) taps[i][j] = V::load(w + (3 * i + j) * tap);
+  map_columns(taps, half, [](const auto& x, auto& y) { Filter::kernel(x, y); });
+  for (int i = 0; i < kSide; ++i) {
+    typename V::Float y[kSide];
+    Filter::kernel(half[i], y);
+    for (int j = 0; j < kSide; ++j, to += position) V::store(to, y[j]);
+  }
+}
+
+// to = G' m G: what the gradient of the products is to the kernel's, taps of `to` `tap` floats apart.
+template <class Filter, int LANES>
+inline void transform_kernel_gradient(const typename Vec<LANES>::Float (&m)[Filter::kInputs][Filter::kInputs],
+                                      float* to, int64_t tap) {
+  using V = Vec<LANES>;
+  typename V::Float half[3][Filter::kInputs];
+  map_columns(m, half, [](const auto& x, auto& y) { Filter::kernel_gradient(x, y); });
+  for (int i = 0; i < 3; ++i) {
+    typename V::Float y[3];
+    Filter::kernel_gradient(half[i], y);
+    for (int j = 0; j < 3; ++j, to += tap) V::store(to, y[j]);
+  }
+}
 
 // One row of `planes` planes, planes innermost. The next but one is fetched: many short runs, which no processor foresees.
 inline void turn_row(const float* from, int64_t plane, int64_t planes, int64_t width, float* to, int64_t to_pixel) {
@@ -142,27 +197,40 @@ inline void turn_row(const float* from, int64_t plane, int64_t planes, int64_t w
   transpose(from, plane, planes, width, to, to_pixel);
 }
 
-// Four padded rows of one image with the channels innermost, [4][columns][channels rounded up], moved on two by two.
+// The padded rows of one image that a row of squares reads, with the channels innermost: [rows][columns][channels
+// rounded up]. The next row of squares keeps the last two.
+template <class Filter>
 class InputRows {
  public:
+  static constexpr int kRows = Filter::kInputs, kStep = Filter::kOutputs;
+
   InputRows(const Geometry& g, const Squares& squares, int64_t channels)
-      : g_(g), row_(squares.columns * channels), channels_(channels), values_(4 * row_, 0.f) {
-    for (int i = 0; i < 4; ++i) rows_[i] = values_.data() + i * row_;
+      : g_(g), row_(squares.columns * channels), channels_(channels), values_(kRows * row_, 0.f) {
+    for (int i = 0; i < kRows; ++i) rows_[i] = values_.data() + i * row_;
   }
 
   InputRows(InputRows&&) = default;
   InputRows(const InputRows&) = delete;  // the rows are addresses
 
-  // To the four rows of square row `down` of an image, of which `count` channels are read.
+  // To the rows of square row `down` of an image, of which `count` channels are read.
   void move(const float* image, int64_t count, int64_t down, bool next) {
-    if (next) {
-      std::swap(rows_[0], rows_[2]);
-      std::swap(rows_[1], rows_[3]);
-    }
-    for (int i = next ? 2 : 0; i < 4; ++i) fill(image, count, 2 * down + i - g_.pad, rows_[i] + g_.pad * channels_);
+    if (next) std::rotate(rows_, rows_ + kStep, rows_ + kRows);
+    for (int i = next ? kRows - kStep : 0; i < kRows; ++i)
+      fill(image, count, kStep * down + i - g_.pad, rows_[i] + g_.pad * channels_);
   }
 
-  const float* row(int i) const { return rows_[i]; }
+  // Transforms a row of squares to positions [positions][squares][channels], `position` floats apart.
+  template <int LANES>
+  void transform(int64_t across, float* to, int64_t position) const {
+    for (int64_t c = 0; c < channels_; c += LANES) {
+      InputTransform<Filter, LANES> square;
+      for (int64_t s = 0; s < across; ++s) {
+        const float* from[kRows];
+        for (int i = 0; i < kRows; ++i) from[i] = rows_[i] + kStep * s * channels_ + c;
+        square.run(from, channels_, s == 0, to + s * channels_ + c, position);
+      }
+    }
+  }
 
  private:
   void fill(const float* image, int64_t count, int64_t y, float* to) const {
@@ -176,18 +244,7 @@ class InputRows {
   const Geometry& g_;
   int64_t row_, channels_;
   Floats values_;
-  float* rows_[4];
+  float* rows_[kRows];
 };
-
-// Transforms one row of squares to positions [16][squares][channels], `position` floats apart.
-template <int LANES>
-inline void transform_row(const InputRows& rows, int64_t across, int64_t channels, float* to, int64_t position) {
-  for (int64_t square = 0; square < across; ++square)
-    for (int64_t c = 0; c < channels; c += LANES) {
-      const int64_t at = 2 * square * channels + c;
-      const float* const from[4] = {rows.row(0) + at, rows.row(1) + at, rows.row(2) + at, rows.row(3) + at};
-      transform_input<LANES>(from, channels, to + square * channels + c, position);
-    }
-}
 
 }  // namespace lowbit

@@ -17,20 +17,20 @@ struct Kernels {
   static Kernels backward(const Geometry& back, const float* w) { return {w, 9, 9 * back.f, 8, -1}; }
 };
 
-// Transformed kernels [F / (2 LANES)][16][C][2 LANES], the last block narrower where few are left.
-template <int LANES>
+// Transformed kernels [F / (2 LANES)][positions][C][2 LANES], the last block narrower where few are left.
+template <class Filter, int LANES>
 Floats pack_winograd(const Geometry& g, const Kernels& kernels) {
   const int64_t filters = round_up(g.f, LANES);
-  Floats packed(kPositions * g.c * filters);
+  Floats packed(kPositions<Filter> * g.c * filters);
   parallel_for(filters / LANES, [&] {
     return [&](int64_t vector) {
       const int64_t f = vector * LANES, block = f / (2 * LANES) * 2 * LANES;
       const int64_t width = std::min<int64_t>(2 * LANES, filters - block), count = std::min<int64_t>(LANES, g.f - f);
-      float* to = packed.data() + kPositions * g.c * block + f - block;
+      float* to = packed.data() + kPositions<Filter> * g.c * block + f - block;
       float taps[9 * LANES] = {};
       for (int64_t c = 0; c < g.c; ++c) {
         transpose(kernels.values + f * kernels.filter + c * kernels.channel, kernels.filter, count, 9, taps, LANES);
-        transform_kernel<LANES>(taps + kernels.first * LANES, kernels.tap * LANES, to + c * width, g.c * width);
+        transform_kernel<Filter, LANES>(taps + kernels.first * LANES, kernels.tap * LANES, to + c * width, g.c * width);
       }
     };
   });
@@ -38,14 +38,16 @@ Floats pack_winograd(const Geometry& g, const Kernels& kernels) {
 }
 
 // The outputs of some images, a block of rows of squares after the other.
-template <int LANES>
+template <class Filter, int LANES>
 class WinogradForward {
  public:
+  static constexpr int kStep = Filter::kOutputs;
+
   explicit WinogradForward(const Geometry& g)
-      : g_(g), squares_(g), channels_(round_up(g.c, LANES)), block_(block_rows(g, squares_)),
+      : g_(g), squares_(g, kStep), channels_(round_up(g.c, LANES)), block_(block_rows(g, squares_)),
         size_(round_up(block_ * squares_.across, 2 * kMatrixRows)), input_(g, squares_, channels_),
-        transformed_(kPositions * size_ * channels_, 0.f), products_(kPositions * size_ * 2 * LANES),
-        outputs_(4 * squares_.across * 2 * LANES) {}
+        transformed_(kPositions<Filter> * size_ * channels_), products_(kPositions<Filter> * size_ * 2 * LANES),
+        outputs_(kStep * kStep * squares_.across * 2 * LANES) {}
 
   // `read(n)` gives image n as (C, H, W).
   template <class Read, class Finish>
@@ -56,8 +58,8 @@ class WinogradForward {
       for (int64_t i = 0; i < count; ++i) {
         const int64_t down = (row + i) % squares_.down;
         input_.move(read(first + (row + i) / squares_.down), g_.c, down, down > 0);
-        transform_row<LANES>(input_, squares_.across, channels_,
-                             transformed_.data() + i * squares_.across * channels_, size_ * channels_);
+        input_.template transform<LANES>(squares_.across, transformed_.data() + i * squares_.across * channels_,
+                                         size_ * channels_);
       }
       int64_t f = 0;
       for (; f + LANES < g_.f; f += 2 * LANES) filters<2>(packed, f, first, row, count, y, finish);
@@ -68,7 +70,8 @@ class WinogradForward {
  private:
   // Squares enough for whole tiles, few enough that a block stays in the first cache or, of many channels, the second.
   static int64_t block_rows(const Geometry& g, const Squares& squares) {
-    return std::max<int64_t>(1, (g.c < 64 ? 16 : 96) / squares.across);
+    const int64_t most = kStep == 4 ? (g.c < 32 ? 16 : 32) : (g.c < 64 ? 16 : 96);
+    return std::max<int64_t>(1, most / squares.across);
   }
 
   template <int GROUPS, class Finish>
@@ -76,10 +79,10 @@ class WinogradForward {
     using V = Vec<LANES>;
     constexpr int64_t kWidth = GROUPS * LANES;
     const int64_t squares = count * squares_.across;
-    const float* weights = packed + kPositions * g_.c * f;
+    const float* weights = packed + kPositions<Filter> * g_.c * f;
     // With one vector of filters the sums are half as many: twice the squares, where there are registers for them.
     constexpr int kRows = kManyRegisters && GROUPS == 1 ? 2 * kMatrixRows : kMatrixRows;
-    for (int p = 0; p < kPositions; ++p)
+    for (int p = 0; p < kPositions<Filter>; ++p)
       for (int64_t s = 0; s < squares; s += kRows) {
         typename V::Float sums[kRows][GROUPS];
         matrix_tile<LANES, kRows, GROUPS>(transformed_.data() + (p * size_ + s) * channels_, channels_, 1,
@@ -87,8 +90,8 @@ class WinogradForward {
         std::memcpy(products_.data() + (p * size_ + s) * kWidth, sums, sizeof sums);
       }
     for (int64_t i = 0; i < count; ++i) {
-      const int64_t n = first + (row + i) / squares_.down, oy = (row + i) % squares_.down * 2;
-      const int64_t filters = std::min<int64_t>(kWidth, g_.f - f), lines = std::min<int64_t>(2, g_.oh - oy);
+      const int64_t n = first + (row + i) / squares_.down, oy = (row + i) % squares_.down * kStep;
+      const int64_t filters = std::min<int64_t>(kWidth, g_.f - f), lines = std::min<int64_t>(kStep, g_.oh - oy);
       float* to = y + ((n * g_.f + f) * g_.oh + oy) * g_.ow;
       write_rows<GROUPS>(i, to, filters, lines);
       for (int64_t k = 0; k < filters; ++k)
@@ -96,36 +99,37 @@ class WinogradForward {
     }
   }
 
-  // Two rows of outputs of some filters, from [pixels][filters] to their planes.
+  // The rows of outputs of a row of squares, some filters, from [pixels][filters] to their planes.
   template <int GROUPS>
   void write_rows(int64_t i, float* y, int64_t filters, int64_t rows) {
     constexpr int64_t kWidth = GROUPS * LANES;
-    float* const out[2] = {outputs_.data(), outputs_.data() + 2 * squares_.across * kWidth};
+    const int64_t row = kStep * squares_.across * kWidth;
     for (int64_t s = 0; s < squares_.across; ++s)
       for (int j = 0; j < GROUPS; ++j) {
-        float* const to[2] = {out[0] + 2 * s * kWidth + j * LANES, out[1] + 2 * s * kWidth + j * LANES};
-        transform_output<LANES>(products_.data() + (i * squares_.across + s) * kWidth + j * LANES, size_ * kWidth, to,
-                                kWidth);
+        float* to[kStep];
+        for (int r = 0; r < kStep; ++r) to[r] = outputs_.data() + r * row + kStep * s * kWidth + j * LANES;
+        transform_output<Filter, LANES>(products_.data() + (i * squares_.across + s) * kWidth + j * LANES,
+                                        size_ * kWidth, to, kWidth);
       }
     for (int64_t r = 0; r < rows; ++r)
-      transpose(out[r], kWidth, g_.ow, filters, y + r * g_.ow, g_.oh * g_.ow);
+      transpose(outputs_.data() + r * row, kWidth, g_.ow, filters, y + r * g_.ow, g_.oh * g_.ow);
   }
 
   const Geometry& g_;
   Squares squares_;
   int64_t channels_, block_, size_;
-  InputRows input_;
+  InputRows<Filter> input_;
   Floats transformed_, products_, outputs_;
 };
 
-template <int LANES, class Finish = AsTheyAre>
+template <class Filter, int LANES, class Finish = AsTheyAre>
 void winograd_forward(const Geometry& g, const float* x, const Kernels& kernels, float* y, Finish finish = {}) {
-  const auto packed = pack_winograd<LANES>(g, kernels);
-  const Squares squares(g);
+  const auto packed = pack_winograd<Filter, LANES>(g, kernels);
+  const Squares squares(g, Filter::kOutputs);
   // Images of few squares go together, so that tiles are full and weights are read less often.
-  const int64_t together = std::max<int64_t>(1, 64 / (squares.down * squares.across));
+  const int64_t together = std::max<int64_t>(1, (Filter::kOutputs == 4 ? 32 : 64) / (squares.down * squares.across));
   parallel_for((g.n + together - 1) / together, [&] {
-    return [&, worker = WinogradForward<LANES>(g)](int64_t item) mutable {
+    return [&, worker = WinogradForward<Filter, LANES>(g)](int64_t item) mutable {
       const int64_t first = item * together;
       worker.run([&](int64_t n) { return x + n * g.c * g.h * g.w; }, packed.data(), first,
                  std::min(together, g.n - first), y, finish);

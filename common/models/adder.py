@@ -4,13 +4,19 @@ As in the published checkpoint every convolution but the first is an adder layer
 first convolution and the last 1 x 1 convolution (with BatchNorm after it) are ordinary ones.
 """
 
+from collections.abc import Callable
+
 from mindspore import Parameter, nn
 from mindspore.common.initializer import Normal, initializer
 
-from common.kernels import AdderConv2d
+from common.errors import ConfigError
+from common.kernels.adder import AdderConv2d
+from common.kernels.padded_adder import adder_windows
+from common.kernels.padded_conv import Sides
 from common.models.layers import Layers
 from common.models.resnet_cifar import ConvNormHead, ResNetCifar, published_name
 
+PAD_MODES = ("pad", "same", "valid")
 _QUANTIZER_STATE = (".adder_new", ".scale_para")
 
 
@@ -25,16 +31,51 @@ class Adder2d(nn.Cell):
         filters: number of filters F.
         kernel: side of the square window.
         stride: step of the window.
-        padding: zeros on each side.
+        padding: zeros on each side, of ``pad_mode`` pad.
         native: force or forbid the C++ kernel; None chooses.
+        pad_mode: ``pad``, ``same`` or ``valid``, as of ``nn.Conv2d``.
+        dilation: distance of the window's values.
+
+    Raises:
+        ConfigError: another pad_mode, or padding with one that takes none.
     """
 
-    def __init__(self, channels: int, filters: int, kernel: int, stride: int = 1, padding: int = 0, native=None):
+    def __init__(
+        self,
+        channels: int,
+        filters: int,
+        kernel: int,
+        stride: int = 1,
+        padding: int = 0,
+        native: bool | None = None,
+        pad_mode: str = "pad",
+        dilation: int = 1,
+    ):
         super().__init__()
+        if pad_mode not in PAD_MODES or (padding and pad_mode != "pad"):
+            raise ConfigError(
+                f"adder layer: expected pad_mode {', '.join(PAD_MODES)}, padding with pad alone, found {pad_mode} and "
+                f"padding {padding}"
+            )
         shape = (filters, channels, kernel, kernel)
         self.weight = Parameter(initializer(Normal(1.0), shape), name="weight")
-        self.stride, self.padding = stride, padding
-        self.conv = AdderConv2d(stride, padding, native)
+        self.kernel, self.stride, self.padding, self.pad_mode, self.dilation = (
+            kernel,
+            stride,
+            padding,
+            pad_mode,
+            dilation,
+        )
+        self.conv = self.around(lambda step, zeros: AdderConv2d(step, zeros, native))
+
+    def around(self, make: Callable[[int, int], nn.Cell]) -> nn.Cell:
+        """A kernel that ``make`` gives for a stride and a padding, with this layer's windows."""
+        return adder_windows(self.kernel, self.stride, self.sides, self.dilation, make)
+
+    @property
+    def sides(self) -> Sides | None:
+        """Zeros above, below, left, right; None: those of ``pad_mode`` same."""
+        return None if self.pad_mode == "same" else (self.padding,) * 4
 
     def construct(self, x):
         return self.conv(x, self.weight)

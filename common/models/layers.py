@@ -11,7 +11,7 @@ from common.distributed.collective import SyncBatchNorm2d
 from common.errors import ConfigError
 from common.kernels.batch_norm import NativeBatchNorm2d
 from common.kernels.batch_norm_plain import OwnBatchNorm
-from common.kernels.conv import float_conv2d
+from common.kernels.conv import NativeForkedConv, float_conv2d
 from common.kernels.conv_norm import ConvNorm, ConvNormAddRelu
 from common.kernels.custom import use_native
 
@@ -49,6 +49,7 @@ class NativeConv2d(nn.Conv2d):
             self.norm_kernel = ConvNorm(self.kernel_conv, relu=False)
             self.norm_relu_kernel = ConvNorm(self.kernel_conv, relu=True)
             self.norm_add_relu_kernel = ConvNormAddRelu(self.kernel_conv)
+        self.forked = NativeForkedConv(self.kernel_conv) if groups == 1 and not self.has_bias else None
 
     @property
     def joins(self) -> bool:
@@ -58,6 +59,15 @@ class NativeConv2d(nn.Conv2d):
     def construct(self, x):
         y = self.kernel_conv(x, self.weight)
         return y + self.bias.reshape(1, -1, 1, 1) if self.has_bias else y
+
+    @property
+    def forks(self) -> bool:
+        """Whether :meth:`fork` may be called: in training, where nobody wants to see the layer alone."""
+        return self.forked is not None and self.training and self.joins
+
+    def fork(self, x):
+        """The convolution of x, and x for what else reads it."""
+        return self.forked(x, self.weight)
 
     def norm(self, norm: NativeBatchNorm2d, x):
         """BatchNorm in evaluation of the convolution of x."""

@@ -46,6 +46,14 @@ def conv_norm_act(conv: nn.Cell, norm: nn.Cell, act: nn.Cell, x):
     return norm_act(norm, act, conv(x))
 
 
+def fork_conv_norm_act(conv: nn.Cell, norm: nn.Cell, act: nn.Cell, x):
+    """:func:`conv_norm_act`, and x for what else reads it: in training the gradients of both meet in one pass."""
+    if getattr(conv, "forks", False):
+        y, x = conv.fork(x)
+        return norm_act(norm, act, y), x
+    return conv_norm_act(conv, norm, act, x), x
+
+
 def conv_norm_add_act(conv: nn.Cell, norm: nn.Cell, act: nn.Cell, x, shortcut):
     """``act(norm(conv(x)) + shortcut)``, (N, C, H, W) and the shortcut (N, F, OH, OW) to the latter's shape."""
     if joins(conv, norm) and isinstance(act, nn.ReLU):

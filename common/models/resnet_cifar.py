@@ -14,7 +14,7 @@ from common.kernels.custom import use_native
 from common.kernels.global_mean import GlobalMean
 from common.kernels.pad_shortcut import NativePadShortcut
 from common.models.layers import Layers, batch_norm, check_depth, conv2d
-from common.models.norm_act import ConvNormActSequential, conv_norm_act, conv_norm_add_act
+from common.models.norm_act import ConvNormActSequential, conv_norm_act, conv_norm_add_act, fork_conv_norm_act
 
 DEPTHS = (20, 32, 44, 56, 110)
 
@@ -70,9 +70,9 @@ class BasicBlock(nn.Cell):
             self.downsample = _downsample(channels, filters, stride, shortcut, layers)
 
     def construct(self, x):
+        y, x = fork_conv_norm_act(self.conv1, self.bn1, self.act1, x)
         shortcut = x if self.downsample is None else self.downsample(x)
-        x = conv_norm_act(self.conv1, self.bn1, self.act1, x)
-        return conv_norm_add_act(self.conv2, self.bn2, self.act2, x, shortcut)
+        return conv_norm_add_act(self.conv2, self.bn2, self.act2, y, shortcut)
 
 
 def _downsample(channels: int, filters: int, stride: int, shortcut: str, layers: Layers) -> nn.Cell:

@@ -9,7 +9,7 @@ from mindspore import nn
 from common.kernels.global_mean import GlobalMean
 from common.kernels.max_pool import max_pool
 from common.models.layers import Layers, check_depth
-from common.models.norm_act import ConvNormActSequential, conv_norm_act, conv_norm_add_act
+from common.models.norm_act import ConvNormActSequential, conv_norm_act, conv_norm_add_act, fork_conv_norm_act
 
 DEPTHS = (18, 34, 50)
 _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
@@ -38,9 +38,9 @@ class BasicBlock(nn.Cell):
         self.act2 = layers.act()
 
     def construct(self, x):
+        y, x = fork_conv_norm_act(self.conv1, self.bn1, self.act1, x)
         shortcut = x if self.downsample is None else self.downsample(x)
-        x = conv_norm_act(self.conv1, self.bn1, self.act1, x)
-        return conv_norm_add_act(self.conv2, self.bn2, self.act2, x, shortcut)
+        return conv_norm_add_act(self.conv2, self.bn2, self.act2, y, shortcut)
 
 
 class Bottleneck(nn.Cell):
@@ -62,10 +62,10 @@ class Bottleneck(nn.Cell):
         self.act3 = layers.act()
 
     def construct(self, x):
+        y, x = fork_conv_norm_act(self.conv1, self.bn1, self.act1, x)
         shortcut = x if self.downsample is None else self.downsample(x)
-        x = conv_norm_act(self.conv1, self.bn1, self.act1, x)
-        x = conv_norm_act(self.conv2, self.bn2, self.act2, x)
-        return conv_norm_add_act(self.conv3, self.bn3, self.act3, x, shortcut)
+        y = conv_norm_act(self.conv2, self.bn2, self.act2, y)
+        return conv_norm_add_act(self.conv3, self.bn3, self.act3, y, shortcut)
 
 
 class ResNetImageNet(nn.Cell):

@@ -1,56 +1,37 @@
 """Putting cells in the places of others in a network that exists already."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
-import numpy as np
-from mindspore import Tensor, nn
-
-from common.quant.calibration import evaluating
-from common.runtime.hooks import input_hooks
+from mindspore import nn
 
 
 def replace_cells(network: nn.Cell, cells: Mapping[str, nn.Cell]) -> nn.Cell:
-    """Put each cell in the place that its dotted name says, in place.
+    """Put each cell in the place that its dotted name says, and wherever else the same cell stands, in place.
 
     Parameters get the names of their places, and nothing of an earlier compilation stays.
 
     Returns:
         The same network.
     """
-    for name, cell in cells.items():
-        _replace(network, name, cell)
+    places = dict(network.cells_and_names())
+    by_old = {id(places[name]): cell for name, cell in cells.items()}
+    for parent in places.values():
+        if not any(parent is cell for cell in cells.values()):
+            _replace_children(parent, by_old)
     for name, parameter in network.parameters_and_names():
         parameter.name = name  # MindSpore demands distinct names; new cells come with short ones
     network.compile_cache.clear()  # a network that has run before would go on as it was compiled
     return network
 
 
-def _replace(network: nn.Cell, name: str, cell: nn.Cell) -> None:
-    *path, last = name.split(".")
-    parent = network
-    for part in path:
-        parent = parent._cells[part]
-    if isinstance(parent, nn.SequentialCell):
-        parent._cells[last] = cell  # its own assignment fails where parameters are not named by their places
-        parent.cell_list = list(parent._cells.values())
-    else:
-        setattr(parent, last, cell)
-
-
-def signed_inputs(network: nn.Cell, names: Collection[str], image_size: int) -> list[str]:
-    """Those of the named layers that see values below 0, so no ReLU is before them; found by running noise.
-
-    Args:
-        network: float, of images (N, 3, H, W).
-        names: of layers of it.
-        image_size: H and W.
-    """
-    cells, found = dict(network.cells_and_names()), dict.fromkeys(names, False)
-
-    def take(name: str, x: np.ndarray) -> None:
-        found[name] |= bool(x.min() < 0)
-
-    noise = np.random.default_rng(0).normal(0, 1, (2, 3, image_size, image_size)).astype(np.float32)
-    with evaluating(network), input_hooks({name: cells[name] for name in names}, take):
-        network(Tensor(noise))
-    return [name for name, signed in found.items() if signed]
+def _replace_children(parent: nn.Cell, by_old: Mapping[int, nn.Cell]) -> None:
+    """Put new cells in the places of a cell's own children; a child may stand in several."""
+    for key, child in list(parent._cells.items()):
+        cell = by_old.get(id(child))
+        if cell is None:
+            continue
+        if isinstance(parent, nn.SequentialCell):
+            parent._cells[key] = cell  # its own assignment fails where parameters are not named by their places
+            parent.cell_list = list(parent._cells.values())
+        else:
+            setattr(parent, key, cell)

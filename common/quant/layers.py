@@ -3,32 +3,21 @@
 from mindspore import Parameter, nn
 
 from common.errors import ConfigError
-from common.kernels.conv import float_conv2d
+from common.quant.conv_geometry import conv_geometry
 
 
 def _copy(parameter: Parameter) -> Parameter:
     return Parameter(parameter.value().copy())
 
 
-def _one(value: int | tuple[int, ...], what: str) -> int:
-    """The one number that a setting of a convolution has in all directions."""
-    numbers = {value} if isinstance(value, int) else set(value)
-    if len(numbers) != 1:
-        raise ConfigError(f"convolutions: expected one {what} in all directions, found {value}")
-    return numbers.pop()
-
-
 class QuantConv2d(nn.Cell):
     """A convolution of quantized inputs with quantized weights: (N, C, H, W) to (N, F, OH, OW).
 
     Args:
-        conv: the float convolution; ``pad_mode`` pad or valid, equal strides and padding, no dilation.
+        conv: the float convolution.
         quantize_weight: cell from weights to quantized weights; None if the weights are on their levels already.
         quantize_input: cell from inputs to quantized inputs; None leaves them as they are.
         native: force (True) or forbid (False) the C++ kernel; None chooses.
-
-    Raises:
-        ConfigError: a convolution of another kind.
     """
 
     def __init__(
@@ -39,17 +28,29 @@ class QuantConv2d(nn.Cell):
         native: bool | None = None,
     ):
         super().__init__()
-        if conv.pad_mode not in ("pad", "valid") or _one(conv.dilation, "dilation") != 1:
-            raise ConfigError(f"convolutions: expected pad_mode pad or valid and no dilation, found {conv}")
-        padding = _one(conv.padding, "padding") if conv.pad_mode == "pad" else 0
         self.weight, self.has_bias = _copy(conv.weight), conv.has_bias
         self.bias = _copy(conv.bias) if conv.has_bias else None
         self.quantize_weight, self.quantize_input = quantize_weight, quantize_input
-        self.conv = float_conv2d(_one(conv.stride, "stride"), padding, conv.group, native)
+        self.input_forks = getattr(quantize_input, "forked", None) is not None
+        self.conv = conv_geometry(conv).conv2d(native)
 
     def construct(self, x):
         weight = self.weight if self.quantize_weight is None else self.quantize_weight(self.weight)
         return self.forward(x if self.quantize_input is None else self.quantize_input(x), weight)
+
+    @property
+    def forks(self) -> bool:
+        """Whether :meth:`fork` may be called: in training, where nobody wants to see the layer alone."""
+        if not self.training or not self.input_forks:
+            return False
+        watched = self._forward_pre_hook or self._forward_hook
+        return not watched and not self.quantize_input._forward_pre_hook and not self.quantize_input._forward_hook
+
+    def fork(self, x):
+        """The layer of x, and x for what else reads it."""
+        weight = self.weight if self.quantize_weight is None else self.quantize_weight(self.weight)
+        quantized, x = self.quantize_input.fork(x)
+        return self.forward(quantized, weight), x
 
     def forward(self, x, weight):
         """The layer behind its quantizers."""

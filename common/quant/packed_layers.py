@@ -166,7 +166,10 @@ class _Reader:
         bits = self.bits.take(channels if own_bits else 1)
         if bits.max() > _MOST_BITS:
             raise QuantizationError(f"{bits.max()} bits of an activation")
-        return ActivationGrid(bits, self.clips.take(1), signed)
+        clip = self.clips.take(1)
+        if not 0 < clip[0] < np.inf:
+            raise QuantizationError(f"a clip of {clip[0]} of an activation")
+        return ActivationGrid(bits, clip, signed)
 
     def _flags(self, count: int) -> list[bool]:
         values = self.layout.take(count)

@@ -52,11 +52,11 @@ class PACTActivation(nn.Cell):
         self.signed = signed
         self.bits = Parameter(Tensor(np.array([bits], np.int32)), requires_grad=False)
         self.clip = Parameter(Tensor(np.array([clip], np.float32)), requires_grad=learned)
-        self.quantize = UniformQuantize(learned_step=False, native=native)
+        self.quantize = UniformQuantize(learned_step=False, native=native, least_clip=SMALLEST_CLIP)
         self.probe = Tensor(np.zeros(1, np.float32))
 
     def construct(self, x):
-        clip = ops.maximum(self.clip, SMALLEST_CLIP)
+        clip = ops.maximum(self.clip, SMALLEST_CLIP) if self.signed else self.clip.value()
         unsigned = 0.5 * (x + clip) if self.signed else x
         rows = unsigned.reshape(x.shape[0], 1, -1)  # one channel: all values share their bits
         y = self.quantize(rows, self.bits.value(), clip, self.probe).reshape(x.shape)

@@ -59,11 +59,13 @@ def batch_norms(network: nn.Cell) -> dict[str, nn.BatchNorm2d]:
 def batch_statistics(network: nn.Cell) -> Iterator[None]:
     """While the block runs, every BatchNorm normalises by the statistics of its batch, in PYNATIVE mode.
 
-    As in training, but in each process by those of its own batch: processes may run over different numbers of batches,
-    and each batch gives what it gives one process.
+    As in training, dropout apart, but in each process by those of its own batch: processes may run over different
+    numbers of batches, and each batch gives what it gives one process.
     """
     together = [norm for norm in batch_norms(network).values() if isinstance(norm, SyncBatchNorm2d)]
-    network.set_train(True)
+    network.set_train(False)  # a dropout that ran would be part of the statistics
+    for norm in batch_norms(network).values():
+        norm.set_train(True)
     for norm in together:
         norm.alone = True
     try:
@@ -97,6 +99,8 @@ def reestimate_batch_norm(network: nn.Cell, images: Images) -> None:
         run_over(network, images)
     for name, norm in norms.items():
         total, squares, count = distributed.total(moments[name])
+        if not count.all():
+            continue  # it is not called
         mean = total / count
         norm.moving_mean.set_data(Tensor(mean.astype(np.float32)))
         norm.moving_variance.set_data(Tensor((squares / count - mean**2).clip(0).astype(np.float32)))

@@ -6,6 +6,7 @@ import numpy as np
 from mindspore import nn
 
 from common.checkpoint import network_state
+from common.errors import QuantizationError
 from common.quant.integer_weight import IntegerLayer
 from common.quant.layers import quant_layers
 from common.quant.packed_layers import LayerShape
@@ -40,6 +41,10 @@ def layer_tensors(network: nn.Cell, layers: Mapping[str, IntegerLayer]) -> dict[
     tensors: dict[str, np.ndarray] = {}
     for name, cell in quant_layers(network).items():
         layer = layers[name]
+        if (cell.quantize_input is None) != (not layer.grids):
+            kinds = ("float inputs", "inputs on a grid")
+            wanted, found = kinds if cell.quantize_input is None else reversed(kinds)
+            raise QuantizationError(f"{name}: expected {wanted}, found {found}")
         tensors |= {place: value for place, value in state.items() if belongs(place, {name: layer})}
         tensors[f"{name}.weight"] = layer.weights[0].dequantize()
         if layer.bias is not None:

@@ -59,7 +59,9 @@ class Run:
     Attributes:
         folder: folder of the checkpoints; made if absent.
         metadata: metadata that identify the network, stored in its checkpoints.
+        tensorboard: folder of a file of events for TensorBoard; None for none.
     """
 
     folder: Path
     metadata: dict[str, Any] = field(default_factory=dict)
+    tensorboard: Path | None = None

@@ -7,6 +7,7 @@ from typing import Any
 
 from common.files.atomic_file import write_text
 from common.report import curves
+from common.report.events import write_events
 
 
 class RunFiles:
@@ -14,6 +15,7 @@ class RunFiles:
 
     Args:
         folder: folder of the run.
+        tensorboard: folder of a file of events for TensorBoard; None for none.
 
     Attributes:
         last: checkpoint from which the run goes on.
@@ -21,8 +23,8 @@ class RunFiles:
         final: checkpoint of the network that the run has ended with, to train further.
     """
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, tensorboard: Path | None = None):
+        self.folder, self.tensorboard = folder, tensorboard
         self.last, self.best, self.final = (folder / f"{name}.ckpt" for name in ("last", "best", "final"))
 
     def discard(self) -> None:
@@ -31,8 +33,10 @@ class RunFiles:
             file.unlink(missing_ok=True)
 
     def report(self, history: Sequence[Mapping[str, Any]]) -> None:
-        """Write ``metrics.jsonl``, a line per record, and ``curves.png``."""
+        """Write ``metrics.jsonl``, a line per record, ``curves.png``, and the events where they are wanted."""
         lines = (json.dumps(record, sort_keys=True) + "\n" for record in history)
         write_text(self.folder / "metrics.jsonl", "".join(lines))
         if history:
             curves.plot(history, self.folder / "curves.png")
+        if self.tensorboard is not None:
+            write_events(self.tensorboard, history)

@@ -8,6 +8,7 @@ from common.distributed.collective import MeanGradients
 from common.errors import ConfigError
 from common.training.callback import Callback
 from common.training.config import TrainConfig
+from common.training.task import CrossEntropy
 
 
 class TrainStep(nn.Cell):
@@ -18,7 +19,8 @@ class TrainStep(nn.Cell):
         optimizer: optimizer of the parameters that are trained.
         config: label smoothing and the limit of the gradients.
         callback: callback that gets the gradients of its parameters.
-        objective: cell from images and labels to loss and logits, which replaces the network's cross-entropy.
+        objective: cell from images and the task's goal to loss and logits, which replaces the task's loss.
+        task: what is asked of the logits, see :mod:`common.training.task`; None: the labels.
     """
 
     def __init__(
@@ -28,26 +30,26 @@ class TrainStep(nn.Cell):
         config: TrainConfig,
         callback: Callback | None = None,
         objective: nn.Cell | None = None,
+        task: nn.Cell | None = None,
     ):
         super().__init__()
-        self.objective = objective
+        self.objective, self.task = objective, task or CrossEntropy(config.label_smoothing)
         self.network, self.optimizer, self.callback = network, optimizer, callback
         self.grad_clip_norm = config.grad_clip_norm
-        self.loss = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
         self.trained = len(optimizer.parameters)
         watched = list(callback.parameters) if callback else []
         weights = ParameterTuple([*optimizer.parameters, *watched])
         self.value_and_grad = ops.value_and_grad(self._forward, None, weights, has_aux=True)
         self.mean_gradients = MeanGradients() if distributed.size() > 1 else None
 
-    def _forward(self, images, labels):
+    def _forward(self, images, goal):
         if self.objective is not None:
-            return self.objective(images, labels)
+            return self.objective(images, goal)
         logits = self.network(images)
-        return self.loss(logits, labels), logits
+        return self.task(logits, goal), logits
 
     def construct(self, images, labels):
-        (loss, logits), gradients = self.value_and_grad(images, labels)
+        (loss, logits), gradients = self.value_and_grad(images, self.task.goal(images, labels))
         if self.mean_gradients is not None:
             gradients = self.mean_gradients(gradients)
         if self.callback is not None:

@@ -23,6 +23,7 @@ from common.checkpoint import network_state
 from common.data import batches, train_dataset
 from common.errors import CheckpointError, ConfigError, DataError
 from common.evaluation import Metrics
+from common.report.duration import Duration
 from common.report.progress import Progress
 from common.training.callback import Callback, combined
 from common.training.config import Run, TrainConfig, TrainData
@@ -44,7 +45,8 @@ class Trainer:
         config: settings of the training.
         run: folder and metadata of the run.
         callbacks: further actions in each step and after each epoch.
-        objective: cell from images and labels to loss and logits of the network; None is cross-entropy.
+        objective: cell from images and the task's goal to loss and logits of the network; None is the task's loss.
+        task: what is asked of the logits, see :mod:`common.training.task`; None: the labels.
         validate: function from the network to its metrics on the validation images; None where there are none.
         validate_every: number of epochs from one validation to the next; the last epoch always has one.
         test: function from the network to its metrics on the test images; None skips the test.
@@ -63,6 +65,7 @@ class Trainer:
         run: Run,
         callbacks: Sequence[Callback] = (),
         objective: nn.Cell | None = None,
+        task: nn.Cell | None = None,
         validate: Callable[[nn.Cell], Metrics] | None = None,
         validate_every: int = 1,
         test: Callable[[nn.Cell], Metrics] | None = None,
@@ -80,12 +83,13 @@ class Trainer:
         self.validate, self.validate_every, self.test = validate, validate_every, test
         self.callback = combined(self.callbacks)
         optimizer = make_optimizer(trained_parameters(network, self.callback), config, self.steps)
-        self.step = TrainStep(network, optimizer, config, self.callback, objective)
+        self.step = TrainStep(network, optimizer, config, self.callback, objective, task)
         self._fresh = [parameter.asnumpy().copy() for parameter in self._optimizer_state()]
         self._begin(run)
 
     def _begin(self, run: Run) -> None:
-        self.folder, self.files, self.history = Path(run.folder), RunFiles(Path(run.folder)), []
+        self.folder, self.history = Path(run.folder), []
+        self.files = RunFiles(self.folder, run.tensorboard)
         self.metadata = {**run.metadata, "preprocessing": self.data.preprocessing.to_dict()}
 
     def reset(self, folder: Path, metadata: dict[str, Any]) -> None:
@@ -110,6 +114,8 @@ class Trainer:
         elif self.files.last.exists():
             self._load()
             self.files.report(self.history)  # the run may have ended between checkpoint and report
+        left = self.config.epochs - self.epochs
+        self.duration = Duration(left * self.steps, f"{left} epochs of {self.steps} steps", self._say)
         while self.epochs < self.config.epochs:
             self._epoch(self.epochs)
             self._save()
@@ -152,6 +158,7 @@ class Trainer:
                 correct += int((logits.asnumpy().argmax(1) == batch["label"]).sum())
                 seen += count
                 progress.update(count, loss=loss_sum / seen, acc=correct / seen)
+                self.duration.step()
         check_finite(self.network, epoch)
         loss_sum, correct, seen = distributed.total([loss_sum, correct, seen]).tolist()
         record = {"epoch": epoch + 1, "loss": loss_sum / seen, "acc": correct / seen}
@@ -161,6 +168,11 @@ class Trainer:
         self.history.append(record)
         if (epoch + 1) % self.validate_every == 0 or epoch + 1 == config.epochs:
             self._validate()
+
+    @staticmethod
+    def _say(line: str) -> None:
+        if distributed.rank() == 0:
+            print(line, flush=True)
 
     def _no_epoch(self) -> None:
         record: dict[str, Any] = {"epoch": 0}

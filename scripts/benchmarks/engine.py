@@ -145,7 +145,10 @@ def _row(work: Work, candidate: Candidate, limit: str) -> dict[str, Any]:
 
 
 def _layers(work: Work, limit: str) -> list[dict]:
-    """Multiply-adds a cycle of each layer of the first candidate, and their share of the tile's measured peak."""
+    """Multiply-adds a cycle of each layer of the first candidate, and their share of the tile's measured peak.
+
+    Winograd convolutions count as their direct form: more than the peak is what they save.
+    """
     name, kind = next(iter(ENGINE.items()))
     hertz, chosen = processor.frequency(), instruction_set(limit)
     if hertz is None:

@@ -37,7 +37,7 @@ def _program(method: str, network: str, side: int, **settings):
 
 
 def layers(method: str, network: str, side: int, runs: int, instruction_set: str = "", **settings) -> list[dict]:
-    """Nanoseconds and multiply-adds of every instruction of a program on one image, on one thread."""
+    """Nanoseconds of every instruction of a program, one image, one thread, and multiply-adds of its direct form."""
     return _timed(_program(method, network, side, **settings), side, 3, runs, instruction_set)
 
 
@@ -60,12 +60,14 @@ def _tile_speed(side: int, instruction_set: str) -> float:
         IntegerConv("x", weight, Tail((np.ones(filters), np.zeros(filters)), codes="y", grid=grid), padding=1),
         FloatConv("image", np.ones((1, channels, side, side), np.float32), Tail(store="logits")),
     )
-    rows = _timed(compile_network(Description(steps, "logits")), side, channels, _PEAK_RUNS, instruction_set)
+    rows = _timed(
+        compile_network(Description(steps, "logits"), plain=True), side, channels, _PEAK_RUNS, instruction_set
+    )
     return max(row["macs"] / row["ns"] for row in rows if row["operation"] == "integer convolution")
 
 
 def _timed(program, side: int, channels: int, runs: int, instruction_set: str) -> list[dict]:
-    from common.engine.layout import FLOAT_CONV, INTEGER_CONV, OPERATIONS
+    from common.engine.layout import FLOAT_CONV, INTEGER_CONV, OPERATIONS, WINOGRAD_CONV
     from common.engine.run import run, set_threads
 
     set_threads(1)
@@ -78,7 +80,7 @@ def _timed(program, side: int, channels: int, runs: int, instruction_set: str) -
     rows = []
     for instruction, ns in zip(program.instructions, np.median(times, 0)):
         macs = 0
-        if instruction["operation"] in (INTEGER_CONV, FLOAT_CONV):
+        if instruction["operation"] in (INTEGER_CONV, WINOGRAD_CONV, FLOAT_CONV):
             source = program.buffers[instruction["source"]]["channels"]
             window = instruction["kernel_height"] * instruction["kernel_width"] * source
             macs = window * instruction["filters"] * instruction["height"] * instruction["width"]

@@ -29,6 +29,7 @@ class Candidate:
         setup: function of a module, called in the candidate's process; returns the step to time.
         arguments: arguments of ``setup``, of kinds that JSON has.
         python: interpreter of the process; None: this one, with this one's path of modules.
+        tree: folder of another checkout of the project, whose packages take the place of this one's.
         environment: variables of the process; None: this one's.
         patience: seconds after which a candidate that is not ready is left out; None: no end.
         seconds: seconds of each timed step, filled by :func:`take_turns`; none if it was left out.
@@ -39,6 +40,7 @@ class Candidate:
     setup: Setup
     arguments: Mapping[str, Any]
     python: str | None = None
+    tree: Path | None = None
     environment: Mapping[str, str] | None = None
     patience: float | None = None
     seconds: list[float] = field(default_factory=list)
@@ -62,7 +64,8 @@ class Worker:
         words = [str(_WORKER), setup.__module__, setup.__qualname__, json.dumps(dict(candidate.arguments))]
         environment = dict(os.environ if candidate.environment is None else candidate.environment)
         if candidate.python is None:
-            environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+            trees = [str(candidate.tree)] if candidate.tree else []
+            environment["PYTHONPATH"] = os.pathsep.join(filter(None, trees + sys.path))
         else:
             environment.pop("PYTHONPATH", None)
         self.process = subprocess.Popen(

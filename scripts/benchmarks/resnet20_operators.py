@@ -73,7 +73,7 @@ def _convolution(count: int, channels: int, filters: int, side: int, stride: int
     dy = _random(count, filters, side // stride, side // stride)
     macs = count * filters * channels * 9 * (side // stride) ** 2
     title = f"convolution {channels} to {filters}, {side} x {side}, stride {stride}"
-    yield Operator(f"{title}: forward", lambda: cell.forward_op(x, w, cell.geometry), calls, macs)
+    yield Operator(f"{title}: forward", lambda: cell.train_op(x, w, cell.geometry), calls, macs)
     if channels > 3:  # images need no gradient
         yield Operator(f"{title}: input grad", lambda: cell.input_grad_op(x, w, dy, cell.geometry), calls, macs)
     yield Operator(f"{title}: weight grad", lambda: cell.weight_grad_op(x, w, dy, cell.geometry), calls, macs)

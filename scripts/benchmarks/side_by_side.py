@@ -4,10 +4,12 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from benchmarks import isa, our_steps, peer_steps, peers, processor
 from benchmarks.harness import Candidate, machine, take_turns
+from common.errors import ConfigError
 
 COMPILING = 180.0  # seconds that a candidate may take to compile
 
@@ -57,7 +59,7 @@ class Work:
 
 PYTORCH = ("PyTorch eager", "PyTorch channels_last", "PyTorch compiled")
 RUNTIMES = ("onnxruntime float", "OpenVINO float")
-OURS, QUANTIZED = "ours", "ours W2A2"
+OURS, QUANTIZED, BEFORE = "ours", "ours W2A2", " before"
 KINDS = {
     OURS: Kind(our_steps.step),
     QUANTIZED: Kind(our_steps.step, (), {"network": our_steps.QUANTIZED}),
@@ -85,7 +87,8 @@ WORKS = {
 
 def run(works: tuple[Work, ...], args: argparse.Namespace) -> list[dict]:
     """Rows of all works; the machine and what is left out on standard error."""
-    installed = peers.versions(args.peers)
+    works, installed = chosen(works, args.work), peers.versions(args.peers)
+    check_tree(args.before)
     print(caption(installed, args), file=sys.stderr)
     rows = []
     for work in works:
@@ -95,8 +98,33 @@ def run(works: tuple[Work, ...], args: argparse.Namespace) -> list[dict]:
     return rows
 
 
+def chosen(works: tuple[Work, ...], name: str | None) -> tuple[Work, ...]:
+    """The work of a name, or all.
+
+    Raises:
+        ConfigError: the benchmark has no such work.
+    """
+    found = tuple(work for work in works if name in (None, work.name))
+    if not found:
+        raise ConfigError(f"--work: expected one of {', '.join(work.name for work in works)}, found {name!r}")
+    return found
+
+
+def check_tree(folder: Path | None) -> None:
+    """Refuse a folder that is no checkout of the project.
+
+    Raises:
+        ConfigError: it has no package ``common``.
+    """
+    if folder is not None and not (folder / "common" / "__init__.py").is_file():
+        raise ConfigError(f"--before: expected a checkout of the project, found no common/__init__.py in {folder}")
+
+
 def make_candidates(work: Work, args: argparse.Namespace, installed: Mapping[str, str]) -> list[Candidate]:
-    """The candidates of a work whose packages are installed; one line on each of the others."""
+    """The candidates of a work whose packages are installed; one line on each of the others.
+
+    With ``--before`` each of the project's own is followed by the same one of the other checkout.
+    """
     made = []
     for name in work.candidates:
         kind = KINDS[name]
@@ -106,9 +134,11 @@ def make_candidates(work: Work, args: argparse.Namespace, installed: Mapping[str
         arguments = {"network": work.network, "training": work.training, "side": work.side, "threads": args.threads}
         arguments |= {"batch_size": args.batch_size or work.batch_size, **kind.arguments}
         candidate = Candidate(name, kind.setup, arguments, patience=kind.patience)
+        made.append(candidate)
         if kind.packages:
             candidate.python, candidate.environment = args.peers, args.peers_environment
-        made.append(candidate)
+        elif args.before is not None:
+            made.append(Candidate(name + BEFORE, kind.setup, arguments, tree=args.before.resolve()))
     return made
 
 
@@ -120,7 +150,7 @@ def row(work: Work, candidate: Candidate, limit: str) -> dict[str, Any]:
     """
     batch_size, threads = candidate.arguments["batch_size"], candidate.arguments["threads"]
     macs, hertz = work.macs * batch_size * (3 if work.training else 1), processor.frequency()
-    package = next(iter(KINDS[candidate.name].packages), "")
+    package = next(iter(KINDS[candidate.name.removesuffix(BEFORE)].packages), "")
     return {
         "work": work.name,
         "candidate": candidate.name,

@@ -1,51 +1,41 @@
-"""Pictures of a comparison: accuracy against bytes, against bit operations, and the bits of every layer."""
+"""Pictures of a comparison: accuracy against bytes, bit operations and speed, and the bits of every layer."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from common.report import figure
+from comparison import bits_map
 
-_AXES = {"file_bytes": "bytes on disk", "bit_operations": "bit operations of an image"}
-
-
-NAMES = ("accuracy_bytes.png", "accuracy_operations.png", "bits.png")
+_AXES = {
+    "accuracy_bytes.png": ("file_bytes", "bytes on disk"),
+    "accuracy_operations.png": ("bit_operations", "bit operations of an image"),
+    "accuracy_speed.png": ("images_per_second", "images per second"),
+}
+NAMES = (*_AXES, "bits.png")
+_MARKERS = "osD^vP*X"
 
 
 def draw(rows: Sequence[Mapping[str, str]], folder: Path, prefix: str = "") -> None:
     """Write the pictures of ``NAMES`` with a prefix."""
-    paths = [folder / f"{prefix}{name}" for name in NAMES]
-    for column, path in zip(_AXES, paths):
-        _accuracy(rows, column, path)
-    _bits(rows, paths[-1])
+    for name, (column, title) in _AXES.items():
+        _accuracy([row for row in rows if row[column]], column, title, folder / f"{prefix}{name}")
+    bits_map.draw(rows, folder / f"{prefix}bits.png")
 
 
-def _accuracy(rows: Sequence[Mapping[str, str]], column: str, path: Path) -> None:
-    picture = figure.new(6, 4)
+def _accuracy(rows: Sequence[Mapping[str, str]], column: str, title: str, path: Path) -> None:
+    """Networks as points; their names stand in a column at the right, so that none lies over another."""
+    picture = figure.new(7, max(4.0, 0.27 * len(rows) + 1))
     axes = picture.subplots()
-    for method in dict.fromkeys(row["method"] for row in rows):
-        drawn = sorted(
-            (float(row[column]), float(row["top1"]), row["budget"]) for row in rows if row["method"] == method
-        )
-        x, y, budgets = zip(*drawn)
-        axes.plot(x, y, "o-", label=method)
-        for at in zip(x, y, budgets):
-            axes.annotate(at[2], at[:2], textcoords="offset points", xytext=(4, 4), fontsize="small")
-    axes.set(xscale="log", xlabel=_AXES[column], ylabel="top-1 %")
-    if rows:
-        axes.legend(fontsize="small")
-    figure.save(picture, path)
-
-
-def _bits(rows: Sequence[Mapping[str, str]], path: Path) -> None:
-    """Bits of weights of the layers between the first and the last, in their order."""
-    quantized = [row for row in rows if row["method"] != "float"]
-    picture = figure.new(7, 4)
-    axes = picture.subplots()
-    for row in quantized:
-        bits = [weights for weights, _ in json.loads(row["layers"]).values()][1:-1]
-        axes.plot(range(1, len(bits) + 1), bits, "o-", markersize=3, label=f"{row['method']} {row['budget']}")
-    axes.set(xlabel="layer", ylabel="bits of weights", ylim=(0, 9))
-    if quantized:
-        axes.legend(fontsize="x-small", ncols=2)
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    ordered = sorted(rows, key=lambda row: float(row["top1"]))
+    for place, row in enumerate(ordered):
+        number = methods.index(row["method"])
+        colour, at = f"C{number}", (float(row[column]), float(row["top1"]))
+        axes.plot(*at, _MARKERS[number % len(_MARKERS)], color=colour)
+        height = (place + 0.5) / len(ordered)
+        line = {"arrowstyle": "-", "color": colour, "alpha": 0.4, "shrinkB": 3, "relpos": (0, 0.5)}
+        words = {"xytext": (1.03, height), "textcoords": "axes fraction", "va": "center", "color": colour}
+        axes.annotate(f"{row['method']} {row['budget']}", at, arrowprops=line, fontsize="small", **words)
+    axes.set(xscale="log", xlabel=title, ylabel="top-1 %")
+    axes.grid(alpha=0.3)
     figure.save(picture, path)

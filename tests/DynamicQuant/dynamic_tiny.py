@@ -12,7 +12,7 @@ from common.models.layers import Layers
 from common.models.resnet_cifar import BasicBlock, DenseHead
 from common.runtime.context import execution_mode
 from common.stored.network import StoredNetwork
-from common.training import Run, Schedule, TrainConfig, TrainData, Trainer
+from common.training import CrossEntropy, Run, Schedule, TrainConfig, TrainData, Trainer
 from DynamicQuant.budget import BudgetLoss, NoiseDecay
 from DynamicQuant.convert import quantize_network
 from DynamicQuant.network import Decisions, Scores
@@ -133,7 +133,7 @@ def trainer(folder: Path, epochs: int = 3, penalty: float = 1.0) -> Trainer:
     """A training of a dynamic network with 4 steps of 6 images in each epoch, validated on 8."""
     one, validation = stored(dynamic_network()), images(8, seed=2)
     measure = tester(one, images())
-    objective = BudgetLoss(one.network, measure.costs, measure.limit, penalty, 0.1)
+    objective = BudgetLoss(one.network, measure.costs, measure.limit, penalty, CrossEntropy(0.1))
     return Trainer(
         network=one.network,
         data=TrainData(images(), PREPROCESSING, validation),

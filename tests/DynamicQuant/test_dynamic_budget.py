@@ -6,6 +6,7 @@ from dynamic_tiny import DYNAMIC, dynamic_network, images, random_input, spread_
 from mindspore import Tensor, nn, ops
 
 from common.errors import DataError
+from common.training import CrossEntropy
 from DynamicQuant.budget import BudgetLoss, candidate_costs, fit_budget, image_costs, least_shift, shifted
 from DynamicQuant.network import Decisions
 from DynamicQuant.quant_config import QuantConfig
@@ -34,7 +35,7 @@ def test_the_loss_adds_what_is_above_the_budget(budget, smoothing):
     plain = nn.CrossEntropyLoss(label_smoothing=smoothing)(logits, labels).asnumpy()
     mean = (mask.asnumpy() * costs).sum((1, 2)).mean()
     for bound in (mean - 0.2, mean + 0.2):
-        loss, returned_logits = BudgetLoss(network, costs, bound, 3.0, smoothing)(x, labels)
+        loss, returned_logits = BudgetLoss(network, costs, bound, 3.0, CrossEntropy(smoothing))(x, labels)
         assert loss.asnumpy() == pytest.approx(plain + 3 * max(0, mean - bound), rel=1e-5)
         np.testing.assert_array_equal(returned_logits.asnumpy(), logits.asnumpy())
 
@@ -48,7 +49,7 @@ def test_the_penalty_pushes_towards_fewer_bits():
     for penalty in (0.0, 1000.0):
         network.choose.noise.state.set_data(Tensor(np.array([5, 0], np.int64)))
         network.controller.dropout.noise.state.set_data(Tensor(np.array([6, 0], np.int64)))
-        loss = BudgetLoss(network, costs, 0.5, penalty)
+        loss = BudgetLoss(network, costs, 0.5, penalty, CrossEntropy())
         gradient = ops.grad(lambda x, loss=loss: loss(x, labels)[0], None, [bias])(x)[0]
         gradients.append(gradient.asnumpy().reshape(4, 3))
     push = gradients[1] - gradients[0]

@@ -9,6 +9,7 @@ from script_runs import KilledError, final, kill_in_step
 from common import checkpoint
 from common.checkpoint import network_state
 from common.runtime.context import execution_mode
+from common.training import CrossEntropy
 from DynamicQuant import storage
 from DynamicQuant.budget import BudgetLoss, candidate_costs
 from DynamicQuant.quant_config import QuantConfig
@@ -75,7 +76,7 @@ def gradients_of_steps(mode: str) -> list[list[np.ndarray]]:
     """Gradients of a few training steps, the first images again after others of another size."""
     network = dynamic_network(spread=0.3)
     costs, limit = candidate_costs([network.macs[name] for name in network.dynamic], QuantConfig(3), "bitflops")
-    loss, weights = BudgetLoss(network, costs, 0.5 * limit, 1.0), network.trainable_params()
+    loss, weights = BudgetLoss(network, costs, 0.5 * limit, 1.0, CrossEntropy()), network.trainable_params()
     loss.set_train(True)
     step, gradients = ops.value_and_grad(loss, None, weights, has_aux=True), []
     with execution_mode(mode):

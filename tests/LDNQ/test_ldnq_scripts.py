@@ -73,6 +73,14 @@ def test_the_documented_command_quantizes_and_the_file_gives_the_same_result(cap
     assert len(stored.layers) == 20 and all(layer.weights[0].levels is TABLES[3] for layer in stored.layers.values())
     assert stored.metadata["settings"] == {"levels": 3, "granularity": "channel", "first_and_last": True}
     assert stored.metadata["training"] == {"images": 16, "seed": 1}
+    lines = run(capsys, quantization, *words, "--act_bits", 8)  # the cascade is finished
+    record = json.loads((tmp_path / "out.json").read_text())
+    with_clips = tmp_path / "resnet20_3levels_a8.ckpt"
+    assert record["act_bits"] == 8 and f"engine: {record['engine']} ({record['engine_about']})" in lines
+    again = run(
+        capsys, evaluation, "--checkpoint_path", with_clips, "--dataset", "cifar10", "--dataset_path", tiny_cifar
+    )
+    assert again[-1] == lines[-1] and lines[-1].endswith(f"ckpt= {with_clips}")
     wrong = [*words[:-4], "--output_dir", tmp_path, "--pretrained", path]
     assert "expected a float network, found a packed one" in refused(capsys, quantization, *wrong)
     assert "num_classes" in refused(capsys, evaluation, "--checkpoint_path", path, "--num_classes", 100)

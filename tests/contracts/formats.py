@@ -20,7 +20,7 @@ class FormatCase:
 
     Attributes:
         format: of the method.
-        packed: a packed file that ships with it.
+        packed: a packed file that ships with it; LDNQ has them with and without clips of activations.
         settings: of a latent network to make; None where the method has none, for it is not trained.
     """
 
@@ -51,6 +51,7 @@ FORMATS = [
         _settings("DynamicQuant", bits=3, quantizer="pact"),
     ),
     FormatCase(LDNQ.storage.FORMAT, ROOT / "LDNQ/checkpoints/ternary_resnet20_digits.ckpt", None),
+    FormatCase(LDNQ.storage.FORMAT, ROOT / "LDNQ/checkpoints/ternary_resnet20_a8_digits.ckpt", None),
     FormatCase(
         ProQHA.storage.FORMAT,
         ROOT / "ProQHA/checkpoints/preact_resnet20_w4_digits.ckpt",

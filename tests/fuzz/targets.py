@@ -16,12 +16,14 @@ from common.cli.config import build_parser
 from common.cli.yaml_options import read_config
 from common.data import open_dataset
 from common.data.source import ImageSource
+from common.engine.opened import read
 from common.models.registry import MODELS
 from common.stored.float_network import load_float
 from common.zoo import registry
 from LDNQ.calibration_set import choose_images
 from tests.fuzz import seeds
 from tests.fuzz.mutate import PICKLE_TOKENS, TEXT_TOKENS, Random, damaged, damaged_document
+from tests.fuzz.runtime_files import single_channels
 
 ROOT = Path(__file__).resolve().parents[2]
 Mutate = Callable[[bytes, Random], bytes]
@@ -57,6 +59,7 @@ def targets(folder: Path) -> Iterator[Target]:
     """All of them; intact files are made in the folder."""
     yield from _checkpoints(folder)
     yield from _packed(folder)
+    yield from _runtime_file()
     yield from _data_sets()
     yield from _texts()
 
@@ -161,6 +164,16 @@ def _other(array: np.ndarray, rng: Random) -> np.ndarray:
     changed = flat.copy()
     changed[int(rng.integers(flat.size))] = 1 if array.dtype.kind in "bui" else [np.nan, np.inf, 1e30][kind % 3]
     return changed.reshape(array.shape)
+
+
+def _runtime_file() -> Iterator[Target]:
+    yield Target(".lowbit", [single_channels()], "net.lowbit", _logits, 4, checksum=_always)
+
+
+def _logits(folder: Path) -> bytes:
+    """Of one image; what is damaged under a right checksum is tried by :mod:`tests.fuzz.runtime_files`."""
+    opened = read(folder / "net.lowbit")
+    return opened.run(np.ones((1, *opened.shape), np.float32), 1).tobytes()
 
 
 def _data_sets() -> Iterator[Target]:

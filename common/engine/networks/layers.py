@@ -1,10 +1,12 @@
 """Layers of a network by their parameters' names: quantized ones on integers, all others in float32."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from common.engine.builder import Builder, Value, refuse
+from common.engine.description import Grid
 from common.engine.quantized import Input, input_of, input_of_choice, integers_of
 from common.quant.integer_weight import ActivationGrid, IntegerLayer
 
@@ -29,21 +31,45 @@ class Layers:
         self.inputs: dict[tuple, Input] = {}
         self.decisions = 0  # of images, so far
 
-    def conv(self, name: str, x: Value, stride: int = 1, padding: int = 0) -> Value:
-        """A convolution, with its bias if it has one."""
+    def conv(self, name: str, x: Value, stride: int = 1, padding: int = 0, side: tuple[int, int] = (1, 1)) -> Value:
+        """A convolution, or a linear layer of so many pixels in its place, with its bias if it has one."""
         if f"{name}.codes" in self.parameters:
             y = self._adder_conv(name, x, stride, padding)
         elif name in self.quantized and self.quantized[name].grids:
-            y = self._integer_conv(name, x, stride, padding)
+            y = self._integer_conv(name, x, stride, padding, side)
         else:
-            y = self.builder.float_conv(x, _as_kernel(self.parameters[f"{name}.weight"]), stride, padding)
+            y = self.builder.float_conv(x, _as_kernel(self.parameters[f"{name}.weight"], side), stride, padding)
         bias = self.parameters.get(f"{name}.bias")
         return y if bias is None else self.builder.affine(y, np.ones(len(bias)), bias.astype(np.float64))
 
-    def _integer_conv(self, name: str, x: Value, stride: int, padding: int) -> Value:
+    def depthwise(self, name: str, x: Value, stride: int, padding: int) -> Value:
+        """A convolution of each channel by itself."""
+        layer = self.quantized.get(name)
+        if layer is None or len(layer.grids) != 1:
+            raise refuse(f"{name} filters single channels in floats, which is not among its instructions")
+        source, part = self.input_of(layer.grids[0]), integers_of(layer.weights[0])
+        codes = self.builder.codes(x, source.grid)
+        return self.builder.depthwise_conv(codes, part.values, part.scale * source.unit, stride, padding)
+
+    def _signed_conv(self, name: str, x: Value) -> Value:
+        """1 x 1 pixels of inputs that may be negative: x = 2 u j - a, so that y = 2 u sum(w j) - a sum(w)."""
+        layer, builder = self.quantized[name], self.builder
+        grid, part = layer.grids[0], integers_of(layer.weights[0])
+        weight, top, clip = _as_kernel(part.values, (1, 1)), 2 ** int(grid.bits[0]) - 1, float(grid.clip[0])
+        if weight.shape[2:] != (1, 1):
+            raise refuse(f"{name} has signed inputs beside a border of zeros, which are not among its instructions")
+        channels, filters = weight.shape[1], weight.shape[0]
+        shifted = builder.affine(x, np.full(channels, top / (2 * clip)), np.full(channels, top / 2))
+        codes = builder.codes(shifted, Grid(np.ones(1, np.float32), np.array([top])))
+        y = builder.integer_conv(codes, [weight], [part.scale * 2 * clip / top])
+        return builder.affine(y, np.ones(filters), -clip * part.scale * weight.sum((1, 2, 3)))
+
+    def _integer_conv(self, name: str, x: Value, stride: int, padding: int, side: tuple[int, int]) -> Value:
         layer = self.quantized[name]
+        if len(layer.weights) == 1 and layer.grids[0].signed and stride == 1:
+            return self._signed_conv(name, x)
         integers, multiplier = [integers_of(weight) for weight in layer.weights], None
-        weights = [_as_kernel(part.values) for part in integers]
+        weights = [_as_kernel(part.values, side) for part in integers]
         if len(layer.weights) > 1:
             grid, units = input_of_choice(layer.grids, self.decisions)
             self.decisions += 1
@@ -81,6 +107,8 @@ class Layers:
 
     def input_of(self, grid: ActivationGrid) -> Input:
         """The codes of a layer's input; layers of the same bits and clip share them."""
+        if (grid.bits == grid.bits[0]).all():  # of linear layers there may be one for each feature
+            grid = replace(grid, bits=grid.bits[:1])
         return self.inputs.setdefault((grid.bits.tobytes(), grid.clip.tobytes(), grid.signed), input_of(grid))
 
     def norm(self, name: str, x: Value) -> Value:
@@ -96,19 +124,35 @@ class Layers:
         """max(x, 0)."""
         return self.builder.relu(x)
 
+    def relu6(self, x: Value) -> Value:
+        """min(max(x, 0), 6)."""
+        return self.builder.relu6(x)
+
     def average(self, x: Value, side: tuple[int, int]) -> Value:
         """The average over all pixels."""
         return self.builder.pool(x, side)
 
-    def dense(self, name: str, x: Value) -> Value:
-        """A linear layer of 1 x 1 pixels."""
-        return self.conv(name, x)
+    def dense(self, name: str, x: Value, side: tuple[int, int] = (1, 1)) -> Value:
+        """A linear layer of all channels, rows and columns of so many pixels."""
+        return self.conv(name, x, side=side)
+
+    def filters(self, name: str) -> int:
+        """Number of a convolution's filters."""
+        return self._shape(name)[0]
+
+    def side(self, name: str) -> int:
+        """Pixels of a side of a convolution's kernel."""
+        return self._shape(name)[-1]
+
+    def _shape(self, name: str) -> tuple[int, ...]:
+        packed = self.quantized.get(name)
+        return packed.weights[0].codes.shape if packed else self.parameters[f"{name}.weight"].shape
 
     def count(self, stage: str) -> int:
         """Number of blocks of a stage, by the names of its parameters."""
         return len({name.split(".")[1] for name in self.parameters if name.startswith(f"{stage}.")})
 
 
-def _as_kernel(weight: np.ndarray) -> np.ndarray:
-    """(F, C, KH, KW) of a convolution's weights, or of a linear layer's (F, C)."""
-    return weight if weight.ndim == 4 else weight.reshape(*weight.shape, 1, 1)
+def _as_kernel(weight: np.ndarray, side: tuple[int, int]) -> np.ndarray:
+    """(F, C, KH, KW) of a convolution's weights, or of a linear layer's (F, C KH KW)."""
+    return weight if weight.ndim == 4 else weight.reshape(len(weight), -1, *side)

@@ -24,7 +24,7 @@ def test_fields_have_the_order_of_the_structure(struct):
 
 
 def test_numbers_are_those_of_the_header():
-    operations = re.search(r"enum Operation : int32_t {(.*?)}", HEADER)[1].split(",")
+    operations = re.search(r"enum Operation : int32_t {(.*?)}", HEADER, re.DOTALL)[1].split(",")
     assert [getattr(layout, name.strip()) for name in operations] == list(range(len(operations)))
     for name, value in (("kMagic", layout.MAGIC), ("kVersion", layout.VERSION), ("kGroup", layout.GROUP)):
         assert int(re.search(rf"{name} = (\w+);", HEADER)[1], 0) == value

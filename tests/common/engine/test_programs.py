@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from random_networks import random_network
 
+from common.engine import tensors as engine_tensors
 from common.engine.compiler import compile_network
 from common.engine.description import Choose, Description, FloatConv, Grid, Image, IntegerConv, Pool, Tail
 from common.engine.interpreter import interpret, tensors
@@ -57,6 +58,47 @@ def test_threads_change_nothing(engine_sets, images, threads):
         assert np.array_equal(run(program, x), interpret(program, x))
     finally:
         set_threads(0)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("size", [(33, 40), (14, 9), (7, 64)], ids=str)
+def test_maxima_behind_a_float_convolution(engine_sets, size, stride):
+    """Both are computed in turns; what the convolution reads must not be where the maxima are written."""
+    rng, grid = np.random.default_rng(stride), Grid(np.full(1, 5, np.float32), np.full(1, 15))
+    kernel = rng.normal(0, 0.3, (40, 3, 7, 7)).astype(np.float32)
+    steps = [Image("image", (3, *size)), FloatConv("image", kernel, Tail(relu=True, store="x"), 2, 3)]
+    steps += [Pool("x", Tail(store="y", codes="q", grid=grid), (3, 3), stride, 1, maximum=True)]
+    shape = engine_tensors.tensors_of(Description(tuple(steps), "y"))["y"].shape
+    steps += [FloatConv("y", rng.normal(0, 1, (9, *shape)).astype(np.float32), Tail(store="logits"))]
+    program = compile_network(Description(tuple(steps), "logits"))
+    x = rng.normal(0, 1, (5, 3, *size)).astype(np.float32)
+    expected = interpret(program, x)
+    assert all(np.array_equal(bits_of(expected), bits_of(run(program, x, name))) for name in engine_sets)
+
+
+@pytest.mark.parametrize("large", [1, 1000])
+def test_groups_of_images_change_nothing(engine_sets, images, monkeypatch, large):
+    """Steps of so many weights and all behind them are computed for up to 4 images at once."""
+    monkeypatch.setattr(engine_tensors, "_LARGE", large)
+    starts = set()
+    for seed in range(12):
+        description = random_network(seed)
+        program = compile_network(description)
+        starts.add(program.header["together"] / len(program.instructions))
+        for count, threads in ((1, 1), (3, 1), (4, 2), (9, 2), (11, 3)):
+            x = images(description, count, seed)
+            expected = interpret(program, x)
+            set_threads(threads)
+            try:
+                assert all(np.array_equal(expected, run(program, x, name)) for name in engine_sets), (seed, count)
+            finally:
+                set_threads(0)
+    assert min(starts) < 1
+
+
+def test_no_images_have_no_logits(images):
+    program = compile_network(random_network(0))
+    assert run(program, images(random_network(0), 0)).shape == (0, 7)
 
 
 def test_an_image_does_not_depend_on_its_neighbours(images):

@@ -63,10 +63,10 @@ class Unknown(nn.Cell):
     "network, expected",
     [
         (nn.SequentialCell(nn.Softmax()), "no nodes are known for Softmax in 0; take MINDIR"),
-        (nn.SequentialCell(Unknown()), "Unknown 0 computes with what has no nodes here"),
+        (nn.SequentialCell(Unknown()), "no nodes are known for softmax; take MINDIR"),
         (
-            Unknown(nn.Conv2d(3, 4, 3, 2)),
-            "cell: Conv2d: expected pad_mode pad, valid, or same with stride 1, found same",
+            Unknown(nn.Conv2d(3, 4, 3, 2, dilation=2)),
+            "cell: expected no dilation where padding follows the image's size, found (2, 2); take MINDIR",
         ),
     ],
 )

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from mindspore import Tensor, ops
+from mindspore import Tensor, nn, ops
 
 from common.kernels import AdderConv2d, build, native_available
+from common.kernels.adder import ForkedAdderConv2d
 from common.runtime.context import execution_mode
 
 # float32 sums of at most 1,000 terms: errors of 1e-6 of the largest value are seen.
@@ -118,6 +119,27 @@ def test_no_gradient_stays_no_gradient(native):
     with execution_mode("pynative"):
         _, gx, gw = run(x, w, np.zeros_like(gy), 1, 1, native)
     assert not gx.any() and not gw.any()
+
+
+class BothRead(nn.Cell):
+    """A loss of what a forked convolution makes of x, and of x."""
+
+    def __init__(self, stride, padding):
+        super().__init__()
+        self.forked = ForkedAdderConv2d(AdderConv2d(stride, padding, native=True))
+
+    def construct(self, x, w, gy, other):
+        y, x = self.forked(x, w)
+        return (y * gy).sum() + (x * other).sum()
+
+
+@pytest.mark.parametrize("size", oracle.SIZES[1:6], ids=str)
+def test_gradients_of_both_readers_are_added(size, library, mode):
+    x, w, gy = sample(*size)
+    other = np.random.default_rng(5).normal(size=x.shape).astype(np.float32)
+    gx, gw = ops.grad(BothRead(*size[7:]), (0, 1))(*map(Tensor, (x, w, gy, other)))
+    assert close(gx.asnumpy(), oracle.input_gradient(x, w, gy, *size[7:]) + other)
+    assert close(gw.asnumpy(), oracle.rescaled(oracle.weight_gradient(x, w, gy, *size[7:])))
 
 
 def test_native_and_fallback_agree_in_graph_mode():

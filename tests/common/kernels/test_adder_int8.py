@@ -23,7 +23,7 @@ def sample(n, c, h, w, f, kh, kw, stride, padding, qmax, groups=3):
 
 
 def identity(filters):
-    return np.stack((np.ones(filters), np.zeros(filters))).astype(np.float32)
+    return np.stack((np.ones(filters), np.zeros(filters), np.zeros(filters))).astype(np.float32)
 
 
 def run(cell, x, codes, group, steps, qmax, affine, residual=None):
@@ -59,9 +59,11 @@ def test_affine_residual_and_relu(native, relu, with_residual, mode):
     """Multipliers are powers of two, so that no step of the float part rounds and the result is exact, too."""
     x, codes, group, steps = sample(3, 5, 7, 9, 5, 3, 3, 1, 1, 15)
     rng = np.random.default_rng(0)
-    affine = np.stack((2.0 ** rng.integers(-4, 1, 5) * [-1, 1, -1, 1, -1], rng.integers(-200, 200, 5)))
+    factors, offsets = 2.0 ** rng.integers(-4, 1, 5) * [-1, 1, -1, 1, -1], rng.integers(-200, 900, 5)
+    affine = np.stack((factors, rng.integers(-200, 200, 5), offsets))
     residual = rng.integers(-300, 300, (3, 5, 7, 9)).astype(np.float32) / 4
-    expected = oracle.integer_sums(x, codes, group, steps, 15, 1, 1) * affine[0][:, None, None]
+    sums = oracle.integer_sums(x, codes, group, steps, 15, 1, 1)
+    expected = (sums - affine[2][:, None, None]) * affine[0][:, None, None]
     expected = expected + affine[1][:, None, None] + (residual if with_residual else 0)
     assert (expected < 0).any() and (expected > 0).any()
     given = [x, codes, group, steps, 15, affine.astype(np.float32), residual if with_residual else None]

@@ -88,7 +88,7 @@ def numbers_case():
         "group": np.array([1, 0, 1, 1], np.uint8),
         "steps": np.array([0.25, 0.3], np.float32),
         "qmax": np.array([15], np.float32),
-        "affine": np.stack((np.ones(4), np.zeros(4))).astype(np.float32),
+        "affine": np.stack((np.ones(4), np.zeros(4), np.zeros(4))).astype(np.float32),
     }
 
 

@@ -64,7 +64,16 @@ def test_convolutions_and_their_gradients(library, size, kind, oracle):
 
 
 @each_variant
-@pytest.mark.parametrize(("least", "most"), [(0, 4), (-1, 32), (-1.001, 4), (0, 33)], ids=str)
+@pytest.mark.parametrize("size", conv_oracle.CONV_SIZES, ids=str)
+def test_convolutions_of_training(library, size):
+    x, w, gy = conv_oracle.sample(*size)
+    geometry = np.array(size[7:], np.int32)
+    y = adder_oracle.call(library, "ConvForwardTrain", [x, w, geometry], np.full(gy.shape, np.nan, np.float32))
+    assert conv_oracle.error(y, conv_oracle.forward(x, w, *size[7:])) < TOLERANCE
+
+
+@each_variant
+@pytest.mark.parametrize(("least", "most"), [(0, 4), (-0.0, 4), (-1, 32), (-1.001, 4), (0, 33)], ids=str)
 @pytest.mark.parametrize(
     "size", [*adder_oracle.SIZES, (2, 33, 7, 9, 40, 3, 3, 2, 1), (2, 9, 8, 8, 20, 3, 3, 1, 1)], ids=str
 )
@@ -105,7 +114,7 @@ def test_batch_norm_and_its_gradients(library, shape):
 def test_gradients_of_uniform_quantization(library, shape, first):
     x, bits, gy = fake_quant_oracle.uniform_sample(shape, first, CLIP)
     outputs = [np.full(size, np.nan, np.float32) for size in (x.shape, 1, len(bits))]
-    inputs = [x, bits, CLIP.reshape(1), gy, np.ones(1, np.int32), *outputs[:2]]
+    inputs = [x, bits, CLIP.reshape(1), np.zeros(1, np.float32), gy, np.ones(1, np.int32), *outputs[:2]]
     adder_oracle.call(library, "UniformQuantizeGrad", inputs, outputs[2])
     for found, expected in zip(outputs, fake_quant_oracle.uniform_gradients(x, bits, CLIP, gy), strict=True):
         assert conv_oracle.error(found, expected) < TOLERANCE

@@ -7,10 +7,11 @@ from mindspore import Tensor, nn
 from common.checkpoint import network_state
 from common.models.layers import weighted_layers
 from common.models.registry import model
-from common.quant.conversion import replace_cells, signed_inputs
+from common.quant.conversion import replace_cells
 from common.quant.dorefa import DoReFaWeight
 from common.quant.layers import QuantConv2d, QuantDense
 from common.quant.pact import PACTActivation
+from common.quant.quantizable import traced_inputs
 from common.runtime.context import execution_mode
 
 
@@ -35,6 +36,12 @@ PLACES = ["stem", "body.1", "body.2.2", "listed.0", "last"]
 
 def images(count=2, size=8):
     return Tensor(np.random.default_rng(0).normal(0, 1, (count, 3, size, size)).astype(np.float32))
+
+
+def signed_inputs(network, names, size):
+    cells = weighted_layers(network)
+    seen = traced_inputs(network, {name: cells[name] for name in names}, size)
+    return [name for name in names if seen[name].signed]
 
 
 def quantized(network, names, bits=8):

@@ -1,0 +1,83 @@
+"""A packed network as one file of the integer engine, which runs without MindSpore."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from common import report
+from common.checkpoint import network_state
+from common.data import ImageSource, Preprocessing, batches, eval_dataset
+from common.engine.about import About
+from common.engine.compiler import compile_network
+from common.engine.layout import Program
+from common.engine.networks.describe import describe
+from common.engine.opened import OpenedFile
+from common.engine.runtime_file import encode
+from common.errors import ExportError, QuantizationError
+from common.stored.network import StoredNetwork
+
+
+@dataclass(frozen=True, eq=False)
+class LowbitFile:
+    """What is written, and what it computes.
+
+    Attributes:
+        content: of the file.
+        compute: from normalised images (N, 3, H, W) to logits (N, K).
+    """
+
+    content: bytes
+    compute: Callable[[np.ndarray], np.ndarray]
+
+
+def encode_network(
+    stored: StoredNetwork, images: ImageSource, preprocessing: Preprocessing, batch_size: int
+) -> LowbitFile:
+    """The file of a network, with the accuracy that it has on images.
+
+    Args:
+        stored: packed network.
+        images: to measure the accuracy on, of the network's classes.
+        preprocessing: of the images.
+        batch_size: images per step; no result depends on it.
+
+    Raises:
+        ExportError: the network is not packed, or has layers that the engine does not know.
+    """
+    program, about = _program(stored, preprocessing), About.of(stored.metadata, preprocessing, producer=_producer())
+    unmeasured = OpenedFile(encode(program, about))
+
+    def compute(x: np.ndarray) -> np.ndarray:
+        return unmeasured.run(x, 0)[:, : unmeasured.classes]
+
+    accuracy = _accuracy(compute, images, preprocessing, batch_size)
+    return LowbitFile(encode(program, replace(about, accuracy=accuracy, samples=len(images))), compute)
+
+
+def _program(stored: StoredNetwork, preprocessing: Preprocessing) -> Program:
+    if stored.kind != "packed":
+        raise ExportError(
+            f"lowbit: expected a packed network, found a {stored.kind} one; give the packed file that training, "
+            "conversion or eval.py --save_checkpoint writes"
+        )
+    size, parameters = (preprocessing.image_size,) * 2, network_state.state(stored.network)
+    try:
+        description = describe(stored.metadata["network"], parameters, stored.layers, size, floats=True)
+        return compile_network(description, plain=True)
+    except QuantizationError as error:
+        raise ExportError(f"lowbit: {error}; take --format mindir") from None
+
+
+def _producer() -> str:
+    return f"lowbitzoo {report.versions()['lowbitzoo']}"
+
+
+def _accuracy(
+    compute: Callable[[np.ndarray], np.ndarray], images: ImageSource, preprocessing: Preprocessing, batch_size: int
+) -> float:
+    correct = 0
+    for batch in batches(eval_dataset(images, preprocessing, batch_size)):
+        chosen = compute(batch["image"]).argmax(1)
+        correct += int((chosen == batch["label"])[batch["valid"]].sum())
+    return correct / len(images)

@@ -1,0 +1,119 @@
+"""Networks as files in formats of others, from Python."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from common.errors import ConfigError, ExportError
+from common.files.atomic_file import write_atomically
+from common.runtime.installed import require_mindspore
+from lowbitzoo.methods import part
+
+if TYPE_CHECKING:
+    from mindspore import nn
+
+    from common.export.parity import Parity
+    from common.stored.network import StoredNetwork
+
+FORMATS = ("mindir", "onnx")
+_NOISE = 8  # images that a file is compared on where none are given
+
+
+def export(
+    stored: "StoredNetwork",
+    file: str | Path,
+    *,
+    network: "nn.Cell | None" = None,
+    batch_size: int = 1,
+    images: "np.ndarray | None" = None,
+) -> "Parity":
+    """Write a network as a MINDIR or an ONNX file, by the file's suffix, if it computes the same.
+
+        lowbitzoo.export(stored, "mine.mindir", network=MyNetwork(), batch_size=1)
+
+    Args:
+        stored: from :func:`lowbitzoo.load` or :func:`lowbitzoo.quantize`.
+        file: path that ends in .mindir or .onnx.
+        network: float network of the kind that was quantized, where it is none of :func:`lowbitzoo.list_models`; it is
+            changed and used.
+        batch_size: images that a MINDIR file takes at a time; ONNX files take any number.
+        images: (N, 3, S, S) float32 as the network sees them, to compare on; None: noise.
+
+    Returns:
+        The logits of the file against those of the network.
+
+    Raises:
+        ConfigError: another suffix, packages for ONNX that are missing, or a file that cannot be written.
+        ExportError: the file computes something else, or the network cannot be said in the format.
+    """
+    require_mindspore("export")
+    from common.data import Preprocessing
+    from common.export.parity import compare_arrays
+    from common.runtime import context
+
+    path, form = Path(file), Path(file).suffix.removeprefix(".")
+    if form not in FORMATS:
+        raise ConfigError(f"file: expected a name that ends in .mindir or .onnx, found {path.name}")
+    context.prepare_onednn()
+    recorded = stored.metadata.get("preprocessing")
+    size = _side(stored, images) if recorded is None else Preprocessing.from_dict(recorded).image_size
+    shape = (max(batch_size, _NOISE // batch_size * batch_size), 3, size, size)
+    given = np.random.default_rng(0).normal(0, 1, shape).astype(np.float32) if images is None else images
+    content, compute = _made(form, stored, _portable(stored, network), size, batch_size)
+    with context.execution_mode("graph"):
+        parity = compare_arrays(stored.network, compute, given, batch_size)
+    parity.check()
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        raise ConfigError(f"file: cannot write {path}: {error.strerror}; check folder, rights and space") from None
+    return parity
+
+
+def _side(stored: "StoredNetwork", images: "np.ndarray | None") -> int:
+    side = stored.metadata.get("settings", {}).get("image_size") if images is None else images.shape[-1]
+    if side is None:
+        raise ConfigError("images: expected some, for the file records no preprocessing that says their size")
+    return side
+
+
+def _portable(stored: "StoredNetwork", network: "nn.Cell | None") -> "nn.Cell":
+    """The same network of MindSpore's own operators: files hold no others."""
+    from common.checkpoint import network_state
+    from common.kernels.custom import without_native
+    from common.models.registry import MODELS, model
+
+    metadata: dict[str, Any] = stored.metadata
+    with without_native():
+        if network is None:
+            if metadata["network"] not in MODELS:
+                raise ConfigError(f"network: expected a float {metadata['network']}, found none; give network=")
+            network = model(metadata["network"]).build(metadata["num_classes"])
+        if stored.kind != "float":
+            form = part(metadata["method"], "storage").FORMAT
+            network = form.quantize(network, metadata["settings"], stored.kind == "packed") or network
+    network_state.restore(network, network_state.state(stored.network))
+    return network.set_train(False)
+
+
+def _made(form: str, stored: "StoredNetwork", portable: "nn.Cell", size: int, batch_size: int) -> tuple[bytes, Any]:
+    if form == "mindir":
+        from common.export import mindir
+
+        content = mindir.encode(portable, (batch_size, 3, size, size))
+        return content, mindir.decode(content)
+    from importlib.util import find_spec
+
+    if missing := [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]:
+        raise ConfigError(f"file: ONNX needs the packages onnx and onnxruntime, found no {' and no '.join(missing)}")
+    from common.export import onnx_model
+
+    if hasattr(portable, "decide"):
+        raise ExportError("ONNX: each image chooses its bits, and a graph computes the same for all; take .mindir")
+    metadata = stored.metadata
+    about = {"network": str(metadata["network"]), "preprocessing": json.dumps(metadata.get("preprocessing", {}))}
+    layers = part(metadata["method"], "storage").FORMAT.integers(stored) if stored.kind != "float" else {}
+    content = onnx_model.encode(portable, size, metadata["num_classes"], about, layers)
+    return content, onnx_model.decode(content)

@@ -1,0 +1,97 @@
+"""Every registered packed network: integer engine, fake-quantized network and float64.
+
+Layer by layer on the same codes: floats within the rounding of float32, codes equal but where the value before rounding
+is within 1e-5 of a tie. Whole networks: top-1 differs on at most 10 of 10,000 images, but for those in ``MORE``, and on
+none of the digits; each difference begins with such a tie; and the integer network is no farther from float64 than the
+float32 network is.
+"""
+
+import importlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from exactness import Exactness
+from mindspore import Tensor
+
+from common.cli.engine import INTEGER, choose_engine
+from common.data import batches, eval_dataset, open_dataset
+from common.engine.networks.describe import has_grids
+from common.models.registry import preprocessing_of
+from common.runtime.context import execution_mode
+from common.zoo.registry import entries
+from common.zoo.store import path_of
+
+pytestmark = pytest.mark.slow
+LAYERWISE, NEAR = 8, 64  # images of the comparisons by layer and with float64
+MOST = {"digits": 0, "cifar10": 10}  # images of other top-1
+# Codes of 8 bits have more ties, and float32's sums are far enough from float64 to cross some in every image.
+MORE = {"ldnq-resnet20-cifar10-jpeg-11levels-a8": 12}
+MOVED = 1e-3  # of a logit, by a code on the other side of a tie
+
+
+def packed_networks():
+    """Names of the registered networks that are packed, by their data set."""
+    shipped = [entry for entry in entries().values() if entry.shipped and not entry.bits.startswith("float")]
+    return [pytest.param(entry, id=entry.name) for entry in shipped]
+
+
+@pytest.fixture(scope="session")
+def cifar10(shared, tmp_path_factory):
+    """The official CIFAR-10."""
+    folder = tmp_path_factory.mktemp("cifar10")
+    subprocess.run([sys.executable, str(shared / "tools" / "prepare_cifar10.py"), str(folder)], check=True)
+    return folder
+
+
+@pytest.fixture(params=packed_networks())
+def registered(request):
+    """A network on grids, and its test images."""
+    entry = request.param
+    stored = importlib.import_module(f"{entry.method}.storage").load(path_of(entry))
+    if not has_grids(entry.network, stored.layers):
+        pytest.skip("its activations are float")
+    folder = None if entry.dataset == "digits" else request.getfixturevalue("cifar10")
+    return stored, open_dataset(entry.dataset, folder, "test"), entry
+
+
+@pytest.mark.xdist_group("official")  # the images are prepared once
+def test_integers_floats_and_float64_agree(registered):
+    stored, source, entry = registered
+    engine = choose_engine(None, stored, 32)
+    assert engine.name == INTEGER, engine.about
+    float_network = logits_of(stored.network.set_train(False))
+    integers, floats, images = [], [], []
+    for batch in batches(eval_dataset(source, preprocessing_of(entry.dataset, stored.metadata), 250, 1, 0)):
+        images.append(batch["image"][batch["valid"] > 0])
+        count = len(images[-1])
+        integers.append(logits_of(engine.network)(Tensor(batch["image"]))[:count])
+        floats.append(float_network(Tensor(batch["image"]))[:count])
+    integers, floats, images = map(np.concatenate, (integers, floats, images))
+    assert len(images) == len(source)
+    exact = Exactness(stored)
+    tensors = exact.tensors(images[:LAYERWISE])
+    assert exact.check_steps(tensors, images[:LAYERWISE]) > 10**5
+    with execution_mode("pynative"):
+        exact.check_layers(tensors)
+    differ = np.flatnonzero(integers.argmax(1) != floats.argmax(1))
+    traced = [exact.check_traced(images[i]) for i in differ]
+    check_near(exact.float64.logits(images[:NEAR]), integers[:NEAR], floats[:NEAR])
+    assert len(traced) <= MORE.get(entry.name, MOST[entry.dataset]), differ
+
+
+def logits_of(network):
+    """Function from a batch to logits alone, of networks that tell their choices too."""
+
+    def call(images):
+        result = network(images)
+        return (result[0] if isinstance(result, tuple) else result).asnumpy()
+
+    return call
+
+
+def check_near(exact, integers, floats):
+    """Logits of integers are no farther from float64 than those of floats; no more images have codes beyond a tie."""
+    near, far = (np.abs(found - exact).max(1) for found in (integers, floats))
+    assert np.median(near) <= np.median(far) and (near > MOVED).sum() <= (far > MOVED).sum(), (near, far)
