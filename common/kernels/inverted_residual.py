@@ -15,7 +15,8 @@ class ConvDepthwiseProject(nn.Cell):
         Y = B_3(P * \rho_2(B_2(D * \rho_1(B_1(W * X))))) \;[+ X], \qquad
         B(Z) = \gamma\,\frac{Z - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta, \quad \rho(Z) = \min(\max(Z, 0), l)
 
-    The bits of one layer after the other; what is between the convolutions never leaves the cache.
+    The bits of one layer after the other where Y has at least 4 rows, else up to the last
+    ones; what is between the convolutions never leaves the cache.
 
     ``construct(x, *layers)``: x (N, C, H, W); for each of the three convolutions its weights, gamma, beta, mean,
     variance and constants (2,) epsilon and l, of which the last l is not read; weights (K, C, KH, KW), (K, 1, KH, KW)
@@ -45,16 +46,24 @@ class ConvDepthwiseProject(nn.Cell):
     def construct(self, x, *layers):
         return self.forward_op(x, *layers, self.geometry)
 
-    def bprop(self, x, *rest):
+    # GRAPH mode takes no ``*layers`` here.
+    # fmt: off
+    def bprop(
+        self, x, w1, gamma1, beta1, mean1, variance1, constants1, w2, gamma2, beta2, mean2, variance2, constants2,
+        w3, gamma3, beta3, mean3, variance3, constants3, out, dout,
+    ):
         """Gradients for x, the weights, gammas and betas."""
-        layers, dout = rest[:18], rest[19]
-        hidden = self.first(x, *layers[:6])
-        filtered = self.depthwise(hidden, *layers[6:12])
-        of_filtered = self.project.bprop(filtered, *layers[12:], dout, dout)
-        of_hidden = self.depthwise.bprop(hidden, *layers[6:12], filtered, of_filtered[0])
-        of_x = self.first.bprop(x, *layers[:6], hidden, of_hidden[0])
+        first = (w1, gamma1, beta1, mean1, variance1, constants1)
+        second = (w2, gamma2, beta2, mean2, variance2, constants2)
+        third = (w3, gamma3, beta3, mean3, variance3, constants3)
+        # fmt: on
+        hidden = self.first(x, *first)
+        filtered = self.depthwise(hidden, *second)
+        of_filtered = self.project.bprop(filtered, *third, dout, dout)
+        of_hidden = self.depthwise.bprop(hidden, *second, filtered, of_filtered[0])
+        of_x = self.first.bprop(x, *first, hidden, of_hidden[0])
         whole = of_x[0] + dout if self.adds else of_x[0]
-        return whole, *of_x[1:], *of_hidden[1:], *of_filtered[1:]
+        return (whole, *of_x[1:], *of_hidden[1:], *of_filtered[1:])
 
 
 def _projection() -> ConvNorm:

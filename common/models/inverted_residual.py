@@ -12,13 +12,7 @@ from common.models.norm_act import joins, watched
 
 
 def block_kernel(first: nn.Cell, depthwise: nn.Cell, adds: bool = False) -> ConvDepthwiseProject | None:
-    """The operator of such layers as a network has them when it is made; None without one.
-
-    Args:
-        first: first layers.
-        depthwise: layers with a filter per channel.
-        adds: whether the input is added.
-    """
+    """The operator of the layers that a network is made of, or None; ``adds``: plus their input."""
     convs = [sequence.cell_list[0] for sequence in (first, depthwise)]
     if all(isinstance(conv, NativeConv2d) and conv.together for conv in convs):
         return ConvDepthwiseProject(*[conv.kernel_conv for conv in convs], adds)

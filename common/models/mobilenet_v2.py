@@ -60,6 +60,24 @@ class InvertedResidual(nn.Cell):
         return x + self.conv(x) if self.residual else self.conv(x)
 
 
+class Features(nn.SequentialCell):
+    """Stem, inverted residual blocks and what follows; the first block, without expansion, joins the stem."""
+
+    def __init__(self, *cells: nn.Cell):
+        super().__init__(*cells)
+        self.kernel = block_kernel(cells[0], cells[1].conv.cell_list[0])
+
+    def construct(self, x):
+        cells, i = self.cell_list, 0
+        if self.kernel is not None and not watched(cells[1]) and not watched(cells[1].conv):
+            block = cells[1].conv.cell_list
+            if block_joins(self.kernel, cells[0], block[0], block[1], block[2]):
+                x, i = joined_block(self.kernel, x, cells[0], block[0], block[1], block[2]), 2
+        for cell in cells[i:]:
+            x = cell(x)
+        return x
+
+
 class MobileNetV2(nn.Cell):
     """Stem, 17 blocks, 1 x 1 convolution to 1280 channels, global average, linear layer: images to (N, num_classes).
 
@@ -82,7 +100,7 @@ class MobileNetV2(nn.Cell):
                 cells.append(InvertedResidual(channels, filters, step, expansion, layers))
                 channels = filters
         cells.append(_activated(layers.conv(channels, _LAST, 1, 1, 0), _LAST, layers))
-        self.features, self.mean = nn.SequentialCell(*cells), GlobalMean()
+        self.features, self.mean = Features(*cells), GlobalMean()
         self.classifier = nn.SequentialCell(nn.Dropout(p=_DROPOUT), nn.Dense(_LAST, num_classes))
 
     def construct(self, x):

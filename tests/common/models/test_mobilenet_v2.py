@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from mindspore import nn
+from mindspore import Tensor, nn
 from network_checks import (
     check_both_modes,
     check_gradients,
@@ -16,6 +16,7 @@ from network_checks import (
 
 from common.models.layers import Layers, conv2d, weighted_layers
 from common.models.mobilenet_v2 import InvertedResidual, MobileNetV2
+from common.models.norm_act import apart
 from common.models.registry import model
 from common.stored.float_network import load_float
 
@@ -113,6 +114,20 @@ def test_block_in_both_modes(filters, stride, expansion):
     assert y.shape == (2, filters, 8 // stride, 8 // stride)
     alone = check_both_modes(block.conv, x)
     assert np.allclose(y, x + alone if (filters, stride) == (4, 1) else alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("small", [True, False])
+def test_blocks_in_one_operator_have_the_bits_of_their_layers(small, mode):
+    side = 32 if small else 128
+    x = Tensor(images(3, 3, side, side))
+    together, alone = (MobileNetV2(10, small_images=small).set_train(False) for _ in range(2))
+    rng = np.random.default_rng(0)
+    for one, other in zip(together.get_parameters(), alone.get_parameters(), strict=True):
+        if one.name.endswith(("moving_mean", "beta")):
+            one.set_data(Tensor(rng.normal(0, 0.3, one.shape).astype(np.float32)))
+        other.set_data(one)
+    with apart(alone):
+        assert np.array_equal(together(x).asnumpy(), alone(x).asnumpy())
 
 
 def test_every_parameter_gets_a_gradient():
