@@ -21,14 +21,14 @@ from DAMBQ.tables import MAX_BITS
 
 
 def settled(
-    network: nn.Cell, config: QuantConfig, image_size: int = 32, images: Iterable[np.ndarray] | None = None
+    network: nn.Cell, config: QuantConfig, image_size: int | None = None, images: Iterable[np.ndarray] | None = None
 ) -> QuantConfig:
     """The configuration with the signed layers, and the first and the last one, named: by one forward pass.
 
     Args:
         network: float.
         config: what is named already stays.
-        image_size: side in pixels of the noise that runs through the network.
+        image_size: side in pixels of the noise that runs through the network; None: the first usual one that it takes.
         images: batches (N, 3, H, W) in its place.
 
     Raises:
@@ -43,7 +43,7 @@ def settled(
 
 
 def quantize_network(
-    network: nn.Cell, config: QuantConfig | None = None, frozen: bool = False, image_size: int = 32
+    network: nn.Cell, config: QuantConfig | None = None, frozen: bool = False, image_size: int | None = None
 ) -> nn.Cell:
     """Replace every convolution and linear layer of a float network, in place, keeping weights and biases.
 
@@ -56,7 +56,7 @@ def quantize_network(
         network: with at least two layers, ``nn.Conv2d`` or ``nn.Dense``.
         config: the default one if None.
         frozen: for evaluation alone: the weights that will be loaded are on their levels already.
-        image_size: side in pixels of the images of the trace.
+        image_size: side in pixels of the images of the trace; None: the first usual one that the network takes.
 
     Returns:
         The same network.

@@ -40,7 +40,7 @@ def quantized_names(network: nn.Cell, ends: tuple[str, str] | None = None) -> li
 
 
 def quantize_network(
-    network: nn.Cell, config: QuantConfig | None = None, image_size: int = 32, frozen: bool = False
+    network: nn.Cell, config: QuantConfig | None = None, image_size: int | None = None, frozen: bool = False
 ) -> QuantConfig:
     """Replace the layers of a float network, in place, keeping weights and biases.
 
@@ -49,7 +49,8 @@ def quantize_network(
     Args:
         network: built of ``nn.Conv2d`` and ``nn.Dense``, in the order in which they are described.
         config: the default one if None.
-        image_size: side in pixels of the images that show which inputs are signed.
+        image_size: side in pixels of the images that show which inputs are signed; None: the first usual one that the
+            network takes.
         frozen: for evaluation alone: the weights that will be loaded are on their levels already.
 
     Returns:

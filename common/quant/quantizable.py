@@ -15,6 +15,7 @@ from common.runtime.hooks import input_hooks
 _OWN = (nn.Conv2d.construct, NativeConv2d.construct, nn.Dense.construct)
 _CONVOLUTIONS = ("Conv1d", "Conv3d", "Conv1dTranspose", "Conv2dTranspose", "Conv3dTranspose", "Linear", "BiDense")
 _MINDSPORE = "mindspore."
+_SIDES = (32, 224, 28, 64, 16, 8, 96, 128)  # of images, in the order in which they are tried
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def quantizable_layers(network: nn.Cell) -> dict[str, nn.Cell]:
 def traced_inputs(
     network: nn.Cell,
     layers: Mapping[str, nn.Cell],
-    image_size: int = 32,
+    image_size: int | None = None,
     images: Iterable[np.ndarray] | None = None,
 ) -> dict[str, InputRange]:
     """What layers see in one forward pass in evaluation, in the order in which they are called.
@@ -74,14 +75,15 @@ def traced_inputs(
     Args:
         network: float, of images (N, 3, H, W); its mode is kept.
         layers: of it, by name.
-        image_size: H and W of the noise that runs through it.
+        image_size: H and W of the noise that runs through it; None: the first usual side that the network takes.
         images: batches (N, 3, H, W) in the noise's place.
 
     Raises:
         ConfigError: the network does not take such images, a layer that is not called, or one whose input is neither
             (N, C, H, W) nor (N, C).
     """
-    batches = [_noise(image_size)] if images is None else list(images)
+    if images is None:
+        images = [_noise(_fitting_side(network) if image_size is None else image_size)]
     ranges: dict[str, InputRange] = {}
 
     def take(name: str, x: np.ndarray) -> None:
@@ -90,7 +92,7 @@ def traced_inputs(
         ranges[name] = InputRange(low, high, x.shape[1:], before.calls + 1)
 
     with evaluating(network), input_hooks(layers, take):
-        for batch in batches:
+        for batch in images:
             _run(network, batch)
     for name in layers:
         _check(name, ranges.get(name))
@@ -115,6 +117,18 @@ def logits_shape(network: nn.Cell, image_size: int) -> tuple[int, int]:
         found = logits.shape if isinstance(logits, Tensor) else type(logits).__name__
         raise ConfigError(f"network: expected one that gives logits (N, K), found {found}")
     return logits.shape
+
+
+def _fitting_side(network: nn.Cell) -> int:
+    """The first usual side of images that a network takes; 32 where it takes none."""
+    with evaluating(network), execution_mode("pynative"):
+        for side in _SIDES:
+            try:
+                _run(network, _noise(side))
+            except ConfigError:
+                continue
+            return side
+    return _SIDES[0]
 
 
 def _noise(image_size: int) -> np.ndarray:

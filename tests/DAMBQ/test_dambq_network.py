@@ -159,11 +159,20 @@ def test_a_frozen_network_runs_on_the_levels_of_the_other(mode):
     ],
     ids=["default", "same", "dilated", "two strides", "two paddings"],
 )
-def test_other_convolutions_are_refused(convolution):
-    network = nn.SequentialCell(nn.Conv2d(3, 4, 3, pad_mode="valid"), convolution(), nn.Conv2d(4, 2, 1, pad_mode="pad"))
-    with pytest.raises(ConfigError, match="convolutions: expected"):
-        quantize_network(network)
-    assert len(weighted_layers(network)) == 3  # nothing has been replaced
+def test_convolutions_of_any_geometry_are_taken(convolution):
+    layers = [
+        nn.Conv2d(3, 4, 3, pad_mode="valid"),
+        nn.ReLU(),
+        convolution(),
+        nn.ReLU(),
+        nn.Conv2d(4, 2, 1, pad_mode="pad"),
+    ]
+    network, x = nn.SequentialCell(*layers), random_input(4)
+    wanted = run(network, x)
+    quantize_network(network, QuantConfig(activation_clip=2.0))
+    assert len(quant_layers(network)) == 3 and not weighted_layers(network)
+    logits = run(network, x)
+    assert logits.shape == wanted.shape and 0 < np.square(logits - wanted).mean() < 0.1 * wanted.var()
 
 
 @pytest.mark.parametrize("cells", [[nn.ReLU()], [nn.Dense(4, 2)], [nn.Dense(4, 2), nn.ReLU()]])
