@@ -1,6 +1,8 @@
 """Parts of a training: its images, its settings, and the run that it becomes."""
 
-from dataclasses import dataclass, field
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -65,3 +67,11 @@ class Run:
     folder: Path
     metadata: dict[str, Any] = field(default_factory=dict)
     tensorboard: Path | None = None
+
+
+def run_fingerprint(config: TrainConfig, data: TrainData, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Values that must be equal for a run to be continued."""
+    images = {"images": len(data.source), "classes": data.source.num_classes, "labels": data.source.labels_digest()}
+    if (kept := data.validation) is not None:
+        images["validation"] = {"images": len(kept), "labels": kept.labels_digest()}
+    return json.loads(json.dumps({"config": asdict(config), "data": images, **metadata}))

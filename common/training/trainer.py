@@ -8,10 +8,8 @@ and epoch, so a run that was killed at any point repeats its unfinished epoch an
 uninterrupted one. A run of 0 epochs ends with the network that it is given.
 """
 
-import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +24,7 @@ from common.evaluation import Metrics
 from common.report.duration import Duration
 from common.report.progress import Progress
 from common.training.callback import Callback, combined
-from common.training.config import Run, TrainConfig, TrainData
+from common.training.config import Run, TrainConfig, TrainData, run_fingerprint
 from common.training.run_files import RunFiles
 from common.training.selection import TEST, VALIDATION, chosen, rivals, training_summary
 from common.training.step import TrainStep, check_finite, make_optimizer, trained_parameters
@@ -214,14 +212,6 @@ class Trainer:
             raise ConfigError(f"the loss is {loss} in epoch {epoch + 1}: training diverged, lower the learning rate")
         return loss
 
-    def _fingerprint(self) -> dict[str, Any]:
-        """Values that must be equal for a run to be continued."""
-        source = self.data.source
-        images = {"images": len(source), "classes": source.num_classes, "labels": source.labels_digest()}
-        if (kept := self.data.validation) is not None:
-            images["validation"] = {"images": len(kept), "labels": kept.labels_digest()}
-        return json.loads(json.dumps({"config": asdict(self.config), "data": images, **self.metadata}))
-
     def _save(self, network: dict[str, np.ndarray] | None = None) -> None:
         """Write ``last.ckpt`` last but for reports: it alone decides where a run goes on.
 
@@ -234,12 +224,16 @@ class Trainer:
                 checkpoint.save(self.files.best, network, {**self.metadata, "history": self.history[-1:]})
         optimizer = {f"optimizer/{p.name}": p.asnumpy() for p in self._optimizer_state()}
         tensors = {f"network/{name}": value for name, value in network.items()} | optimizer
-        checkpoint.save(self.files.last, tensors, {"run": self._fingerprint(), "history": self.history})
+        checkpoint.save(
+            self.files.last,
+            tensors,
+            {"run": run_fingerprint(self.config, self.data, self.metadata), "history": self.history},
+        )
         self.files.report(self.history)
 
     def _load(self) -> None:
         saved = checkpoint.load(self.files.last)
-        if saved.metadata.get("run") != self._fingerprint():
+        if saved.metadata.get("run") != run_fingerprint(self.config, self.data, self.metadata):
             raise OtherRunError(f"{self.files.last} belongs to another run: network, configuration or data differ")
         parts = {"network/": {}, "optimizer/": {}}
         for name, value in saved.tensors.items():
