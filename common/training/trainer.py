@@ -113,7 +113,7 @@ class Trainer:
             self._load()
             self.files.report(self.history)  # the run may have ended between checkpoint and report
         left = self.config.epochs - self.epochs
-        self.duration = Duration(left * self.steps, f"{left} epochs of {self.steps} steps", self._say)
+        self.duration = Duration(left * self.steps, f"{left} epochs of {self.steps} steps", _say)
         while self.epochs < self.config.epochs:
             self._epoch(self.epochs)
             self._save()
@@ -167,11 +167,6 @@ class Trainer:
         if (epoch + 1) % self.validate_every == 0 or epoch + 1 == config.epochs:
             self._validate()
 
-    @staticmethod
-    def _say(line: str) -> None:
-        if distributed.rank() == 0:
-            print(line, flush=True)
-
     def _no_epoch(self) -> None:
         record: dict[str, Any] = {"epoch": 0}
         if self.callback is not None:
@@ -224,11 +219,8 @@ class Trainer:
                 checkpoint.save(self.files.best, network, {**self.metadata, "history": self.history[-1:]})
         optimizer = {f"optimizer/{p.name}": p.asnumpy() for p in self._optimizer_state()}
         tensors = {f"network/{name}": value for name, value in network.items()} | optimizer
-        checkpoint.save(
-            self.files.last,
-            tensors,
-            {"run": run_fingerprint(self.config, self.data, self.metadata), "history": self.history},
-        )
+        run = run_fingerprint(self.config, self.data, self.metadata)
+        checkpoint.save(self.files.last, tensors, {"run": run, "history": self.history})
         self.files.report(self.history)
 
     def _load(self) -> None:
@@ -248,6 +240,11 @@ class Trainer:
         """Everything the optimizer keeps beside the network: moments, step counter, learning rates."""
         of_network = {id(parameter) for parameter in self.network.get_parameters()}
         return [p for p in self.step.optimizer.get_parameters() if id(p) not in of_network]
+
+
+def _say(line: str) -> None:
+    if distributed.rank() == 0:
+        print(line, flush=True)
 
 
 def _named(prefix: str, metrics: Metrics) -> dict[str, Any]:
