@@ -152,7 +152,7 @@ class Trainer:
             for batch in batches(data):
                 loss, logits = self.step(Tensor(batch["image"]), Tensor(batch["label"]))
                 count = len(batch["label"])
-                loss_sum += self._finite(float(loss.asnumpy()), epoch) * count
+                loss_sum += _finite(float(loss.asnumpy()), epoch) * count
                 correct += int((logits.asnumpy().argmax(1) == batch["label"]).sum())
                 seen += count
                 progress.update(count, loss=loss_sum / seen, acc=correct / seen)
@@ -201,12 +201,6 @@ class Trainer:
         for name, parameter in self.network.parameters_and_names():
             ops.assign(parameter, Tensor(saved.tensors[name]))  # not set_data, as in reset
 
-    @staticmethod
-    def _finite(loss: float, epoch: int) -> float:
-        if not np.isfinite(loss):
-            raise ConfigError(f"the loss is {loss} in epoch {epoch + 1}: training diverged, lower the learning rate")
-        return loss
-
     def _save(self, network: dict[str, np.ndarray] | None = None) -> None:
         """Write ``last.ckpt`` last but for reports: it alone decides where a run goes on.
 
@@ -245,6 +239,12 @@ class Trainer:
 def _say(line: str) -> None:
     if distributed.rank() == 0:
         print(line, flush=True)
+
+
+def _finite(loss: float, epoch: int) -> float:
+    if not np.isfinite(loss):
+        raise ConfigError(f"the loss is {loss} in epoch {epoch + 1}: training diverged, lower the learning rate")
+    return loss
 
 
 def _named(prefix: str, metrics: Metrics) -> dict[str, Any]:
