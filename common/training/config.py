@@ -1,12 +1,13 @@
 """Parts of a training: its images, its settings, and the run that it becomes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from common.data import ImageSource, Preprocessing
+from common import distributed
+from common.data import ImageSource, Preprocessing, train_dataset
 from common.training.schedules import Schedule
 
 
@@ -52,6 +53,20 @@ class TrainData:
     source: ImageSource
     preprocessing: Preprocessing
     validation: ImageSource | None = None
+
+    def epoch(self, config: TrainConfig, epoch: int) -> Iterable[dict[str, Any]]:
+        """The batches of an epoch that are this process's, in the epoch's order and augmentation."""
+        count = distributed.size()
+        return train_dataset(
+            self.source,
+            self.preprocessing,
+            config.batch_size // count,
+            config.seed,
+            epoch,
+            augment=config.augment,
+            num_shards=count,
+            shard_id=distributed.rank(),
+        )
 
 
 @dataclass(frozen=True)

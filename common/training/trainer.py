@@ -18,7 +18,7 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from common import checkpoint, distributed
 from common.checkpoint import network_state
-from common.data import batches, train_dataset
+from common.data import batches
 from common.errors import CheckpointError, ConfigError, DataError
 from common.evaluation import Metrics
 from common.report.duration import Duration
@@ -135,21 +135,11 @@ class Trainer:
 
     def _epoch(self, epoch: int) -> None:
         config, start = self.config, time.perf_counter()
-        data = train_dataset(
-            self.data.source,
-            self.data.preprocessing,
-            config.batch_size // distributed.size(),
-            config.seed,
-            epoch,
-            augment=config.augment,
-            num_shards=distributed.size(),
-            shard_id=distributed.rank(),
-        )
         self.step.set_train(True)
         loss_sum = correct = seen = 0
         images = self.steps * config.batch_size // distributed.size()
         with Progress(images, label=f"epoch {epoch + 1}/{config.epochs}") as progress:
-            for batch in batches(data):
+            for batch in batches(self.data.epoch(config, epoch)):
                 loss, logits = self.step(Tensor(batch["image"]), Tensor(batch["label"]))
                 count = len(batch["label"])
                 loss_sum += _finite(float(loss.asnumpy()), epoch) * count
