@@ -82,6 +82,7 @@ class Trainer:
         self.callback = combined(self.callbacks)
         optimizer = make_optimizer(trained_parameters(network, self.callback), config, self.steps)
         self.step = TrainStep(network, optimizer, config, self.callback, objective, task)
+        self.duration = Duration(0, "", _say)
         self._fresh = [parameter.asnumpy().copy() for parameter in self._optimizer_state()]
         self._begin(run)
 
