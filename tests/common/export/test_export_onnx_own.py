@@ -67,7 +67,7 @@ def test_pooling_and_padding(cell):
 @pytest.mark.parametrize(
     ("cell", "expected"),
     [
-        (nn.Pad(PADDINGS, "SYMMETRIC"), "expected padding of zeros or REFLECT, found SYMMETRIC"),
+        (nn.Pad(PADDINGS, "SYMMETRIC"), "expected padding with zeros or REFLECT, found SYMMETRIC"),
         (nn.AvgPool2d(3, 2, ceil_mode=True), "expected pooling without ceil_mode"),
         (nn.AvgPool2d(3, 2, divisor_override=5), "expected pooling without divisor_override"),
         (nn.MaxPool2d(3, 2, pad_mode="pad", return_indices=True), "expected pooling without return_indices"),
