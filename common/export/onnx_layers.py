@@ -3,20 +3,16 @@
 from functools import singledispatch
 from typing import Any
 
-import numpy as np
 from mindspore import nn
 
 from common.errors import ExportError
 from common.export.onnx_graph import GraphBuilder, Symbol
 from common.kernels.conv import PlainConv2d
-from common.kernels.global_mean import GlobalMean
 from common.kernels.padded_conv import PaddedConv2d, Sides
 from common.models.densenet import DenseLayer
-from common.models.resnet_cifar import PadShortcut
 from common.quant.conv_geometry import conv_geometry
 
-_SAME = {"auto_pad": "SAME_UPPER"}
-_END = np.iinfo(np.int64).max
+SAME = {"auto_pad": "SAME_UPPER"}
 
 
 @singledispatch
@@ -116,31 +112,6 @@ def _(cell: nn.Dropout, graph: GraphBuilder, x: Symbol) -> Symbol:
 
 
 @express.register
-def _(cell: nn.MaxPool2d, graph: GraphBuilder, x: Symbol) -> Symbol:
-    pads = {"pads": list(cell.padding[-2:]) * 2 if getattr(cell, "use_pad", False) else [0] * 4}
-    if str(cell.pad_mode).lower() == "same":
-        pads = _SAME
-    return graph.add("MaxPool", x, kernel_shape=_pair(cell.kernel_size), strides=_pair(cell.stride), **pads)
-
-
-@express.register
-def _(cell: nn.AvgPool2d, graph: GraphBuilder, x: Symbol) -> Symbol:
-    return graph.add("AveragePool", x, kernel_shape=_pair(cell.kernel_size), strides=_pair(cell.stride))
-
-
-@express.register
-def _(cell: GlobalMean, graph: GraphBuilder, x: Symbol) -> Symbol:
-    return x.mean((2, 3))
-
-
-@express.register
-def _(cell: PadShortcut, graph: GraphBuilder, x: Symbol) -> Symbol:
-    step = _pair(cell.sample.stride)
-    sampled = graph.add("Slice", x, *(np.array(part, np.int64) for part in ([0, 0], [_END, _END], [2, 3], step)))
-    return graph.add("Pad", sampled, np.array([0, cell.before, 0, 0, 0, cell.after, 0, 0], np.int64))
-
-
-@express.register
 def _(cell: DenseLayer, graph: GraphBuilder, x: Symbol) -> Symbol:
     return graph.add("Concat", x, cell.layer(x), axis=1)
 
@@ -155,12 +126,8 @@ def _padding(graph: GraphBuilder, padding: Sides | None, dilation: tuple[int, in
             f"ONNX: {graph.place}: expected no dilation where padding follows the image's size, found {dilation}; take "
             "MINDIR"
         )
-    return _SAME
+    return SAME
 
 
 def _weights(cell: nn.Conv2d | nn.Dense) -> list[Any]:
     return [cell.weight, cell.bias] if cell.has_bias else [cell.weight]
-
-
-def _pair(value: int | tuple[int, ...]) -> list[int]:
-    return [value, value] if isinstance(value, int) else list(value[-2:])

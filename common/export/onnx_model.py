@@ -10,7 +10,7 @@ from mindspore import nn
 from onnx import TensorProto, helper
 
 from common.errors import ConfigError, ExportError
-from common.export import onnx_quantizers  # noqa: F401  its nodes are registered
+from common.export import onnx_pooling, onnx_quantizers  # noqa: F401  their nodes are registered
 from common.export.onnx_graph import GraphBuilder, Symbol
 from common.export.onnx_layers import express
 from common.export.onnx_steps import StepNodes, leaves
