@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from mindspore import Parameter, Tensor, nn
+from mindspore import Parameter, Tensor, nn, ops
 
 from common.kernels import native_available
 from common.kernels.momentum import NativeMomentum
@@ -48,15 +48,19 @@ def test_values_are_those_of_the_equation(mode):
         np.testing.assert_allclose(found[f"moments.p{k}"], moments[k], rtol=1e-5, atol=1e-6)
 
 
-def test_it_goes_on_from_a_state(mode):
-    """Values that are set between two steps count, in a compiled optimizer too."""
-    whole, half = descended(NativeMomentum(parameters(), RATES, 0.9, 0.1)), parameters()
-    first = NativeMomentum(half, RATES, 0.9, 0.1)
-    state = descended(first, range(2))
+def put_data(parameter, value):
+    parameter.set_data(value)
+
+
+@pytest.mark.parametrize(("steps", "put"), [(0, put_data), (1, ops.assign)], ids=["fresh", "compiled"])
+def test_it_goes_on_from_a_state(steps, put, mode):
+    """As the trainer does it: a fresh optimizer after a kill, a compiled one for another run."""
+    whole = descended(NativeMomentum(parameters(), RATES, 0.9, 0.1))
+    state = descended(NativeMomentum(parameters(), RATES, 0.9, 0.1), range(2))
     other = NativeMomentum(parameters(), RATES, 0.9, 0.1)
-    descended(other, range(1))
+    descended(other, range(steps))
     for parameter in other.get_parameters():
-        parameter.set_data(Tensor(state[parameter.name]))
+        put(parameter, Tensor(state[parameter.name]))
     for name, value in descended(other, range(2, 4)).items():
         np.testing.assert_array_equal(value, whole[name], name)
 
