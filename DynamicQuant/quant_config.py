@@ -41,6 +41,9 @@ class QuantConfig:
     ends: tuple[str, str] | None = None
 
     def __post_init__(self):
+        for name in ("signed", "ends"):  # files record them as lists
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
         reach = 0 if self.static else 1
         low, high = MIN_BITS + reach, MAX_BITS - reach
         if not low <= self.bits <= high:

@@ -61,7 +61,7 @@ def quantize_network(
     """
     config = config or QuantConfig()
     layers = quantizable_layers(network)
-    if config.signed is None and layers:
+    if config.signed is None and len(layers) > 2:
         ranges = traced_inputs(network, layers, image_size)
         ends = config.ends or (ends_of(ranges) if len(layers) > 1 else None)
         signed = tuple(name for name in quantized_names(network, ends) if ranges[name].signed)

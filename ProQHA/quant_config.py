@@ -38,5 +38,6 @@ class QuantConfig:
         Raises:
             KeyError, TypeError: values of something else.
         """
-        ends = values.get("ends")
-        return cls(**{**values, "signed": tuple(values["signed"]), "ends": tuple(ends) if ends else None})
+        settings = {"ends": None, **values}
+        settings |= {name: tuple(settings[name]) for name in ("signed", "ends") if settings[name] is not None}
+        return cls(**settings)

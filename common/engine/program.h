@@ -51,7 +51,7 @@ struct Instruction {
   int32_t before;                           // channels of zeros before those of the source; TAKE
   int32_t candidates;                       // of each decision; CHOOSE
   int32_t decision, candidate;              // of the images that the instruction is for; none: of all
-  int32_t sum_offset;                       // integers that are subtracted from the sums; integer convolutions
+  int32_t sum_offset;                       // integers from 0 up that are subtracted from sums of differences
   int32_t scale, residual, relu, store;     // the tail, in the order in which it computes
   int32_t norm, active, steps, top, multiplier, planes, codes;
   int32_t grid_decision;                    // steps, top and multiplier are those of the choice; none: one of each

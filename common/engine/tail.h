@@ -1,6 +1,6 @@
 // What happens to the result of every instruction before it is written: float32, multiply and add separate.
 //
-//   v = S - o[f]                 sum_offset  in integers; of integer convolutions alone
+//   v = S - o[f]                 sum_offset  in integers; of sums of differences alone
 //   v = v a[f] + b[f]            scale       (of integer sums always)
 //   v = v + residual             residual
 //   v = max(v, 0)                relu; min(max(v, 0), 6) where it is 2

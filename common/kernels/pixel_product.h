@@ -55,7 +55,7 @@ class FilterBlocks {
   }
 
  private:
-  static constexpr int kHalf = kLanes > 4 ? kLanes / 2 : kLanes;
+  static constexpr int kHalf = kLanes > 4 ? kLanes / 2 : kLanes;  // of 4 lanes there is no half
   static constexpr int64_t kAlone = 1 << 16;  // weights that are packed before another thread has started
 
   template <class Work>
@@ -65,7 +65,7 @@ class FilterBlocks {
       first += vectors.kWidth;
     };
     const int64_t end = first + count;
-    while (end - first > kLanes + kHalf) visit(FilterVectors<kLanes, 2>());
+    while (end - first > kLanes + kHalf % kLanes) visit(FilterVectors<kLanes, 2>());
     if (end - first > kHalf) visit(FilterVectors<kLanes, 1>());
     if (first < end) visit(FilterVectors<kHalf, 1>());
   }

@@ -1,10 +1,13 @@
 """Parts of a training: its images, its settings, and the run that it becomes."""
 
-from dataclasses import dataclass, field
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from common.data import ImageSource, Preprocessing
+from common import distributed
+from common.data import ImageSource, Preprocessing, train_dataset
 from common.training.schedules import Schedule
 
 
@@ -51,6 +54,20 @@ class TrainData:
     preprocessing: Preprocessing
     validation: ImageSource | None = None
 
+    def epoch(self, config: TrainConfig, epoch: int) -> Iterable[dict[str, Any]]:
+        """The batches of an epoch that are this process's, in the epoch's order and augmentation."""
+        count = distributed.size()
+        return train_dataset(
+            self.source,
+            self.preprocessing,
+            config.batch_size // count,
+            config.seed,
+            epoch,
+            augment=config.augment,
+            num_shards=count,
+            shard_id=distributed.rank(),
+        )
+
 
 @dataclass(frozen=True)
 class Run:
@@ -65,3 +82,11 @@ class Run:
     folder: Path
     metadata: dict[str, Any] = field(default_factory=dict)
     tensorboard: Path | None = None
+
+
+def run_fingerprint(config: TrainConfig, data: TrainData, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Values that must be equal for a run to be continued."""
+    images = {"images": len(data.source), "classes": data.source.num_classes, "labels": data.source.labels_digest()}
+    if (kept := data.validation) is not None:
+        images["validation"] = {"images": len(kept), "labels": kept.labels_digest()}
+    return json.loads(json.dumps({"config": asdict(config), "data": images, **metadata}))

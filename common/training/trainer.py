@@ -8,10 +8,8 @@ and epoch, so a run that was killed at any point repeats its unfinished epoch an
 uninterrupted one. A run of 0 epochs ends with the network that it is given.
 """
 
-import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +18,13 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from common import checkpoint, distributed
 from common.checkpoint import network_state
-from common.data import batches, train_dataset
+from common.data import batches
 from common.errors import CheckpointError, ConfigError, DataError
 from common.evaluation import Metrics
 from common.report.duration import Duration
 from common.report.progress import Progress
 from common.training.callback import Callback, combined
-from common.training.config import Run, TrainConfig, TrainData
+from common.training.config import Run, TrainConfig, TrainData, run_fingerprint
 from common.training.run_files import RunFiles
 from common.training.selection import TEST, VALIDATION, chosen, rivals, training_summary
 from common.training.step import TrainStep, check_finite, make_optimizer, trained_parameters
@@ -84,6 +82,7 @@ class Trainer:
         self.callback = combined(self.callbacks)
         optimizer = make_optimizer(trained_parameters(network, self.callback), config, self.steps)
         self.step = TrainStep(network, optimizer, config, self.callback, objective, task)
+        self.duration = Duration(0, "", _say)
         self._fresh = [parameter.asnumpy().copy() for parameter in self._optimizer_state()]
         self._begin(run)
 
@@ -115,7 +114,7 @@ class Trainer:
             self._load()
             self.files.report(self.history)  # the run may have ended between checkpoint and report
         left = self.config.epochs - self.epochs
-        self.duration = Duration(left * self.steps, f"{left} epochs of {self.steps} steps", self._say)
+        self.duration = Duration(left * self.steps, f"{left} epochs of {self.steps} steps", _say)
         while self.epochs < self.config.epochs:
             self._epoch(self.epochs)
             self._save()
@@ -137,24 +136,14 @@ class Trainer:
 
     def _epoch(self, epoch: int) -> None:
         config, start = self.config, time.perf_counter()
-        data = train_dataset(
-            self.data.source,
-            self.data.preprocessing,
-            config.batch_size // distributed.size(),
-            config.seed,
-            epoch,
-            augment=config.augment,
-            num_shards=distributed.size(),
-            shard_id=distributed.rank(),
-        )
         self.step.set_train(True)
         loss_sum = correct = seen = 0
         images = self.steps * config.batch_size // distributed.size()
         with Progress(images, label=f"epoch {epoch + 1}/{config.epochs}") as progress:
-            for batch in batches(data):
+            for batch in batches(self.data.epoch(config, epoch)):
                 loss, logits = self.step(Tensor(batch["image"]), Tensor(batch["label"]))
                 count = len(batch["label"])
-                loss_sum += self._finite(float(loss.asnumpy()), epoch) * count
+                loss_sum += _finite(float(loss.asnumpy()), epoch) * count
                 correct += int((logits.asnumpy().argmax(1) == batch["label"]).sum())
                 seen += count
                 progress.update(count, loss=loss_sum / seen, acc=correct / seen)
@@ -168,11 +157,6 @@ class Trainer:
         self.history.append(record)
         if (epoch + 1) % self.validate_every == 0 or epoch + 1 == config.epochs:
             self._validate()
-
-    @staticmethod
-    def _say(line: str) -> None:
-        if distributed.rank() == 0:
-            print(line, flush=True)
 
     def _no_epoch(self) -> None:
         record: dict[str, Any] = {"epoch": 0}
@@ -208,20 +192,6 @@ class Trainer:
         for name, parameter in self.network.parameters_and_names():
             ops.assign(parameter, Tensor(saved.tensors[name]))  # not set_data, as in reset
 
-    @staticmethod
-    def _finite(loss: float, epoch: int) -> float:
-        if not np.isfinite(loss):
-            raise ConfigError(f"the loss is {loss} in epoch {epoch + 1}: training diverged, lower the learning rate")
-        return loss
-
-    def _fingerprint(self) -> dict[str, Any]:
-        """Values that must be equal for a run to be continued."""
-        source = self.data.source
-        images = {"images": len(source), "classes": source.num_classes, "labels": source.labels_digest()}
-        if (kept := self.data.validation) is not None:
-            images["validation"] = {"images": len(kept), "labels": kept.labels_digest()}
-        return json.loads(json.dumps({"config": asdict(self.config), "data": images, **self.metadata}))
-
     def _save(self, network: dict[str, np.ndarray] | None = None) -> None:
         """Write ``last.ckpt`` last but for reports: it alone decides where a run goes on.
 
@@ -234,12 +204,13 @@ class Trainer:
                 checkpoint.save(self.files.best, network, {**self.metadata, "history": self.history[-1:]})
         optimizer = {f"optimizer/{p.name}": p.asnumpy() for p in self._optimizer_state()}
         tensors = {f"network/{name}": value for name, value in network.items()} | optimizer
-        checkpoint.save(self.files.last, tensors, {"run": self._fingerprint(), "history": self.history})
+        run = run_fingerprint(self.config, self.data, self.metadata)
+        checkpoint.save(self.files.last, tensors, {"run": run, "history": self.history})
         self.files.report(self.history)
 
     def _load(self) -> None:
         saved = checkpoint.load(self.files.last)
-        if saved.metadata.get("run") != self._fingerprint():
+        if saved.metadata.get("run") != run_fingerprint(self.config, self.data, self.metadata):
             raise OtherRunError(f"{self.files.last} belongs to another run: network, configuration or data differ")
         parts = {"network/": {}, "optimizer/": {}}
         for name, value in saved.tensors.items():
@@ -254,6 +225,17 @@ class Trainer:
         """Everything the optimizer keeps beside the network: moments, step counter, learning rates."""
         of_network = {id(parameter) for parameter in self.network.get_parameters()}
         return [p for p in self.step.optimizer.get_parameters() if id(p) not in of_network]
+
+
+def _say(line: str) -> None:
+    if distributed.rank() == 0:
+        print(line, flush=True)
+
+
+def _finite(loss: float, epoch: int) -> float:
+    if not np.isfinite(loss):
+        raise ConfigError(f"the loss is {loss} in epoch {epoch + 1}: training diverged, lower the learning rate")
+    return loss
 
 
 def _named(prefix: str, metrics: Metrics) -> dict[str, Any]:

@@ -99,6 +99,10 @@ def test_widths_outside_2_to_8_are_refused(bits):
     ],
     ids=["same", "groups", "bias", "stride", "padding"],
 )
-def test_other_convolutions_are_refused(conv):
-    with pytest.raises(ConfigError, match=r"expected (pad_mode|one without bias or groups|no dilation)"):
-        DynamicConv2d(conv, (3, 4, 5))
+def test_convolutions_of_any_geometry_are_taken(pynative, conv):
+    x = np.abs(np.random.default_rng(0).normal(0, 1, (3, 4, 9, 9))).astype(np.float32)
+    wanted = conv(Tensor(x)).asnumpy()
+    outputs = DynamicConv2d(conv, (6, 7, 8), 4.0)(Tensor(x), mask_of([0, 1, 2])).asnumpy()
+    assert outputs.shape == wanted.shape
+    errors = np.abs(outputs - wanted).max((1, 2, 3)) / np.abs(wanted).max()
+    assert (errors > 0).all() and (errors < 0.1).all()

@@ -25,7 +25,7 @@ def test_all_but_first_last_and_shortcuts_are_quantized():
     before = network_state.state(network)
     assert quantized_names(network) == LAYERS
     config = quantize_network(network, image_size=8)
-    assert list(quant_layers(network)) == LAYERS and config == QuantConfig(8, 10.0, ("mix",))
+    assert list(quant_layers(network)) == LAYERS and config == QuantConfig(8, 10.0, ("mix",), ("stem", "last"))
     assert isinstance(network.stem, nn.Conv2d) and isinstance(network.last, nn.Dense)
     assert isinstance(network.downsample, nn.Conv2d)
     after = network_state.state(network)

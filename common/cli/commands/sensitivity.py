@@ -34,7 +34,7 @@ def make_parser() -> OptionParser:
     return parser
 
 
-def run(words: Sequence[str], load: Load) -> None:
+def run(words: Sequence[str], load: Load | None = None) -> None:
     """Measure, print the most costly quantizers, write CSV, picture and, for a budget, ``bits.json``.
 
     Raises:

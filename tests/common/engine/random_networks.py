@@ -103,7 +103,7 @@ class RandomNetwork:
         shape = (wider, filters, 3, 3)
         weight = rng.integers(0, 256, shape) if differences else random_weight(rng, shape)
         tail = Tail(pair(rng, wider, 0.01 / np.abs(weight).max()), residual=residual, relu=True, store="w")
-        offset = rng.integers(-999, 2**24, wider) if rng.random() < 0.5 else None
+        offset = rng.integers(0, 2**24, wider) if differences and rng.random() < 0.5 else None
         self.steps += [IntegerConv("z", weight, tail, 2, 1, differences=differences, offset=offset)]
 
     def chosen(self, wider):
