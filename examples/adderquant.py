@@ -20,7 +20,7 @@ class MyAdderNetwork(MyNetwork):
 ms.set_seed(0)
 learn, test = images()
 network = MyAdderNetwork()
-train(network, learn, FORM, epochs=8)
+train(network, learn, FORM, epochs=8, size=32, decay=5e-4)
 print(f"float: accuracy {lowbitzoo.evaluate(network, images=test, preprocessing=FORM).accuracy:.4f} of {len(test)}")
 
 stored = lowbitzoo.quantize(network, "AdderQuant", images=learn, preprocessing=FORM, bits=8)

@@ -34,16 +34,24 @@ def images() -> tuple[ImageSource, ImageSource]:
     return open_dataset("digits", None, "train"), open_dataset("digits", None, "test")
 
 
-def train(network: nn.Cell, source: ImageSource, form: Preprocessing, epochs: int, rate: float = 0.1) -> None:
-    """Stochastic gradient descent with momentum; float and quantized networks alike."""
-    parameters, steps = network.trainable_params(), len(source) // 64
+def train(
+    network: nn.Cell,
+    source: ImageSource,
+    form: Preprocessing,
+    epochs: int,
+    rate: float = 0.1,
+    size: int = 64,
+    decay: float = 0.0,
+) -> None:
+    """Stochastic gradient descent with momentum, in batches of ``size``; float and quantized networks alike."""
+    parameters, steps = network.trainable_params(), len(source) // size
     rates = nn.cosine_decay_lr(0.0, rate, epochs * steps, steps, epochs)
-    optimizer = nn.SGD(parameters, rates, momentum=0.9)
+    optimizer = nn.SGD(parameters, rates, momentum=0.9, weight_decay=decay)
     step = ms.value_and_grad(lambda x, y: ops.cross_entropy(network(x), y), None, parameters)
     for epoch in range(epochs):
         network.set_train(True)
         order = np.random.default_rng(epoch).permutation(len(source))
-        for batch in order[: steps * 64].reshape(steps, 64):
+        for batch in order[: steps * size].reshape(steps, size):
             x = Tensor(source.train_batch(batch, form, seed=0, epoch=epoch))
             loss, gradients = step(x, Tensor(source.labels[batch]))
             optimizer(gradients)

@@ -22,7 +22,7 @@ def test_an_example_runs_as_it_stands(method, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     accuracies = [float(found) for found in re.findall(r"accuracy (0\.\d+|1\.0+) of 360", done.stdout)]
     before, after = accuracies
-    assert before > 0.15 and after > before - 0.05, done.stdout  # chance is 0.1; adder layers learn slowly
+    assert before > 0.9 and after > before - 0.05, done.stdout
     assert (tmp_path / "outputs" / f"{method.lower()}.mindir").is_file()
     assert "top-1 is the same on all images" in done.stdout
 
