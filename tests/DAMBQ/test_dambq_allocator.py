@@ -112,7 +112,7 @@ def test_groups_are_ranked_by_the_change_of_the_loss_for_each_of_their_values(gr
     """Of groups with equal sums those with the most values lose bits."""
     network = quantize_network(seeded(UserNet()))
     allocator = Allocator(network, Budget(3.99, 3.99, granularity, (0.01, 0.01), (0, 0)), 8, 1)
-    for sums in allocator.sums:
+    for sums in allocator.add.sums:
         sums.set_data(Tensor(np.ones(sums.shape, np.float32)))
     report = allocator.after_epoch(0)
     for kind, name in (("weights", weights), ("activations", activations)):
