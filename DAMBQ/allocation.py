@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mindspore import ParameterTuple, Tensor, nn, ops
+from mindspore import Tensor, nn
 
 from common.errors import ConfigError
+from common.kernels.magnitudes import AddMagnitudes
 from common.quant.calibration import evaluating
 from common.runtime.hooks import input_hooks
 from common.training import Callback
@@ -60,15 +61,10 @@ class Sensitivities(Callback):
 
     def __init__(self, members: Sequence[_Member], granularity: str):
         super().__init__([member.quantizer.probe for member in members])
-        self.sums = ParameterTuple([member.quantizer.sensitivity for member in members])
-        self.together = granularity != "channel"
+        self.add = AddMagnitudes([member.quantizer.sensitivity for member in members], granularity != "channel")
 
     def construct(self, gradients):
-        for i in range(len(self.sums)):
-            change = gradients[i]
-            if self.together:
-                change = change.sum() + 0.0 * change
-            ops.assign_add(self.sums[i], ops.abs(change))
+        self.add(gradients)
         return gradients
 
 
@@ -125,7 +121,7 @@ class Allocator(Sensitivities):
         """Allocate once and start a new sum; returns the averages and the bits of each layer."""
         for members, target in self.kinds.values():
             self._allocate(members, target, epoch)
-        for sums in self.sums:
+        for sums in self.add.sums:
             sums.set_data(Tensor(np.zeros(sums.shape, np.float32)))
         return self.report()
 

@@ -13,9 +13,11 @@ from mindspore import Parameter, Tensor, nn
 from common.errors import ConfigError
 from common.kernels.fake_quant import UniformQuantize
 from common.quant.calibration import best_clip, sample_inputs
+from common.quant.conversion import replace_cells
 from common.quant.dorefa import MAX_BITS
+from common.quant.grid_conv import GridConv2d
 from common.quant.integer_weight import ActivationGrid, one
-from common.quant.layers import quant_layers
+from common.quant.layers import QuantConv2d, quant_layers
 from common.quant.pact import PACTActivation
 from common.stored.network import StoredNetwork
 from LDNQ.quant_config import ActivationConfig
@@ -64,15 +66,16 @@ def put_on_grids(network: nn.Cell, config: ActivationConfig, clips: Mapping[str,
     cells = quant_layers(network)
     if unknown := set(config.float_inputs) - set(cells):
         raise ConfigError(f"float_inputs: expected quantized layers of the network, found {', '.join(sorted(unknown))}")
+    whole = {}
     for name in cells.keys() - set(config.float_inputs):
         clip = 1.0 if clips is None else clips[name]
         usual = config.bits <= MAX_BITS
         quantizer = PACTActivation(config.bits, clip, learned=False) if usual else WideInput(config.bits, clip)
-        cells[name].quantize_input = quantizer
-    for name, parameter in network.parameters_and_names():
-        parameter.name = name
-    network.compile_cache.clear()  # it may have run without them
-    return network
+        if usual and isinstance(cells[name], QuantConv2d):
+            whole[name] = GridConv2d(cells[name], quantizer)
+        else:
+            cells[name].quantize_input = quantizer
+    return replace_cells(network, whole)
 
 
 def with_activation_grids(stored: StoredNetwork, bits: int, images: Iterable[np.ndarray]) -> StoredNetwork:

@@ -39,5 +39,5 @@ class QuantConfig:
             KeyError, TypeError: values of something else.
         """
         settings = {"ends": None, **values}
-        settings |= {name: tuple(settings[name]) for name in ("signed", "ends") if settings[name] is not None}
-        return cls(**settings)
+        ends = settings["ends"]
+        return cls(**{**settings, "signed": tuple(settings["signed"]), "ends": tuple(ends) if ends else None})

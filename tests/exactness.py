@@ -123,8 +123,8 @@ class Exactness:
                     return different
                 continue
             name = next((name for name, convs in self.convs.items() if convs[0].source == step.tail.codes), None)
-            if not step.tail.codes or name is None:
-                continue
+            if not step.tail.codes or name is None or not self.float64.chosen(step, tensors).all():
+                continue  # codes of no layer, or what the image did not choose
             done = self.float64.step(step, tensors)
             codes = self._codes_of(name, step, floats[name], tensors)
             different = _whole_codes(step.tail.grid, tensors[step.tail.codes] != codes)

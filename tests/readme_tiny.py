@@ -170,6 +170,8 @@ def copy_of_repository(root: Path, stands: StandIns) -> Path:
 
 def parser_of(file: str) -> OptionParser | None:
     """The parser of a Python file of the repository; None if it makes none for others to use."""
+    if "make_parser" not in (ROOT / file).read_text(encoding="utf-8"):
+        return None
     name = file.removesuffix(".py").removeprefix("scripts/").replace("/", ".")
     if str(ROOT / "scripts") not in sys.path:
         sys.path.insert(0, str(ROOT / "scripts"))

@@ -10,7 +10,7 @@ import pytest
 
 from common import checkpoint
 from common.runtime.context import execution_mode
-from common.training import Trainer
+from common.training import trainer
 
 
 def run(script, *words) -> list[str]:
@@ -48,7 +48,7 @@ class KilledError(Exception):
 
 def kill_in_step(patch, count: int, kill=None) -> None:
     """End after the given step of training in this process, its gradients applied."""
-    finite, seen = Trainer._finite, []
+    finite, seen = trainer._finite, []
 
     def killed(loss: float, epoch: int) -> float:
         seen.append(loss)
@@ -58,7 +58,7 @@ def kill_in_step(patch, count: int, kill=None) -> None:
             kill()
         return finite(loss, epoch)
 
-    patch.setattr(Trainer, "_finite", staticmethod(killed))
+    patch.setattr(trainer, "_finite", killed)
 
 
 def final(folder: Path) -> tuple[dict, list]:

@@ -19,8 +19,9 @@ from common.export.onnx_graph import GraphBuilder, Symbol
 from common.export.onnx_layers import express
 from common.quant.dorefa import DOREFA_ZERO, DoReFaWeight, dorefa_codes
 from common.quant.frozen_weight import FrozenWeight
+from common.quant.grid_conv import GridConv2d
 from common.quant.integer_weight import IntegerWeight
-from common.quant.layers import QuantDense
+from common.quant.layers import QuantConv2d, QuantDense
 from common.quant.level_table import DOREFA
 from common.quant.pact import SMALLEST_CLIP, PACTActivation
 
@@ -45,6 +46,11 @@ def _dequantized(graph: GraphBuilder, weight: IntegerWeight) -> Symbol:
     if weight.levels is DOREFA:
         return values
     return graph.add("Mul", values, graph.dequantized(weight.dequantize() != 0, 1.0))  # pruned weights are 0
+
+
+@express.register
+def _(cell: GridConv2d, graph: GraphBuilder, x: Symbol) -> Symbol:
+    return QuantConv2d.construct(cell, x)  # runtimes make whole numbers of it themselves
 
 
 @express.register

@@ -6,13 +6,7 @@
 #include <cstdint>
 
 #include "batch_norm.h"
-
-// A function that never fuses a multiplication and an addition.
-#if defined(__clang__)
-#define LOWBIT_NO_CONTRACTION
-#else
-#define LOWBIT_NO_CONTRACTION __attribute__((noinline, optimize("fp-contract=off")))
-#endif
+#include "no_contraction.h"
 
 namespace lowbit {
 

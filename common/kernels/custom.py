@@ -4,7 +4,9 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 import mindspore as ms
+from mindspore import dtype as mstype
 from mindspore import ops
+from mindspore.ops import signature
 
 from common.kernels import build
 
@@ -44,6 +46,23 @@ def operator(function: str, out_shape: Callable, out_dtype: Callable | ms.Type) 
     # PYNATIVE mode remembers output shapes by function, input shapes and attributes: without one that differs, the
     # same inputs at another stride would get the shape, and the memory, of the first.
     made.add_prim_attr("rule", getattr(out_shape, "rule", ""))
+    return made
+
+
+def in_place_operator(function: str, read: int, written: int, read_last: int) -> ops.Custom:
+    """The operator that calls ``function``, which changes parameters where they are; its output has no meaning.
+
+    Args:
+        function: of the native library.
+        read: number of inputs before the parameters.
+        written: number of the parameters that it changes.
+        read_last: number of inputs after them.
+    """
+    made = operator(function, lambda *_: [1], mstype.float32)
+    made.add_prim_attr("side_effect_mem", True)  # otherwise a graph would run it in any order, or not at all
+    kinds = [signature.sig_rw.RW_READ] * read + [signature.sig_rw.RW_WRITE] * written
+    kinds += [signature.sig_rw.RW_READ] * read_last
+    made.set_signatures([signature.make_sig(f"input{i}", kind) for i, kind in enumerate(kinds)])
     return made
 
 

@@ -54,6 +54,7 @@ class PACTActivation(nn.Cell):
         self.clip = Parameter(Tensor(np.array([clip], np.float32)), requires_grad=learned)
         self.quantize = UniformQuantize(learned_step=False, native=native, least_clip=SMALLEST_CLIP)
         self.probe = Tensor(np.zeros(1, np.float32))
+        self.tops = Tensor(np.array([2**width - 1 for width in range(MAX_BITS + 1)], np.float32))
 
     def construct(self, x):
         clip = ops.maximum(self.clip, SMALLEST_CLIP) if self.signed else self.clip.value()
@@ -61,6 +62,12 @@ class PACTActivation(nn.Cell):
         rows = unsigned.reshape(x.shape[0], 1, -1)  # one channel: all values share their bits
         y = self.quantize(rows, self.bits.value(), clip, self.probe).reshape(x.shape)
         return 2.0 * y - clip if self.signed else y
+
+    def codes(self, x):
+        """Unsigned inputs as numbers of their levels, float32 like x and whole; and the step of a level, (1,)."""
+        clip, top = ops.maximum(self.clip, SMALLEST_CLIP), ops.gather(self.tops, self.bits, 0)
+        rows = (x * (top / clip)).reshape(x.shape[0], 1, -1)
+        return self.quantize(rows, self.bits.value(), top, self.probe).reshape(x.shape), clip / top
 
     def grid(self) -> ActivationGrid:
         """The levels that the input is on."""

@@ -2,10 +2,13 @@
 
 import numpy as np
 from mindspore import Parameter, ParameterTuple, nn, ops
+from mindspore import dtype as mstype
 
 from common import distributed
 from common.distributed.collective import MeanGradients
 from common.errors import ConfigError
+from common.kernels.custom import use_native
+from common.kernels.momentum import NativeMomentum
 from common.training.callback import Callback
 from common.training.config import TrainConfig
 from common.training.task import CrossEntropy
@@ -70,6 +73,8 @@ def make_optimizer(parameters: list[Parameter], config: TrainConfig, steps_per_e
     rates = config.schedule.rates(max(1, config.epochs), max(1, steps_per_epoch)).tolist()
     # Given as a plain list, MindSpore would leave out every parameter with "beta" or "gamma" in its name.
     group = [{"params": parameters, "weight_decay": config.weight_decay}]
+    if config.optimizer == "sgd" and use_native(None) and all(p.dtype == mstype.float32 for p in parameters):
+        return NativeMomentum(parameters, rates, config.momentum, config.weight_decay)
     if config.optimizer == "sgd":
         return nn.Momentum(group, rates, config.momentum)
     if config.optimizer == "adam":

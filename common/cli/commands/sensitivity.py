@@ -42,6 +42,8 @@ def run(words: Sequence[str], load: Load | None = None) -> None:
         CheckpointError, DataError: network or images are missing or damaged.
     """
     args = make_parser().parse_args(words)
+    if load is None:
+        raise ConfigError("sensitivity: what computes is not in this package; run python -m lowbitzoo sensitivity")
     if args.bytes and args.bitops:
         raise ConfigError("bytes: expected one budget, found --bytes and --bitops; leave one out")
     require_mindspore("sensitivity")

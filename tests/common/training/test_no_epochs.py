@@ -7,7 +7,8 @@ import pytest
 import training_run as run
 
 from common import checkpoint
-from common.training import Callback, OtherRunError, Trainer
+from common.training import Callback, OtherRunError
+from common.training import trainer as engine
 
 CONFIG = replace(run.CONFIG, epochs=0)
 
@@ -28,7 +29,7 @@ def test_nothing_is_trained_and_the_test_is_recorded(tmp_path, no_picture, pynat
     network = run.Small()
     before = {name: p.asnumpy().copy() for name, p in network.parameters_and_names()}
     made = trainer(tmp_path, network, callbacks=[Reporting()])
-    monkeypatch.setattr(Trainer, "_finite", lambda *_: pytest.fail("a step of training"))
+    monkeypatch.setattr(engine, "_finite", lambda *_: pytest.fail("a step of training"))
     (record,) = made.run()
     assert record["epoch"] == made.epochs == 0 and record["bits"] == 4 and record["finished"] is False
     assert 0 <= record["test_acc"] <= 1 and "loss" not in record
