@@ -79,7 +79,9 @@ def test_what_has_no_nodes_is_refused(cell, expected):
     assert f"ONNX: cell: {expected}" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["squeezenet1_0", "resnet18", "shufflenet_v2_x1_0", "densenet121"])
+@pytest.mark.parametrize(
+    "name", ["squeezenet1_0", "resnet18", "shufflenet_v2_x1_0", pytest.param("densenet121", marks=pytest.mark.slow)]
+)
 def test_networks_of_mindcv(name):
     mindcv = pytest.importorskip("mindcv", reason="needs the extra [mindcv]")
     from common.runtime.hooks import reestimate_batch_norm
