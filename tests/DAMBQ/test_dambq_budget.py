@@ -42,7 +42,7 @@ def simulated(network, budget, epochs, seed):
     """The bits of each kind after every epoch, with random sensitivities; a run without its training."""
     allocator, rng, history = Allocator(network, budget, 8, epochs), np.random.default_rng(seed), []
     for epoch in range(epochs):
-        for sums in allocator.sums:
+        for sums in allocator.add.sums:
             sums.set_data(Tensor(rng.exponential(1, sums.shape).astype(np.float32)))
         allocator.after_epoch(epoch)
         history.append({kind: gathered(network, kind, "bits") for kind in KINDS})
@@ -102,7 +102,7 @@ def test_a_run_behind_its_schedule_takes_more_before_its_end(quickly, network):
     allocator, averages = Allocator(cell, budget, 8, 4), []
     cost = np.array(COSTS["weights"], float)
     for epoch in range(4):
-        for sums in allocator.sums:  # the layer of fewer weights is always the least sensitive
+        for sums in allocator.add.sums:  # the layer of fewer weights is always the least sensitive
             sums.set_data(Tensor(np.full(sums.shape, 1e-3 if sums.shape[0] == 8 else 1, np.float32)))
         allocator.after_epoch(epoch)
         averages.append(average(gathered(cell, "weights", "bits"), cost))
