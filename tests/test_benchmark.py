@@ -219,6 +219,7 @@ def test_operators_are_rated_by_the_peak():
     assert by_operator._rated(by_operator._row("add", 3, 0.002, 0), 1e9)["share_of_peak"] is None
 
 
+@pytest.mark.slow
 def test_data_pipelines_are_timed_over_a_folder(class_folder, monkeypatch, tmp_path):
     monkeypatch.setattr(peers, "versions", lambda python: {})
     monkeypatch.setattr(pipelines, "LEAST", 8)

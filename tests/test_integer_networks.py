@@ -41,6 +41,7 @@ def test_small_networks_compute_the_float_networks_logits(tmp_path, mode, archit
     check_close(packed(tmp_path / "net.ckpt", architecture, bits, 8, 32), 32)
 
 
+@pytest.mark.slow
 def test_imagenet_networks_compute_the_float_networks_logits(tmp_path, pynative):
     for architecture in ("resnet18", "resnet50"):
         check_close(packed(tmp_path / f"{architecture}.ckpt", architecture, 4, 8, 64), 64, 0.05)  # they are deep

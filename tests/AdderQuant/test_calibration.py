@@ -48,6 +48,7 @@ def _sums(layer, x, native):
     return conv(x, layer.codes, layer.group, layer.steps, layer.qmax, identity).asnumpy()
 
 
+@pytest.mark.slow
 def test_fused_layers_equal_layer_norm_residual_and_relu(float_network, real_images):
     """Layer by layer on the same input: further on, a difference in the last bit may turn into another code."""
     network = quantized(float_network, real_images, QuantConfig(6))

@@ -30,6 +30,7 @@ def rows(tmp_path) -> list[dict]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.training
 def test_all_runs_are_recorded_and_made_only_once(short, start, tmp_path, monkeypatch):
     run(reproduce, *start, *short)
     recorded = rows(tmp_path)

@@ -103,7 +103,7 @@ def test_a_mean_slope_counts_where_it_stands_out_of_its_noise():
         assert share == pytest.approx(share[0, 0]) and low <= share[0, 0] <= high
 
 
-@pytest.mark.parametrize("most", [1, 3, 7])
+@pytest.mark.parametrize("most", [3, *(pytest.param(most, marks=pytest.mark.slow) for most in (1, 7))])
 def test_images_in_many_passes_score_as_in_one(most, monkeypatch):
     """16 images in passes of 1, 3 and 7: the last pass is not full."""
     network, lowering = quantized(BITS), Lowering(LOWERED, CLIPS)

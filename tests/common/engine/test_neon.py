@@ -38,6 +38,7 @@ def written(program, images, results):
     return b"".join(array.tobytes() for array in (sizes, *arrays))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processor", SETS)
 def test_bits_are_the_interpreters(runner, images, processor):
     sent, expected = [], []

@@ -90,6 +90,7 @@ def test_a_compiler_of_several_words_compiles(fresh, cache, use_compiler, monkey
     assert calls()[-1].startswith("-m64 -O3 ")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(compiler.compiler() is None, reason="needs a C++ compiler")
 def test_two_processes_at_once(cache, use_compiler):
     calls = use_compiler(REAL)
