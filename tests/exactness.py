@@ -88,7 +88,8 @@ class Exactness:
             channels = codes.shape[-1] // 2
             codes = 256 * codes[..., :channels] + codes[..., channels:]
         x = np.ascontiguousarray((codes * source.unit).astype(np.float32).transpose(0, 3, 1, 2))
-        if (name.endswith("downsample") or ".downsample." in name) and step.stride == 1:  # codes are of the pixels it reads
+        if (name.endswith("downsample") or ".downsample." in name) and step.stride == 1:
+            # The codes are of the pixels that the layer reads.
             x = np.repeat(np.repeat(x, 2, 2), 2, 3)
         x = x.reshape(len(x), -1) if integers.values.ndim == 2 else x
         found = cell(Tensor(x), *self._mask(step, tensors, len(layer.weights))).asnumpy().astype(np.float64)
