@@ -60,8 +60,10 @@ def command(words: Sequence[str]) -> None:
 
     args = classify.make_parser().parse_args(words)
     require_mindspore("predict")
+    from common.runtime import context
     from lowbitzoo.networks import load
 
+    context.setup(mode="pynative", threads=args.threads)
     files, stored = picture_files(args.images), load(args.checkpoint)
     for found in _predicted(stored, files, args.top, None, None):
         print(*found.lines(), sep="\n", flush=True)

@@ -32,6 +32,10 @@ NOT_RUN = {
     "pip install -e '..[onnx]'": _DOWNLOADS,
     f"NODES=2 NODE=0 {_SEVERAL}": _MACHINES,
     f"NODES=2 NODE=1 {_SEVERAL}": _MACHINES,
+    **{
+        f"PYTHONPATH=.. python {name}.py": "test_examples.py runs it, at its own size"
+        for name in ("proqha", "dambq", "dynamicquant", "ldnq", "adderquant")
+    },
 }
 
 # Options appended to every command whose script has them: the last one given counts.

@@ -4,14 +4,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-QUANTIZED = "resnet20 W2A2"
+DAMBQ, PROQHA = "DAMBQ W2A2", "ProQHA W4A4"
+STATIC, DYNAMIC = "DynamicQuant static 3 bits", "DynamicQuant 2 to 4 bits"
 
 
 def step(network: str, training: bool, batch_size: int, side: int, threads: int):
     """A step of training (forward, cross-entropy, backward, SGD) or the forward pass of evaluation.
 
     Args:
-        network: name in the zoo, or ``QUANTIZED``: DAMBQ's ResNet-20 with all that its training does in each step.
+        network: name in the zoo, or of ``QUANTIZED``: a ResNet-20 with all that a method's training does in each step.
         training: whether the step is one of training.
         batch_size: images per step.
         side: height and width of an image.
@@ -22,14 +23,11 @@ def step(network: str, training: bool, batch_size: int, side: int, threads: int)
     context.setup("CPU", "graph", threads=threads)
     from common.models.registry import model
 
-    cell, callback = _quantized() if network == QUANTIZED else (model(network).build(10 if side == 32 else 1000), None)
+    if network in QUANTIZED:
+        cell, callback = QUANTIZED[network](model("resnet20").build(10))
+    else:
+        cell, callback = model(network).build(10 if side == 32 else 1000), None
     return whole_step(cell, callback, training, batch_size, side)
-
-
-def _quantized():
-    from common.models.resnet_cifar import ResNetCifar
-
-    return with_allocator(ResNetCifar(20))
 
 
 def with_allocator(cell):
@@ -41,6 +39,35 @@ def with_allocator(cell):
 
     quantize_network(cell, QuantConfig(bits=2))
     return cell, Allocator(cell, Budget(4, 4), 32, epochs=1)
+
+
+def proqha(cell):
+    """A ResNet-20 with uniform 4 bits, which needs no callback."""
+    from ProQHA.convert import quantize_network
+    from ProQHA.quant_config import QuantConfig
+
+    quantize_network(cell, QuantConfig(bits=4))
+    return cell, None
+
+
+def static(cell):
+    """A ResNet-20 that computes every image at 3 bits, which needs no callback."""
+    return _dynamic(cell, static=True)
+
+
+def dynamic(cell):
+    """A ResNet-20 that chooses 2, 3 or 4 bits per image and layer, which needs no callback."""
+    return _dynamic(cell, static=False)
+
+
+def _dynamic(cell, static: bool):
+    from DynamicQuant.convert import quantize_network
+    from DynamicQuant.quant_config import QuantConfig
+
+    return quantize_network(cell, QuantConfig(bits=3, static=static)), None
+
+
+QUANTIZED = {DAMBQ: with_allocator, PROQHA: proqha, STATIC: static, DYNAMIC: dynamic}
 
 
 def whole_step(cell, callback, training: bool, batch_size: int, side: int = 32) -> Callable[[], np.ndarray]:

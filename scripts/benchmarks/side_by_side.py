@@ -59,10 +59,16 @@ class Work:
 
 PYTORCH = ("PyTorch eager", "PyTorch channels_last", "PyTorch compiled")
 RUNTIMES = ("onnxruntime float", "OpenVINO float")
-OURS, QUANTIZED, BEFORE = "ours", "ours W2A2", " before"
+OURS, BEFORE = "ours", " before"
+QUANTIZED = {
+    "ours W2A2": our_steps.DAMBQ,
+    "ours ProQHA W4A4": our_steps.PROQHA,
+    "ours DynamicQuant static": our_steps.STATIC,
+    "ours DynamicQuant": our_steps.DYNAMIC,
+}
 KINDS = {
     OURS: Kind(our_steps.step),
-    QUANTIZED: Kind(our_steps.step, (), {"network": our_steps.QUANTIZED}),
+    **{name: Kind(our_steps.step, (), {"network": network}) for name, network in QUANTIZED.items()},
     PYTORCH[0]: Kind(peer_steps.torch_step, ("torch",), {"form": "eager"}),
     PYTORCH[1]: Kind(peer_steps.torch_step, ("torch",), {"form": "channels_last"}),
     PYTORCH[2]: Kind(peer_steps.torch_step, ("torch",), {"form": "compiled"}, COMPILING),
@@ -73,7 +79,7 @@ _FLOAT = (OURS, *PYTORCH)
 RESNET20_MACS, RESNET18_MACS = 40_551_040, 1_814_073_344
 WORKS = {
     "training": (
-        Work("ResNet-20 training", "resnet20", 128, 32, RESNET20_MACS, (OURS, QUANTIZED, *PYTORCH)),
+        Work("ResNet-20 training", "resnet20", 128, 32, RESNET20_MACS, (OURS, *QUANTIZED, *PYTORCH)),
         Work("AdderNet training", "adder_resnet20", 128, 32, 40_813_184, (OURS,)),
     ),
     "float": (Work("ResNet-20 forward", "resnet20", 128, 32, RESNET20_MACS, (*_FLOAT, *RUNTIMES)),),

@@ -16,4 +16,5 @@ def make_parser() -> OptionParser:
     parser.add_argument("checkpoint", metavar="NAME_OR_FILE", help="registered name, or path of a checkpoint")
     parser.add_argument("images", nargs="+", type=typed.path, metavar="IMAGE", help="pictures, and folders of them")
     parser.add_argument("--top", type=typed.positive_int, default=_TOP, metavar="K", help="classes of each picture")
+    parser.add_argument("--threads", type=typed.positive_int, metavar="N", help="that compute; default: all")
     return parser

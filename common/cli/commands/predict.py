@@ -31,9 +31,7 @@ def make_parser() -> OptionParser:
         "images", nargs="*", type=typed.path, metavar="IMAGE", help="pictures, of a checkpoint also folders"
     )
     parser.add_argument("--top", type=typed.positive_int, default=_TOP, metavar="K", help="classes of each picture")
-    parser.add_argument(
-        "--threads", type=typed.positive_int, metavar="N", help="that compute, of a file of export.py; default: all"
-    )
+    parser.add_argument("--threads", type=typed.positive_int, metavar="N", help="that compute; default: all")
     parser.add_argument(
         "--benchmark", action="store_true", help="measure the speed of a file of export.py, on random images"
     )
