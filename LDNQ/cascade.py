@@ -35,7 +35,7 @@ from LDNQ.hessian import split_matrix, weight_matrix
 from LDNQ.levels import Solution
 from LDNQ.matching import FIXED, FLOAT, FREE, LevelledParameter, MatchStep
 from LDNQ.network import quantized_layers
-from LDNQ.observation import input_hessian
+from LDNQ.observation import input_hessians
 from LDNQ.plan import Plan
 from LDNQ.quant_config import QuantConfig
 
@@ -74,6 +74,7 @@ class Cascade:
         self.step = MatchStep(network, levelled, config.levels)
         self.state = CascadeState(network, levelled, tuple(self.step.speeds))
         self.fingerprint: dict[str, Any] = {}
+        self.hessians: dict[str, np.ndarray] = {}  # of the float network, of layers whose turn has not come
 
     def run(self, go_on: bool = True) -> dict[str, IntegerLayer]:
         """Quantize to the end and return the integers of each layer.
@@ -93,7 +94,8 @@ class Cascade:
             self._load()
         for index in range(len(self.state.records), len(self.layers)):
             self._layer(index)
-            self._save()
+            if self.plan.hessians == "prefix" or index + 1 == len(self.layers):
+                self._save()  # Hessians of the float network cannot be had any more after a kill
         self._refine()
         with self.state.timed("BatchNorm statistics"):
             reestimate_batch_norm(self.network, self.data.passes(self.plan.statistics_views))
@@ -125,7 +127,7 @@ class Cascade:
         state, start = self.state, time.perf_counter()
         name, layer = list(self.layers.items())[index]
         with state.timed("Hessians"):
-            hessian = input_hessian(self.network, layer, self.data.passes(self.plan.hessian_views))
+            hessian = self._hessian(name)
         with state.timed("layer problems"):
             record = {"layer": name, "weights": int(layer.weight.size), **self._solve(layer, hessian)}
         self._fix(layer)
@@ -140,6 +142,15 @@ class Cascade:
         record["seconds"] = round(time.perf_counter() - start, 2)
         state.records.append(record)
         print(_line(index, len(self.layers), record), flush=True)
+
+    def _hessian(self, name: str) -> np.ndarray:
+        """The second moment of a layer's inputs."""
+        images = self.data.passes(self.plan.hessian_views)
+        if self.plan.hessians == "prefix":
+            return input_hessians(self.network, {name: self.layers[name]}, images)[name]
+        if not self.hessians:
+            self.hessians = input_hessians(self.network, self.layers, images)
+        return self.hessians.pop(name)
 
     def _fix(self, layer: nn.Cell) -> None:
         self.phases |= {parameter.name: FIXED for parameter in _parameters(layer)}

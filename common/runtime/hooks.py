@@ -5,6 +5,7 @@ Several processes each run over batches of their own, and add up what they find.
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from mindspore import Tensor, nn
@@ -17,18 +18,35 @@ from common.runtime.context import execution_mode
 Images = Iterable[np.ndarray]  # batches (N, 3, H, W), float32
 
 
+Take = Callable[[str, np.ndarray], None]
+
+
 @contextlib.contextmanager
-def input_hooks(cells: Mapping[str, nn.Cell], take: Callable[[str, np.ndarray], None]) -> Iterator[None]:
+def input_hooks(cells: Mapping[str, nn.Cell], take: Take) -> Iterator[None]:
     """Hand the input of every named cell to ``take`` while the block runs (in PYNATIVE mode: hooks need it)."""
 
-    def hook(name: str):
-        def before_call(_cell, inputs):
-            take(name, inputs[0].asnumpy())
+    def add(name: str, cell: nn.Cell):
+        return cell.register_forward_pre_hook(lambda _cell, inputs: take(name, inputs[0].asnumpy()))
 
-        return before_call
+    with _hooked(cells, add):
+        yield
 
+
+@contextlib.contextmanager
+def output_hooks(cells: Mapping[str, nn.Cell], take: Take) -> Iterator[None]:
+    """The same of their outputs."""
+
+    def add(name: str, cell: nn.Cell):
+        return cell.register_forward_hook(lambda _cell, _inputs, output: take(name, output.asnumpy()))
+
+    with _hooked(cells, add):
+        yield
+
+
+@contextlib.contextmanager
+def _hooked(cells: Mapping[str, nn.Cell], add: Callable[[str, nn.Cell], Any]) -> Iterator[None]:
     with execution_mode("pynative"):
-        handles = [cell.register_forward_pre_hook(hook(name)) for name, cell in cells.items()]
+        handles = [add(name, cell) for name, cell in cells.items()]
         try:
             yield
         finally:

@@ -15,7 +15,7 @@ from LDNQ.calibration_set import CalibrationSet
 from LDNQ.cascade import Cascade
 from LDNQ.hessian import InputMoment, patches
 from LDNQ.levels import TABLES
-from LDNQ.observation import input_hessian
+from LDNQ.observation import input_hessians
 from LDNQ.plan import Plan
 from LDNQ.quant_config import QuantConfig
 
@@ -157,11 +157,12 @@ def test_input_hessian_is_that_of_the_layers_own_inputs(images):
     network = tiny_network()
     data = CalibrationSet(images, CIFAR10, 1, 0)
     batches = list(data.passes(1, 6))
-    hessian = input_hessian(network, network.conv1, batches)
+    hessian = input_hessians(network, {"conv1": network.conv1}, batches)["conv1"]
     columns = patches(np.concatenate(batches), conv_geometry(network.conv1))[0].astype(np.float64)
     np.testing.assert_allclose(hessian[0], columns @ columns.T / columns.shape[1], rtol=1e-4, atol=1e-4)
-    assert input_hessian(network, network.conv2, batches).shape == (2, 37, 37)
-    assert input_hessian(network, network.fc, batches)[0, -1, -1] == pytest.approx(1)
+    both = input_hessians(network, {"conv2": network.conv2, "fc": network.fc}, batches)
+    assert both["conv2"].shape == (2, 37, 37)
+    assert both["fc"][0, -1, -1] == pytest.approx(1)
     assert not network.bn1.moving_mean.asnumpy().any()  # left alone
     assert isinstance(InputMoment(conv_geometry(network.fc)), InputMoment)
 
