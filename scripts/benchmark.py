@@ -5,6 +5,7 @@ usage: python scripts/benchmark.py training|float|imagenet [--peers PYTHON] [--i
        python scripts/benchmark.py engine [--peers PYTHON] [--isa avx2] [--threads 2] [--json FILE]
        python scripts/benchmark.py profile [--threads 2] [--isa avx2] [--json FILE]
        python scripts/benchmark.py data --images FOLDER [--peers PYTHON] [--threads 2] [--json FILE]
+       python scripts/benchmark.py scale --images FOLDER [--work NAME] [--threads 2] [--json FILE]
        python scripts/benchmark.py coldstart [--rounds 7] [--json FILE]
        python scripts/benchmark.py adder|dambq|dynamic|ldnq|proqha [--rounds 7] [--batch_size N] [--json FILE]
 
@@ -39,22 +40,22 @@ from common.cli.option_parser import OptionParser
 
 METHODS = ("adder", "dambq", "dynamic", "ldnq", "proqha")
 SIDE_BY_SIDE = ("training", "float", "imagenet")
-PROFILE, DATA, ENGINE, COLD_START = "profile", "data", "engine", "coldstart"
+PROFILE, DATA, ENGINE, COLD_START, SCALE = "profile", "data", "engine", "coldstart", "scale"
 
 
 def make_parser() -> OptionParser:
     """Options of this script."""
     parser = OptionParser("Time networks side by side.")
-    choices = (*METHODS, *SIDE_BY_SIDE, PROFILE, DATA, ENGINE, COLD_START)
+    choices = (*METHODS, *SIDE_BY_SIDE, PROFILE, DATA, ENGINE, COLD_START, SCALE)
     parser.add_argument("benchmark", choices=choices, help="networks to time")
     parser.add_argument(
         "--batch_size",
         type=typed.positive_int,
-        help="images per step; default: 128, for ldnq 500, dynamic 128 and 16, imagenet 16, data 64 and 128",
+        help="images per step; default: 128, for ldnq 500, dynamic 128 and 16, imagenet 16, scale 32, data 64 and 128",
     )
     parser.add_argument("--rounds", type=typed.positive_int, default=7, help="number of turns of each candidate")
     parser.add_argument("--json", type=typed.path, metavar="FILE", help="write the rows as JSON")
-    group = parser.add_argument_group("training, float, imagenet, engine, profile and data")
+    group = parser.add_argument_group("training, float, imagenet, engine, profile, data and scale")
     group.add_argument("--threads", type=typed.positive_int, default=2, help="threads of each candidate")
     group.add_argument(
         "--peers",
@@ -65,7 +66,9 @@ def make_parser() -> OptionParser:
     group.add_argument("--work", metavar="NAME", help="the only work to time, as its rows call it; default: all")
     help_before = "folder of another checkout of the project, whose networks are timed beside these"
     group.add_argument("--before", type=typed.path, metavar="FOLDER", help=help_before)
-    group.add_argument("--images", type=typed.path, metavar="FOLDER", help="class folders of JPEG files, for data")
+    group.add_argument(
+        "--images", type=typed.path, metavar="FOLDER", help="class folders of JPEG files, for data and scale"
+    )
     group.add_argument("--isa", choices=isa.CHOICES, default=isa.NATIVE, help="instructions that all are limited to")
     return parser
 
