@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from ldnq_tiny import tiny_network
+from mindspore import nn
 
 from common.checkpoint import network_state
 from common.data import CIFAR10
@@ -15,6 +16,7 @@ from LDNQ.calibration_set import CalibrationSet
 from LDNQ.cascade import Cascade
 from LDNQ.hessian import InputMoment, patches
 from LDNQ.levels import TABLES
+from LDNQ.network import quantized_layers
 from LDNQ.observation import input_hessians
 from LDNQ.plan import Plan
 from LDNQ.quant_config import QuantConfig
@@ -40,6 +42,25 @@ def make(images, tmp_path):
         return Cascade(tiny_network(), CalibrationSet(images, CIFAR10, 3, seed), config, plan, tmp_path / folder, test)
 
     return cascade
+
+
+def test_hessians_of_the_float_network_come_from_one_pass_before_the_first_layer(make, monkeypatch):
+    cascade, taken = make(replace(PLAN, hessians="float", steps=0, refine_steps=0)), []
+    unchanged = tiny_network()
+    expected = input_hessians(unchanged, quantized_layers(unchanged, TERNARY), list(cascade.data.passes(1)))
+    solve = Cascade._solve
+    monkeypatch.setattr(Cascade, "_solve", lambda self, layer, h: (taken.append(h), solve(self, layer, h))[1])
+    cascade.run()
+    assert len(taken) == len(expected) == 3
+    for hessian, wanted in zip(taken, expected.values()):
+        np.testing.assert_allclose(hessian, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_dropouts_drop_nothing_while_matching(make):
+    cascade = make()
+    cascade.step.network.drop = nn.Dropout(p=0.5)
+    cascade.step.set_train(True)
+    assert cascade.network.bn1.training and not cascade.network.drop.training
 
 
 @pytest.mark.parametrize(("levels", "granularity"), [(3, "channel"), (7, "layer")])
