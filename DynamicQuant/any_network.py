@@ -5,19 +5,21 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from mindspore import nn
 
-from common.models.resnet_cifar import ResNetCifar
-from common.models.resnet_imagenet import ResNetImageNet
 from common.quant.calibration import best_clip, sample_inputs
 from common.quant.quantizable import quantizable_layers
 from DynamicQuant import convert, recorded_network
 from DynamicQuant.quant_config import QuantConfig
 
 
-def settled(network: nn.Cell, config: QuantConfig) -> QuantConfig:
-    """The configuration with the stage, the signed layers and the ends named, where the network needs them."""
-    if type(network) in (ResNetCifar, ResNetImageNet) and config.stage is None:
-        return config
-    return recorded_network.settled(network, config)
+def settled(network: nn.Cell, config: QuantConfig, is_resnet: bool) -> QuantConfig:
+    """The configuration with the stage, the signed layers and the ends named, where the network needs them.
+
+    Args:
+        network: float.
+        config: what is named already stays.
+        is_resnet: whether the network has the zoo's ResNets' stages, which need no names.
+    """
+    return config if is_resnet and config.stage is None else recorded_network.settled(network, config)
 
 
 def quantized_names(network: nn.Cell, config: QuantConfig) -> list[str]:

@@ -6,6 +6,8 @@ from typing import Any
 
 from mindspore import nn
 
+from common.models.resnet_cifar import ResNetCifar
+from common.models.resnet_imagenet import ResNetImageNet
 from common.quant.calibration import calibration_batches
 from common.stored.own_network import Quantized, Request, configured
 from DynamicQuant.any_network import calibrate, quantize_network, settled
@@ -24,7 +26,7 @@ def quantize(network: nn.Cell, request: Request, options: Mapping[str, Any]) -> 
             controller sees, else the library finds one.
     """
     (config,) = configured({"image_size": request.image_size, **options}, QuantConfig)
-    config, clips = settled(network, config), {}
+    config, clips = settled(network, config, type(network) in (ResNetCifar, ResNetImageNet)), {}
     if request.images is not None:
         sample = (request.images, request.preprocessing, _CALIBRATION_IMAGES, request.seed)
         clips = calibrate(network, config, calibration_batches(*sample))

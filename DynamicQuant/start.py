@@ -58,7 +58,7 @@ def _network(options: TrainOptions, images: Images) -> tuple[nn.Cell, QuantConfi
         digest = network_state.digest(network)
     if options.config is None:
         return network, None, digest
-    config = settled(network, options.config)
+    config = settled(network, options.config, hasattr(network, "layer1"))
     clips = _first_clips(options, config, network, images)
     return quantize_network(network, config, clips, seed=options.seed), config, digest
 

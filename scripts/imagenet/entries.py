@@ -15,7 +15,7 @@ _LEVELS, _BITS, _SEARCHED = (11, 9, 7, 5), (8, 6, 5, 4), (6, 5, 4)
 _SHARE = 32  # bits of a float number: costs are shares of float layers'
 # One pass of the float network for all Hessians, and no steps between the layers: 53 of them take hours at 224 x 224.
 _CASCADE = {"hessians": "float", "steps": 0, "views": 4, "refine_steps": 200, "match_batch_size": 32}
-_SEARCH = {"lam": 0, "step": 40, "search_epochs": 0, "score_images": 64}
+_SEARCH = {"lam": 0, "step": 40, "search_epochs": 0, "score_images": 64, "batch_size": 50}
 _DISTILLED = {"distill_weight": 1.0, "schedule": "cosine", "batch_size": 32}
 
 
@@ -91,7 +91,11 @@ def _searched(args: Namespace, bits: int) -> Entry:
 
 def _proqha(args: Namespace, name: str, start: dict, *flags: str) -> Command:
     options = {"arch": "mobilenetv2", "run_name": name, "output_dir": args.output_dir, **start}
-    return Command("ProQHA/train.py", options | {"epochs": 0, "reestimate": 1000}, ("--archtype", "quant", *flags))
+    return Command(
+        "ProQHA/train.py",
+        options | {"epochs": 0, "reestimate": 1000, "batch_size": 50},
+        ("--archtype", "quant", *flags),
+    )
 
 
 def _distilled(args: Namespace) -> Iterator[Entry]:
