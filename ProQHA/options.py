@@ -100,7 +100,7 @@ def training_start(args: Namespace, chosen: Choice) -> StartOptions:
         ConfigError: a new last layer of no float network, and as :func:`start_options`.
     """
     check_new_head(args)
-    about = {"new_head": args.new_head, "reestimate": args.reestimate}
+    about = {"new_head": args.new_head, "bias_images": args.bias_correction}
     return replace(start_options(args, chosen, _mixed_bits(args)), **about)
 
 

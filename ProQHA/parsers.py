@@ -74,8 +74,8 @@ def train_parser() -> OptionParser:
     group = parser.add_argument_group("quantized network that starts from a float one")
     _add_mixed_bits(group)
     _add_activation_clip(group)
-    statistics = "number of training images, unlabelled, that BatchNorm statistics are taken from anew before training"
-    group.add_argument("--reestimate", type=typed.int_range(0), default=0, metavar="N", help=statistics)
+    statistics = "number of training images, unlabelled, by which BatchNorm statistics follow quantization at the start"
+    group.add_argument("--bias_correction", type=typed.int_range(0), default=0, metavar="N", help=statistics)
     parser.add_alias("--train_epochs", "--epochs")
     _add_aliases(parser)
     return parser

@@ -11,10 +11,10 @@ from common.cli.training import Images, Start, finished_metadata, save_float
 from common.data import ImageSource, Preprocessing
 from common.errors import CheckpointError, ConfigError
 from common.models.registry import model, recorded_architecture
+from common.quant.bias_correction import correct_bias
 from common.quant.calibration import calibration_batches
 from common.quant.even_filters import even_filters
 from common.quant.layers import quant_layers
-from common.runtime.hooks import reestimate_batch_norm
 from common.stored.float_network import float_of_classes, of_classes
 from common.stored.network import StoredNetwork
 from common.training import Trainer
@@ -43,8 +43,8 @@ class StartOptions:
         activation_clip: first clip of such a network; None: that of least squared error on training images.
         new_head: the float network gets a new last layer, whatever classes it tells apart.
         even_filters: a float network's filters get one size first, see :mod:`common.quant.even_filters`.
-        reestimate: number of training images that the quantized network's BatchNorm statistics are taken from anew,
-            without their labels; 0 keeps those of the start.
+        bias_images: number of training images, without labels, by which BatchNorm statistics follow quantization,
+            see :mod:`common.quant.bias_correction`; 0 keeps those of the start.
     """
 
     arch: str
@@ -56,7 +56,7 @@ class StartOptions:
     activation_clip: float | None
     new_head: bool = False
     even_filters: bool = False
-    reestimate: int = 0
+    bias_images: int = 0
 
 
 def float_start(options: StartOptions, images: Images) -> Start:
@@ -76,9 +76,9 @@ def float_start(options: StartOptions, images: Images) -> Start:
 def quantized_start(options: StartOptions, images: Images) -> Start:
     """A quantized network to train, as :func:`start_quantized` gives it."""
     network, config = start_quantized(options, images.train, images.preprocessing)
-    if options.reestimate:
-        sample = images.train, images.preprocessing, options.reestimate, options.seed
-        reestimate_batch_norm(network, calibration_batches(*sample, batch_size=_STATISTICS_BATCH))
+    if options.bias_images:
+        sample = images.train, images.preprocessing, options.bias_images, options.seed
+        correct_bias(network, lambda: calibration_batches(*sample, batch_size=_STATISTICS_BATCH))
     about = {"method": storage.METHOD, "kind": "latent", "network": options.arch, "settings": asdict(config)}
     return Start(network, {**about, "start": network_state.digest(network)} if options.path else about)
 

@@ -17,7 +17,7 @@ from common.stored.float_network import load_float
 SIDE = 64
 THEIRS = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
 QUANTIZED = {
-    "ProQHA": ("--archtype", "quant", "--bits", 4, "--even_filters", "--reestimate", 4),
+    "ProQHA": ("--archtype", "quant", "--bits", 4, "--even_filters", "--bias_correction", 4),
     "DAMBQ": ("--quantize", "--table", "int8", "--wgt_target", 4, "--act_target", 4),
     "DynamicQuant": ("--bits", 4, "--quantizer", "pact", "--warmup_epochs", 0),
 }

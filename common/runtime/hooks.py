@@ -94,31 +94,75 @@ def batch_statistics(network: nn.Cell) -> Iterator[None]:
             norm.alone = False
 
 
-def reestimate_batch_norm(network: nn.Cell, images: Images) -> None:
-    """Set the moving statistics of every BatchNorm to the exact mean and variance of its input over ``images``.
+Moments = dict[str, tuple[np.ndarray, np.ndarray]]  # mean and variance of each channel, float64, by norm
 
-    Each process gives batches of its own; the statistics are those of the images of all of them.
+
+def batch_norm_inputs(network: nn.Cell, images: Images) -> Moments:
+    """Exact mean and variance of every BatchNorm's input over ``images``; of those that are not called, nothing.
+
+    Each process gives batches of its own; the moments are those of the images of all of them.
 
     The network runs as in training, each BatchNorm normalising by the statistics of its batch, and every BatchNorm
-    must be a cell that sees its input. The images must be augmented as in the network's training: the black border of
-    a random crop shifts the statistics, and without it the published CIFAR-10 networks lose points already in float.
+    must be a cell that sees its input.
 
     Raises:
         DataError: there is no image, in any process.
     """
     norms = batch_norms(network)
-    moments = {name: np.zeros((3, norm.num_features)) for name, norm in norms.items()}
+    sums = {name: np.zeros((3, norm.num_features)) for name, norm in norms.items()}
 
     def take(name: str, x: np.ndarray) -> None:  # (N, C, H, W)
         count = np.full(x.shape[1], x[:, 0].size)
-        moments[name] += np.stack((x.sum((0, 2, 3), np.float64), np.square(x, dtype=np.float64).sum((0, 2, 3)), count))
+        sums[name] += np.stack((x.sum((0, 2, 3), np.float64), np.square(x, dtype=np.float64).sum((0, 2, 3)), count))
 
     with batch_statistics(network), input_hooks(norms, take):
         run_over(network, images)
-    for name, norm in norms.items():
-        total, squares, count = distributed.total(moments[name])
-        if not count.all():
-            continue  # it is not called
-        mean = total / count
-        norm.moving_mean.set_data(Tensor(mean.astype(np.float32)))
-        norm.moving_variance.set_data(Tensor((squares / count - mean**2).clip(0).astype(np.float32)))
+    found = {}
+    for name in norms:
+        total, squares, count = distributed.total(sums[name])
+        if count.all():
+            mean = total / count
+            found[name] = mean, (squares / count - mean**2).clip(0)
+    return found
+
+
+def reestimate_batch_norm(network: nn.Cell, images: Images) -> None:
+    """Set the moving statistics of every BatchNorm to those of its input over ``images``, see above.
+
+    The images must be augmented as in the network's training: the black border of a random crop shifts the
+    statistics, and without it the published CIFAR-10 networks lose points already in float.
+
+    Raises:
+        DataError: there is no image, in any process.
+    """
+    norms = batch_norms(network)
+    for name, (mean, variance) in batch_norm_inputs(network, images).items():
+        _set_statistics(norms[name], mean, variance)
+
+
+def shift_batch_norm(network: nn.Cell, before: Moments, after: Moments) -> None:
+    r"""Move the moving statistics of every BatchNorm by what a change of the network did to its input.
+
+    .. math::
+        \mu \leftarrow \mu + m' - m, \qquad \sigma^2 \leftarrow \sigma^2\,\frac{v' + \epsilon}{v + \epsilon}
+
+    with the moments m, v before and m', v' after it, of the same images: what these few images have unlike those of the
+    training falls out, so that a change of nothing changes no statistics, where :func:`reestimate_batch_norm` would
+    forget the training's.
+
+    Args:
+        network: changed, its moving statistics still those of before.
+        before: :func:`batch_norm_inputs` before the change.
+        after: the same after it, over the same images in the same batches.
+    """
+    norms = batch_norms(network)
+    for name in before.keys() & after.keys():
+        norm, ((mean, variance), (new_mean, new_variance)) = norms[name], (before[name], after[name])
+        ratio = (new_variance + norm.eps) / (variance + norm.eps)
+        moved = norm.moving_mean.asnumpy() + new_mean - mean
+        _set_statistics(norm, moved, norm.moving_variance.asnumpy() * ratio)
+
+
+def _set_statistics(norm: nn.BatchNorm2d, mean: np.ndarray, variance: np.ndarray) -> None:
+    norm.moving_mean.set_data(Tensor(mean.astype(np.float32)))
+    norm.moving_variance.set_data(Tensor(variance.astype(np.float32)))

@@ -93,7 +93,7 @@ def _proqha(args: Namespace, name: str, start: dict, *flags: str) -> Command:
     options = {"arch": "mobilenetv2", "run_name": name, "output_dir": args.output_dir, **start}
     return Command(
         "ProQHA/train.py",
-        options | {"epochs": 0, "reestimate": 1000, "batch_size": 50},
+        options | {"epochs": 0, "bias_correction": 500, "batch_size": 50},
         ("--archtype", "quant", *flags),
     )
 
@@ -102,7 +102,7 @@ def _distilled(args: Namespace) -> Iterator[Entry]:
     start = {"pretrained": args.pretrained, "distill": args.pretrained, "epochs": args.epochs, **_DISTILLED}
     start |= {"output_dir": args.output_dir}
     mobile = {**start, "arch": "mobilenet_v2"}
-    adam = {**start, "arch": "mobilenetv2", "optimizer": "adam", "lr": 1e-4, "bits": 4, "reestimate": 1000}
+    adam = {**start, "arch": "mobilenetv2", "optimizer": "adam", "lr": 1e-4, "bits": 4, "bias_correction": 500}
     made: list[tuple[str, str, str, Callable[..., Command]]] = [
         ("ProQHA", "distilled_proqha4", "W4A4", partial(Command, flags=("--archtype", "quant", "--even_filters"))),
         ("DAMBQ", "distilled_dambq4", "W4A4", partial(Command, flags=("--quantize",))),
