@@ -27,7 +27,6 @@ from common.errors import QuantizationError
 from common.quant.conv_geometry import conv_geometry
 from common.quant.integer_weight import IntegerLayer, IntegerWeight
 from common.report.progress import Progress
-from common.runtime.hooks import reestimate_batch_norm
 from LDNQ import admm
 from LDNQ.calibration_set import CalibrationSet
 from LDNQ.cascade_state import CascadeState, run_fingerprint
@@ -38,6 +37,7 @@ from LDNQ.network import quantized_layers
 from LDNQ.observation import input_hessians
 from LDNQ.plan import Plan
 from LDNQ.quant_config import QuantConfig
+from LDNQ.statistics import FinalStatistics
 
 
 class Cascade:
@@ -90,6 +90,7 @@ class Cascade:
         self.fingerprint = run_fingerprint(self.network, self.data, self.config, self.plan)
         with self.state.timed("float network"):
             self.data.compute_teacher_logits(self.network)
+            statistics = FinalStatistics(self.network, self.data, self.plan)
         if go_on and self.file.exists():
             self._load()
         for index in range(len(self.state.records), len(self.layers)):
@@ -98,7 +99,7 @@ class Cascade:
                 self._save()  # Hessians of the float network cannot be had any more after a kill
         self._refine()
         with self.state.timed("BatchNorm statistics"):
-            reestimate_batch_norm(self.network, self.data.passes(self.plan.statistics_views))
+            statistics.take()
         self.network.set_train(False)
         return self.integers()
 

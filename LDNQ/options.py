@@ -22,7 +22,7 @@ from common.errors import ConfigError
 from common.models.registry import architecture, model
 from LDNQ.levels import LEVEL_COUNTS
 from LDNQ.network import MODEL_NAMES
-from LDNQ.plan import HESSIANS, Plan
+from LDNQ.plan import HESSIANS, STATISTICS, Plan
 from LDNQ.quant_config import ACT_BITS, GRANULARITIES, PACKED_ACT_BITS, QuantConfig
 
 _CONFIG = Path(__file__).parent / "config"
@@ -162,6 +162,9 @@ def _add_matching(group) -> None:
     group.add_argument("--refine_steps", type=typed.int_range(0), default=200, help=refine)
     rate = "learning rate of the first refinement step, then cosine to 0"
     group.add_argument("--refine_lr", type=typed.positive_float, default=1e-3, help=rate)
+    norms = "BatchNorm statistics at the end: those of the images, or the float network's shifted by what changed"
+    group.add_argument("--statistics", choices=STATISTICS, default="anew", help=norms)
+    group.add_argument("--statistics_views", type=typed.positive_int, default=2, help="views that they are taken from")
     add_continue(group, "go on with a stopped run in --output_dir; --no-continue starts it anew")
     tested = "measure the accuracy on the test images after each layer too, not only at the end"
     group.add_argument("--test_layers", action=BooleanOptionalAction, default=False, help=tested)
@@ -231,7 +234,7 @@ def quantization_options(args: Namespace) -> QuantizationOptions:
         ConfigError: the network does not take the images.
     """
     model(args.arch, args.dataset)
-    names = ("rho", "polish", "hessians", "steps", "lr", "refine_steps", "refine_lr")
+    names = ("rho", "polish", "hessians", "steps", "lr", "refine_steps", "refine_lr", "statistics", "statistics_views")
     return QuantizationOptions(
         arch=args.arch,
         pretrained=args.pretrained,

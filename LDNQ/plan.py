@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 HESSIANS = ("prefix", "float")
+STATISTICS = ("anew", "shifted")
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,9 @@ class Plan:
         hessians: network that the Hessians are taken from: ``prefix``, the layers quantized so far (the paper), or
             ``float``, the float one, all in one pass: for deep networks of large images.
         hessian_views: number of augmented views of each image that a Hessian is taken from.
-        statistics_views: number of views that the final BatchNorm statistics are taken from.
+        statistics: the final BatchNorm statistics: ``anew`` from the images, or the float network's, ``shifted`` by
+            what quantization does to them on these images, which keeps what more images have told.
+        statistics_views: number of views that they are taken from.
         save_every: steps of the refinement between two checkpoints.
     """
 
@@ -39,5 +42,6 @@ class Plan:
     refine_lr: float = 1e-3
     hessians: str = "prefix"
     hessian_views: int = 1
+    statistics: str = "anew"
     statistics_views: int = 2
     save_every: int = 60

@@ -120,8 +120,9 @@ def _of(
     method: str, name: str, label: str, make: tuple[Command, ...], args: Namespace, training: str = "calibration"
 ) -> Entry:
     file = args.output_dir / name / f"{name}.ckpt"
-    return Entry(name, method, label, make, _measured(method, file), file, training)
+    options = {"arch": "mobilenetv2"} if method == "ProQHA" else {}
+    return Entry(name, method, label, make, _measured(method, file, **options), file, training)
 
 
-def _measured(method: str, file: Path) -> Command:
-    return Command(f"{method}/eval.py", {"checkpoint_path": file})
+def _measured(method: str, file: Path, **options: str) -> Command:
+    return Command(f"{method}/eval.py", {"checkpoint_path": file, **options})
