@@ -1,13 +1,12 @@
 """The second moments of layers' inputs, from a pass over the calibration images that all processes share."""
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
-from mindspore import Tensor, nn
+from mindspore import nn
 
 from common.quant.conv_geometry import conv_geometry
-from common.runtime.hooks import Images, batch_norms, batch_statistics, input_hooks, run_over
+from common.runtime.hooks import Images, batch_statistics, input_hooks, moving_statistics_kept, run_over
 from LDNQ.hessian import InputMoment
 
 
@@ -27,20 +26,8 @@ def input_hessians(network: nn.Cell, layers: Mapping[str, nn.Cell], images: Imag
     """
     moments = {name: InputMoment(conv_geometry(layer)) for name, layer in layers.items()}
     hooks = input_hooks(layers, lambda name, x: moments[name].add(x))
-    with _moving_statistics_kept(network), batch_statistics(network), hooks:
+    with moving_statistics_kept(network), batch_statistics(network), hooks:
         run_over(network, images)
     for moment in moments.values():
         moment.add_others()
     return {name: moment.hessian for name, moment in moments.items()}
-
-
-@contextlib.contextmanager
-def _moving_statistics_kept(network: nn.Cell) -> Iterator[None]:
-    norms = batch_norms(network).values()
-    kept = [(norm.moving_mean.asnumpy().copy(), norm.moving_variance.asnumpy().copy()) for norm in norms]
-    try:
-        yield
-    finally:
-        for norm, (mean, variance) in zip(norms, kept):
-            norm.moving_mean.set_data(Tensor(mean))
-            norm.moving_variance.set_data(Tensor(variance))

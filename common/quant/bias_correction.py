@@ -8,6 +8,8 @@ from mindspore import nn
 from common.quant.layers import quant_layers
 from common.runtime.hooks import Images, batch_norm_inputs, shift_batch_norm
 
+_QUANTIZERS = ("quantize_weight", "quantize_input")
+
 
 def correct_bias(network: nn.Cell, images: Callable[[], Images]) -> None:
     """Move the statistics of a quantized network's BatchNorms by what its quantizers change, in place.
@@ -31,12 +33,12 @@ def correct_bias(network: nn.Cell, images: Callable[[], Images]) -> None:
 @contextlib.contextmanager
 def _without_quantizers(network: nn.Cell) -> Iterator[None]:
     """While the block runs, weights and inputs are float; in PYNATIVE mode, in which such passes run."""
-    layers = list(quant_layers(network).values())
-    kept = [(layer.quantize_weight, layer.quantize_input) for layer in layers]
+    places = [layer._cells for layer in quant_layers(network).values()]  # an assignment would rename parameters
+    kept = [{name: cells[name] for name in _QUANTIZERS if name in cells} for cells in places]
     try:
-        for layer in layers:
-            layer.quantize_weight = layer.quantize_input = None
+        for cells, of_layer in zip(places, kept):
+            cells.update(dict.fromkeys(of_layer))
         yield
     finally:
-        for layer, (weight, inputs) in zip(layers, kept):
-            layer.quantize_weight, layer.quantize_input = weight, inputs
+        for cells, of_layer in zip(places, kept):
+            cells.update(of_layer)

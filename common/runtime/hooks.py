@@ -94,6 +94,18 @@ def batch_statistics(network: nn.Cell) -> Iterator[None]:
             norm.alone = False
 
 
+@contextlib.contextmanager
+def moving_statistics_kept(network: nn.Cell) -> Iterator[None]:
+    """After the block, every BatchNorm has the moving statistics of before: passes as in training move them."""
+    norms = batch_norms(network).values()
+    kept = [(norm.moving_mean.asnumpy().copy(), norm.moving_variance.asnumpy().copy()) for norm in norms]
+    try:
+        yield
+    finally:
+        for norm, statistics in zip(norms, kept):
+            _set_statistics(norm, *statistics)
+
+
 Moments = dict[str, tuple[np.ndarray, np.ndarray]]  # mean and variance of each channel, float64, by norm
 
 
@@ -103,7 +115,7 @@ def batch_norm_inputs(network: nn.Cell, images: Images) -> Moments:
     Each process gives batches of its own; the moments are those of the images of all of them.
 
     The network runs as in training, each BatchNorm normalising by the statistics of its batch, and every BatchNorm
-    must be a cell that sees its input.
+    must be a cell that sees its input; it stays as it is.
 
     Raises:
         DataError: there is no image, in any process.
@@ -115,7 +127,7 @@ def batch_norm_inputs(network: nn.Cell, images: Images) -> Moments:
         count = np.full(x.shape[1], x[:, 0].size)
         sums[name] += np.stack((x.sum((0, 2, 3), np.float64), np.square(x, dtype=np.float64).sum((0, 2, 3)), count))
 
-    with batch_statistics(network), input_hooks(norms, take):
+    with moving_statistics_kept(network), batch_statistics(network), input_hooks(norms, take):
         run_over(network, images)
     found = {}
     for name in norms:
