@@ -137,8 +137,9 @@ def test_another_checkout_has_its_own_packages(tree):
 def test_only_our_own_candidates_have_one_before(tree):
     args = argparse.Namespace(**{**vars(ARGS), "before": tree})
     made = side_by_side.make_candidates(WORKS["training"][0], args, INSTALLED)
-    assert [c.name for c in made] == ["ours", "ours before", "ours W2A2", "ours W2A2 before", *side_by_side.PYTORCH]
-    assert [c.tree for c in made] == [None, tree, None, tree, None, None, None]
+    ours = ["ours", *side_by_side.QUANTIZED]
+    pairs = [pair for name in ours for pair in ((name, None), (name + " before", tree))]
+    assert [(c.name, c.tree) for c in made] == pairs + [(name, None) for name in side_by_side.PYTORCH]
 
 
 @pytest.mark.parametrize(
