@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import engine_steps, isa, our_steps, peer_steps, peers, processor
+from benchmarks import engine_steps, isa, our_steps, peer_steps, peers, processor, selection
 from benchmarks.harness import Candidate, take_turns
 from benchmarks.side_by_side import COMPILING, KINDS, PYTORCH, RESNET18_MACS, RESNET20_MACS, Kind, caption
 from common import report
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> list[dict]:
         candidates = list(_candidates(work, batch_size, threads, args, installed))
         take_turns(candidates, args.rounds)
         rows += [_row(work, candidate, args.isa) for candidate in candidates if candidate.seconds]
-        if threads == 1:
+        if threads == 1 and candidates[0].name == next(iter(ENGINE)):
             rows[-len(candidates)]["layers"] = _layers(work, args.isa)
     return rows
 
@@ -103,7 +103,8 @@ def runs(args: argparse.Namespace) -> Iterator[tuple[Work, int, int]]:
 def _candidates(
     work: Work, batch_size: int, threads: int, args: argparse.Namespace, installed: Mapping[str, str]
 ) -> Iterator[Candidate]:
-    for name, kind in CANDIDATES.items():
+    for name in selection.chosen(CANDIDATES, args.candidates):
+        kind = CANDIDATES[name]
         if name == ADDER and work.network != "resnet20":
             continue
         if line := peers.missing(name, kind.packages, installed):
