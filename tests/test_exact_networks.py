@@ -6,8 +6,6 @@ difference begins with such a tie; and the integer network is no farther from fl
 """
 
 import importlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -34,14 +32,6 @@ def packed_networks():
     return [pytest.param(entry, id=entry.name) for entry in shipped]
 
 
-@pytest.fixture(scope="session")
-def cifar10(shared, tmp_path_factory):
-    """The official CIFAR-10."""
-    folder = tmp_path_factory.mktemp("cifar10")
-    subprocess.run([sys.executable, str(shared / "tools" / "prepare_cifar10.py"), str(folder)], check=True)
-    return folder
-
-
 @pytest.fixture(params=packed_networks())
 def registered(request):
     """A network on grids, and its test images."""
@@ -49,7 +39,7 @@ def registered(request):
     stored = importlib.import_module(f"{entry.method}.storage").load(path_of(entry))
     if not has_grids(entry.network, stored.layers):
         pytest.skip("its activations are float")
-    folder = None if entry.dataset == "digits" else request.getfixturevalue("cifar10")
+    folder = None if entry.dataset == "digits" else request.getfixturevalue("official_cifar10")
     return stored, open_dataset(entry.dataset, folder, "test"), entry
 
 
