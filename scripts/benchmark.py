@@ -1,7 +1,7 @@
 """Time the project's networks side by side in one run, against each other and against other libraries.
 
 usage: python scripts/benchmark.py training|float|imagenet [--peers PYTHON] [--isa avx2] [--threads 2] [--json FILE]
-                                   [--work NAME] [--before FOLDER]
+                                   [--work NAME] [--candidates NAME...] [--before FOLDER]
        python scripts/benchmark.py engine [--work NAME] [--candidates NAME...] [--peers PYTHON] [--isa avx2]
                                    [--threads 2] [--json FILE]
        python scripts/benchmark.py profile [--threads 2] [--isa avx2] [--json FILE]
@@ -64,9 +64,10 @@ def make_parser() -> OptionParser:
         help="interpreter of an environment with torch, onnxruntime, openvino and onnx; default: this one. "
         "python3 -m venv peers; peers/bin/pip install torch==2.13.0 onnxruntime==1.32.0 openvino==2026.4.1 onnx numpy",
     )
-    named = "the only candidates of engine to time, as its rows call them; default: all"
-    group.add_argument("--candidates", nargs="+", metavar="NAME", help=named)
     group.add_argument("--work", metavar="NAME", help="the only work to time, as its rows call it; default: all")
+    group.add_argument(
+        "--candidates", nargs="+", metavar="NAME", help="of training, float, imagenet and engine; default: all"
+    )
     help_before = "folder of another checkout of the project, whose networks are timed beside these"
     group.add_argument("--before", type=typed.path, metavar="FOLDER", help=help_before)
     group.add_argument(

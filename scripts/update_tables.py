@@ -19,6 +19,7 @@ from common.report import markdown_table, read_rows
 ROOT = Path(__file__).resolve().parents[1]
 FUZZED = ROOT / "tests" / "fuzz" / "results.csv"
 MEASURED = ROOT / "scripts" / "benchmarks" / "measured"
+METHODS = MEASURED / "methods"  # JSON files of the methods' own benchmarks
 DATA = MEASURED / "data.json"
 SCALE = MEASURED / "scale.json"
 KILLED = ROOT / "scripts" / "killing" / "results.csv"
@@ -113,6 +114,18 @@ def at_full_size(rows: Sequence[Mapping[str, Any]]) -> str:
     return markdown_table(lines, list(lines[0]))
 
 
+def of_a_method(file: Path) -> str:
+    """Markdown: the rows of a method's own benchmark, and the machine that they are of."""
+    content = json.loads(file.read_text("utf-8"))
+    rows = [{column: _number(value) for column, value in row.items()} for row in content["rows"]]
+    machine = "; ".join(f"{key} {value}" for key, value in content["machine"].items())
+    return f"{markdown_table(rows, list(rows[0]))}\n\n{machine}"
+
+
+def _number(value: Any) -> str:
+    return value if isinstance(value, str) else f"{value:,}"
+
+
 def measured(file: Path) -> list[dict[str, Any]]:
     """The rows of a benchmark's JSON file."""
     return json.loads(file.read_text("utf-8"))
@@ -133,6 +146,8 @@ def tables() -> Iterator[tuple[Path, str, str]]:
         yield ROOT / "README.md", "speed", benchmarked(rows)
     if engines:
         yield ROOT / "README.md", "engine", on_integers(map(measured, engines))
+    for file in sorted(METHODS.glob("*.json")):
+        yield ROOT / "README.md", file.stem, of_a_method(file)
     if DATA.is_file():
         yield ROOT / "README.md", "data", loaded(measured(DATA))
     if SCALE.is_file():

@@ -42,6 +42,13 @@ def stubbed(monkeypatch):
     monkeypatch.setattr(engine_steps, "tile_peak", lambda _: 60.0)
 
 
+def test_candidates_that_are_asked_for_alone_take_part(stubbed, tmp_path):
+    words = ["--rounds", "1", "--json", str(tmp_path / "rows.json"), "--candidates", NAMES[-1], NAMES[1]]
+    benchmark.main(["engine", "--batch_size", "1", *words])
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    assert [row["candidate"] for row in rows] == 3 * [NAMES[1], NAMES[-1]] and "layers" not in rows[0]
+
+
 def test_rows_are_works_by_candidates_and_the_first_has_layers(stubbed, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(engine, "CANDIDATES", {name: engine.CANDIDATES[name] for name in (NAMES[0], NAMES[-1])})
     benchmark.main(["engine", "--rounds", "1", "--json", str(tmp_path / "rows.json")])

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import engine_steps, isa, our_steps, peer_steps, peers, processor
+from benchmarks import engine_steps, isa, our_steps, peer_steps, peers, processor, selection
 from benchmarks.harness import Candidate, take_turns
 from benchmarks.side_by_side import (
     COMPILING,
@@ -97,13 +97,11 @@ def run(args: argparse.Namespace) -> list[dict]:
     installed = peers.versions(args.peers)
     print(caption(installed, args), file=sys.stderr)
     rows = []
-    if unknown := sorted(set(args.candidates or ()) - set(CANDIDATES)):
-        raise ConfigError(f"candidates: expected some of {', '.join(CANDIDATES)}, found {unknown[0]!r}")
     for work, batch_size, threads in runs(args):
         candidates = list(_candidates(work, batch_size, threads, args, installed))
         take_turns(candidates, args.rounds)
         rows += [_row(work, candidate, args.isa) for candidate in candidates if candidate.seconds]
-        if threads == 1 and not args.candidates:
+        if threads == 1 and candidates and candidates[0].name == next(iter(ENGINE)):
             rows[-len(candidates)]["layers"] = _layers(work, args.isa)
     return rows
 
@@ -126,8 +124,9 @@ def runs(args: argparse.Namespace) -> Iterator[tuple[Work, int, int]]:
 def _candidates(
     work: Work, batch_size: int, threads: int, args: argparse.Namespace, installed: Mapping[str, str]
 ) -> Iterator[Candidate]:
-    for name, kind in CANDIDATES.items():
-        if name in work.left_out or name not in (args.candidates or CANDIDATES):
+    for name in selection.chosen(CANDIDATES, args.candidates):
+        kind = CANDIDATES[name]
+        if name in work.left_out:
             continue
         if line := peers.missing(name, kind.packages, installed):
             print(line, file=sys.stderr)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import isa, our_steps, peer_steps, peers, processor
+from benchmarks import isa, our_steps, peer_steps, peers, processor, selection
 from benchmarks.harness import Candidate, machine, take_turns
 from common.errors import ConfigError
 
@@ -132,7 +132,7 @@ def make_candidates(work: Work, args: argparse.Namespace, installed: Mapping[str
     With ``--before`` each of the project's own is followed by the same one of the other checkout.
     """
     made = []
-    for name in work.candidates:
+    for name in selection.chosen(work.candidates, args.candidates):
         kind = KINDS[name]
         if line := peers.missing(name, kind.packages, installed):
             print(line, file=sys.stderr)
