@@ -69,7 +69,8 @@ void depthwise_conv(const Program& program, const Instruction& instruction, Aren
   const int64_t taps = int64_t{instruction.kernel_height} * instruction.kernel_width, stride = instruction.stride;
   ChannelFilters of{nullptr, instruction.kernel_height, instruction.kernel_width, input.row, input.pixel};
   alignas(64) float sums[kMost * kGroup];
-  for (int64_t y = 0; y < instruction.height; ++y) {
+  const Range rows = rows_of(instruction, arena);
+  for (int64_t y = rows.first; y < rows.end; ++y) {
     const uint8_t* row = input.at(y * stride - instruction.padding, -instruction.padding);
     for (int64_t first = 0; first < instruction.filters; first += kGroup) {
       for (int64_t x = 0; x < instruction.width; x += kMost) {

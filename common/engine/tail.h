@@ -11,12 +11,10 @@
 //   codes = round(clip(v, 0, top[f])) n[f]   (codes, multiplier; in two planes 256 h + l with `planes`)
 #pragma once
 
-#include "program.h"
+#include "share.h"
 #include "vector.h"
 
 namespace {
-
-using namespace lowbit::engine;
 
 enum Part { SCALE = 1, RESIDUAL = 2, RELU = 4, STORE = 8, NORM = 16, ACTIVE = 32, STEPS = 64, MULTIPLIER = 128,
             PLANES = 256, CODES = 512, RELU6 = 1024, SUM_OFFSET = 2048 };
@@ -90,7 +88,7 @@ struct Tail {
   void buffer(const Program& program, int32_t index, int part, Pixels& place, Arena arena, bool written) {
     if (index == kNone) return;
     place = Pixels(program.buffer(index), arena);
-    if (written) clear_border(program.buffer(index), arena);
+    if (written && arena.part == 0) clear_border(program.buffer(index), arena);
     parts |= part;
   }
 };

@@ -115,7 +115,7 @@ bool computed(const RuntimeFile& file, int64_t work, Mutator& mutator, int64_t n
     const int64_t row = int64_t{h.classes} + h.decisions;
     results.emplace_back(2 * row);
     for (int i = 0; i < 2; ++i)
-      run(program, images.data() + i * size, 1, results.back().data() + i * row, arena.data(), nullptr);
+      run(program, {images.data() + i * size, 1, results.back().data() + i * row, arena.data()});
     if (!same(results.front(), results.back())) fault("instruction sets disagree", number);
   }
   return true;
