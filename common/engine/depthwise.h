@@ -29,7 +29,7 @@ inline void depthwise_tile(const ChannelFilters& of, const uint8_t* x, float* ou
 #pragma GCC unroll 8
       for (int kx = 0; kx < KX; ++kx) {
         const int p = (i - kx) / STRIDE;
-        if (i >= kx && (i - kx) % STRIDE == 0 && p < P) sums[p] = sums[p] + code * taps[kx];
+        if (i >= kx && (i - kx) % STRIDE == 0 && p < P) sums[p] = add_product(sums[p], code, taps[kx]);
       }
     }
   }
@@ -46,7 +46,7 @@ inline void depthwise_pixels(const ChannelFilters& of, int64_t stride, const uin
     for (int64_t kx = 0; kx < of.columns; ++kx, w += kGroup) {
       const Float tap = load(w);
 #pragma GCC unroll 32
-      for (int p = 0; p < P; ++p) sums[p] = sums[p] + load(x + kx * of.pixel + p * stride * of.pixel) * tap;
+      for (int p = 0; p < P; ++p) sums[p] = add_product(sums[p], load(x + kx * of.pixel + p * stride * of.pixel), tap);
     }
   }
 #pragma GCC unroll 32

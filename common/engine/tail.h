@@ -126,7 +126,7 @@ inline void tail_of(const Tail& tail, int64_t first, int64_t y, int64_t x, int c
     uint8_t* stored = parts & STORE ? tail.store.at(y, x) + 4 * f : nullptr;
     uint8_t* active = parts & ACTIVE ? tail.active.at(y, x) + 4 * f : nullptr;
     uint8_t* codes = parts & CODES ? tail.codes.at(y, x) + f : nullptr;
-    for (int p = 0; p < count; ++p) {
+    const auto value = [&](int p) __attribute__((always_inline)) {
       Float v = difference(values + p * step + lane, o);
       if (parts & SCALE) v = v * a + b;
       if (parts & RESIDUAL) v = v + load(reinterpret_cast<const float*>(residual + p * tail.residual.pixel));
@@ -136,6 +136,15 @@ inline void tail_of(const Tail& tail, int64_t first, int64_t y, int64_t x, int c
       if (parts & NORM) v = v * g + h;
       if (parts & ACTIVE) v = positive(v), store(reinterpret_cast<float*>(active + p * tail.active.pixel), v);
       if (parts & STEPS) v = v * k;
+      return v;
+    };
+    int p = 0;
+    for (; (parts & (CODES | MULTIPLIER | PLANES)) == CODES && p + 4 <= count; p += 4) {
+      const Float four[4] = {value(p), value(p + 1), value(p + 2), value(p + 3)};
+      store_codes(codes + p * tail.codes.pixel, tail.codes.pixel, four, top);
+    }
+    for (; p < count; ++p) {
+      const Float v = value(p);
       if (!(parts & CODES)) continue;
       Int q = round_even(least(positive(v), top));
       if (parts & MULTIPLIER) q = q * __builtin_convertvector(load(tail.multiplier + f), Int);
