@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "fast_form.h"
 #include "lowbit.h"
 #include "runtime_file.h"
 #include "schedule.h"
@@ -63,7 +64,7 @@ lowbit_description describe(const lowbit_network& network, int64_t multiply_adds
   d.producer = about.producer.c_str();
   d.class_names = network.class_names.empty() ? nullptr : network.class_names.data();
   d.bytes = 4 * network.file.words.size() + network.file.weights.size() + 4 * network.file.constants.size();
-  d.thread_bytes = memory_of(header, 1);
+  d.thread_bytes = memory_of(header, static_cast<int>(most_together(header)));
   d.multiply_adds = multiply_adds;
   return d;
 }
@@ -72,6 +73,7 @@ std::unique_ptr<lowbit_network> opened(const uint8_t* content, int64_t size) {
   auto network = std::make_unique<lowbit_network>();
   network->file = read_file(content, size);
   const int64_t multiply_adds = Validator(network->file).check();
+  FastForm(network->file, kExpansion * size + kExpansionBytes);
   const About& about = network->file.about;
   const std::vector<std::string>& classes = about.classes;
   const Header& header = network->file.program().header();
