@@ -50,6 +50,23 @@ inline void float_tile(const float* x, int64_t row, int64_t step, const Instruct
         store(out + (g * P + p) * kGroup + v * kLanes, sums[p][g * kVectors + v]);
 }
 
+// The same of any kernel. One of a single row, such as a linear layer, may have hundreds of taps: kPiece of them are added
+// to a sum of their own, and these sums one after the other, so that rounding does not grow with every tap.
+constexpr int64_t kPiece = 32;
+
+template <int P, int G>
+inline void float_sums(const float* x, int64_t row, int64_t step, const Instruction& instruction, int64_t taps,
+                       const float* weights, int64_t group, float* out) {
+  const int64_t first = instruction.kernel_height > 1 ? taps : std::min(taps, kPiece);
+  float_tile<P, G>(x, row, step, instruction, first, weights, group, out);
+  alignas(64) float piece[P * G * kGroup];
+  for (int64_t tap = first; tap < taps; tap += kPiece) {
+    float_tile<P, G>(x + tap, row, step, instruction, std::min(taps - tap, kPiece), weights + tap * kGroup, group,
+                     piece);
+    for (int i = 0; i < P * G * kGroup; i += kLanes) store(out + i, load(out + i) + load(piece + i));
+  }
+}
+
 // Weights of a float convolution: of taps of a row of the kernel, bytes of a row of its source, floats of a group.
 struct FloatWeights {
   int64_t taps, row, group;
@@ -77,7 +94,7 @@ void float_rows(const Program& program, const Instruction& instruction, const Im
         const int64_t left = instruction.width - x;
         const uint8_t* from = images.inputs[image].at(y * instruction.stride - instruction.padding,
                                                       x * instruction.stride - instruction.padding);
-        float_tile<P, 1>(reinterpret_cast<const float*>(from), of.row, step, instruction, of.taps, weights, of.group,
+        float_sums<P, 1>(reinterpret_cast<const float*>(from), of.row, step, instruction, of.taps, weights, of.group,
                          sums);
         finish(images.tails[image], first, y, x, static_cast<int>(left < P ? left : P), sums);
       }
@@ -96,7 +113,7 @@ void float_pixel(const Program& program, const Instruction& instruction, const I
     for (int i = 0; i < images.count; i += P) {
       for (int64_t y = rows.first; y < rows.end; ++y) {
         const uint8_t* from = images.inputs[i].at(y * instruction.stride - instruction.padding, -instruction.padding);
-        float_tile<P, G>(reinterpret_cast<const float*>(from), of.row, image / 4, instruction, of.taps, weights,
+        float_sums<P, G>(reinterpret_cast<const float*>(from), of.row, image / 4, instruction, of.taps, weights,
                          of.group, sums);
         for (int g = 0; g < G; ++g)
           for (int p = 0; p < P; ++p)

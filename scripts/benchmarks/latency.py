@@ -39,9 +39,7 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
-def _candidates(
-    work: str, threads: int, args: argparse.Namespace, installed: Mapping[str, str]
-) -> Iterator[Candidate]:
+def _candidates(work: str, threads: int, args: argparse.Namespace, installed: Mapping[str, str]) -> Iterator[Candidate]:
     network, side, repeats = WORKS[work]
     for name, kind in CANDIDATES.items():
         if line := peers.missing(name, kind.packages, installed):
