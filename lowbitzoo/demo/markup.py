@@ -1,0 +1,58 @@
+"""What is shown of networks, as HTML that loads nothing."""
+
+from collections.abc import Callable
+from html import escape
+
+from lowbitzoo.demo.exhibit import Shown
+
+_FULL = 8  # bits of a bar's whole width; float layers have it too
+CSS = """
+.costs, .layers { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
+.costs td, .costs th, .layers td, .layers th { padding: 3px 10px; text-align: right; border: 0; }
+.costs td:first-child, .costs th:first-child, .layers td:first-child, .layers th:first-child { text-align: left; }
+.layers td.bar { width: 30%; }
+.layers .rail { background: var(--border-color-primary); border-radius: 3px; height: 10px; }
+.layers .fill { background: #94a3b8; border-radius: 3px; height: 10px; }
+.layers tr.chosen .fill { background: #f97316; }
+.layers tr.chosen td:first-child { font-weight: 600; }
+.note { color: var(--body-text-color-subdued); }
+"""
+
+
+def costs(plain: Shown, low: Shown) -> str:
+    """A table: bytes, bit operations and latency of the float and of the low-bit network, and how many times less."""
+    rows = [
+        _cost("bytes of the file", plain.bytes, low.bytes, lambda value: f"{value:,.0f}"),
+        _cost("bit operations of the picture", plain.bit_operations, low.bit_operations, lambda v: f"{v / 1e9:.3f} G"),
+        _cost("latency of one picture", plain.milliseconds, low.milliseconds, lambda value: f"{value:.2f} ms"),
+        f"<tr><td>computed by</td><td>{escape(plain.computed_by)}</td><td>{escape(low.computed_by)}</td><td></td></tr>",
+    ]
+    head = f"<tr><th></th><th>{escape(plain.label)}</th><th>{escape(low.label)}</th><th>less</th></tr>"
+    return f'<table class="costs">{head}{"".join(rows)}</table>'
+
+
+def layers(shown: Shown) -> str:
+    """A row for each layer: bits of its weights and inputs; what the picture chose stands out."""
+    head = "<tr><th>layer</th><th>weights</th><th></th><th>inputs</th><th></th></tr>"
+    rows = "".join(_layer(name, weights, inputs, name in shown.chosen) for name, weights, inputs in shown.layers)
+    note = "bits of every layer"
+    if shown.chosen:
+        chosen = [weights for name, weights, _ in shown.layers if name in shown.chosen]
+        note = f"this picture chose the bits of {len(chosen)} layers, {sum(chosen) / len(chosen):.2f} on average"
+    return f'<p class="note">{note}</p><table class="layers">{head}{rows}</table>'
+
+
+def _cost(what: str, plain: float, low: float, text: Callable[[float], str]) -> str:
+    return f"<tr><td>{what}</td><td>{text(plain)}</td><td>{text(low)}</td><td>{plain / low:.2f} x</td></tr>"
+
+
+def _layer(name: str, weights: float, inputs: float, chosen: bool) -> str:
+    mark = ' class="chosen"' if chosen else ""
+    return f"<tr{mark}><td>{escape(name)}</td>{_bits(weights)}{_bits(inputs)}</tr>"
+
+
+def _bits(bits: float) -> str:
+    text = "float" if bits >= 32 else f"{bits:.0f}" if bits == round(bits) else f"{bits:.2f}"
+    share = 100 * min(bits, _FULL) / _FULL
+    bar = f'<div class="rail"><div class="fill" style="width:{share:.0f}%"></div></div>'
+    return f'<td>{text}</td><td class="bar">{bar}</td>'
