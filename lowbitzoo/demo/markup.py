@@ -6,17 +6,28 @@ from html import escape
 from lowbitzoo.demo.exhibit import Shown
 
 _FULL = 8  # bits of a bar's whole width; float layers have it too
+_FLOAT = 32
 CSS = """
-.costs, .layers { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
-.costs td, .costs th, .layers td, .layers th { padding: 3px 10px; text-align: right; border: 0; }
-.costs td:first-child, .costs th:first-child, .layers td:first-child, .layers th:first-child { text-align: left; }
-.layers td.bar { width: 30%; }
-.layers .rail { background: var(--border-color-primary); border-radius: 3px; height: 10px; }
-.layers .fill { background: #94a3b8; border-radius: 3px; height: 10px; }
-.layers tr.chosen .fill { background: #f97316; }
-.layers tr.chosen td:first-child { font-weight: 600; }
-.note { color: var(--body-text-color-subdued); }
+#picture img { width: 100%; object-fit: contain; image-rendering: pixelated; }
+.zoo { width: 100%; border-collapse: collapse; border: 0 !important; font-variant-numeric: tabular-nums; }
+.zoo td, .zoo th { padding: 3px 10px !important; text-align: right; border: 0 !important; }
+.zoo tr { border: 0 !important; border-bottom: 1px solid var(--border-color-primary) !important; }
+.zoo td:first-child, .zoo th:first-child { text-align: left; }
+.zoo td.bar { width: 30%; }
+.zoo .rail { background: var(--border-color-primary); border-radius: 3px; height: 10px; }
+.zoo .fill { background: #94a3b8; border-radius: 3px; height: 10px; }
+.zoo tr.chosen .fill { background: #f97316; }
+.zoo tr.chosen td:first-child { font-weight: 600; }
 """
+
+
+def answer(title: str, shown: Shown) -> str:
+    """A row for each of the most likely classes: name, share, bar."""
+    rows = "".join(
+        f"<tr{_mark(place == 0)}><td>{escape(name)}</td><td>{share:.2%}</td><td class='bar'>{_bar(share)}</td></tr>"
+        for place, (name, share) in enumerate(shown.classes)
+    )
+    return f'<h3>{escape(title)}</h3><table class="zoo">{rows}</table>'
 
 
 def costs(plain: Shown, low: Shown) -> str:
@@ -28,18 +39,18 @@ def costs(plain: Shown, low: Shown) -> str:
         f"<tr><td>computed by</td><td>{escape(plain.computed_by)}</td><td>{escape(low.computed_by)}</td><td></td></tr>",
     ]
     head = f"<tr><th></th><th>{escape(plain.label)}</th><th>{escape(low.label)}</th><th>less</th></tr>"
-    return f'<table class="costs">{head}{"".join(rows)}</table>'
+    return f'<table class="zoo">{head}{"".join(rows)}</table>'
 
 
 def layers(shown: Shown) -> str:
     """A row for each layer: bits of its weights and inputs; what the picture chose stands out."""
     head = "<tr><th>layer</th><th>weights</th><th></th><th>inputs</th><th></th></tr>"
     rows = "".join(_layer(name, weights, inputs, name in shown.chosen) for name, weights, inputs in shown.layers)
-    note = "bits of every layer"
+    note = "Bits of every layer"
     if shown.chosen:
         chosen = [weights for name, weights, _ in shown.layers if name in shown.chosen]
-        note = f"this picture chose the bits of {len(chosen)} layers, {sum(chosen) / len(chosen):.2f} on average"
-    return f'<p class="note">{note}</p><table class="layers">{head}{rows}</table>'
+        note = f"This picture chose the bits of {len(chosen)} layers, {sum(chosen) / len(chosen):.2f} on average"
+    return f'<h3>{note}</h3><table class="zoo">{head}{rows}</table>'
 
 
 def _cost(what: str, plain: float, low: float, text: Callable[[float], str]) -> str:
@@ -47,12 +58,17 @@ def _cost(what: str, plain: float, low: float, text: Callable[[float], str]) -> 
 
 
 def _layer(name: str, weights: float, inputs: float, chosen: bool) -> str:
-    mark = ' class="chosen"' if chosen else ""
-    return f"<tr{mark}><td>{escape(name)}</td>{_bits(weights)}{_bits(inputs)}</tr>"
+    return f"<tr{_mark(chosen)}><td>{escape(name)}</td>{_bits(weights)}{_bits(inputs)}</tr>"
+
+
+def _mark(chosen: bool) -> str:
+    return " class='chosen'" if chosen else ""
 
 
 def _bits(bits: float) -> str:
-    text = "float" if bits >= 32 else f"{bits:.0f}" if bits == round(bits) else f"{bits:.2f}"
-    share = 100 * min(bits, _FULL) / _FULL
-    bar = f'<div class="rail"><div class="fill" style="width:{share:.0f}%"></div></div>'
-    return f'<td>{text}</td><td class="bar">{bar}</td>'
+    text = "float" if bits >= _FLOAT else f"{bits:.0f}" if bits == round(bits) else f"{bits:.2f}"
+    return f'<td>{text}</td><td class="bar">{_bar(min(bits, _FULL) / _FULL)}</td>'
+
+
+def _bar(share: float) -> str:
+    return f'<div class="rail"><div class="fill" style="width:{share:.0%}"></div></div>'

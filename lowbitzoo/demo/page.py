@@ -5,7 +5,6 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
@@ -15,7 +14,7 @@ import numpy as np
 from PIL import Image
 from starlette.middleware import Middleware
 
-from common.data import open_dataset
+from common.data import ImageArrays, open_dataset
 from common.errors import UserError
 from common.runtime import context
 from lowbitzoo.demo import markup
@@ -70,26 +69,26 @@ class Page:
         with gr.Blocks(title="LowBit Zoo", analytics_enabled=False, delete_cache=(3600, 3600)) as page:
             gr.Markdown("## LowBit Zoo: float and low-bit networks on your picture")
             with gr.Row():
-                with gr.Column(scale=2):
-                    picture = gr.Image(label="picture", type="filepath", sources=["upload", "clipboard"], height=240)
+                with gr.Column(scale=1):
+                    picture = gr.Image(
+                        label="picture", type="filepath", sources=["upload", "clipboard"], height=260, elem_id="picture"
+                    )
                     digit = gr.Button("take a digit", elem_id="digit")
                     low = gr.Dropdown(names, value=names[0], label="low-bit network", elem_id="low")
                     plain = gr.Dropdown(floats, value=floats[0], label="float network", elem_id="plain")
                 with gr.Column(scale=2):
-                    said_plain = gr.Label(label="float", num_top_classes=_TOP, elem_id="said-plain")
-                with gr.Column(scale=2):
-                    said_low = gr.Label(label="low-bit", num_top_classes=_TOP, elem_id="said-low")
-            costs = gr.HTML(elem_id="costs")
+                    with gr.Row():
+                        answers = [gr.HTML(elem_id="said-plain"), gr.HTML(elem_id="said-low")]
+                    costs = gr.HTML(elem_id="costs")
             layers = gr.HTML(elem_id="layers")
-            shown = [said_plain, said_low, costs, layers]
-            low.change(self._partners, low, plain, api_name=False)
-            digit.click(self._digit, None, picture, api_name=False)
+            low.change(self._partners, low, plain, api_visibility="private")
+            digit.click(self._digit, None, picture, api_visibility="private")
             gr.on(
                 [picture.change, low.change, plain.change],
                 self._show,
                 [picture, plain, low],
-                shown,
-                api_name=False,
+                [*answers, costs, layers],
+                api_visibility="private",
                 trigger_mode="always_last",
             )
         return page
@@ -100,38 +99,37 @@ class Page:
 
     def _digit(self) -> str:
         source = open_dataset("digits", None, "test")
+        assert isinstance(source, ImageArrays)
         pixels = source.images[self._draw.integers(len(source))]
         with tempfile.NamedTemporaryFile(suffix=".png", delete=False) as file:
             Image.fromarray(pixels).save(file, "PNG")
         return file.name
 
-    def _show(self, picture: str | None, plain: str | None, low: str) -> list[Any]:
+    def _show(self, picture: str | None, plain: str | None, low: str) -> list[str]:
         if picture is None or plain is None:
-            return [None, None, "", ""]
+            return ["", "", "", ""]
         return self._worker.submit(self._computed, picture, plain, low).result()
 
-    def _computed(self, picture: str, plain: str, low: str) -> list[Any]:
+    def _computed(self, picture: str, plain: str, low: str) -> list[str]:
         try:
             seen = [self._exhibit(name).look(picture, _TOP) for name in (plain, low)]
         except UserError as error:
             raise gr.Error(" ".join(str(error).split()), print_exception=False) from None
-        return [*(dict(one.classes) for one in seen), markup.costs(*seen), markup.layers(seen[1])]
+        answers = [markup.answer(title, one) for title, one in zip(("float", "low-bit"), seen)]
+        return [*answers, markup.costs(*seen), markup.layers(seen[1])]
 
 
 def serve(offers: dict[str, Offer], host: str, port: int, threads: int | None = None) -> None:
-    """Serve the page until Ctrl-C.
-
-    Raises:
-        ConfigError: nothing can be served at this address.
-    """
+    """Serve the page until Ctrl-C."""
     page = Page(offers, threads).build()
+    print(f"page: http://{host}:{port}, of {len(offers)} networks; Ctrl-C ends it", flush=True)
     page.launch(
         server_name=host,
         server_port=port,
         share=False,
+        quiet=True,
         ssr_mode=False,
         footer_links=[],
         css=markup.CSS,
         app_kwargs={"middleware": [Middleware(SameHost)]},
-        allowed_paths=[str(Path(tempfile.gettempdir()))],
     )
