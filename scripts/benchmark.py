@@ -4,6 +4,7 @@ usage: python scripts/benchmark.py training|float|imagenet [--peers PYTHON] [--i
                                    [--work NAME] [--candidates NAME...] [--before FOLDER]
        python scripts/benchmark.py engine [--work NAME] [--candidates NAME...] [--peers PYTHON] [--isa avx2]
                                    [--threads 2] [--json FILE]
+       python scripts/benchmark.py latency [--peers PYTHON] [--rounds 15] [--work NAME] [--json FILE]
        python scripts/benchmark.py profile [--threads 2] [--isa avx2] [--json FILE]
        python scripts/benchmark.py data --images FOLDER [--peers PYTHON] [--threads 2] [--json FILE]
        python scripts/benchmark.py scale --images FOLDER [--work NAME] [--threads 2] [--json FILE]
@@ -41,13 +42,13 @@ from common.cli.option_parser import OptionParser
 
 METHODS = ("adder", "dambq", "dynamic", "ldnq", "proqha")
 SIDE_BY_SIDE = ("training", "float", "imagenet")
-PROFILE, DATA, ENGINE, COLD_START, SCALE = "profile", "data", "engine", "coldstart", "scale"
+PROFILE, DATA, ENGINE, LATENCY, COLD_START, SCALE = "profile", "data", "engine", "latency", "coldstart", "scale"
 
 
 def make_parser() -> OptionParser:
     """Options of this script."""
     parser = OptionParser("Time networks side by side.")
-    choices = (*METHODS, *SIDE_BY_SIDE, PROFILE, DATA, ENGINE, COLD_START, SCALE)
+    choices = (*METHODS, *SIDE_BY_SIDE, PROFILE, DATA, ENGINE, LATENCY, COLD_START, SCALE)
     parser.add_argument("benchmark", choices=choices, help="networks to time")
     parser.add_argument(
         "--batch_size",

@@ -21,6 +21,7 @@ FUZZED = ROOT / "tests" / "fuzz" / "results.csv"
 MEASURED = ROOT / "scripts" / "benchmarks" / "measured"
 METHODS = MEASURED / "methods"  # JSON files of the methods' own benchmarks
 DATA = MEASURED / "data.json"
+LATENCY = MEASURED / "latency.json"
 SCALE = MEASURED / "scale.json"
 KILLED = ROOT / "scripts" / "killing" / "results.csv"
 
@@ -86,6 +87,18 @@ def on_integers(runs: Iterable[Sequence[Mapping[str, Any]]]) -> str:
     return markdown_table(list(lines.values()), list(next(iter(lines.values()))))
 
 
+def of_single_images(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Markdown: milliseconds of an image on each number of threads, and the speed against OpenVINO's at 8 bits."""
+    lines: dict[tuple[str, str], dict[str, str]] = {}
+    peers = {(row["work"], row["threads"]): row["ms"] for row in rows if row["candidate"] == "OpenVINO int8"}
+    for row in rows:
+        key, which = (row["work"], row["candidate"]), f"{row['threads']} thread{'s' if row['threads'] > 1 else ''}"
+        line = lines.setdefault(key, {"network": row["work"], "candidate": row["candidate"]})
+        line[f"ms, {which}"] = f"{row['ms']:,.3f}"
+        line[f"x OpenVINO int8, {which}"] = f"{peers[row['work'], row['threads']] / row['ms']:.2f}"
+    return markdown_table(list(lines.values()), list(next(iter(lines.values()))))
+
+
 def loaded(rows: Sequence[Mapping[str, Any]]) -> str:
     """Markdown: images per second of the data pipelines and of what they feed."""
     columns = ("work", "candidate", "batch", "threads")
@@ -141,11 +154,13 @@ def tables() -> Iterator[tuple[Path, str, str]]:
     if rows := read_rows(FUZZED):
         yield ROOT / "README.md", "fuzz", fuzzed(rows)
     engines = sorted(MEASURED.glob("engine*.json"))
-    files = [file for file in sorted(MEASURED.glob("*.json")) if file not in (DATA, SCALE, *engines)]
+    files = [file for file in sorted(MEASURED.glob("*.json")) if file not in (DATA, LATENCY, SCALE, *engines)]
     if rows := [row for file in files for row in measured(file)]:
         yield ROOT / "README.md", "speed", benchmarked(rows)
     if engines:
         yield ROOT / "README.md", "engine", on_integers(map(measured, engines))
+    if LATENCY.is_file():
+        yield ROOT / "README.md", "latency", of_single_images(measured(LATENCY))
     for file in sorted(METHODS.glob("*.json")):
         yield ROOT / "README.md", file.stem, of_a_method(file)
     if DATA.is_file():
