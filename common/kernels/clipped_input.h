@@ -1,0 +1,44 @@
+// What is done with the gradient of a quantized input: straight through the rounding it becomes that of the input
+// itself, 0 outside of [0, clip]; where the input is at the clip or above, it is one of the clip.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+#include "simd.h"
+
+namespace lowbit {
+
+// See finish.h. `ADD`: another gradient of the input is added to it.
+template <bool ADD>
+struct ClippedInput {
+  const float *x, *others;
+  float clip;
+  int64_t plane_size;
+  float* sums;  // [planes][kLanes] of the clip's gradient; one thread at a time may be at work on a plane
+
+  void write(const float* values, float* to, int64_t plane, int64_t pixel, int64_t count) const {
+    const int64_t at = plane * plane_size + pixel;
+    float* sum = sums + plane * kLanes;
+    int64_t i = 0;
+    for (; i + kLanes <= count; i += kLanes)
+      step(values + i, to + i, at + i, sum, std::integral_constant<int64_t, kLanes>());
+    if (i < count) step(values + i, to + i, at + i, sum, count - i);
+  }
+  void change(float* values, int64_t plane, int64_t pixel, int64_t count) const {
+    write(values, values, plane, pixel, count);
+  }
+
+ private:
+  template <class Count>
+  void step(const float* values, float* to, int64_t at, float* sum, Count lanes) const {
+    using V = Vec<kLanes>;
+    const auto zero = V::broadcast(0.f), limit = V::broadcast(clip);
+    const auto g = V::load(values, lanes), value = V::load(x + at, lanes);
+    const auto passed = value == V::clip(value, zero, limit) ? g : zero;
+    V::store(to, ADD ? passed + V::load(others + at, lanes) : passed, lanes);
+    V::store(sum, V::load(sum) + (value >= limit ? g : zero));
+  }
+};
+
+}  // namespace lowbit
