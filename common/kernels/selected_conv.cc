@@ -47,10 +47,15 @@ extern "C" int SelectedConv(int, void** p, int*, int64_t** shapes, const char**,
   return 0;
 }
 
-// The same by the algorithms of training, which are faster and lose some more to rounding.
+// Inputs x, w, bits, clip, mask, scale (K), int32 [stride, padding]; output y, by the algorithms of training: integers,
+// where w[k] is a whole multiple of scale[k] / (2^bits[k] - 1), otherwise those that lose some more to rounding.
 extern "C" int SelectedConvTrain(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
-  with_selected(shapes, 5, p, [&](auto lanes, const Geometry& g, const Selected& s) {
-    conv_forward_train<lanes>(g, s.x, s.parts(), out(p, 6), QuantizedAsRead{s.branches});
+  with_selected(shapes, 6, p, [&](auto lanes, const Geometry& g, const Selected& s) {
+    if constexpr (ByteDot::kFast) {
+      const IntegerBranches<ByteDot> integer(g, s.branches, s.w, in(p, 5));
+      if (integer.exact) return integer_forward(g, s.branches, integer, s.x, out(p, 7));
+    }
+    conv_forward_train<lanes>(g, s.x, s.parts(), out(p, 7), QuantizedAsRead{s.branches});
   });
   return 0;
 }
@@ -82,13 +87,10 @@ extern "C" int SelectedConvGradWeight(int, void** p, int*, int64_t** shapes, con
 }
 
 // Inputs x, w, bits, clip, mask, scale (K), y, gy, int32 [stride, padding]; output the gradient for the mask (N, K).
-// w[k] is a whole multiple of scale[k] / (2^bits[k] - 1) or, where scale[k] is 0, of nothing that is known.
+// It is computed in integers where SelectedConvTrain is.
 extern "C" int SelectedConvGradMask(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
   with_selected(shapes, 8, p, [&](auto lanes, const Geometry& g, const Selected& s) {
-    std::vector<ScoredFilters> filters;
-    for (int64_t k = 0; k < s.branches.count; ++k)
-      filters.push_back({s.w + k * s.filters, in(p, 5)[k] / s.branches.levels[k].steps()});
-    selected_scores<lanes>(g, s.branches, filters, {s.x, in(p, 6), in(p, 7)}, out(p, 9));
+    selected_scores<lanes>(g, s.branches, s.w, in(p, 5), {s.x, in(p, 6), in(p, 7)}, out(p, 9));
   });
   return 0;
 }

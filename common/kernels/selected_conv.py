@@ -39,9 +39,9 @@ class NativeDoReFaConv2d(nn.Cell):
     .. math:: w_k = s_k\,Q_w(W; b_k)
 
     with :math:`Q_w` of :class:`~common.kernels.dorefa.NativeDoReFaWeights`. All branches have W in common, so its
-    gradient is one sum over all images, in which each has the scale of its branch; the gradient for the mask is
-    computed in integers. The result of an image does not depend on the others, nor sums on the number of threads. In
-    training the forward pass loses some more to rounding.
+    gradient is one sum over all images, in which each has the scale of its branch. In training the forward pass and
+    the gradient for the mask are computed in integers, where the processor has instructions for them. The result of an
+    image does not depend on the others, nor sums on the number of threads.
 
     ``construct(x, weight, bits, scale, clip, mask)``: x (N, C, H, W) float32; W (F, C, KH, KW) float32; bits (K,)
     int32; scale (K,) float32, without a gradient; clip (1,) float32 > 0; mask (N, K) float32, one-hot rows.
@@ -71,8 +71,9 @@ class NativeDoReFaConv2d(nn.Cell):
 
     def construct(self, x, weight, bits, scale, clip, mask):
         w, tanh = self.weights(weight, bits, scale)
-        forward = self.train_op if self.training else self.forward_op
-        return forward(x, w, bits, clip, mask, self.geometry), x, w, tanh
+        if self.training:
+            return self.train_op(x, w, bits, clip, mask, scale, self.geometry), x, w, tanh
+        return self.forward_op(x, w, bits, clip, mask, self.geometry), x, w, tanh
 
     def bprop(self, x, weight, bits, scale, clip, mask, out, dout):
         """Gradients for x, W, clip and mask."""

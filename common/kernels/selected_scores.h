@@ -1,7 +1,7 @@
 // Gradient for the mask of a convolution whose images choose branches: of each image and branch, <gy, conv(Q(x), w)>.
 #pragma once
 
-#include "code_products.h"
+#include "integer_branches.h"
 #include "conv_product.h"
 #include "selected_branches.h"
 
@@ -26,19 +26,13 @@ struct ScoreInputs {
   const float *x, *y, *gy;
 };
 
-// The filters of a branch: whole multiples of a step, or of nothing that is known where that is 0.
-struct ScoredFilters {
-  const float* values;
-  float step;
-};
-
 template <int LANES>
-void float_scores(const Geometry& g, const Branches& branches, const std::vector<ScoredFilters>& w,
+void float_scores(const Geometry& g, const Branches& branches, const float* w,
                   const ScoreInputs& from, float* scores) {
   const auto offsets = tap_offsets(g);
   const int64_t in_size = g.c * g.h * g.w, out_size = g.f * g.oh * g.ow;
   std::vector<std::vector<float>> packed;
-  for (int64_t k = 0; k < branches.count; ++k) packed.push_back(pack_filters(g, w[k].values));
+  for (int64_t k = 0; k < branches.count; ++k) packed.push_back(pack_filters(g, w + k * g.f * g.c * g.kh * g.kw));
   parallel_for(g.n, [&] {
     std::vector<float> image(g.c * g.plane_size() + LANES, 0.f), q(in_size), other(out_size);
     return [&, image, q, other](int64_t n) mutable {
@@ -56,39 +50,40 @@ void float_scores(const Geometry& g, const Branches& branches, const std::vector
   });
 }
 
-// The same by codes; false where these do not fit into bytes.
+// The same by codes.
 template <class Dot>
-bool integer_scores(const Geometry& g, const Branches& branches, const std::vector<ScoredFilters>& w,
+void integer_scores(const Geometry& g, const Branches& branches, const IntegerBranches<Dot>& integer,
                     const ScoreInputs& from, float* scores) {
   const int64_t count = branches.count, in_size = g.c * g.h * g.w, out_size = g.f * g.oh * g.ow;
-  std::vector<CodeFilters<Dot>> filters;
-  for (int64_t k = 0; k < count; ++k) {
-    if (branches.levels[k].steps() > kLargestCode) return false;
-    filters.emplace_back(g, w[k].values, w[k].step);
-    if (!filters.back().exact()) return false;
-  }
   parallel_for(g.n, [&] {
-    return [&, products = CodeProducts<Dot>(g), images = std::vector<CodeImage>(count, CodeImage(g))](int64_t n) mutable {
-      std::vector<std::pair<CodeImage*, Channel>> others;
+    return [&, conv = CodeConv<Dot>(g), codes = std::vector<CodeImage>(count, CodeImage(g))](int64_t n) mutable {
+      std::vector<std::pair<CodeImage*, Channel>> widths;
+      std::vector<const CodeImage*> images;
+      std::vector<const CodeFilters<Dot>*> filters;
+      std::vector<double> sums(count - 1);
       for (int64_t k = 0; k < count; ++k)
-        if (k != branches.choice[n]) others.emplace_back(&images[k], branches.levels[k]);
-      products.set_gradient(from.gy + n * out_size);
-      products.set_image(from.x + n * in_size, others);
-      for (int64_t k = 0; k < count; ++k)
-        scores[n * count + k] =
-            k == branches.choice[n]
-                ? dot(from.gy + n * out_size, from.y + n * out_size, out_size)
-                : static_cast<float>(products.product(images[k], filters[k]) * w[k].step * branches.levels[k].down);
+        if (k != branches.choice[n]) {
+          widths.emplace_back(&codes[k], branches.levels[k]);
+          images.push_back(&codes[k]);
+          filters.push_back(&integer.filters[k]);
+        }
+      conv.set_image(from.x + n * in_size, widths);
+      conv.products(images, filters, from.gy + n * out_size, sums);
+      for (int64_t k = 0, other = 0; k < count; ++k)
+        scores[n * count + k] = k == branches.choice[n]
+                                    ? dot(from.gy + n * out_size, from.y + n * out_size, out_size)
+                                    : static_cast<float>(sums[other++] * integer.units[k]);
     };
   });
-  return true;
 }
 
 template <int LANES>
-void selected_scores(const Geometry& g, const Branches& branches, const std::vector<const float*>& w,
-                     const float* steps, const ScoreInputs& from, float* scores) {
-  if constexpr (ByteDot::kFast)
-    if (integer_scores<ByteDot>(g, branches, w, from, scores)) return;
+void selected_scores(const Geometry& g, const Branches& branches, const float* w, const float* scale,
+                     const ScoreInputs& from, float* scores) {
+  if constexpr (ByteDot::kFast) {
+    const IntegerBranches<ByteDot> integer(g, branches, w, scale);
+    if (integer.exact) return integer_scores(g, branches, integer, from, scores);
+  }
   float_scores<LANES>(g, branches, w, from, scores);
 }
 

@@ -1,11 +1,10 @@
-// What other branches would do to a loss, in integers: <gy, conv(q, w)> of one image, exact but for the last sum.
+// Convolutions of quantized inputs and weights in integers, which are exact: the forward pass, and <gy, conv(q, w)>.
 //
 // Levels are whole multiples of a step, q = c down and w = b step. The products of the codes c and b are added by
 // instructions of bytes (byte_dot.h), four channels at a time; filters lie in the lanes of vectors:
 //
-//   image (C, H, W)     codes, channels innermost           sums of pixels and filters       gy turned to [pixels][F]
-//   . . . . . . . .     [H + 2 pad][W + 2 pad][C]      ->    [ROWS][GROUPS vectors]      .    of which only the sum of
-//                                                                                             all products is kept
+//   image (C, H, W)     codes, channels innermost          sums of pixels and filters      outputs, or gy turned to
+//   . . . . . . . .     [H + 2 pad][W + 2 pad][C]     ->   [ROWS][GROUPS vectors]    ->    [pixels][F] times the sums
 #pragma once
 
 #include <cmath>
@@ -14,6 +13,7 @@
 #include "aligned.h"
 #include "byte_dot.h"
 #include "geometry.h"
+#include "parallel.h"
 #include "simd.h"
 #include "transpose.h"
 #include "uniform.h"
@@ -35,22 +35,29 @@ class CodeFilters {
   CodeFilters(const Geometry& g, const float* w, float step)
       : channels_(round_up(g.c, 4)), taps_(g.kh * g.kw), codes_(round_up(g.f, Dot::kLanes) * taps_ * channels_) {
     std::fill(codes_.begin(), codes_.end(), int8_t{0});
-    exact_ = step > 0;
-    for (int64_t f = 0; f < g.f && exact_; ++f)
-      for (int64_t i = 0; i < g.c * taps_ && exact_; ++i) {
-        const float value = w[f * g.c * taps_ + i] / step, code = round_even(value);
-        exact_ = std::abs(code) <= kLargestCode && std::abs(value - code) < 1e-3f;
-        if (exact_) codes_[place(g, f, i / taps_, i % taps_)] = static_cast<int8_t>(code);
-      }
+    if (!(exact_ = step > 0)) return;
+    std::vector<char> fits(g.f);
+    parallel_for(g.f, [&] { return [&](int64_t f) { fits[f] = pack(g, f, w + f * g.c * taps_, 1 / step); }; });
+    exact_ = std::all_of(fits.begin(), fits.end(), [](char fit) { return fit; });
   }
 
   bool exact() const { return exact_; }
   const int8_t* block(int64_t f) const { return codes_.data() + f * taps_ * channels_; }
 
  private:
-  int64_t place(const Geometry& g, int64_t f, int64_t c, int64_t tap) const {
+  // Whether the weights (C, KH, KW) of filter f are whole numbers of bytes, and their codes if so.
+  bool pack(const Geometry& g, int64_t f, const float* w, float inverse) {
     const int64_t first = f / kBlock * kBlock, width = std::min(kBlock, round_up(g.f, Dot::kLanes) - first);
-    return first * taps_ * channels_ + ((tap * channels_ + c / 4 * 4) * width) + (f - first) * 4 + c % 4;
+    int8_t* to = codes_.data() + first * taps_ * channels_ + (f - first) * 4;
+    float largest = 0, rest = 0;
+    for (int64_t c = 0; c < g.c; ++c)
+      for (int64_t tap = 0; tap < taps_; ++tap, ++w) {
+        const float value = *w * inverse, code = round_even(std::clamp(value, -kLargestCode, kLargestCode));
+        to[(tap * channels_ + c / 4 * 4) * width + c % 4] = static_cast<int8_t>(code);
+        largest = std::max(largest, std::abs(value));
+        rest = std::max(rest, std::abs(value - code));
+      }
+    return largest < kLargestCode + 0.5f && rest < 1e-3f;
   }
 
   int64_t channels_, taps_;
@@ -111,17 +118,16 @@ inline void code_tile(const int8_t* const (&pixels)[ROWS], int64_t image_row, co
   std::memcpy(sums, acc, sizeof acc);
 }
 
-// Sums over the pixels and filters of one image.
+// The sums of one image at some widths, a block of pixels after the other.
 template <class Dot>
-class CodeProducts {
+class CodeConv {
  public:
-  explicit CodeProducts(const Geometry& g)
-      : g_(g), channels_(round_up(g.c, 4)), filters_(round_up(g.f, Dot::kLanes)), row_(g.w * channels_, 0.f),
-        gradients_(g.oh * g.ow * filters_, 0.f) {}
+  static constexpr int64_t kPixels = 64;  // of a block
+  typedef float Vector __attribute__((vector_size(4 * Dot::kLanes)));
 
-  void set_gradient(const float* gy) {
-    transpose(gy, g_.oh * g_.ow, g_.f, g_.oh * g_.ow, gradients_.data(), filters_);
-  }
+  explicit CodeConv(const Geometry& g)
+      : g_(g), channels_(round_up(g.c, 4)), filters_(round_up(g.f, Dot::kLanes)), row_(g.w * channels_, 0.f),
+        block_(kPixels * filters_, 0.f) {}
 
   // The codes of an image x (C, H, W) at some widths.
   void set_image(const float* x, const std::vector<std::pair<CodeImage*, Channel>>& widths) {
@@ -131,44 +137,70 @@ class CodeProducts {
     }
   }
 
-  // sum over pixels and filters of gy and the convolution of codes.
-  double product(const CodeImage& image, const CodeFilters<Dot>& filters) const {
-    double total = 0;
-    int64_t f = 0;
-    for (; f + Dot::kLanes < filters_; f += 2 * Dot::kLanes) total += filters_product<2, Dot::kRows>(image, filters, f);
-    if (f < filters_) total += filters_product<1, Dot::kRows>(image, filters, f);
-    return total;
+  // Outputs y (F, OH, OW): the sums times `unit`.
+  void outputs(const CodeImage& image, const CodeFilters<Dot>& filters, float unit, float* y) {
+    for_blocks([&](int64_t first, int64_t count) {
+      for_sums(image, filters, first, count, [&](int64_t at, const typename Dot::Sums& sums) {
+        const Vector value = __builtin_convertvector(sums, Vector) * unit;
+        std::memcpy(block_.data() + at, &value, sizeof value);
+      });
+      transpose(block_.data(), filters_, count, g_.f, y + first, g_.oh * g_.ow);
+    });
+  }
+
+  // sums[i] = sum over pixels and filters of gy and the sums of images[i] and filters[i].
+  void products(const std::vector<const CodeImage*>& images, const std::vector<const CodeFilters<Dot>*>& filters,
+                const float* gy, std::vector<double>& sums) {
+    std::fill(sums.begin(), sums.end(), 0);
+    for_blocks([&](int64_t first, int64_t count) {
+      transpose(gy + first, g_.oh * g_.ow, g_.f, count, block_.data(), filters_);
+      for (size_t i = 0; i < images.size(); ++i) {
+        Vector sum = {};
+        for_sums(*images[i], *filters[i], first, count, [&](int64_t at, const typename Dot::Sums& products) {
+          Vector gradient;
+          std::memcpy(&gradient, block_.data() + at, sizeof gradient);
+          sum += __builtin_convertvector(products, Vector) * gradient;
+        });
+        sums[i] += Vec<Dot::kLanes>::sum(sum);
+      }
+    });
   }
 
  private:
-  template <int GROUPS, int ROWS>
-  double filters_product(const CodeImage& image, const CodeFilters<Dot>& filters, int64_t f) const {
-    typedef float Floats __attribute__((vector_size(4 * Dot::kLanes)));
+  template <class Visit>
+  void for_blocks(Visit visit) const {
     const int64_t pixels = g_.oh * g_.ow;
-    double total = 0;
-    for (int64_t first = 0; first < pixels; first += ROWS) {
+    for (int64_t first = 0; first < pixels; first += kPixels) visit(first, std::min(kPixels, pixels - first));
+  }
+
+  // Calls visit(place in the block [pixels][filters], sums of a vector of filters) for all of a block.
+  template <class Visit>
+  void for_sums(const CodeImage& image, const CodeFilters<Dot>& filters, int64_t first, int64_t count,
+                Visit visit) const {
+    int64_t f = 0;
+    for (; f + Dot::kLanes < filters_; f += 2 * Dot::kLanes) for_tiles<2, Dot::kRows>(image, filters, f, first, count, visit);
+    if (f < filters_) for_tiles<1, 2 * Dot::kRows>(image, filters, f, first, count, visit);
+  }
+
+  template <int GROUPS, int ROWS, class Visit>
+  void for_tiles(const CodeImage& image, const CodeFilters<Dot>& filters, int64_t f, int64_t first, int64_t count,
+                 Visit& visit) const {
+    for (int64_t start = 0; start < count; start += ROWS) {
       const int8_t* from[ROWS];
       for (int r = 0; r < ROWS; ++r) {
-        const int64_t pixel = std::min(first + r, pixels - 1);
+        const int64_t pixel = first + std::min(start + r, count - 1);
         from[r] = image.pixel(pixel / g_.ow * g_.stride, pixel % g_.ow * g_.stride);
       }
       typename Dot::Sums sums[ROWS][GROUPS];
       code_tile<Dot, ROWS, GROUPS>(from, image.row(), filters.block(f), g_.kh, g_.kw * channels_, sums);
-      Floats sum = {};
-      for (int r = 0; r < std::min<int64_t>(ROWS, pixels - first); ++r)
-        for (int j = 0; j < GROUPS; ++j) {
-          Floats gradient;
-          std::memcpy(&gradient, gradients_.data() + (first + r) * filters_ + f + j * Dot::kLanes, sizeof gradient);
-          sum += __builtin_convertvector(sums[r][j], Floats) * gradient;
-        }
-      total += Vec<Dot::kLanes>::sum(sum);
+      for (int r = 0; r < std::min<int64_t>(ROWS, count - start); ++r)
+        for (int j = 0; j < GROUPS; ++j) visit((start + r) * filters_ + f + j * Dot::kLanes, sums[r][j]);
     }
-    return total;
   }
 
   const Geometry& g_;
   int64_t channels_, filters_;
-  Floats row_, gradients_;
+  Floats row_, block_;  // channels or filters innermost
 };
 
 }  // namespace lowbit
