@@ -65,16 +65,13 @@ def call_all(library, x, weights, mask, gy, stride, padding, levels):
         return np.full(shape, np.nan, np.float32)
 
     given, geometry = [x, weights, BITS, CLIP, mask], np.array([stride, padding], np.int32)
-    ys = [
-        adder_oracle.call(library, f"SelectedConv{kind}", [*given, geometry], empty(gy.shape)) for kind in ("", "Train")
-    ]
+    scale = SCALE if levels else 0 * SCALE
+    y = adder_oracle.call(library, "SelectedConv", [*given, geometry], empty(gy.shape))
+    trained = adder_oracle.call(library, "SelectedConvTrain", [*given, scale, geometry], empty(gy.shape))
     of_x, more = empty(x.shape), empty(x.shape)
     of_clip = adder_oracle.call(library, "SelectedConvGradInput", [*given, gy, geometry, of_x], empty(1))
     adder_oracle.call(library, "SelectedConvGradInputAdd", [*given, gy, x, geometry, more], empty(1))
     assert oracle.error(more, of_x + x) < 1e-6
     of_w = adder_oracle.call(library, "SelectedConvGradWeight", [*given, SCALE, gy, geometry], empty(weights.shape[1:]))
-    scale = SCALE if levels else 0 * SCALE
-    of_mask = adder_oracle.call(
-        library, "SelectedConvGradMask", [*given, scale, ys[1], gy, geometry], empty(mask.shape)
-    )
-    return [*ys, of_x, of_clip, of_w, of_mask]
+    of_mask = adder_oracle.call(library, "SelectedConvGradMask", [*given, scale, y, gy, geometry], empty(mask.shape))
+    return [y, trained, of_x, of_clip, of_w, of_mask]
