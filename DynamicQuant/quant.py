@@ -15,7 +15,6 @@ from common.kernels.selected_conv import (
     NativeSelectedConv2d,
     selected_conv2d,
 )
-from common.models.norm_act import watched
 from common.quant.conv_geometry import conv_geometry
 from common.quant.dorefa import DoReFaWeight, ScaledDoReFa, check_bits, fitted_scale, integers_of
 from common.quant.frozen_weight import FrozenWeight
@@ -115,7 +114,9 @@ class DynamicConv2d(nn.Cell):
     @property
     def forks(self) -> bool:
         """Whether :meth:`fork` may be called: in training, where nobody wants to see the layer alone."""
-        return self.trained_fork is not None and self.training and not watched(self)
+        if self.trained_fork is None or not self.training:
+            return False
+        return not self._forward_pre_hook and not self._forward_hook
 
     def fork(self, x, mask):
         """The layer of x, and x for what else reads it."""

@@ -54,13 +54,16 @@ class QuantConv2d(nn.Cell):
     @property
     def unwatched(self) -> bool:
         """Whether it is training and nobody wants to see the layer or its quantized inputs alone."""
-        cells = (self, self.quantize_input)
-        return self.training and not any(cell._forward_pre_hook or cell._forward_hook for cell in cells)
+        if not self.training or self._forward_pre_hook or self._forward_hook:
+            return False
+        return not self.quantize_input._forward_pre_hook and not self.quantize_input._forward_hook
 
     @property
     def forks(self) -> bool:
         """Whether :meth:`fork` may be called."""
-        return (self.input_forks or self.joined_fork is not None) and self.unwatched
+        if not self.input_forks and self.joined_fork is None:
+            return False
+        return self.unwatched
 
     def fork(self, x):
         """The layer of x, and x for what else reads it."""

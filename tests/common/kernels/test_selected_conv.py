@@ -108,7 +108,7 @@ def test_what_else_reads_the_input_adds_its_gradient(library, mode):
 
 @pytest.mark.parametrize("branch", range(3))
 def test_a_branch_alone_is_the_static_convolution(branch, library):
-    """Bit for bit, but for the clip's gradient: its sums are taken in another order."""
+    """Bit for bit, but for the gradients of weights and clip: their sums are taken in another way."""
     size = SIZES[4]
     inputs, gy = sample(*size, choice=np.full(size[0], branch))
     x, weight, bits, _, clip, _ = inputs
@@ -127,7 +127,7 @@ def test_a_branch_alone_is_the_static_convolution(branch, library):
         gradients = ops.grad(lambda *args: (static(*args) * Tensor(gy)).sum(), (0, 1, 2))(*given)
     wanted = [t.asnumpy() for t in gradients]
     assert np.array_equal(found[0], y) and np.array_equal(found[1], wanted[0])
-    assert oracle.error(found[2], wanted[1]) < 1e-6 and oracle.error(found[3], wanted[2]) < 1e-6
+    assert oracle.error(found[2], wanted[1]) < TOLERANCE and oracle.error(found[3], wanted[2]) < TOLERANCE
 
 
 def test_an_image_does_not_depend_on_its_batch(library):
