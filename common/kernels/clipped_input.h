@@ -18,26 +18,30 @@ struct ClippedInput {
   float* sums;  // [planes][kLanes] of the clip's gradient; one thread at a time may be at work on a plane
 
   void write(const float* values, float* to, int64_t plane, int64_t pixel, int64_t count) const {
+    using V = Vec<kLanes>;
     const int64_t at = plane * plane_size + pixel;
-    float* sum = sums + plane * kLanes;
+    float* total = sums + plane * kLanes;
+    auto sum = V::load(total);
     int64_t i = 0;
     for (; i + kLanes <= count; i += kLanes)
-      step(values + i, to + i, at + i, sum, std::integral_constant<int64_t, kLanes>());
-    if (i < count) step(values + i, to + i, at + i, sum, count - i);
+      sum += step(values + i, to + i, at + i, std::integral_constant<int64_t, kLanes>());
+    if (i < count) sum += step(values + i, to + i, at + i, count - i);
+    V::store(total, sum);
   }
   void change(float* values, int64_t plane, int64_t pixel, int64_t count) const {
     write(values, values, plane, pixel, count);
   }
 
  private:
+  // What inputs at the clip or above give to its gradient.
   template <class Count>
-  void step(const float* values, float* to, int64_t at, float* sum, Count lanes) const {
+  Vec<kLanes>::Float step(const float* values, float* to, int64_t at, Count lanes) const {
     using V = Vec<kLanes>;
     const auto zero = V::broadcast(0.f), limit = V::broadcast(clip);
     const auto g = V::load(values, lanes), value = V::load(x + at, lanes);
     const auto passed = value == V::clip(value, zero, limit) ? g : zero;
     V::store(to, ADD ? passed + V::load(others + at, lanes) : passed, lanes);
-    V::store(sum, V::load(sum) + (value >= limit ? g : zero));
+    return value >= limit ? g : zero;
   }
 };
 

@@ -23,6 +23,12 @@ namespace lowbit {
 constexpr float kLargestCode = 127;  // that bytes of both kinds hold, see byte_dot.h
 
 using Bytes = std::vector<int8_t, CacheLineAllocator<int8_t>>;
+typedef int8_t ByteLanes __attribute__((vector_size(kLanes)));
+
+// Whole floats of a byte.
+inline ByteLanes narrowed(Vec<kLanes>::Float codes) {
+  return __builtin_convertvector(__builtin_convertvector(codes, Vec<kLanes>::Int), ByteLanes);
+}
 
 // Filters (F, C, KH, KW) as codes [F / block][KH][KW][C / 4][block][4]: blocks of two vectors of filters, the last one of
 // a single vector where few are left.
@@ -37,7 +43,12 @@ class CodeFilters {
     std::fill(codes_.begin(), codes_.end(), int8_t{0});
     if (!(exact_ = step > 0)) return;
     std::vector<char> fits(g.f);
-    parallel_for(g.f, [&] { return [&](int64_t f) { fits[f] = pack(g, f, w + f * g.c * taps_, 1 / step); }; });
+    parallel_for(g.f, [&] {
+      return [&, codes = Bytes(g.c * taps_)](int64_t f) mutable {
+        fits[f] = codes_of(w + f * g.c * taps_, g.c * taps_, 1 / step, codes.data());
+        pack(g, f, codes.data());
+      };
+    });
     exact_ = std::all_of(fits.begin(), fits.end(), [](char fit) { return fit; });
   }
 
@@ -45,19 +56,30 @@ class CodeFilters {
   const int8_t* block(int64_t f) const { return codes_.data() + f * taps_ * channels_; }
 
  private:
-  // Whether the weights (C, KH, KW) of filter f are whole numbers of bytes, and their codes if so.
-  bool pack(const Geometry& g, int64_t f, const float* w, float inverse) {
+  // Whether weights are whole numbers of a byte, and these.
+  static bool codes_of(const float* w, int64_t count, float inverse, int8_t* codes) {
+    using V = Vec<kLanes>;
+    const auto limit = V::broadcast(kLargestCode);
+    auto rest = V::broadcast(0.f);
+    for (int64_t i = 0; i < count; i += kLanes) {
+      const int64_t lanes = std::min<int64_t>(kLanes, count - i);
+      const auto value = V::load(w + i, lanes) * inverse;
+      const auto code = V::round_even(V::clip(value, -limit, limit)), off = V::abs(value - code);
+      const auto bytes = narrowed(code);
+      std::memcpy(codes + i, &bytes, lanes);
+      rest = off > rest ? off : rest;
+    }
+    float largest = 0;
+    for (int lane = 0; lane < kLanes; ++lane) largest = std::max(largest, rest[lane]);
+    return largest < 1e-3f;
+  }
+
+  // The codes (C, KH, KW) of filter f to their place.
+  void pack(const Geometry& g, int64_t f, const int8_t* codes) {
     const int64_t first = f / kBlock * kBlock, width = std::min(kBlock, round_up(g.f, Dot::kLanes) - first);
     int8_t* to = codes_.data() + first * taps_ * channels_ + (f - first) * 4;
-    float largest = 0, rest = 0;
-    for (int64_t c = 0; c < g.c; ++c)
-      for (int64_t tap = 0; tap < taps_; ++tap, ++w) {
-        const float value = *w * inverse, code = round_even(std::clamp(value, -kLargestCode, kLargestCode));
-        to[(tap * channels_ + c / 4 * 4) * width + c % 4] = static_cast<int8_t>(code);
-        largest = std::max(largest, std::abs(value));
-        rest = std::max(rest, std::abs(value - code));
-      }
-    return largest < kLargestCode + 0.5f && rest < 1e-3f;
+    for (int64_t tap = 0; tap < taps_; ++tap, to += channels_ * width)
+      for (int64_t c = 0; c < g.c; ++c) to[c / 4 * 4 * width + c % 4] = codes[c * taps_ + tap];
   }
 
   int64_t channels_, taps_;
@@ -81,8 +103,7 @@ class CodeImage {
     int8_t* to = codes_.data() + (y + pad_) * row_ + pad_ * channels_;
     int64_t i = 0;
     for (; i + kLanes <= count; i += kLanes) {
-      const auto code = V::round_even(V::clip(V::load(values + i), zero, limit) * level.up);
-      const auto bytes = __builtin_convertvector(__builtin_convertvector(code, typename V::Int), Lanes);
+      const auto bytes = narrowed(V::round_even(V::clip(V::load(values + i), zero, limit) * level.up));
       std::memcpy(to + i, &bytes, sizeof bytes);
     }
     for (; i < count; ++i) to[i] = static_cast<int8_t>(round_even(level.clamped(values[i]) * level.up));
@@ -92,8 +113,6 @@ class CodeImage {
   const int8_t* pixel(int64_t y, int64_t x) const { return codes_.data() + y * row_ + x * channels_; }
 
  private:
-  typedef int8_t Lanes __attribute__((vector_size(kLanes)));
-
   int64_t pad_, channels_, row_;
   Bytes codes_;
 };

@@ -52,8 +52,28 @@ void grad_input_stride_1(const Geometry& g, Parts parts, const float* gy, float*
   conv_forward<LANES>(g.transposed(), gy, parts, gx, finish);
 }
 
+// Kernels that see the whole image once, as those of a linear layer.
+inline bool covers_image(const Geometry& g) { return g.pad == 0 && g.oh == 1 && g.ow == 1 && g.h == g.kh && g.w == g.kw; }
+
+// The gradient for their input: a convolution of 1 x 1 from F channels to C KH KW.
+template <int LANES>
+void grad_input_of_whole(const Geometry& g, Parts parts, const float* gy, float* gx) {
+  const int64_t size = g.c * g.kh * g.kw, shape[] = {g.n, g.f, 1, 1}, filters[] = {size, g.f, 1, 1};
+  const int32_t stride_pad[] = {1, 0};
+  std::vector<float> turned(static_cast<int64_t>(parts.size()) * g.f * size);
+  float* to = turned.data();
+  for (Part& part : parts) {
+    transpose(part.w, size, g.f, size, to, g.f);
+    part.w = to;
+    to += g.f * size;
+  }
+  conv_forward<LANES>(Geometry(shape, filters, stride_pad, g.lanes), gy, parts, gx);
+}
+
 template <int LANES, class Finish = AsTheyAre>
 void conv_grad_input(const Geometry& g, const Parts& parts, const float* gy, float* gx, Finish finish = {}) {
+  if constexpr (std::is_same_v<Finish, AsTheyAre>)  // others count on planes of an image
+    if (covers_image(g)) return grad_input_of_whole<LANES>(g, parts, gy, gx);
   // The border of that convolution is kernel - 1 - pad wide; a square kernel has one such width, if it is not negative.
   if (g.stride == 1 && g.kh == g.kw && g.pad < g.kh) {
     const Geometry back = g.transposed();
