@@ -1,5 +1,4 @@
-// Sums of four products of unsigned and signed bytes in each 32-bit lane of a vector, exact: unsigned bytes are at most
-// 127, so that two products fit into 16 bits.
+// Sums of four products of unsigned bytes, up to kLargest, and signed ones, from -127 on, in each 32-bit lane of a vector.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +15,7 @@ namespace lowbit {
 struct ByteDot {
   static constexpr bool kFast = true;
   static constexpr int kLanes = 16, kRows = 8;  // 16 of the 32 registers accumulate
+  static constexpr int kLargest = 255;          // of the unsigned bytes
   typedef int32_t Sums __attribute__((vector_size(64)));
 
   static Sums accumulate(Sums sums, Sums x, Sums w) {
@@ -28,6 +28,7 @@ struct ByteDot {
 struct ByteDot {
   static constexpr bool kFast = true;
   static constexpr int kLanes = 8, kRows = 4;  // 8 of the 16 registers accumulate
+  static constexpr int kLargest = 129;         // two products of them and signed bytes fit into 16 bits
   typedef int32_t Sums __attribute__((vector_size(32)));
 
   static Sums accumulate(Sums sums, Sums x, Sums w) {

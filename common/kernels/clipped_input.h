@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "finish.h"
 #include "simd.h"
 
 namespace lowbit {
@@ -30,6 +31,11 @@ struct ClippedInput {
   }
   void change(float* values, int64_t plane, int64_t pixel, int64_t count) const {
     write(values, values, plane, pixel, count);
+  }
+
+  void expect(int64_t plane, int64_t pixel, int64_t count) const {
+    fetch(x + plane * plane_size + pixel, count);
+    if (ADD) fetch(others + plane * plane_size + pixel, count);
   }
 
  private:

@@ -39,7 +39,8 @@ class CodeFilters {
 
   // `step` 0: the weights are not known to be multiples of anything.
   CodeFilters(const Geometry& g, const float* w, float step)
-      : channels_(round_up(g.c, 4)), taps_(g.kh * g.kw), codes_(round_up(g.f, Dot::kLanes) * taps_ * channels_) {
+      : channels_(round_up(g.c, 4)), filters_(round_up(g.f, Dot::kLanes)), taps_(g.kh * g.kw),
+        codes_(filters_ * taps_ * channels_) {
     std::fill(codes_.begin(), codes_.end(), int8_t{0});
     if (!(exact_ = step > 0)) return;
     std::vector<char> fits(g.f);
@@ -76,13 +77,13 @@ class CodeFilters {
 
   // The codes (C, KH, KW) of filter f to their place.
   void pack(const Geometry& g, int64_t f, const int8_t* codes) {
-    const int64_t first = f / kBlock * kBlock, width = std::min(kBlock, round_up(g.f, Dot::kLanes) - first);
+    const int64_t first = f / kBlock * kBlock, width = std::min(kBlock, filters_ - first);
     int8_t* to = codes_.data() + first * taps_ * channels_ + (f - first) * 4;
     for (int64_t tap = 0; tap < taps_; ++tap, to += channels_ * width)
       for (int64_t c = 0; c < g.c; ++c) to[c / 4 * 4 * width + c % 4] = codes[c * taps_ + tap];
   }
 
-  int64_t channels_, taps_;
+  int64_t channels_, filters_, taps_;
   Bytes codes_;
   bool exact_;
 };
@@ -92,7 +93,7 @@ class CodeImage {
  public:
   explicit CodeImage(const Geometry& g)
       : pad_(g.pad), channels_(round_up(g.c, 4)), row_((g.w + 2 * g.pad) * channels_),
-        codes_((g.h + 2 * g.pad) * row_ + 4) {
+        codes_((g.h + 2 * g.pad) * row_ + 2 * channels_) {  // squares (code_squares.h) reach beyond the last row
     std::fill(codes_.begin(), codes_.end(), int8_t{0});
   }
 
@@ -117,11 +118,14 @@ class CodeImage {
   Bytes codes_;
 };
 
-// sums[r][j] = sum over taps and channels of the codes of pixels and those of GROUPS vectors of filters.
+// sums[r][j] = start[j] and the sum over taps and channels of the codes of pixels and those of GROUPS vectors of filters.
 template <class Dot, int ROWS, int GROUPS>
 inline void code_tile(const int8_t* const (&pixels)[ROWS], int64_t image_row, const int8_t* w, int64_t kh,
-                      int64_t row_bytes, typename Dot::Sums (&sums)[ROWS][GROUPS]) {
-  typename Dot::Sums acc[ROWS][GROUPS] = {};
+                      int64_t row_bytes, const typename Dot::Sums (&start)[GROUPS],
+                      typename Dot::Sums (&sums)[ROWS][GROUPS]) {
+  typename Dot::Sums acc[ROWS][GROUPS];
+  for (int r = 0; r < ROWS; ++r)
+    for (int j = 0; j < GROUPS; ++j) acc[r][j] = start[j];
   for (int64_t ky = 0; ky < kh; ++ky)
     for (int64_t i = 0; i < row_bytes; i += 4) {
       typename Dot::Sums v[GROUPS];
@@ -146,7 +150,12 @@ class CodeConv {
 
   explicit CodeConv(const Geometry& g)
       : g_(g), channels_(round_up(g.c, 4)), filters_(round_up(g.f, Dot::kLanes)), row_(g.w * channels_, 0.f),
-        block_(kPixels * filters_, 0.f) {}
+        block_(kPixels * filters_, 0.f) {
+    const CodeImage image(g);
+    for (int64_t pixel = 0; pixel < g.oh * g.ow; ++pixel)
+      places_.push_back(image.pixel(pixel / g.ow * g.stride, pixel % g.ow * g.stride) - image.pixel(0, 0));
+    places_.resize(places_.size() + 2 * Dot::kRows, 0);
+  }
 
   // The codes of an image x (C, H, W) at some widths.
   void set_image(const float* x, const std::vector<std::pair<CodeImage*, Channel>>& widths) {
@@ -206,12 +215,9 @@ class CodeConv {
                  Visit& visit) const {
     for (int64_t start = 0; start < count; start += ROWS) {
       const int8_t* from[ROWS];
-      for (int r = 0; r < ROWS; ++r) {
-        const int64_t pixel = first + std::min(start + r, count - 1);
-        from[r] = image.pixel(pixel / g_.ow * g_.stride, pixel % g_.ow * g_.stride);
-      }
+      for (int r = 0; r < ROWS; ++r) from[r] = image.pixel(0, 0) + places_[first + start + r];
       typename Dot::Sums sums[ROWS][GROUPS];
-      code_tile<Dot, ROWS, GROUPS>(from, image.row(), filters.block(f), g_.kh, g_.kw * channels_, sums);
+      code_tile<Dot, ROWS, GROUPS>(from, image.row(), filters.block(f), g_.kh, g_.kw * channels_, {}, sums);
       for (int r = 0; r < std::min<int64_t>(ROWS, count - start); ++r)
         for (int j = 0; j < GROUPS; ++j) visit((start + r) * filters_ + f + j * Dot::kLanes, sums[r][j]);
     }
@@ -219,7 +225,8 @@ class CodeConv {
 
   const Geometry& g_;
   int64_t channels_, filters_;
-  Floats row_, block_;  // channels or filters innermost
+  Floats row_, block_;           // channels or filters innermost
+  std::vector<int64_t> places_;  // of the first input of each pixel, for whole tiles
 };
 
 }  // namespace lowbit

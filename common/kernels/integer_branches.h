@@ -1,7 +1,7 @@
 // Branches whose weights are known to be whole multiples of a step, see selected_branches.h.
 #pragma once
 
-#include "code_conv.h"
+#include "code_squares.h"
 #include "parallel.h"
 #include "selected_branches.h"
 
@@ -10,17 +10,20 @@ namespace lowbit {
 template <class Dot>
 struct IntegerBranches {
   std::vector<CodeFilters<Dot>> filters;
-  std::vector<float> units;  // of products of codes
+  std::vector<SquareFilters<Dot>> squares;  // the same for 3 x 3 at stride 1
+  std::vector<float> units;                 // of products of codes
   bool exact = true;         // whether all codes fit into bytes; the rest has no meaning otherwise
 
   // w (K, F, C, KH, KW) is a whole multiple of scale[k] / (2^bits[k] - 1) or, where scale[k] is 0, of nothing known.
-  IntegerBranches(const Geometry& g, const Branches& branches, const float* w, const float* scale) {
+  IntegerBranches(const Geometry& g, const Branches& branches, const float* w, const float* scale,
+                  bool with_squares) {
     for (int64_t k = 0; k < branches.count && exact; ++k) {
       const Channel& level = branches.levels[k];
       const float step = scale[k] / level.steps();
       filters.emplace_back(g, w + k * g.f * g.c * g.kh * g.kw, step);
       units.push_back(step * level.down);
       exact = level.steps() <= kLargestCode && filters.back().exact();
+      if (exact && with_squares) squares.emplace_back(g, filters.back(), static_cast<int64_t>(level.steps()));
     }
   }
 };

@@ -52,7 +52,7 @@ extern "C" int SelectedConv(int, void** p, int*, int64_t** shapes, const char**,
 extern "C" int SelectedConvTrain(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
   with_selected(shapes, 6, p, [&](auto lanes, const Geometry& g, const Selected& s) {
     if constexpr (ByteDot::kFast) {
-      const IntegerBranches<ByteDot> integer(g, s.branches, s.w, in(p, 5));
+      const IntegerBranches<ByteDot> integer(g, s.branches, s.w, in(p, 5), false);
       if (integer.exact) return integer_forward(g, s.branches, integer, s.x, out(p, 7));
     }
     conv_forward_train<lanes>(g, s.x, s.parts(), out(p, 7), QuantizedAsRead{s.branches});

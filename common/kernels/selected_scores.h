@@ -50,39 +50,80 @@ void float_scores(const Geometry& g, const Branches& branches, const float* w,
   });
 }
 
-// The same by codes.
+// The same by codes: the products of one image and its branches.
 template <class Dot>
-void integer_scores(const Geometry& g, const Branches& branches, const IntegerBranches<Dot>& integer,
-                    const ScoreInputs& from, float* scores) {
-  const int64_t count = branches.count, in_size = g.c * g.h * g.w, out_size = g.f * g.oh * g.ow;
-  parallel_for(g.n, [&] {
-    return [&, conv = CodeConv<Dot>(g), codes = std::vector<CodeImage>(count, CodeImage(g))](int64_t n) mutable {
-      std::vector<std::pair<CodeImage*, Channel>> widths;
-      std::vector<const CodeImage*> images;
-      std::vector<const CodeFilters<Dot>*> filters;
-      std::vector<double> sums(count - 1);
-      for (int64_t k = 0; k < count; ++k)
-        if (k != branches.choice[n]) {
-          widths.emplace_back(&codes[k], branches.levels[k]);
-          images.push_back(&codes[k]);
-          filters.push_back(&integer.filters[k]);
-        }
-      conv.set_image(from.x + n * in_size, widths);
-      conv.products(images, filters, from.gy + n * out_size, sums);
-      for (int64_t k = 0, other = 0; k < count; ++k)
-        scores[n * count + k] = k == branches.choice[n]
-                                    ? dot(from.gy + n * out_size, from.y + n * out_size, out_size)
-                                    : static_cast<float>(sums[other++] * integer.units[k]);
-    };
-  });
-}
+class IntegerScores {
+ public:
+  IntegerScores(const Geometry& g, const Branches& branches, const IntegerBranches<Dot>& integer)
+      : g_(g), branches_(branches), integer_(integer), conv_(g), squares_(g), codes_(branches.count, CodeImage(g)) {}
+
+  // The scores (K) of image n.
+  void run(const ScoreInputs& from, int64_t n, float* scores) {
+    const int64_t in_size = g_.c * g_.h * g_.w, out_size = g_.f * g_.oh * g_.ow, chosen = branches_.choice[n];
+    const float* gy = from.gy + n * out_size;
+    Work work;
+    std::vector<std::pair<CodeImage*, Channel>> widths;
+    for (int64_t k = 0; k < branches_.count; ++k) {
+      if (k == chosen) continue;
+      widths.emplace_back(&codes_[k], branches_.levels[k]);
+      const bool by_squares = !integer_.squares.empty() && integer_.squares[k].exact();
+      (by_squares ? work.squares : work.others).push_back(k);
+    }
+    conv_.set_image(from.x + n * in_size, widths);
+    multiply(work, gy, scores);
+    scores[chosen] = dot(gy, from.y + n * out_size, out_size);
+  }
+
+ private:
+  // Numbers of branches.
+  struct Work {
+    std::vector<int64_t> squares, others;
+  };
+
+  void multiply(const Work& work, const float* gy, float* scores) {
+    std::vector<const CodeImage*> images;
+    std::vector<const CodeFilters<Dot>*> filters;
+    for (int64_t k : work.others) images.push_back(&codes_[k]), filters.push_back(&integer_.filters[k]);
+    std::vector<double> sums(images.size());
+    if (!images.empty()) conv_.products(images, filters, gy, sums);
+    put(work.others, sums, scores);
+
+    images.clear();
+    std::vector<const SquareFilters<Dot>*> squares;
+    std::vector<int64_t> tops;
+    for (int64_t k : work.squares) {
+      images.push_back(&codes_[k]), squares.push_back(&integer_.squares[k]);
+      tops.push_back(static_cast<int64_t>(branches_.levels[k].steps()));
+    }
+    sums.resize(images.size());
+    if (!images.empty()) squares_.products(images, tops, squares, gy, sums);
+    put(work.squares, sums, scores);
+  }
+
+  void put(const std::vector<int64_t>& numbers, const std::vector<double>& sums, float* scores) const {
+    for (size_t i = 0; i < numbers.size(); ++i)
+      scores[numbers[i]] = static_cast<float>(sums[i] * integer_.units[numbers[i]]);
+  }
+
+  const Geometry& g_;
+  const Branches& branches_;
+  const IntegerBranches<Dot>& integer_;
+  CodeConv<Dot> conv_;
+  CodeSquares<Dot> squares_;
+  std::vector<CodeImage> codes_;
+};
 
 template <int LANES>
 void selected_scores(const Geometry& g, const Branches& branches, const float* w, const float* scale,
                      const ScoreInputs& from, float* scores) {
   if constexpr (ByteDot::kFast) {
-    const IntegerBranches<ByteDot> integer(g, branches, w, scale);
-    if (integer.exact) return integer_scores(g, branches, integer, from, scores);
+    const IntegerBranches<ByteDot> integer(g, branches, w, scale, winograd_fits(g));
+    if (integer.exact)
+      return parallel_for(g.n, [&] {
+        return [&, worker = IntegerScores<ByteDot>(g, branches, integer)](int64_t n) mutable {
+          worker.run(from, n, scores + n * branches.count);
+        };
+      });
   }
   float_scores<LANES>(g, branches, w, from, scores);
 }

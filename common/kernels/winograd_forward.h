@@ -80,7 +80,17 @@ class WinogradForward {
                Finish& finish) {
     using V = Vec<LANES>;
     constexpr int64_t kWidth = GROUPS * LANES;
-    const int64_t squares = count * squares_.across;
+    const int64_t squares = count * squares_.across, filters = std::min<int64_t>(kWidth, g_.f - f);
+    // Calls visit(i, first plane, first row, rows) for each row of squares.
+    const auto for_rows = [&](auto visit) {
+      for (int64_t i = 0; i < count; ++i) {
+        const int64_t n = numbers[(row + i) / squares_.down], oy = (row + i) % squares_.down * kStep;
+        visit(i, n * g_.f + f, oy, std::min<int64_t>(kStep, g_.oh - oy));
+      }
+    };
+    for_rows([&](int64_t, int64_t plane, int64_t oy, int64_t lines) {
+      for (int64_t k = 0; k < filters; ++k) finish.expect(plane + k, oy * g_.ow, lines * g_.ow);
+    });
     const float* weights = packed + kPositions<Filter> * g_.c * f;
     // With one vector of filters the sums are half as many: twice the squares, where there are registers for them.
     constexpr int kRows = kManyRegisters && GROUPS == 1 ? 2 * kMatrixRows : kMatrixRows;
@@ -91,14 +101,12 @@ class WinogradForward {
                                               weights + p * g_.c * kWidth, kWidth, g_.c, sums);
         std::memcpy(products_.data() + (p * size_ + s) * kWidth, sums, sizeof sums);
       }
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t n = numbers[(row + i) / squares_.down], oy = (row + i) % squares_.down * kStep;
-      const int64_t filters = std::min<int64_t>(kWidth, g_.f - f), lines = std::min<int64_t>(kStep, g_.oh - oy);
-      float* to = y + ((n * g_.f + f) * g_.oh + oy) * g_.ow;
+    for_rows([&](int64_t i, int64_t plane, int64_t oy, int64_t lines) {
+      float* to = y + (plane * g_.oh + oy) * g_.ow;
       write_rows<GROUPS>(i, to, filters, lines);
       for (int64_t k = 0; k < filters; ++k)
-        finish.change(to + k * g_.oh * g_.ow, n * g_.f + f + k, oy * g_.ow, lines * g_.ow);
-    }
+        finish.change(to + k * g_.oh * g_.ow, plane + k, oy * g_.ow, lines * g_.ow);
+    });
   }
 
   // The rows of outputs of a row of squares, some filters, from [pixels][filters] to their planes.

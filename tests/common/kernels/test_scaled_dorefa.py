@@ -4,7 +4,6 @@ import conv_oracle
 import numpy as np
 import pytest
 from fake_quant_calls import KINDS, needs_compiler
-from mindspore import Tensor, ops
 from test_dorefa import gradient
 
 from common.quant.dorefa import ScaledDoReFa, dorefa_weights
@@ -26,9 +25,8 @@ def sample(shape, pruned, dead):
 
 def run(native, w, gy):
     needs_compiler(native)
-    cell, bits, scale = ScaledDoReFa(native), Tensor(BITS), Tensor(SCALE)
-    y = cell(Tensor(w), bits, scale).asnumpy()
-    return y, ops.grad(lambda w: (cell(w, bits, scale) * Tensor(gy)).sum())(Tensor(w)).asnumpy()
+    y, gw, *_ = conv_oracle.run(ScaledDoReFa(native), (w, BITS, SCALE), gy)
+    return y, gw
 
 
 @pytest.mark.parametrize("native", KINDS)
