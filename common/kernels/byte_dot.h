@@ -1,4 +1,4 @@
-// Sums of four products of unsigned bytes, up to kLargest, and signed ones, from -127 on, in each 32-bit lane of a vector.
+// Sums of four products of unsigned bytes, up to kLargest, and signed ones, from -127 on, in each 32-bit lane.
 #pragma once
 
 #include <cstdint>

@@ -30,8 +30,8 @@ inline ByteLanes narrowed(Vec<kLanes>::Float codes) {
   return __builtin_convertvector(__builtin_convertvector(codes, Vec<kLanes>::Int), ByteLanes);
 }
 
-// Filters (F, C, KH, KW) as codes [F / block][KH][KW][C / 4][block][4]: blocks of two vectors of filters, the last one of
-// a single vector where few are left.
+// Filters (F, C, KH, KW) as codes [F / block][KH][KW][C / 4][block][4]: blocks of two vectors of filters, the last one
+// of a single vector where few are left.
 template <class Dot>
 class CodeFilters {
  public:
@@ -118,7 +118,7 @@ class CodeImage {
   Bytes codes_;
 };
 
-// sums[r][j] = start[j] and the sum over taps and channels of the codes of pixels and those of GROUPS vectors of filters.
+// sums[r][j] = start[j] + sum over taps and channels of the codes of pixels and those of GROUPS vectors of filters.
 template <class Dot, int ROWS, int GROUPS>
 inline void code_tile(const int8_t* const (&pixels)[ROWS], int64_t image_row, const int8_t* w, int64_t kh,
                       int64_t row_bytes, const typename Dot::Sums (&start)[GROUPS],
@@ -206,7 +206,8 @@ class CodeConv {
   void for_sums(const CodeImage& image, const CodeFilters<Dot>& filters, int64_t first, int64_t count,
                 Visit visit) const {
     int64_t f = 0;
-    for (; f + Dot::kLanes < filters_; f += 2 * Dot::kLanes) for_tiles<2, Dot::kRows>(image, filters, f, first, count, visit);
+    for (; f + Dot::kLanes < filters_; f += 2 * Dot::kLanes)
+      for_tiles<2, Dot::kRows>(image, filters, f, first, count, visit);
     if (f < filters_) for_tiles<1, 2 * Dot::kRows>(image, filters, f, first, count, visit);
   }
 

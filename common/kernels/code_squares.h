@@ -1,5 +1,5 @@
-// Sums of gradients times a convolution in integers (code_conv.h) by minimal filtering in squares of 2 x 2, for 3 x 3 at
-// stride 1: 16 products in the place of 36. With Y = A' M A for a square (winograd.h),
+// Sums of gradients times a convolution in integers (code_conv.h) by minimal filtering in squares of 2 x 2, for 3 x 3
+// at stride 1: 16 products in the place of 36. With Y = A' M A for a square (winograd.h),
 //
 //   <gy, Y> = <A gy A', M>,   M = (4 G b G') * (B' c B) / 4     of codes b of weights and c of inputs, whole numbers
 //
@@ -159,14 +159,15 @@ class CodeSquares {
     }
     for (int64_t s = 0; s < squares_.across; ++s)
       for (int64_t f = 0; f < filters_; f += L) {
-        const float* const from[] = {turned_.data() + 2 * s * filters_ + f, turned_.data() + line + 2 * s * filters_ + f};
+        const float* top = turned_.data() + 2 * s * filters_ + f;
+        const float* const from[] = {top, top + line};
         transform_gradient<FilterBy2, L>(from, filters_, gradients_.data() + (i * squares_.across + s) * filters_ + f,
                                          rows_ * squares_.across * filters_);
       }
   }
 
-  // B' c B of a row of squares and, between them, of what no one reads; with an offset. What lies beyond the image meets
-  // gradients of 0.
+  // B' c B of a row of squares and, between them, of what no one reads; with an offset. What lies beyond the image
+  // meets gradients of 0.
   void transform_codes(const CodeImage& image, int64_t down, int64_t i, int8_t offset) {
     const int8_t* lines[4];
     for (int r = 0; r < 4; ++r) lines[r] = image.pixel(std::min(2 * down + r, g_.h + 2 * g_.pad - 1), 0);
@@ -182,7 +183,8 @@ class CodeSquares {
     Vector sum = {};
     for (int position = 0; position < 16; ++position) {
       int64_t f = 0;
-      for (; f + Dot::kLanes < filters_; f += 2 * Dot::kLanes) multiply_tiles<2, Dot::kRows>(filters, position, f, rows, sum);
+      for (; f + Dot::kLanes < filters_; f += 2 * Dot::kLanes)
+        multiply_tiles<2, Dot::kRows>(filters, position, f, rows, sum);
       if (f < filters_) multiply_tiles<1, Dot::kRows>(filters, position, f, rows, sum);
     }
     return Vec<Dot::kLanes>::sum(sum);

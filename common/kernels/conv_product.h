@@ -53,7 +53,7 @@ void grad_input_stride_1(const Geometry& g, Parts parts, const float* gy, float*
 }
 
 // Kernels that see the whole image once, as those of a linear layer.
-inline bool covers_image(const Geometry& g) { return g.pad == 0 && g.oh == 1 && g.ow == 1 && g.h == g.kh && g.w == g.kw; }
+inline bool covers_image(const Geometry& g) { return g.pad == 0 && g.h == g.kh && g.w == g.kw; }
 
 // The gradient for their input: a convolution of 1 x 1 from F channels to C KH KW.
 template <int LANES>

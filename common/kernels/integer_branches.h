@@ -28,16 +28,22 @@ struct IntegerBranches {
   }
 };
 
+// Whether the outputs could be computed by codes.
 template <class Dot>
-void integer_forward(const Geometry& g, const Branches& branches, const IntegerBranches<Dot>& integer, const float* x,
+bool integer_forward(const Geometry& g, const Branches& branches, const float* w, const float* scale, const float* x,
                      float* y) {
-  parallel_for(g.n, [&] {
-    return [&, conv = CodeConv<Dot>(g), codes = CodeImage(g)](int64_t n) mutable {
-      const int64_t k = branches.choice[n];
-      conv.set_image(x + n * g.c * g.h * g.w, {{&codes, branches.levels[k]}});
-      conv.outputs(codes, integer.filters[k], integer.units[k], y + n * g.f * g.oh * g.ow);
-    };
-  });
+  if constexpr (Dot::kFast) {
+    const IntegerBranches<Dot> integer(g, branches, w, scale, false);
+    if (!integer.exact) return false;
+    parallel_for(g.n, [&] {
+      return [&, conv = CodeConv<Dot>(g), codes = CodeImage(g)](int64_t n) mutable {
+        const int64_t k = branches.choice[n];
+        conv.set_image(x + n * g.c * g.h * g.w, {{&codes, branches.levels[k]}});
+        conv.outputs(codes, integer.filters[k], integer.units[k], y + n * g.f * g.oh * g.ow);
+      };
+    });
+  }
+  return Dot::kFast;
 }
 
 }  // namespace lowbit

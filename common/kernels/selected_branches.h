@@ -35,7 +35,7 @@ struct Branches {
     }
   }
 
-  // The images of each branch that is taken; `w` of the first branch, `filters` values after which the next one's begin.
+  // The images of each branch that is taken; `w` of the first branch, the next one's `filters` values later.
   Parts parts(const float* w, int64_t filters) const {
     Parts parts;
     for (int64_t k = 0; k < count; ++k) {

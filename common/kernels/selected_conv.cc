@@ -51,11 +51,8 @@ extern "C" int SelectedConv(int, void** p, int*, int64_t** shapes, const char**,
 // where w[k] is a whole multiple of scale[k] / (2^bits[k] - 1), otherwise those that lose some more to rounding.
 extern "C" int SelectedConvTrain(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
   with_selected(shapes, 6, p, [&](auto lanes, const Geometry& g, const Selected& s) {
-    if constexpr (ByteDot::kFast) {
-      const IntegerBranches<ByteDot> integer(g, s.branches, s.w, in(p, 5), false);
-      if (integer.exact) return integer_forward(g, s.branches, integer, s.x, out(p, 7));
-    }
-    conv_forward_train<lanes>(g, s.x, s.parts(), out(p, 7), QuantizedAsRead{s.branches});
+    if (!integer_forward<ByteDot>(g, s.branches, s.w, in(p, 5), s.x, out(p, 7)))
+      conv_forward_train<lanes>(g, s.x, s.parts(), out(p, 7), QuantizedAsRead{s.branches});
   });
   return 0;
 }
@@ -77,8 +74,8 @@ extern "C" int SelectedConvGradInputAdd(int, void** p, int*, int64_t** shapes, c
   return 0;
 }
 
-// Inputs x, w, bits, clip, mask, factors (K), gy, int32 [stride, padding]; output sum_k factors[k] gw[k] (F, C, KH, KW):
-// what the branches' weights have in common gets one sum over all images.
+// Inputs x, w, bits, clip, mask, factors (K), gy, int32 [stride, padding]; output (F, C, KH, KW), the sum over k of
+// factors[k] gw[k]: what the branches' weights have in common gets one sum over all images.
 extern "C" int SelectedConvGradWeight(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
   with_selected(shapes, 7, p, [&](auto lanes, const Geometry& g, const Selected& s) {
     conv_grad_weight<lanes>(g, s.x, in(p, 6), out(p, 8), QuantizedAsRead{s.branches, in(p, 5)});

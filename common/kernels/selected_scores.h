@@ -113,19 +113,26 @@ class IntegerScores {
   std::vector<CodeImage> codes_;
 };
 
+// Whether the scores could be computed by codes.
+template <class Dot>
+bool integer_scores(const Geometry& g, const Branches& branches, const float* w, const float* scale,
+                    const ScoreInputs& from, float* scores) {
+  if constexpr (Dot::kFast) {
+    const IntegerBranches<Dot> integer(g, branches, w, scale, winograd_fits(g));
+    if (!integer.exact) return false;
+    parallel_for(g.n, [&] {
+      return [&, worker = IntegerScores<Dot>(g, branches, integer)](int64_t n) mutable {
+        worker.run(from, n, scores + n * branches.count);
+      };
+    });
+  }
+  return Dot::kFast;
+}
+
 template <int LANES>
 void selected_scores(const Geometry& g, const Branches& branches, const float* w, const float* scale,
                      const ScoreInputs& from, float* scores) {
-  if constexpr (ByteDot::kFast) {
-    const IntegerBranches<ByteDot> integer(g, branches, w, scale, winograd_fits(g));
-    if (integer.exact)
-      return parallel_for(g.n, [&] {
-        return [&, worker = IntegerScores<ByteDot>(g, branches, integer)](int64_t n) mutable {
-          worker.run(from, n, scores + n * branches.count);
-        };
-      });
-  }
-  float_scores<LANES>(g, branches, w, from, scores);
+  if (!integer_scores<ByteDot>(g, branches, w, scale, from, scores)) float_scores<LANES>(g, branches, w, from, scores);
 }
 
 }  // namespace lowbit

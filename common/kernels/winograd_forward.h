@@ -16,7 +16,7 @@ struct Kernels {
   static Kernels backward(const Geometry& back) { return {9, 9 * back.f, 8, -1}; }
 };
 
-// Transformed kernels [part][F / (2 LANES)][positions][C][2 LANES], the last block of a part narrower where few are left.
+// Transformed kernels [part][F / (2 LANES)][positions][C][2 LANES], a part's last block narrower where few are left.
 template <class Filter, int LANES>
 Floats pack_winograd(const Geometry& g, const Parts& parts, const Kernels& kernels) {
   const int64_t filters = round_up(g.f, LANES), size = kPositions<Filter> * g.c * filters, vectors = filters / LANES;

@@ -32,6 +32,8 @@ def sample(n, c, h, w, f, kh, kw, stride, padding, choice=None, levels=False):
         codes = np.rint(np.clip(weights / 2 + 0.5, 0, 1) * steps)
         weights = (SCALE.reshape(-1, 1, 1, 1, 1) * (2 * codes / steps - 1)).astype(np.float32)
         weights[:, 0, 0, 0, 0] = 0  # a pruned one
+        if h % 2:  # sums of nine of them do not fit into bytes at 4 bits
+            weights[:, -1] = SCALE.reshape(-1, 1, 1, 1)
     choice = rng.integers(0, len(BITS), n) if choice is None else choice
     mask = np.eye(len(BITS), dtype=np.float32)[choice]
     shape = (n, f, (h + 2 * padding - kh) // stride + 1, (w + 2 * padding - kw) // stride + 1)
