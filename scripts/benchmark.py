@@ -47,21 +47,14 @@ from common.cli.option_parser import OptionParser
 
 METHODS = ("adder", "dambq", "dynamic", "ldnq", "proqha")
 SIDE_BY_SIDE = ("training", "float", "imagenet")
-<<<<<<< HEAD
-PROFILE, DATA, ENGINE, LATENCY, COLD_START = "profile", "data", "engine", "latency", "coldstart"
-=======
 PROFILE, DATA, ENGINE, COLD_START, SCALE = "profile", "data", "engine", "coldstart", "scale"
->>>>>>> main
+LATENCY = "latency"
 
 
 def make_parser() -> OptionParser:
     """Options of this script."""
     parser = OptionParser("Time networks side by side.")
-<<<<<<< HEAD
-    choices = (*METHODS, *SIDE_BY_SIDE, PROFILE, DATA, ENGINE, LATENCY, COLD_START)
-=======
-    choices = (*METHODS, *SIDE_BY_SIDE, PROFILE, DATA, ENGINE, COLD_START, SCALE)
->>>>>>> main
+    choices = (*METHODS, *SIDE_BY_SIDE, PROFILE, DATA, ENGINE, LATENCY, COLD_START, SCALE)
     parser.add_argument("benchmark", choices=choices, help="networks to time")
     parser.add_argument(
         "--batch_size",

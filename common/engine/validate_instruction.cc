@@ -46,14 +46,6 @@ void Validator::check_decision(int32_t i) const {
   check_constants(instruction.scale, 2, padded_to_group(instruction.filters));
 }
 
-// What is computed for all images of a group reads and writes what each of them has.
-void Validator::check_group(int32_t i) const {
-  if (i < header().together) return;
-  const Instruction& of = program_.instruction(i);
-  for (int32_t index : {of.source, of.residual, of.store, of.active, of.codes})
-    require(index == kNone || (is_buffer(index) && buffer(index).image), "images of a group share a tensor");
-}
-
 void Validator::check_operation(const Instruction& instruction) {
   switch (instruction.operation) {
     case INTEGER_CONV:
