@@ -12,7 +12,7 @@ struct Inside {
       : first(std::max<int64_t>(place, 0)), end(std::min(place + kernel, size)) {}
 };
 
-// Windows inside the source alone; sums in the order (row, column), then a division.
+// What of a window is inside of the source; sums in the order (row, column), then a division by the whole window.
 template <bool MAXIMUM_OF>
 void pool(const Program& program, const Instruction& instruction, Arena arena, Range of) {
   const Buffer& source = program.buffer(instruction.source);

@@ -223,8 +223,7 @@ void Validator::check_pool(const Instruction& instruction) const {
               instruction.decision == kNone,
           "a pool reads another shape");
   check_window(instruction);
-  const bool inside = instruction.operation == MAXIMUM || instruction.padding == 0;
-  require(inside && instruction.padding < instruction.kernel_height && instruction.padding < instruction.kernel_width,
+  require(instruction.padding < instruction.kernel_height && instruction.padding < instruction.kernel_width,
           "a window holds nothing but padding");
 }
 
