@@ -10,7 +10,6 @@ from common.engine.description import (
     FloatConv,
     Image,
     IntegerConv,
-    Pool,
     Step,
     Tail,
     Take,

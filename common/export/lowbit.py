@@ -46,19 +46,22 @@ def encode_network(
     Raises:
         ExportError: the network is not packed, or has layers that the engine does not know.
     """
-    program, about = _program(stored, preprocessing), About.of(stored.metadata, preprocessing, producer=_producer())
-    opened = OpenedFile(encode(program, about))
-
-    def compute(x: np.ndarray) -> np.ndarray:
-        return opened.run(x, 0)[:, : opened.classes]
-
+    program, about = _said(stored, preprocessing)
+    compute = _file(program, about).compute
     accuracy = _accuracy(compute, images, preprocessing, batch_size)
     return LowbitFile(encode(program, replace(about, accuracy=accuracy, samples=len(images))), compute)
 
 
 def encode_unmeasured(stored: StoredNetwork, preprocessing: Preprocessing) -> LowbitFile:
     """The file of a network whose accuracy nobody has measured; arguments and errors as of :func:`encode_network`."""
-    program, about = _program(stored, preprocessing), About.of(stored.metadata, preprocessing, producer=_producer())
+    return _file(*_said(stored, preprocessing))
+
+
+def _said(stored: StoredNetwork, preprocessing: Preprocessing) -> tuple[Program, About]:
+    return _program(stored, preprocessing), About.of(stored.metadata, preprocessing, producer=_producer())
+
+
+def _file(program: Program, about: About) -> LowbitFile:
     content = encode(program, about)
     opened = OpenedFile(content)
     return LowbitFile(content, lambda x: opened.run(x, 0)[:, : opened.classes])
