@@ -7,12 +7,13 @@ from common.cli import config, evaluation
 from common.cli.engine import add_engine
 from common.cli.entry_point import entry_point
 from common.cli.option_parser import OptionParser
+from common.cli.predictions import add_predictions
 from common.cli.run_options import run_options
 
 
 def make_parser() -> OptionParser:
     """Options of this script."""
-    return add_engine(options.eval_parser())
+    return add_engine(add_predictions(options.eval_parser()))
 
 
 @entry_point

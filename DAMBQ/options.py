@@ -14,7 +14,10 @@ from DAMBQ.budget import GRANULARITIES, Budget
 from DAMBQ.tables import TABLES
 
 # The networks by the registry's names; the original release writes vgg-small.
-ARCHITECTURES = ("resnet20", "resnet32", "resnet56", "resnet20_conv", "vgg_small", "resnet18")
+ARCHITECTURES = (
+    *("resnet20", "resnet32", "resnet56", "resnet20_conv", "vgg_small"),
+    *("resnet18", "resnet34", "resnet50", "mobilenet_v2"),
+)
 _CONFIG = Path(__file__).parent / "config"
 
 

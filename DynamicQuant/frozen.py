@@ -1,5 +1,6 @@
 """Frozen networks for evaluation: the latent weights of a network in training, quantized once for each width."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from mindspore import nn
@@ -11,7 +12,7 @@ from common.runtime import context
 from common.stored.network import StoredNetwork
 from common.stored.quantized_layers import belongs
 from DynamicQuant import packing, storage
-from DynamicQuant.convert import quantize_network
+from DynamicQuant.any_network import conversion
 from DynamicQuant.network import DynamicNetwork
 from DynamicQuant.quant_config import QuantConfig
 
@@ -24,7 +25,8 @@ def config_of(stored: StoredNetwork) -> QuantConfig | None:
 def frozen_twin(stored: StoredNetwork) -> nn.Cell:
     """A network of the same kind for evaluation; :func:`freeze` fills it."""
     network = model(stored.metadata["network"]).build(stored.metadata["num_classes"])
-    return quantize_network(network, config_of(stored), frozen=True)
+    config = config_of(stored)
+    return conversion(config)(network, config, frozen=True)
 
 
 def freeze(network: nn.Cell, twin: nn.Cell) -> nn.Cell:
@@ -62,8 +64,8 @@ def load_dynamic(path: str | Path, architecture: str, num_classes: int | None = 
     return frozen(stored)
 
 
-def continued(stored: StoredNetwork, config: QuantConfig, path: str | Path, seed: int) -> nn.Cell:
-    """A network to train that goes on from a quantized one.
+def continued(stored: StoredNetwork, config: QuantConfig, path: str | Path, seed: int) -> tuple[nn.Cell, QuantConfig]:
+    """A network to train that goes on from a quantized one, and its settings.
 
     A static one gives its weights, BatchNorm and clips to a network of any config; a dynamic one goes on as it is.
 
@@ -77,16 +79,17 @@ def continued(stored: StoredNetwork, config: QuantConfig, path: str | Path, seed
         CheckpointError: a dynamic network of another config.
     """
     recorded = config_of(stored)
+    config = replace(config, stage=recorded.stage, signed=recorded.signed, ends=recorded.ends)
     if recorded.static:
         state = network_state.state(stored.network)
         network = model(stored.metadata["network"]).build(stored.metadata["num_classes"])
         network_state.restore(network, {name: value for name, value in state.items() if ".quantize_" not in name})
         layers = packing.quantized_layers(stored.network)
         clips = {name: float(layer.quantize_input.clip.asnumpy()[0]) for name, layer in layers.items()}
-        return quantize_network(network, config, clips, seed=seed)
+        return conversion(config)(network, config, clips, seed=seed), config
     if recorded != config:
         raise CheckpointError(
             f"{path}: expected a static network, or a dynamic one of {config.bits} bits and {config.quantizer}, "
             f"found a dynamic one of {recorded.bits} bits and {recorded.quantizer}; change --bits or --quantizer"
         )
-    return stored.network
+    return stored.network, config

@@ -14,7 +14,16 @@ from common.models.registry import model, preprocessing_of
 from DynamicQuant.budget import BUDGETS
 from DynamicQuant.quant_config import QUANTIZERS, QuantConfig
 
-ARCHITECTURES = ("resnet20", "resnet32", "resnet56", "resnet20_conv", "resnet18", "resnet34", "resnet50")
+ARCHITECTURES = (
+    "resnet20",
+    "resnet32",
+    "resnet56",
+    "resnet20_conv",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "mobilenet_v2",
+)
 _CONFIG = Path(__file__).parent / "config"
 
 

@@ -15,11 +15,12 @@ from common.stored.float_network import float_of_classes, of_classes
 from common.stored.network import StoredNetwork
 from common.training import TrainConfig, Trainer
 from DynamicQuant import storage
+from DynamicQuant.any_network import calibrate, conversion, quantized_names, settled
 from DynamicQuant.budget import BudgetLoss, NoiseDecay
-from DynamicQuant.convert import calibrate, inner_layers, quantize_network
 from DynamicQuant.frozen import config_of, continued
 from DynamicQuant.network import DynamicNetwork
 from DynamicQuant.options import TrainOptions
+from DynamicQuant.quant_config import QuantConfig
 from DynamicQuant.tester import DynamicTest, DynamicTester
 
 _CALIBRATION_IMAGES = 512
@@ -31,8 +32,8 @@ def start(options: TrainOptions, training: TrainConfig, images: Images) -> Start
     Raises:
         CheckpointError: a file that is not what its option asks for, or of another number of classes than the images.
     """
-    network, digest = _network(options, images)
-    metadata = _metadata(options, digest)
+    network, config, digest = _network(options, images)
+    metadata = _metadata(options, config, digest)
     if not isinstance(network, DynamicNetwork):
         return Start(network, metadata)
     stored = StoredNetwork(network, {**metadata, "num_classes": images.train.num_classes})
@@ -43,21 +44,23 @@ def start(options: TrainOptions, training: TrainConfig, images: Images) -> Start
     return Start(network, metadata, callbacks=[decay], objective=loss, tester=tester)
 
 
-def _network(options: TrainOptions, images: Images) -> tuple[nn.Cell, str]:
-    """The network to train, and a digest of the file it starts from; empty without one."""
+def _network(options: TrainOptions, images: Images) -> tuple[nn.Cell, QuantConfig | None, str]:
+    """The network to train, its settings, and a digest of the file it starts from; empty without one."""
     classes = images.train.num_classes
     if options.init_from:
         stored = storage.load_latent(options.init_from, options.arch)
         digest = network_state.digest(of_classes(options.init_from, stored, classes))
-        return continued(stored, options.config, options.init_from, options.seed), digest
+        network, config = continued(stored, options.config, options.init_from, options.seed)
+        return network, config, digest
     network, digest = model(options.arch).build(classes), ""
     if pretrained := _pretrained(options):
         network = float_of_classes(pretrained, options.arch, classes, images.new_head)
         digest = network_state.digest(network)
     if options.config is None:
-        return network, digest
-    clips = _first_clips(options, network, images)
-    return quantize_network(network, options.config, clips, seed=options.seed), digest
+        return network, None, digest
+    config = settled(network, options.config, hasattr(network, "layer1"))
+    clips = _first_clips(options, config, network, images)
+    return conversion(config)(network, config, clips, seed=options.seed), config, digest
 
 
 def _pretrained(options: TrainOptions) -> Path | None:
@@ -68,24 +71,24 @@ def _pretrained(options: TrainOptions) -> Path | None:
     return storage.shipped("digits", "float") if shipped else None
 
 
-def _first_clips(options: TrainOptions, network: nn.Cell, images: Images) -> dict[str, float]:
+def _first_clips(options: TrainOptions, config: QuantConfig, network: nn.Cell, images: Images) -> dict[str, float]:
     """The clips that the activations of a float network start from, by layer."""
     if options.activation_clip != "calibrate":
-        return dict.fromkeys(inner_layers(network), options.activation_clip)
+        return dict.fromkeys(quantized_names(network, config), options.activation_clip)
     batches = calibration_batches(images.train, images.preprocessing, _CALIBRATION_IMAGES, options.seed)
-    return calibrate(network, batches, options.config.bits)
+    return calibrate(network, config, batches)
 
 
-def _metadata(options: TrainOptions, digest: str) -> dict[str, Any]:
+def _metadata(options: TrainOptions, config: QuantConfig | None, digest: str) -> dict[str, Any]:
     """Metadata of the run's checkpoints; the digest makes runs from different starts different runs."""
-    kind = "latent" if options.config else "float"
+    kind = "latent" if config else "float"
     about = {"method": storage.METHOD, "kind": kind, "network": options.arch, "start": digest}
-    if options.config is None:
+    if config is None:
         return about
-    about |= {"settings": asdict(options.config)}
+    about |= {"settings": asdict(config)}
     about |= {} if options.init_from else {"activation_clip": options.activation_clip}
     budget = {"budget": [options.budget, options.penalty, options.noise_decay]}
-    return about if options.config.static else {**about, **budget}
+    return about if config.static else {**about, **budget}
 
 
 def save(path: Path, trainer: Trainer) -> str:

@@ -9,17 +9,16 @@ from common.stored.format import Format
 from common.stored.shipped import FLOAT, Shipped
 from common.zoo import known
 from DynamicQuant import packing
-from DynamicQuant.convert import quantize_network
+from DynamicQuant.any_network import conversion
 from DynamicQuant.published import Tensors, published_network
 from DynamicQuant.quant_config import QuantConfig
-from DynamicQuant.recorded_network import quantize_recorded
 
 METHOD = "DynamicQuant"
 
 
 def _quantize(network: nn.Cell, settings: dict[str, Any], frozen: bool) -> nn.Cell:
     config = QuantConfig(**settings)
-    return (quantize_recorded if config.stage else quantize_network)(network, config, frozen=frozen)
+    return conversion(config)(network, config, frozen=frozen)
 
 
 def _published(content: Checkpoint, architecture: str) -> tuple[Tensors, dict[str, Any]]:

@@ -64,14 +64,16 @@ def put_on_grids(network: nn.Cell, config: ActivationConfig, clips: Mapping[str,
         ConfigError: a name that is none of a quantized layer.
     """
     cells = quant_layers(network)
-    if unknown := set(config.float_inputs) - set(cells):
-        raise ConfigError(f"float_inputs: expected quantized layers of the network, found {', '.join(sorted(unknown))}")
+    if unknown := {*config.float_inputs, *config.signed} - set(cells):
+        raise ConfigError(
+            f"float_inputs, signed: expected quantized layers of the network, found {', '.join(sorted(unknown))}"
+        )
     whole = {}
     for name in cells.keys() - set(config.float_inputs):
         clip = 1.0 if clips is None else clips[name]
-        usual = config.bits <= MAX_BITS
-        quantizer = PACTActivation(config.bits, clip, learned=False) if usual else WideInput(config.bits, clip)
-        if usual and isinstance(cells[name], QuantConv2d):
+        usual, signed = config.bits <= MAX_BITS, name in config.signed
+        quantizer = PACTActivation(config.bits, clip, signed, learned=False) if usual else WideInput(config.bits, clip)
+        if usual and not signed and isinstance(cells[name], QuantConv2d):
             whole[name] = GridConv2d(cells[name], quantizer)
         else:
             cells[name].quantize_input = quantizer
@@ -81,7 +83,8 @@ def put_on_grids(network: nn.Cell, config: ActivationConfig, clips: Mapping[str,
 def with_activation_grids(stored: StoredNetwork, bits: int, images: Iterable[np.ndarray]) -> StoredNetwork:
     """The network with the inputs of its quantized layers on grids, in place.
 
-    Layers whose inputs go below 0, such as the first one, keep float inputs.
+    The first layer keeps float inputs. Others that go below 0, as after MobileNetV2's linear bottlenecks, have 2^k
+    levels from -clip to clip at 8 bits and stay float at 16.
 
     Args:
         stored: packed network without grids, whose settings and integers then tell of them.
@@ -92,16 +95,20 @@ def with_activation_grids(stored: StoredNetwork, bits: int, images: Iterable[np.
         DataError: no image.
     """
     values = sample_inputs(stored.network, quant_layers(stored.network), images)
-    clips = {name: _clip(of_layer, bits) for name, of_layer in values.items() if of_layer.min() >= 0}
-    config = ActivationConfig(bits, [name for name in values if name not in clips])
+    below = [name for name, of_layer in values.items() if of_layer.min() < 0]
+    signed = [name for name in below if name != next(iter(values)) and bits <= MAX_BITS]
+    left = [name for name in below if name not in signed]
+    config = ActivationConfig(bits, left, signed)
+    clips = {name: _clip(of_layer, bits, name in signed) for name, of_layer in values.items() if name not in left}
     cells = quant_layers(put_on_grids(stored.network, config, clips))
     layers = {
         name: replace(layer, grids=(cells[name].quantize_input.grid(),)) if name in clips else layer
         for name, layer in stored.layers.items()
     }
-    settings = {**stored.metadata.get("settings", {}), "activations": asdict(config)}
+    recorded = {name: value for name, value in asdict(config).items() if name != "signed" or value}
+    settings = {**stored.metadata.get("settings", {}), "activations": recorded}
     return replace(stored, layers=layers, metadata={**stored.metadata, "settings": settings})
 
 
-def _clip(values: np.ndarray, bits: int) -> float:
-    return best_clip(values, bits) if bits <= 8 else _HEADROOM * float(values.max(initial=0.5))
+def _clip(values: np.ndarray, bits: int, signed: bool) -> float:
+    return best_clip(values, bits, signed) if bits <= MAX_BITS else _HEADROOM * float(values.max(initial=0.5))

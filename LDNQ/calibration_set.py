@@ -15,6 +15,7 @@ from common.report import write_json
 from common.report.progress import Progress
 
 _CHUNK = 128
+_PASS, _LEAST_PASS, _SIDE = 250, 32, 64  # images at a time up to this side; fewer of larger images, for their memory
 
 
 def calibration_count(total: int, ratio: float, count: int | None) -> int:
@@ -131,11 +132,14 @@ class CalibrationSet:
             images[chosen] = self.view(indices[chosen], int(view))
         return images, self.logits[views, indices]
 
-    def passes(self, views: int, size: int = 250) -> Iterator[np.ndarray]:
+    def passes(self, views: int, size: int | None = None) -> Iterator[np.ndarray]:
         """All images in some views, in batches of about ``size``: those that are this process's.
 
         The batches are those of one process, as BatchNorm may normalise by each; more processes than batches idle.
+        Without a size they are of 250 images, of ImageNet's of 32.
         """
+        share = (_SIDE / max(_SIDE, self.preprocessing.image_size)) ** 2
+        size = size or max(_LEAST_PASS, round(_PASS * share))
         parts = np.array_split(np.arange(len(self)), max(1, round(len(self) / size)))
         for view, indices in distributed.share(itertools.product(range(views), parts)):
             yield self.view(indices, view)

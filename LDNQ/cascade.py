@@ -27,7 +27,6 @@ from common.errors import QuantizationError
 from common.quant.conv_geometry import conv_geometry
 from common.quant.integer_weight import IntegerLayer, IntegerWeight
 from common.report.progress import Progress
-from common.runtime.hooks import reestimate_batch_norm
 from LDNQ import admm
 from LDNQ.calibration_set import CalibrationSet
 from LDNQ.cascade_state import CascadeState, run_fingerprint
@@ -35,9 +34,10 @@ from LDNQ.hessian import split_matrix, weight_matrix
 from LDNQ.levels import Solution
 from LDNQ.matching import FIXED, FLOAT, FREE, LevelledParameter, MatchStep
 from LDNQ.network import quantized_layers
-from LDNQ.observation import input_hessian
+from LDNQ.observation import input_hessians
 from LDNQ.plan import Plan
 from LDNQ.quant_config import QuantConfig
+from LDNQ.statistics import FinalStatistics
 
 
 class Cascade:
@@ -74,6 +74,7 @@ class Cascade:
         self.step = MatchStep(network, levelled, config.levels)
         self.state = CascadeState(network, levelled, tuple(self.step.speeds))
         self.fingerprint: dict[str, Any] = {}
+        self.hessians: dict[str, np.ndarray] = {}  # of the float network, of layers whose turn has not come
 
     def run(self, go_on: bool = True) -> dict[str, IntegerLayer]:
         """Quantize to the end and return the integers of each layer.
@@ -89,14 +90,16 @@ class Cascade:
         self.fingerprint = run_fingerprint(self.network, self.data, self.config, self.plan)
         with self.state.timed("float network"):
             self.data.compute_teacher_logits(self.network)
+            statistics = FinalStatistics(self.network, self.data, self.plan)
         if go_on and self.file.exists():
             self._load()
         for index in range(len(self.state.records), len(self.layers)):
             self._layer(index)
-            self._save()
+            if self.plan.hessians == "prefix" or index + 1 == len(self.layers):
+                self._save()  # Hessians of the float network cannot be had any more after a kill
         self._refine()
         with self.state.timed("BatchNorm statistics"):
-            reestimate_batch_norm(self.network, self.data.passes(self.plan.statistics_views))
+            statistics.take()
         self.network.set_train(False)
         return self.integers()
 
@@ -125,7 +128,7 @@ class Cascade:
         state, start = self.state, time.perf_counter()
         name, layer = list(self.layers.items())[index]
         with state.timed("Hessians"):
-            hessian = input_hessian(self.network, layer, self.data.passes(self.plan.hessian_views))
+            hessian = self._hessian(name)
         with state.timed("layer problems"):
             record = {"layer": name, "weights": int(layer.weight.size), **self._solve(layer, hessian)}
         self._fix(layer)
@@ -140,6 +143,15 @@ class Cascade:
         record["seconds"] = round(time.perf_counter() - start, 2)
         state.records.append(record)
         print(_line(index, len(self.layers), record), flush=True)
+
+    def _hessian(self, name: str) -> np.ndarray:
+        """The second moment of a layer's inputs."""
+        images = self.data.passes(self.plan.hessian_views)
+        if self.plan.hessians == "prefix":
+            return input_hessians(self.network, {name: self.layers[name]}, images)[name]
+        if not self.hessians:
+            self.hessians = input_hessians(self.network, self.layers, images)
+        return self.hessians.pop(name)
 
     def _fix(self, layer: nn.Cell) -> None:
         self.phases |= {parameter.name: FIXED for parameter in _parameters(layer)}

@@ -138,6 +138,14 @@ class MatchStep(nn.Cell):
         middles = (magnitudes(level_count)[1:] + magnitudes(level_count)[:-1]) / 2
         self.jumps = list(zip(middles.tolist(), np.diff(magnitudes(level_count)).tolist()))
 
+    def set_train(self, mode: bool = True) -> "MatchStep":
+        """Training or evaluation of all cells but dropouts: what they drop would be an error of the match."""
+        super().set_train(mode)
+        for _, cell in self.network.cells_and_names():
+            if isinstance(cell, nn.Dropout):
+                cell.set_train(False)
+        return self
+
     def restart(self) -> None:
         """Set the momentum to zero, as at the beginning of every stage."""
         for speed in self.speeds:

@@ -6,7 +6,7 @@ from common.models.registry import MODELS
 from common.quant.quantizable import ends_of, quantizable_layers
 from LDNQ.quant_config import QuantConfig
 
-MODEL_NAMES = tuple(name for name in MODELS if name.startswith("resnet"))
+MODEL_NAMES = (*[name for name in MODELS if name.startswith("resnet")], "mobilenet_v2")
 
 
 def quantized_layers(network: nn.Cell, config: QuantConfig) -> dict[str, nn.Cell]:

@@ -22,7 +22,7 @@ from common.errors import ConfigError
 from common.models.registry import architecture, model
 from LDNQ.levels import LEVEL_COUNTS
 from LDNQ.network import MODEL_NAMES
-from LDNQ.plan import Plan
+from LDNQ.plan import HESSIANS, STATISTICS, Plan
 from LDNQ.quant_config import ACT_BITS, GRANULARITIES, PACKED_ACT_BITS, QuantConfig
 
 _CONFIG = Path(__file__).parent / "config"
@@ -134,6 +134,8 @@ def _add_quantization(group) -> None:
     group.add_argument("--quantized_first_and_last", **_SWITCH, default=True, help=ends)
     penalty = "penalty of ADMM in units of the mean of the Hessian's diagonal, > 0"
     group.add_argument("--rho", type=typed.positive_float, default=0.3, help=penalty)
+    moments = "network that a layer's second moments are taken from: quantized before the layer, or float, in one pass"
+    group.add_argument("--hessians", choices=HESSIANS, default="prefix", help=moments)
     clips = "bits of activations, whose clips are calibrated on the same images and stored; default: float activations"
     group.add_argument("--act_bits", type=int, choices=[PACKED_ACT_BITS], help=clips)
     group.add_argument("--polish", action=BooleanOptionalAction, default=True, help="run coordinate descent after ADMM")
@@ -160,6 +162,9 @@ def _add_matching(group) -> None:
     group.add_argument("--refine_steps", type=typed.int_range(0), default=200, help=refine)
     rate = "learning rate of the first refinement step, then cosine to 0"
     group.add_argument("--refine_lr", type=typed.positive_float, default=1e-3, help=rate)
+    norms = "BatchNorm statistics at the end: those of the images, or the float network's shifted by what changed"
+    group.add_argument("--statistics", choices=STATISTICS, default="anew", help=norms)
+    group.add_argument("--statistics_views", type=typed.positive_int, default=2, help="views that they are taken from")
     add_continue(group, "go on with a stopped run in --output_dir; --no-continue starts it anew")
     tested = "measure the accuracy on the test images after each layer too, not only at the end"
     group.add_argument("--test_layers", action=BooleanOptionalAction, default=False, help=tested)
@@ -229,7 +234,7 @@ def quantization_options(args: Namespace) -> QuantizationOptions:
         ConfigError: the network does not take the images.
     """
     model(args.arch, args.dataset)
-    names = ("rho", "polish", "steps", "lr", "refine_steps", "refine_lr")
+    names = ("rho", "polish", "hessians", "steps", "lr", "refine_steps", "refine_lr", "statistics", "statistics_views")
     return QuantizationOptions(
         arch=args.arch,
         pretrained=args.pretrained,

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+HESSIANS = ("prefix", "float")
+STATISTICS = ("anew", "shifted")
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -18,8 +21,12 @@ class Plan:
         patience: number of windows without progress after which a stage ends.
         refine_steps: training steps of the refinement.
         refine_lr: learning rate of the first refinement step, then cosine to 0.
+        hessians: network that the Hessians are taken from: ``prefix``, the layers quantized so far (the paper), or
+            ``float``, the float one, all in one pass: for deep networks of large images.
         hessian_views: number of augmented views of each image that a Hessian is taken from.
-        statistics_views: number of views that the final BatchNorm statistics are taken from.
+        statistics: the final BatchNorm statistics: ``anew`` from the images, or the float network's, ``shifted`` by
+            what quantization does to them on these images, which keeps what more images have told.
+        statistics_views: number of views that they are taken from.
         save_every: steps of the refinement between two checkpoints.
     """
 
@@ -33,6 +40,8 @@ class Plan:
     patience: int = 3
     refine_steps: int = 200
     refine_lr: float = 1e-3
+    hessians: str = "prefix"
     hessian_views: int = 1
+    statistics: str = "anew"
     statistics_views: int = 2
     save_every: int = 60

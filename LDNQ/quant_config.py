@@ -44,7 +44,8 @@ class ActivationConfig:
 
     Attributes:
         bits: of all, 8 or 16.
-        float_inputs: names of the quantized layers whose inputs stay float, such as the first one, which go below 0.
+        float_inputs: names of the quantized layers whose inputs stay float, such as the first one.
+        signed: names of those whose inputs go below 0: their levels are on both sides of it.
 
     Raises:
         ConfigError: a value that is none of these.
@@ -52,7 +53,9 @@ class ActivationConfig:
 
     bits: int = PACKED_ACT_BITS
     float_inputs: Sequence[str] = ()
+    signed: Sequence[str] = ()
 
     def __post_init__(self):
-        if self.bits not in ACT_BITS or not all(isinstance(name, str) for name in self.float_inputs):
+        names = (*self.float_inputs, *self.signed)
+        if self.bits not in ACT_BITS or not all(isinstance(name, str) for name in names):
             raise ConfigError(f"expected activations of 8 or 16 bits and names of layers, found {self}")

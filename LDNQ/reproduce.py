@@ -1,7 +1,7 @@
 """Quantize and evaluate all settings, and record a row of results.csv each; rows that are there already are kept.
 
 python reproduce.py --pretrained resnet20-12fca82f.th --arch resnet20 --dataset_path CIFAR10 \
-    --seeds 1 2 3 4 5 --levels 3 --also_eval jpeg=CIFAR10-JPEG
+    --seeds 1 2 3 4 5 --levels 3 --mixed_views 40 --refine_steps 1000
 """
 
 import json
@@ -28,13 +28,13 @@ from LDNQ import main as quantization
 from LDNQ.levels import LEVEL_COUNTS
 from LDNQ.quant_config import GRANULARITIES
 
-KEYS = ("network", "levels", "granularity", "refine_steps", "images", "seed", "data")
+KEYS = ("network", "levels", "granularity", "mixed_views", "refine_steps", "images", "seed", "data")
 RESULTS = Results(Path(__file__).parent / "results.csv", KEYS)
 
 
 def make_parser() -> OptionParser:
     """Options of this script."""
-    parser = reproduction.make_parser("Record LDNQ's results.", "lossless", training=False)
+    parser = reproduction.make_parser("Record LDNQ's results.", "official", training=False)
     add_pretrained(parser, "float network")
     add_network(parser, "resnet20")
     levels, units = "numbers of levels of a weight", "units whose weights share a scale"
@@ -42,6 +42,8 @@ def make_parser() -> OptionParser:
     parser.add_argument("--granularity", nargs="+", choices=GRANULARITIES, default=["channel"], help=units)
     steps = "training steps of the refinement, one run each; those of main.py if not given"
     parser.add_argument("--refine_steps", type=typed.int_range(0), nargs="+", metavar="N", help=steps)
+    mixed = "number of views, besides, that are mixtures of two images; those of main.py if not given"
+    parser.add_argument("--mixed_views", type=typed.int_range(0), metavar="N", help=mixed)
     seeds = "seeds of the choice of images and of their augmentation, one run each"
     parser.add_argument("--seeds", type=typed.int_range(0), nargs="+", default=[1], help=seeds)
     images = "number of unlabelled training images, at least 2"
@@ -61,16 +63,17 @@ def record_float(args: Namespace) -> None:
 
 def record(args: Namespace, levels: int, granularity: str, refine_steps: int | None, seed: int) -> None:
     """Quantize with one setting and write a row for each test set."""
-    configured = config.parse(quantization.make_parser(), []).refine_steps
-    steps = configured if refine_steps is None else refine_steps
-    key = {"network": args.arch, "levels": levels, "granularity": granularity, "refine_steps": steps}
-    key |= {"images": args.num_images, "seed": seed}
+    configured = config.parse(quantization.make_parser(), [])
+    steps = configured.refine_steps if refine_steps is None else refine_steps
+    mixed = configured.mixed_views if args.mixed_views is None else args.mixed_views
+    key = {"network": args.arch, "levels": levels, "granularity": granularity, "mixed_views": mixed}
+    key |= {"refine_steps": steps, "images": args.num_images, "seed": seed}
     if all(RESULTS.has({**key, "data": name}) for name in folders_by_name(args)):
         return
     folder = args.output_dir / "_".join(map(str, key.values()))
     words = ["--pretrained", args.pretrained, *network_words(args), "--dataset", "cifar10"]
     words += ["--dataset_path", args.dataset_path, "--num_images", args.num_images, "--levels", levels, "--seed", seed]
-    words += ["--granularity", granularity, "--refine_steps", steps, "--output_dir", folder]
+    words += ["--granularity", granularity, "--mixed_views", mixed, "--refine_steps", steps, "--output_dir", folder]
     words += ["--batch_size", reproduction.BATCH_SIZE]
     words += ["--json", folder / "result.json"]
     quantization.main([str(word) for word in words + thread_words(args)])
@@ -105,7 +108,8 @@ def _groups(rows: Sequence[Mapping[str, str]]) -> list[list[Mapping[str, str]]]:
     groups: dict[tuple, list[Mapping[str, str]]] = {}
     for row in rows:
         levels = 0 if row["levels"] == "float" else int(row["levels"])
-        order = (levels, row["granularity"], int(row["refine_steps"] or 0), int(row["images"] or 0))
+        numbers = [int(row[name] or 0) for name in ("mixed_views", "refine_steps", "images")]
+        order = (levels, row["granularity"], *numbers)
         groups.setdefault(order, []).append(row)
     return [groups[key] for key in sorted(groups)]
 
@@ -119,6 +123,7 @@ def _table_row(group: Sequence[Mapping[str, str]], base: float | None) -> dict[s
         "levels": first["levels"],
         "images": first["images"] or "-",
         "scale per": first["granularity"] or "-",
+        "mixed views": first["mixed_views"] or "-",
         "refinement steps": first["refine_steps"] or "-",
         "top-1 %": mean(scores),
         "drop": "-" if floating else mean([base - score for score in scores]),

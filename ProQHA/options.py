@@ -89,6 +89,7 @@ def start_options(args: Namespace, chosen: Choice, bits: MixedBits | None = None
         kind=kind,
         bits=bits or MixedBits(args.bits, args.bits),
         activation_clip=args.activation_clip,
+        even_filters=args.even_filters,
     )
 
 
@@ -99,7 +100,8 @@ def training_start(args: Namespace, chosen: Choice) -> StartOptions:
         ConfigError: a new last layer of no float network, and as :func:`start_options`.
     """
     check_new_head(args)
-    return replace(start_options(args, chosen, _mixed_bits(args)), new_head=args.new_head)
+    about = {"new_head": args.new_head, "bias_images": args.bias_correction}
+    return replace(start_options(args, chosen, _mixed_bits(args)), **about)
 
 
 def training_options(args: Namespace, arch: str) -> TrainingOptions:
@@ -159,6 +161,7 @@ def _score_options(args: Namespace) -> ScoreOptions:
     return ScoreOptions(
         kind=args.score,
         images=args.score_images,
+        pseudo_labels=args.pseudo_labels,
         held_out=args.held_out,
         batch_size=args.batch_size,
         lr=args.lr,

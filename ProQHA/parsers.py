@@ -74,6 +74,8 @@ def train_parser() -> OptionParser:
     group = parser.add_argument_group("quantized network that starts from a float one")
     _add_mixed_bits(group)
     _add_activation_clip(group)
+    statistics = "number of training images, unlabelled, by which BatchNorm statistics follow quantization at the start"
+    group.add_argument("--bias_correction", type=typed.int_range(0), default=0, metavar="N", help=statistics)
     parser.add_alias("--train_epochs", "--epochs")
     _add_aliases(parser)
     return parser
@@ -96,6 +98,8 @@ def search_parser() -> OptionParser:
     score = "score that candidates are chosen by: Fisher form, one step of Adam, or accuracy"
     group.add_argument("--score", choices=SCORES, default="fisher", help=score)
     _add_score_images(group)
+    pseudo = "score by the classes that the network chooses at the beginning; labels are not read"
+    group.add_argument("--pseudo_labels", action="store_true", help=pseudo)
     held_out = "number of training images that --score acc measures on and training does not see, beside --validation"
     group.add_argument("--held_out", type=typed.positive_int, default=1000, help=held_out)
     storage = "weight storage to stop at, relative to float weights; 4 bits are 0.125; no target if not given"
@@ -190,6 +194,8 @@ def _add_activation_clip(group: _ActionsContainer) -> None:
     first = "first clip of PACT, > 0 (the paper's is 10), or calibrate: that of least squared error on training images"
     kind = {"type": clip_value, "default": None, "metavar": "A|calibrate"}
     group.add_argument("--activation_clip", **kind, help=first)
+    even = "give a float start's filters one size, which its BatchNorms take back: for depthwise layers"
+    group.add_argument("--even_filters", action="store_true", help=even)
 
 
 def _add_aliases(parser: OptionParser) -> None:

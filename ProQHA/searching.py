@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mindspore import nn
+from mindspore import Tensor, nn
 
 from common.checkpoint import network_state
 from common.cli import saved_config
@@ -31,6 +31,7 @@ from ProQHA.quant_config import QuantConfig
 from ProQHA.scores import AccuracyScorer, AdamScorer, Scorer
 from ProQHA.start import StartOptions, start_quantized
 
+_CHUNK = 64  # images at a time
 SELECTION = "last step"  # how the network that a search ends with is chosen, in words
 
 
@@ -41,6 +42,7 @@ class ScoreOptions:
     Attributes:
         kind: name of the score, one of :data:`ProQHA.scores.SCORES`.
         images: number of training images in the scoring batch.
+        pseudo_labels: take the classes that the network chooses at the beginning in the place of labels.
         held_out: number of training images that are kept from training, for ``acc``.
         batch_size: images per step, for ``acc``.
         lr: learning rate of the step of ``adam``.
@@ -50,6 +52,7 @@ class ScoreOptions:
 
     kind: str
     images: int
+    pseudo_labels: bool
     held_out: int
     batch_size: int
     lr: float
@@ -170,17 +173,26 @@ def make_scorer(
     options, train, preprocessing = search.score, images.train, images.preprocessing
     batch = train.sample(min(options.images, len(train)), options.seed)
     pixels = batch.train_batch(np.arange(len(batch)), preprocessing, options.seed, 0)
+    labels = _chosen_classes(network, pixels) if options.pseudo_labels else batch.labels
     if held_out is not None:
         return AccuracyScorer(pixels, held_out, preprocessing, options.batch_size)
     if options.kind == "adam":
-        return AdamScorer(network, pixels, batch.labels, options.lr, options.grad_clip_norm)
-    return FisherScorer(model(search.start.arch).build(train.num_classes), config, pixels, batch.labels)
+        return AdamScorer(network, pixels, labels, options.lr, options.grad_clip_norm)
+    return FisherScorer(model(search.start.arch).build(train.num_classes), config, pixels, labels)
+
+
+def _chosen_classes(network: nn.Cell, images: np.ndarray) -> np.ndarray:
+    """The classes (N,) that a network chooses for images (N, 3, H, W)."""
+    network.set_train(False)
+    parts = np.array_split(images, -(-len(images) // _CHUNK))
+    return np.concatenate([network(Tensor(part)).asnumpy().argmax(1) for part in parts])
 
 
 def _metadata(search: SearchOptions, network: nn.Cell, config: QuantConfig, images: Images) -> dict[str, Any]:
     """Metadata of the search's checkpoints; all of it must be equal for a search to be continued."""
     training = asdict(search.training) if search.training else None
     kept = {"validation": search.validation.images} if search.validation.images else {}
+    score = {name: value for name, value in asdict(search.score).items() if name != "pseudo_labels" or value}
     return {
         "method": storage.METHOD,
         "kind": "latent",
@@ -190,7 +202,7 @@ def _metadata(search: SearchOptions, network: nn.Cell, config: QuantConfig, imag
         "settings": asdict(config),
         "start": network_state.digest(network),
         "preprocessing": images.preprocessing.to_dict(),
-        "options": {"score": asdict(search.score), "training": training, **kept},
+        "options": {"score": score, "training": training, **kept},
         "train_images": len(images.train),
         "labels": images.train.labels_digest(),
         **class_record(images.train),

@@ -11,7 +11,9 @@ from common.cli.training import Images, Start, finished_metadata, save_float
 from common.data import ImageSource, Preprocessing
 from common.errors import CheckpointError, ConfigError
 from common.models.registry import model, recorded_architecture
+from common.quant.bias_correction import correct_bias
 from common.quant.calibration import calibration_batches
+from common.quant.even_filters import even_filters
 from common.quant.layers import quant_layers
 from common.stored.float_network import float_of_classes, of_classes
 from common.stored.network import StoredNetwork
@@ -24,6 +26,7 @@ from ProQHA.quant import get_bits, set_bits
 from ProQHA.quant_config import PAPERS_CLIP, QuantConfig
 
 _CALIBRATION_IMAGES = 512
+_STATISTICS_BATCH = 50
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,9 @@ class StartOptions:
         bits: bits of a quantized network that starts from a float one.
         activation_clip: first clip of such a network; None: that of least squared error on training images.
         new_head: the float network gets a new last layer, whatever classes it tells apart.
+        even_filters: a float network's filters get one size first, see :mod:`common.quant.even_filters`.
+        bias_images: number of training images, without labels, by which BatchNorm statistics follow quantization,
+            see :mod:`common.quant.bias_correction`; 0 keeps those of the start.
     """
 
     arch: str
@@ -49,6 +55,8 @@ class StartOptions:
     bits: MixedBits
     activation_clip: float | None
     new_head: bool = False
+    even_filters: bool = False
+    bias_images: int = 0
 
 
 def float_start(options: StartOptions, images: Images) -> Start:
@@ -68,6 +76,9 @@ def float_start(options: StartOptions, images: Images) -> Start:
 def quantized_start(options: StartOptions, images: Images) -> Start:
     """A quantized network to train, as :func:`start_quantized` gives it."""
     network, config = start_quantized(options, images.train, images.preprocessing)
+    if options.bias_images:
+        sample = images.train, images.preprocessing, options.bias_images, options.seed
+        correct_bias(network, lambda: calibration_batches(*sample, batch_size=_STATISTICS_BATCH))
     about = {"method": storage.METHOD, "kind": "latent", "network": options.arch, "settings": asdict(config)}
     return Start(network, {**about, "start": network_state.digest(network)} if options.path else about)
 
@@ -93,6 +104,8 @@ def start_quantized(
         network = of_classes(path, stored, source.num_classes)
         return network, QuantConfig.recorded(stored.metadata["settings"])
     network = _float(path, options, source.num_classes)
+    if options.even_filters:
+        even_filters(network, preprocessing.image_size)
     first = QuantConfig(activation_clip=options.activation_clip or PAPERS_CLIP)
     config = quantize_network(network, first, preprocessing.image_size)
     set_bits(network, options.bits.of_network(list(quant_layers(network))))

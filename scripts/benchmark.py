@@ -1,10 +1,18 @@
 """Time the project's networks side by side in one run, against each other and against other libraries.
 
 usage: python scripts/benchmark.py training|float|imagenet [--peers PYTHON] [--isa avx2] [--threads 2] [--json FILE]
+<<<<<<< HEAD
                                    [--work NAME] [--before FOLDER]
        python scripts/benchmark.py engine [--peers PYTHON] [--isa avx2] [--threads 2] [--json FILE]
+       python scripts/benchmark.py latency [--peers PYTHON] [--rounds 15] [--work NAME] [--json FILE]
+=======
+                                   [--work NAME] [--candidates NAME...] [--before FOLDER]
+       python scripts/benchmark.py engine [--work NAME] [--candidates NAME...] [--peers PYTHON] [--isa avx2]
+                                   [--threads 2] [--json FILE]
+>>>>>>> main
        python scripts/benchmark.py profile [--threads 2] [--isa avx2] [--json FILE]
        python scripts/benchmark.py data --images FOLDER [--peers PYTHON] [--threads 2] [--json FILE]
+       python scripts/benchmark.py scale --images FOLDER [--work NAME] [--threads 2] [--json FILE]
        python scripts/benchmark.py coldstart [--rounds 7] [--json FILE]
        python scripts/benchmark.py adder|dambq|dynamic|ldnq|proqha [--rounds 7] [--batch_size N] [--json FILE]
 
@@ -39,22 +47,30 @@ from common.cli.option_parser import OptionParser
 
 METHODS = ("adder", "dambq", "dynamic", "ldnq", "proqha")
 SIDE_BY_SIDE = ("training", "float", "imagenet")
-PROFILE, DATA, ENGINE, COLD_START = "profile", "data", "engine", "coldstart"
+<<<<<<< HEAD
+PROFILE, DATA, ENGINE, LATENCY, COLD_START = "profile", "data", "engine", "latency", "coldstart"
+=======
+PROFILE, DATA, ENGINE, COLD_START, SCALE = "profile", "data", "engine", "coldstart", "scale"
+>>>>>>> main
 
 
 def make_parser() -> OptionParser:
     """Options of this script."""
     parser = OptionParser("Time networks side by side.")
-    choices = (*METHODS, *SIDE_BY_SIDE, PROFILE, DATA, ENGINE, COLD_START)
+<<<<<<< HEAD
+    choices = (*METHODS, *SIDE_BY_SIDE, PROFILE, DATA, ENGINE, LATENCY, COLD_START)
+=======
+    choices = (*METHODS, *SIDE_BY_SIDE, PROFILE, DATA, ENGINE, COLD_START, SCALE)
+>>>>>>> main
     parser.add_argument("benchmark", choices=choices, help="networks to time")
     parser.add_argument(
         "--batch_size",
         type=typed.positive_int,
-        help="images per step; default: 128, for ldnq 500, dynamic 128 and 16, imagenet 16, data 64 and 128",
+        help="images per step; default: 128, for ldnq 500, dynamic 128 and 16, imagenet 16, scale 32, data 64 and 128",
     )
     parser.add_argument("--rounds", type=typed.positive_int, default=7, help="number of turns of each candidate")
     parser.add_argument("--json", type=typed.path, metavar="FILE", help="write the rows as JSON")
-    group = parser.add_argument_group("training, float, imagenet, engine, profile and data")
+    group = parser.add_argument_group("training, float, imagenet, engine, profile, data and scale")
     group.add_argument("--threads", type=typed.positive_int, default=2, help="threads of each candidate")
     group.add_argument(
         "--peers",
@@ -63,9 +79,14 @@ def make_parser() -> OptionParser:
         "python3 -m venv peers; peers/bin/pip install torch==2.13.0 onnxruntime==1.32.0 openvino==2026.4.1 onnx numpy",
     )
     group.add_argument("--work", metavar="NAME", help="the only work to time, as its rows call it; default: all")
+    group.add_argument(
+        "--candidates", nargs="+", metavar="NAME", help="of training, float, imagenet and engine; default: all"
+    )
     help_before = "folder of another checkout of the project, whose networks are timed beside these"
     group.add_argument("--before", type=typed.path, metavar="FOLDER", help=help_before)
-    group.add_argument("--images", type=typed.path, metavar="FOLDER", help="class folders of JPEG files, for data")
+    group.add_argument(
+        "--images", type=typed.path, metavar="FOLDER", help="class folders of JPEG files, for data and scale"
+    )
     group.add_argument("--isa", choices=isa.CHOICES, default=isa.NATIVE, help="instructions that all are limited to")
     return parser
 

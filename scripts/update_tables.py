@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from comparison import recorded
+from imagenet import sizes
+from imagenet import table as imagenet
 
 from common.cli.entry_point import entry_point
 from common.cli.option_parser import OptionParser
@@ -17,7 +19,10 @@ from common.report import markdown_table, read_rows
 ROOT = Path(__file__).resolve().parents[1]
 FUZZED = ROOT / "tests" / "fuzz" / "results.csv"
 MEASURED = ROOT / "scripts" / "benchmarks" / "measured"
+METHODS = MEASURED / "methods"  # JSON files of the methods' own benchmarks
 DATA = MEASURED / "data.json"
+LATENCY = MEASURED / "latency.json"
+SCALE = MEASURED / "scale.json"
 KILLED = ROOT / "scripts" / "killing" / "results.csv"
 
 
@@ -82,6 +87,18 @@ def on_integers(runs: Iterable[Sequence[Mapping[str, Any]]]) -> str:
     return markdown_table(list(lines.values()), list(next(iter(lines.values()))))
 
 
+def of_single_images(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Markdown: milliseconds of an image on each number of threads, and the speed against OpenVINO's at 8 bits."""
+    lines: dict[tuple[str, str], dict[str, str]] = {}
+    peers = {(row["work"], row["threads"]): row["ms"] for row in rows if row["candidate"] == "OpenVINO int8"}
+    for row in rows:
+        key, which = (row["work"], row["candidate"]), f"{row['threads']} thread{'s' if row['threads'] > 1 else ''}"
+        line = lines.setdefault(key, {"network": row["work"], "candidate": row["candidate"]})
+        line[f"ms, {which}"] = f"{row['ms']:,.3f}"
+        line[f"x OpenVINO int8, {which}"] = f"{peers[row['work'], row['threads']] / row['ms']:.2f}"
+    return markdown_table(list(lines.values()), list(next(iter(lines.values()))))
+
+
 def loaded(rows: Sequence[Mapping[str, Any]]) -> str:
     """Markdown: images per second of the data pipelines and of what they feed."""
     columns = ("work", "candidate", "batch", "threads")
@@ -91,6 +108,35 @@ def loaded(rows: Sequence[Mapping[str, Any]]) -> str:
         for row in rows
     ]
     return markdown_table(lines, list(lines[0]))
+
+
+def at_full_size(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Markdown: images per second of what evaluation and training do, and the hours of all of ImageNet's images."""
+    lines = [
+        {
+            "work": row["work"],
+            "batch": str(row["batch"]),
+            "images/s": f"{row['images_per_s']:,.0f}",
+            "peak MiB": f"{row['peak_mib']:,.0f}",
+            "images": f"{row['images']:,}",
+            "hours": f"{row['hours']:,.2f}",
+        }
+        for row in rows
+        if "hours" in row
+    ]
+    return markdown_table(lines, list(lines[0]))
+
+
+def of_a_method(file: Path) -> str:
+    """Markdown: the rows of a method's own benchmark, and the machine that they are of."""
+    content = json.loads(file.read_text("utf-8"))
+    rows = [{column: _number(value) for column, value in row.items()} for row in content["rows"]]
+    machine = "; ".join(f"{key} {value}" for key, value in content["machine"].items())
+    return f"{markdown_table(rows, list(rows[0]))}\n\n{machine}"
+
+
+def _number(value: Any) -> str:
+    return value if isinstance(value, str) else f"{value:,}"
 
 
 def measured(file: Path) -> list[dict[str, Any]]:
@@ -108,13 +154,25 @@ def tables() -> Iterator[tuple[Path, str, str]]:
     if rows := read_rows(FUZZED):
         yield ROOT / "README.md", "fuzz", fuzzed(rows)
     engines = sorted(MEASURED.glob("engine*.json"))
-    files = [file for file in sorted(MEASURED.glob("*.json")) if file not in (DATA, *engines)]
+    files = [file for file in sorted(MEASURED.glob("*.json")) if file not in (DATA, LATENCY, SCALE, *engines)]
     if rows := [row for file in files for row in measured(file)]:
         yield ROOT / "README.md", "speed", benchmarked(rows)
     if engines:
         yield ROOT / "README.md", "engine", on_integers(map(measured, engines))
+    if LATENCY.is_file():
+        yield ROOT / "README.md", "latency", of_single_images(measured(LATENCY))
+    for file in sorted(METHODS.glob("*.json")):
+        yield ROOT / "README.md", file.stem, of_a_method(file)
     if DATA.is_file():
         yield ROOT / "README.md", "data", loaded(measured(DATA))
+    if SCALE.is_file():
+        yield ROOT / "README.md", "scale", at_full_size(measured(SCALE))
+    for name, results, shown in (
+        ("imagenet", imagenet.RECORDED, imagenet.table),
+        ("sizes", sizes.RECORDED, sizes.table),
+    ):
+        if rows := results.rows():
+            yield ROOT / "README.md", name, shown(rows)
     if rows := read_rows(KILLED):
         yield ROOT / "README.md", "kills", killed(rows)
 

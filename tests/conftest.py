@@ -33,6 +33,14 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
+def official_cifar10(shared, tmp_path_factory) -> Path:
+    """Folder of the official CIFAR-10; tests of the ``xdist_group`` "official" prepare it once."""
+    folder = tmp_path_factory.mktemp("cifar10")
+    subprocess.run([sys.executable, str(shared / "tools" / "prepare_cifar10.py"), str(folder)], check=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def foreign_inputs(shared, tmp_path_factory) -> Path:
     """Folder of the shipped digits network as ``files/`` of others, and of the digits' test images in ``images/``."""
     folder = tmp_path_factory.mktemp("foreign")

@@ -23,7 +23,7 @@ from common.models.registry import model
 from common.runtime import context
 from common.runtime.hooks import reestimate_batch_norm
 from LDNQ.calibration_set import CalibrationSet
-from LDNQ.observation import input_hessian
+from LDNQ.observation import input_hessians
 from ProQHA.fisher import FisherScorer
 from ProQHA.quant_config import QuantConfig as ProQHAConfig
 from ProQHA.scores import AccuracyScorer, Lowering
@@ -36,7 +36,7 @@ def hessians() -> Found:
     """LDNQ: of the layers before and behind BatchNorm; 13 images in 2 batches, of 2 sizes."""
     network, data = run.Small(), CalibrationSet(run.images(13), run.PREPROCESSING, 1, 0)
     layers = {"conv": network.conv, "fc": network.fc}
-    return {name: input_hessian(network, layer, data.passes(1, 7)) for name, layer in layers.items()}
+    return input_hessians(network, layers, data.passes(1, 7))
 
 
 def norms() -> Found:

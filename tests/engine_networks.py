@@ -61,7 +61,7 @@ def packed_by_channel(path, architecture, side) -> StoredNetwork:
     return dambq_storage.load(path)
 
 
-def on_16_bits(architecture) -> StoredNetwork:
-    """A network of LDNQ with 11 levels and activations of 16 bits."""
-    network, layers = METHODS["LDNQ"](random_network(architecture), images(4, 32, 9), levels=11, act_bits=16)
+def on_11_levels(architecture, act_bits) -> StoredNetwork:
+    """A network of LDNQ with 11 levels and activations of so many bits."""
+    network, layers = METHODS["LDNQ"](random_network(architecture), images(4, 32, 9), levels=11, act_bits=act_bits)
     return StoredNetwork(network, {"kind": "packed", "network": architecture}, layers)

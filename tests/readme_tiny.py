@@ -111,14 +111,15 @@ class StandIns:
 
 
 def stand_ins(folder: Path, small_cifar: Path) -> StandIns:
-    """Make tiny data sets and a ResNet-18; networks of CIFAR-10 are those that ship for its JPEG images."""
+    """Make tiny data sets and networks for ImageNet; networks of CIFAR-10 are those that ship for its JPEG images."""
     folders = {
         "CIFAR10": larger_cifar10(small_cifar, folder / "CIFAR10"),
         "IMAGENET": tiny_imagenet(folder / "IMAGENET"),
     }
     adder = str(ROOT / "AdderQuant" / "checkpoints" / "adder_resnet20_cifar10_jpeg.ckpt")
     resnet20 = str(ROOT / "common" / "zoo" / "files" / "resnet20_cifar10_jpeg.ckpt")
-    resnet18 = str(tiny_resnet18(folder / "resnet18.ckpt"))
+    resnet18 = str(tiny_network(folder / "resnet18.ckpt", "resnet18"))
+    mobilenet = str(tiny_network(folder / "mobilenet_v2.ckpt", "mobilenet_v2"))
     cifar10 = str(folders["CIFAR10"])
     words = {
         "resnet20-addernet.pth": [adder],
@@ -128,6 +129,7 @@ def stand_ins(folder: Path, small_cifar: Path) -> StandIns:
         "5000": ["20"],  # validation images
         "resnet18-5c106cde.pth": [resnet18],
         "resnet18.pth": [resnet18],
+        "mobilenet_v2-imagenet": [mobilenet],
         "X": [adder],
         "Y": [cifar10],
         "Z": [cifar10],
@@ -156,10 +158,10 @@ def tiny_imagenet(root: Path) -> Path:
     return root
 
 
-def tiny_resnet18(path: Path) -> Path:
-    """A float ResNet-18 of two classes with random weights."""
-    about = {"method": "LDNQ", "kind": "float", "network": "resnet18", "num_classes": 2}
-    checkpoint.save(path, network_state.state(model(about["network"]).build(2)), about)
+def tiny_network(path: Path, architecture: str) -> Path:
+    """A float network of two classes with random weights."""
+    about = {"method": "LDNQ", "kind": "float", "network": architecture, "num_classes": 2}
+    checkpoint.save(path, network_state.state(model(architecture).build(2)), about)
     return path
 
 

@@ -25,7 +25,7 @@ from common.errors import ConfigError, UserError  # noqa: E402
 KEYS = ["work", "candidate", "batch", "threads", "isa", "ms", "images_per_s", "mac_per_cycle", "peak_mib"]
 INSTALLED = {"torch": "2.13.0", "onnxruntime": "1.32.0", "openvino": "2026.4.1", "onnx": "1.17.0"}
 ARGS = argparse.Namespace(
-    **dict.fromkeys(("peers", "peers_environment", "work", "before")),
+    **dict.fromkeys(("peers", "peers_environment", "work", "before", "candidates")),
     **{"isa": "native", "threads": 1, "rounds": 1, "batch_size": 4, "benchmark": "float"},
 )
 
@@ -137,17 +137,19 @@ def test_another_checkout_has_its_own_packages(tree):
 def test_only_our_own_candidates_have_one_before(tree):
     args = argparse.Namespace(**{**vars(ARGS), "before": tree})
     made = side_by_side.make_candidates(WORKS["training"][0], args, INSTALLED)
-    assert [c.name for c in made] == ["ours", "ours before", "ours W2A2", "ours W2A2 before", *side_by_side.PYTORCH]
-    assert [c.tree for c in made] == [None, tree, None, tree, None, None, None]
+    ours = ["ours", *side_by_side.QUANTIZED]
+    pairs = [pair for name in ours for pair in ((name, None), (name + " before", tree))]
+    assert [(c.name, c.tree) for c in made] == pairs + [(name, None) for name in side_by_side.PYTORCH]
 
 
 @pytest.mark.parametrize(
     ("words", "line"),
     [
         (["--work", "AdderNet forward"], "--work: expected one of ResNet-20 training, AdderNet training, found"),
+        (["--candidates", "theirs"], "--candidates: expected some of ours, ours W2A2, ours ProQHA W4A4, ours Dynamic"),
         (["--before", "/no/such/folder"], "--before: expected a checkout of the project, found no common"),
     ],
-    ids=["work", "checkout"],
+    ids=["work", "candidate", "checkout"],
 )
 def test_a_work_or_checkout_that_is_not_there(stubbed, words, line, capsys):
     with pytest.raises(SystemExit) as ended:

@@ -27,7 +27,7 @@ NAMES = [
 
 def test_candidates_are_the_methods_and_the_peers():
     assert list(engine.CANDIDATES) == NAMES
-    assert [work.name for work in engine.WORKS] == ["ResNet-20", "ResNet-18"]
+    assert [work.name for work in engine.WORKS] == ["ResNet-20", "ResNet-18", "MobileNetV2"]
 
 
 @pytest.fixture
@@ -42,21 +42,42 @@ def stubbed(monkeypatch):
     monkeypatch.setattr(engine_steps, "tile_peak", lambda _: 60.0)
 
 
+def test_candidates_that_are_asked_for_alone_take_part(stubbed, tmp_path):
+    words = ["--rounds", "1", "--json", str(tmp_path / "rows.json"), "--candidates", NAMES[-1], NAMES[1]]
+    benchmark.main(["engine", "--batch_size", "1", *words])
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    assert [row["candidate"] for row in rows] == 3 * [NAMES[1], NAMES[-1]] and "layers" not in rows[0]
+
+
 def test_rows_are_works_by_candidates_and_the_first_has_layers(stubbed, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(engine, "CANDIDATES", {name: engine.CANDIDATES[name] for name in (NAMES[0], NAMES[-1])})
     benchmark.main(["engine", "--rounds", "1", "--json", str(tmp_path / "rows.json")])
     rows = json.loads((tmp_path / "rows.json").read_text())
     runs = [(row["work"], row["candidate"], row["batch"], row["threads"]) for row in rows]
-    works = [("ResNet-20", 128, 2), ("ResNet-20", 1, 1), ("ResNet-18", 16, 2), ("ResNet-18", 1, 1)]
+    sizes = {"ResNet-20": 128, "ResNet-18": 16, "MobileNetV2": 16}
+    works = [(work, *run) for work, batch in sizes.items() for run in ((batch, 2), (1, 1))]
     assert runs == [(work, name, batch, threads) for work, batch, threads in works for name in (NAMES[0], NAMES[-1])]
     assert all(row["ms"] > 0 and row["mac_per_cycle"] > 0 for row in rows)
     with_layers = [row for row in rows if "layers" in row]
     assert [(row["work"], row["candidate"]) for row in with_layers] == [
         ("ResNet-20", "ProQHA W4A4"),
         ("ResNet-18", "ProQHA W4A4"),
+        ("MobileNetV2", "ProQHA W4A4"),
     ]
     assert with_layers[0]["layers"][0]["mac_per_cycle"] == 30.0 and with_layers[0]["layers"][0]["of_peak"] == 0.5
     assert "of_peak" in capsys.readouterr().out
+
+
+def test_a_work_and_candidates_are_chosen_by_their_names(stubbed, tmp_path, capsys):
+    words = ["engine", "--rounds", "1", "--json", str(tmp_path / "rows.json"), "--work", "MobileNetV2"]
+    benchmark.main([*words, "--candidates", "LDNQ 11 levels A8", "onnxruntime int8"])
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    runs = [(row["candidate"], row["batch"]) for row in rows]
+    assert runs == [(name, batch) for batch in (16, 1) for name in ("LDNQ 11 levels A8", "onnxruntime int8")]
+    for words, line in ((["--work", "VGG"], "work: expected one of"), (["--candidates", "X"], "candidates: expected")):
+        with pytest.raises(SystemExit):
+            benchmark.main(["engine", *words])
+        assert line in capsys.readouterr().err
 
 
 def test_a_limit_of_instructions_limits_the_engine():

@@ -42,7 +42,7 @@ def network(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module", params=["as it is", "sanitizers"])
+@pytest.fixture(scope="module", params=["as it is", pytest.param("sanitizers", marks=pytest.mark.slow)])
 def classify(request, compiler, tmp_path_factory):
     """Runs the example and returns its status, what it prints, and its errors."""
     folder = tmp_path_factory.mktemp("example")

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from engine_networks import images, on_16_bits, packed, packed_by_channel
+from engine_networks import images, on_11_levels, packed, packed_by_channel
 from exactness import Exactness
 from mindspore import Tensor
 from script_runs import run
@@ -74,7 +74,17 @@ def check_layers(stored, side):
 
 @pytest.mark.parametrize("architecture", [SLOW("vgg19"), "vgg_small", "resnet20_conv"])
 def test_16_bits_keep_the_float_networks_function(pynative, architecture):
-    check_close(on_16_bits(architecture), 32, 1e-3)
+    check_close(on_11_levels(architecture, 16), 32, 1e-3)
+
+
+def test_ldnqs_inputs_below_0_have_levels_on_both_sides(pynative):
+    """MobileNetV2's expansions see what no activation has cut; the image alone stays float."""
+    stored = on_11_levels("mobilenet_v2_cifar", 8)
+    grids = {name: layer.grids[0] for name, layer in stored.layers.items() if layer.grids}
+    assert [name for name in stored.layers if name not in grids] == ["features.0.0"]
+    signed = [name for name, grid in grids.items() if grid.signed]
+    assert len(signed) == 17 and {"features.2.conv.0.0", "features.17.conv.0.0", "features.18.0"} <= set(signed)
+    check_close(stored, 32, 0.3)
 
 
 def check_close(stored, side, tolerance=0.01):

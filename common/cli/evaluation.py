@@ -9,6 +9,7 @@ from mindspore import nn
 
 from common.cli.classes import fit, open_images
 from common.cli.engine import Engine, choose_engine
+from common.cli.predictions import Predictions
 from common.cli.preprocessing import with_preprocessing
 from common.cli.result import finish
 from common.cli.run_options import RunOptions
@@ -59,7 +60,10 @@ class Evaluation:
         """Metrics of the stored network, or of another in its place; ``on_batch`` is told of each batch."""
         measured = network or self.engine.network
         size, label = self.options.batch_size, self.summary.label
-        return evaluate_images(measured, self.images, self.preprocessing, size, label, on_batch)
+        predictions = Predictions(self.options.predictions, on_batch)
+        metrics = evaluate_images(measured, self.images, self.preprocessing, size, label, predictions)
+        predictions.write()
+        return metrics
 
 
 Measured = tuple[Metrics, Mapping[str, Any]]

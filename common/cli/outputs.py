@@ -10,7 +10,7 @@ from pathlib import Path
 from common.errors import ConfigError
 from common.files import temporary
 
-FOLDERS, FILES = ("output_dir",), ("json", "save_checkpoint", "output")
+FOLDERS, FILES = ("output_dir",), ("json", "save_checkpoint", "output", "predictions")
 ROOM = 1 << 20  # bytes that must be free: less than any network and its curves need
 
 

@@ -54,6 +54,7 @@ class RunOptions:
         values: all options as plain values, to be saved and reported.
         preprocessing: what is given of it.
         engine: ``integer`` or ``float``; None: what the network allows.
+        predictions: file for the class of each image; None: none.
     """
 
     data: DataSelection
@@ -66,6 +67,7 @@ class RunOptions:
     values: Mapping[str, Any]
     preprocessing: PreprocessingOptions = field(default_factory=PreprocessingOptions)
     engine: str | None = None
+    predictions: Path | None = None
 
     def on_dataset(self, dataset: str) -> "RunOptions":
         """The same on another data set."""
@@ -98,4 +100,5 @@ def run_options(args: Namespace) -> RunOptions:
         values=as_dict(args),
         preprocessing=preprocessing_options(args),
         engine=getattr(args, "engine", None),  # of eval.py
+        predictions=getattr(args, "predictions", None),
     )

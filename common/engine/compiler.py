@@ -64,7 +64,7 @@ def compile_network(description: Description, plain: bool = False) -> Program:
 
     Args:
         description: of the network.
-        plain: without Winograd convolutions and groups of images: the same bits, the smallest weights.
+        plain: without Winograd convolutions: the same bits from the smallest weights, as files have them.
 
     Raises:
         QuantizationError: steps that do not fit each other, or integers whose bounds cannot be met.
@@ -77,7 +77,7 @@ def compile_network(description: Description, plain: bool = False) -> Program:
 class _Compiler:
     def __init__(self, description: Description, plain: bool):
         self.description, self.tensors, self.plain = description, tensors_of(description), plain
-        together = None if plain else together_from(description)
+        together = together_from(description)
         once, self.image = place_all(self.tensors, together)
         self.together, self.scratch = len(description.steps) if together is None else together, 0
         self.arena = whole_lines(once + read_behind(description, self.tensors))

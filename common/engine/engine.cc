@@ -1,22 +1,14 @@
 // The engine's functions: whole programs over images, called by ctypes or as an operator of MindSpore.
-#include <algorithm>
-#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <exception>
-#include <memory>
-#include <mutex>
-#include <new>
-#include <utility>
-#include <vector>
 
 #if defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
 
-#include "../kernels/parallel.h"
-#include "aligned.h"
 #include "program.h"
+#include "schedule.h"
 
 namespace lowbit {
 namespace engine {
@@ -66,46 +58,6 @@ const InstructionSet* chosen(const char* name) {
   return nullptr;
 }
 
-// Memory of a thread.
-using Memory = Aligned<uint8_t>;
-
-// The memory of the last calls: new pages cost a single image of 224 x 224 pixels a tenth of its time. What is in it
-// does not matter, for instructions write all that they or others read.
-class Spare {
- public:
-  std::unique_ptr<Memory> take(int64_t bytes) {
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      for (auto& memory : kept_) {
-        if (memory && memory->size() == bytes) return std::move(memory);
-      }
-    }
-    return std::make_unique<Memory>(bytes);
-  }
-  void give(std::unique_ptr<Memory> memory) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    std::swap(kept_[next_++ % kMost], memory);
-  }
-
- private:
-  static constexpr size_t kMost = 8;
-  std::mutex mutex_;
-  std::unique_ptr<Memory> kept_[kMost];
-  size_t next_ = 0;
-};
-
-Spare& spare() {
-  static Spare memory;
-  return memory;
-}
-
-// How `count` images are split: groups of nearly the same size, as many for every thread.
-int64_t groups_of(const Header& header, int64_t count) {
-  if (header.together == header.instruction_count) return count;
-  const int64_t threads = thread_count(count);
-  return std::min(count, (count + threads * kImagesTogether - 1) / (threads * kImagesTogether) * threads);
-}
-
 }  // namespace
 
 RunImages fastest(const char** name) {
@@ -118,25 +70,12 @@ enum Status : int { OK = 0, NO_PROGRAM = 1, NO_INSTRUCTION_SET = 2, NO_MEMORY = 
 
 int run(const Program& program, const float* images, int64_t count, float* logits, const char* name,
         int64_t* nanoseconds) {
+  static Spare spare;
   const Header& header = program.header();
   if (header.magic != kMagic || header.version != kVersion) return NO_PROGRAM;
   const InstructionSet* set = chosen(name);
   if (!set) return NO_INSTRUCTION_SET;
-  const int64_t size = int64_t{header.channels} * header.height * header.width;
-  const int64_t groups = groups_of(header, count), most = groups ? (count + groups - 1) / groups : 0;
-  // Taken here, for threads could not say that no memory is left.
-  std::vector<std::unique_ptr<Memory>> memories(thread_count(groups));
-  for (auto& memory : memories) memory = spare().take(memory_of(header, static_cast<int>(most)));
-  std::atomic<int> next{0};
-  parallel_for(groups, [&] {
-    uint8_t* memory = memories[next++]->data();
-    return [&, memory](int64_t i) {
-      const int64_t first = i * count / groups, end = (i + 1) * count / groups;
-      set->run(program, images + first * size, static_cast<int>(end - first),
-               logits + first * (header.classes + header.decisions), memory, nanoseconds);
-    };
-  });
-  for (auto& memory : memories) spare().give(std::move(memory));
+  run_on_threads({program, set->run, images, count, logits, nanoseconds}, all_threads(), spare);
   return OK;
 }
 

@@ -7,20 +7,15 @@
 
 namespace {
 
-// Of an instruction's results.
-struct Rows {
-  int64_t first, end;
-  int64_t count() const { return end - first; }
-};
-
-inline Rows all_rows(const Instruction& instruction) { return {0, instruction.height}; }
+inline Range rows_of(const Instruction& instruction, Arena arena) { return part_of(instruction.height, arena); }
 
 void image_to_pixels(const Program& program, const Instruction& instruction, const float* image, Arena arena) {
   const Buffer& buffer = program.buffer(instruction.store);
-  clear_border(buffer, arena);
+  if (arena.part == 0) clear_border(buffer, arena);
   const Pixels pixels(buffer, arena);
   const int64_t area = int64_t{buffer.height} * buffer.width;
-  for (int64_t y = 0; y < buffer.height; ++y) {
+  const Range rows = part_of(buffer.height, arena);
+  for (int64_t y = rows.first; y < rows.end; ++y) {
     float* out = reinterpret_cast<float*>(pixels.at(y, 0));
     for (int64_t c = 0; c < buffer.channels; ++c) {
       const float* in = image + c * area + y * buffer.width;
@@ -55,6 +50,23 @@ inline void float_tile(const float* x, int64_t row, int64_t step, const Instruct
         store(out + (g * P + p) * kGroup + v * kLanes, sums[p][g * kVectors + v]);
 }
 
+// The same of any kernel. One of a single row, such as a linear layer, may have hundreds of taps: kPiece of them are added
+// to a sum of their own, and these sums one after the other, so that rounding does not grow with every tap.
+constexpr int64_t kPiece = 32;
+
+template <int P, int G>
+inline void float_sums(const float* x, int64_t row, int64_t step, const Instruction& instruction, int64_t taps,
+                       const float* weights, int64_t group, float* out) {
+  const int64_t first = instruction.kernel_height > 1 ? taps : std::min(taps, kPiece);
+  float_tile<P, G>(x, row, step, instruction, first, weights, group, out);
+  alignas(64) float piece[P * G * kGroup];
+  for (int64_t tap = first; tap < taps; tap += kPiece) {
+    float_tile<P, G>(x + tap, row, step, instruction, std::min(taps - tap, kPiece), weights + tap * kGroup, group,
+                     piece);
+    for (int i = 0; i < P * G * kGroup; i += kLanes) store(out + i, load(out + i) + load(piece + i));
+  }
+}
+
 // Weights of a float convolution: of taps of a row of the kernel, bytes of a row of its source, floats of a group.
 struct FloatWeights {
   int64_t taps, row, group;
@@ -69,11 +81,12 @@ struct FloatWeights {
 
 // P pixels of a row at a time. A tile has independent sums enough to hide the latency of additions.
 template <int P>
-void float_rows(const Program& program, const Instruction& instruction, const Images& images, Rows rows) {
+void float_rows(const Program& program, const Instruction& instruction, const Images& images, Range rows,
+                Range filters) {
   const FloatWeights of(program, instruction, images.inputs[0]);
   const int64_t step = instruction.stride * images.inputs[0].pixel / 4;
   alignas(64) float sums[P * kGroup];
-  for (int64_t first = 0; first < images.tails[0].padded; first += kGroup) {
+  for (int64_t first = filters.first; first < filters.end; first += kGroup) {
     const float* weights = of.first + first / kGroup * of.group;
     for (int64_t row = 0; row < images.count * rows.count(); ++row) {
       const int64_t y = rows.first + row % rows.count(), image = row / rows.count();
@@ -81,7 +94,7 @@ void float_rows(const Program& program, const Instruction& instruction, const Im
         const int64_t left = instruction.width - x;
         const uint8_t* from = images.inputs[image].at(y * instruction.stride - instruction.padding,
                                                       x * instruction.stride - instruction.padding);
-        float_tile<P, 1>(reinterpret_cast<const float*>(from), of.row, step, instruction, of.taps, weights, of.group,
+        float_sums<P, 1>(reinterpret_cast<const float*>(from), of.row, step, instruction, of.taps, weights, of.group,
                          sums);
         finish(images.tails[image], first, y, x, static_cast<int>(left < P ? left : P), sums);
       }
@@ -91,15 +104,16 @@ void float_rows(const Program& program, const Instruction& instruction, const Im
 
 // Results of one pixel, of P images at once, `image` bytes apart, and G groups of filters.
 template <int P, int G>
-void float_pixel(const Program& program, const Instruction& instruction, const Images& images, int64_t image) {
+void float_pixel(const Program& program, const Instruction& instruction, const Images& images, Range rows, Range filters,
+                 int64_t image) {
   const FloatWeights of(program, instruction, images.inputs[0]);
   alignas(64) float sums[P * G * kGroup];
-  for (int64_t first = 0; first < images.tails[0].padded; first += G * kGroup) {
+  for (int64_t first = filters.first; first < filters.end; first += G * kGroup) {
     const float* weights = of.first + first / kGroup * of.group;
     for (int i = 0; i < images.count; i += P) {
-      for (int64_t y = 0; y < instruction.height; ++y) {
+      for (int64_t y = rows.first; y < rows.end; ++y) {
         const uint8_t* from = images.inputs[i].at(y * instruction.stride - instruction.padding, -instruction.padding);
-        float_tile<P, G>(reinterpret_cast<const float*>(from), of.row, image / 4, instruction, of.taps, weights,
+        float_sums<P, G>(reinterpret_cast<const float*>(from), of.row, image / 4, instruction, of.taps, weights,
                          of.group, sums);
         for (int g = 0; g < G; ++g)
           for (int p = 0; p < P; ++p)
@@ -109,24 +123,35 @@ void float_pixel(const Program& program, const Instruction& instruction, const I
   }
 }
 
-void float_conv(const Program& program, const Instruction& instruction, Arena arena, int count, Rows rows) {
+constexpr int kGroupsOfTile = kLanes == 4 ? 2 : 4;  // where results are of one pixel
+
+// Some rows and filters of the results.
+void float_conv(const Program& program, const Instruction& instruction, Arena arena, int count, Range rows, Range filters) {
   constexpr int kMost = kLanes == 8 ? 6 : kLanes == 16 ? 14 : 4, kLess = kLanes == 16 ? 8 : 4;
-  constexpr int kGroupsOfTile = kLanes == 4 ? 2 : 4;
   const Images images(program, instruction, arena, count);
   const auto computed = [&](int64_t pixels) { return (instruction.width + pixels - 1) / pixels * pixels; };
   if (instruction.width > 1 && computed(kMost) <= computed(kLess) + 2)
-    return float_rows<kMost>(program, instruction, images, rows);
-  if (instruction.width > 1) return float_rows<kLess>(program, instruction, images, rows);
+    return float_rows<kMost>(program, instruction, images, rows, filters);
+  if (instruction.width > 1) return float_rows<kLess>(program, instruction, images, rows, filters);
   const int64_t image = program.buffer(instruction.source).image;
-  if (count == kImagesTogether) return float_pixel<kImagesTogether, 1>(program, instruction, images, image);
+  if (count == kImagesTogether)
+    return float_pixel<kImagesTogether, 1>(program, instruction, images, rows, filters, image);
   if (images.tails[0].padded % (kGroupsOfTile * kGroup) == 0)
-    return float_pixel<1, kGroupsOfTile>(program, instruction, images, image);
-  return float_pixel<1, 1>(program, instruction, images, image);
+    return float_pixel<1, kGroupsOfTile>(program, instruction, images, rows, filters, image);
+  return float_pixel<1, 1>(program, instruction, images, rows, filters, image);
+}
+
+void float_conv(const Program& program, const Instruction& instruction, Arena arena, int count) {
+  const int64_t row = int64_t{instruction.kernel_width} * program.buffer(instruction.source).stride;
+  const int64_t padded = (instruction.filters + kGroup - 1) / kGroup * kGroup;
+  const Share share =
+      share_of(instruction.height, padded, 4 * padded * instruction.kernel_height * row, kGroupsOfTile * kGroup, arena);
+  float_conv(program, instruction, arena, count, share.rows, share.filters);
 }
 
 // Pixel by pixel, some of a row at a time: `fill(y, x, first, values)` gives the values of filters first to first + 15.
 template <class Fill>
-inline void each_pixel(const Program& program, const Instruction& instruction, Arena arena, Rows rows, Fill fill) {
+inline void each_pixel(const Program& program, const Instruction& instruction, Arena arena, Range rows, Fill fill) {
   constexpr int64_t kAtOnce = 8;
   const Tail tail(program, instruction, arena);
   alignas(64) float values[kAtOnce * kGroup];
@@ -143,8 +168,8 @@ inline void each_pixel(const Program& program, const Instruction& instruction, A
 
 // What `take` does where values go nowhere but to a tensor: `before` bytes of zeros, `size` of the source's.
 inline void copy_pixels(const Instruction& instruction, const Pixels& from, const Pixels& to, int64_t before,
-                        int64_t size) {
-  for (int64_t y = 0; y < instruction.height; ++y) {
+                        int64_t size, Range rows) {
+  for (int64_t y = rows.first; y < rows.end; ++y) {
     for (int64_t x = 0; x < instruction.width; ++x) {
       std::memset(to.at(y, x), 0, to.pixel);
       std::memcpy(to.at(y, x) + before, from.at(y * instruction.stride, x * instruction.stride), size);
@@ -153,10 +178,10 @@ inline void copy_pixels(const Instruction& instruction, const Pixels& from, cons
 }
 
 // What `take` does where channels stay: the tail reads the source itself.
-inline void finish_rows(const Instruction& instruction, const Pixels& from, const Tail& tail) {
+inline void finish_rows(const Instruction& instruction, const Pixels& from, const Tail& tail, Range rows) {
   const int64_t step = instruction.stride * from.pixel / 4;
   for (int64_t first = 0; first < instruction.filters; first += kGroup) {
-    for (int64_t y = 0; y < instruction.height; ++y) {
+    for (int64_t y = rows.first; y < rows.end; ++y) {
       const float* row = reinterpret_cast<const float*>(from.at(y * instruction.stride, 0)) + first;
       finish(tail, first, y, 0, instruction.width, row, step);
     }
@@ -169,10 +194,10 @@ void take(const Program& program, const Instruction& instruction, Arena arena) {
   const Pixels input(source, arena);
   const int64_t before = instruction.before;
   const Tail tail(program, instruction, arena);
-  if (tail.parts == STORE) return copy_pixels(instruction, input, tail.store, 4 * before, 4 * source.channels);
+  const Range rows = rows_of(instruction, arena);
+  if (tail.parts == STORE) return copy_pixels(instruction, input, tail.store, 4 * before, 4 * source.channels, rows);
   if (before == 0 && source.channels == instruction.filters && source.stride % kGroup == 0)
-    return finish_rows(instruction, input, tail);
-  const Rows rows = all_rows(instruction);
+    return finish_rows(instruction, input, tail, rows);
   each_pixel(program, instruction, arena, rows, [&](int64_t y, int64_t x, int64_t first, float* values) {
     const float* in = reinterpret_cast<const float*>(input.at(y * instruction.stride, x * instruction.stride));
     const int64_t low = before > first ? before - first : 0;
@@ -187,7 +212,7 @@ void choose(const Program& program, const Instruction& instruction, Arena arena)
   const Pixels input(program.buffer(instruction.source), arena);
   const int64_t count = instruction.candidates;
   const float* scores = reinterpret_cast<const float*>(input.first);
-  each_pixel(program, instruction, arena, all_rows(instruction), [&](int64_t, int64_t, int64_t first, float* values) {
+  each_pixel(program, instruction, arena, rows_of(instruction, arena), [&](int64_t, int64_t, int64_t first, float* values) {
     for (int64_t i = 0; i < kGroup; ++i) {
       const float* of = scores + (first + i) * count;
       int64_t best = 0;
@@ -207,7 +232,7 @@ struct Inside {
 
 // Windows inside the source alone; sums in the order (row, column), then a division.
 template <bool MAXIMUM_OF>
-void pool(const Program& program, const Instruction& instruction, Arena arena, Rows of) {
+void pool(const Program& program, const Instruction& instruction, Arena arena, Range of) {
   const Buffer& source = program.buffer(instruction.source);
   const Pixels input(source, arena);
   const float count = static_cast<float>(instruction.kernel_height * instruction.kernel_width);

@@ -48,12 +48,12 @@ inline int64_t steps_of(const int32_t*& blocks, int count) {
 // G groups of filters from `first` on.
 template <class Sums, int G>
 void filters_of(const Instruction& instruction, const Pixels& input, const Tail& tail, const int32_t* blocks,
-                const int8_t* weights, int64_t group, int64_t first) {
+                const int8_t* weights, int64_t group, int64_t first, Range rows) {
   constexpr int kWide = Sums::wide(G);
   alignas(64) int32_t sums[G * kWide * kGroup];
   const int64_t step = instruction.stride * input.pixel;
   const int64_t pixels = instruction.width % kWide ? Sums::kPixels : kWide;
-  for (int64_t y = 0; y < instruction.height; ++y) {
+  for (int64_t y = rows.first; y < rows.end; ++y) {
     const uint8_t* row = input.at(y * instruction.stride - instruction.padding, -instruction.padding);
     for (int64_t x = 0; x < instruction.width; x += pixels) {
       const int64_t left = instruction.width - x, count = left < pixels ? left : pixels;
@@ -71,12 +71,14 @@ void integer_conv(const Program& program, const Instruction& instruction, Arena 
   const int32_t* blocks = program.words + instruction.blocks;
   const int32_t* end = blocks;
   const int64_t group = steps_of(end, instruction.block_count) * kStepTaps * kGroup;
-  const int8_t* weights = program.weights + instruction.weights;
-  for (int64_t first = 0; first < instruction.filters;) {
-    const bool both = Sums::kGroups > 1 && first + kGroup < instruction.filters;
+  const int64_t bytes = (instruction.filters + kGroup - 1) / kGroup * group;
+  const Share share = share_of(instruction.height, instruction.filters, bytes, Sums::kGroups * kGroup, arena);
+  const int8_t* weights = program.weights + instruction.weights + share.filters.first / kGroup * group;
+  for (int64_t first = share.filters.first; first < share.filters.end;) {
+    const bool both = Sums::kGroups > 1 && first + kGroup < share.filters.end;
     for (int i = 0; i < count; ++i) {
       const auto of = both ? filters_of<Sums, Sums::kGroups> : filters_of<Sums, 1>;
-      of(instruction, images.inputs[i], images.tails[i], blocks, weights, group, first);
+      of(instruction, images.inputs[i], images.tails[i], blocks, weights, group, first, share.rows);
     }
     first += (both ? 2 : 1) * kGroup;
     weights += (both ? 2 : 1) * group;

@@ -5,6 +5,7 @@ that :mod:`common.engine.tail` and the functions here have; rounding is half to 
 """
 
 from collections.abc import Callable
+from functools import reduce
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -32,6 +33,7 @@ from common.engine.tail import choice, constants, finish
 from common.engine.winograd_sums import winograd_sums
 
 Tensors = list[np.ndarray]  # (N, H + 2 border, W + 2 border, stride) each
+_PIECE = 32  # taps of a kernel of one row that are added to a sum of their own
 _LOWEST = np.finfo(np.float32).min
 
 
@@ -130,10 +132,12 @@ def _float_conv(program: Program, instruction: Record, source: np.ndarray) -> np
     filters = padded(instruction["filters"])
     weights = program.constants[instruction["weights"] :][: len(offsets) * filters]
     weights = weights.reshape(filters // GROUP, len(offsets), GROUP).transpose(1, 0, 2).reshape(-1, filters)
-    sums = np.zeros((*windows.shape[:3], filters), np.float32)
-    for offset, weight in zip(offsets, weights):
-        sums = sums + windows[..., offset : offset + 1] * weight
-    return sums
+    pieces = range(0, len(offsets), _PIECE if instruction["kernel_height"] == 1 else len(offsets))
+    sums = [np.zeros((*windows.shape[:3], filters), np.float32) for _ in pieces]
+    for number, (offset, weight) in enumerate(zip(offsets, weights)):
+        piece = number // pieces.step
+        sums[piece] = sums[piece] + windows[..., offset : offset + 1] * weight
+    return reduce(np.add, sums)
 
 
 def _depthwise_conv(program: Program, instruction: Record, source: np.ndarray) -> np.ndarray:

@@ -18,8 +18,8 @@ SHIPPED = SOURCES.resolve() / "liblowbit.so"  # in a wheel, see setup.py
 # No fused multiply-add: results are the same on every processor.
 FLAGS = ("-O3", "-std=c++17", "-fPIC", "-pthread", "-ffp-contract=off", "-Wno-psabi")
 _VNNI = ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni", "-mprefer-vector-width=512")
-_VALIDATION = ("validate_program.cc", "validate_tail.cc", "validate_instruction.cc")
-_UNITS: dict[str, tuple[str, ...]] = dict.fromkeys(("engine.cc", "plain.cc", "runtime.cc", *_VALIDATION), ())
+_FILES = ("validate_program.cc", "validate_tail.cc", "validate_instruction.cc", "fast_form.cc")
+_UNITS: dict[str, tuple[str, ...]] = dict.fromkeys(("engine.cc", "plain.cc", "runtime.cc", *_FILES), ())
 _X86_UNITS: dict[str, tuple[str, ...]] = {"avx2.cc": ("-mavx2",), "vnni.cc": _VNNI}
 _ARM_UNITS: dict[str, tuple[str, ...]] = {"neon.cc": (), "neon_dot.cc": ("-march=armv8.2-a+i8mm",)}
 _PARALLEL = tuple(SOURCES.parent / "kernels" / name for name in ("parallel.h", "helper_threads.h"))

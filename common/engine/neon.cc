@@ -62,7 +62,4 @@ struct Products {
 
 #include "image.h"
 
-void lowbit::engine::run_images_neon(const Program& program, const float* images, int count, float* logits,
-                                     uint8_t* memory, int64_t* nanoseconds) {
-  run_images(program, images, count, logits, memory, nanoseconds);
-}
+void lowbit::engine::run_images_neon(const Program& program, const Task& task) { run_images(program, task); }

@@ -116,8 +116,11 @@ def _segments(
     lacking = taps.shape[2] - len(codes)
     codes, multiplier = (np.pad(array, (0, lacking)) for array in (codes, multiplier))
     for factor in np.unique(multiplier[multiplier != 0]).tolist():
-        steps = np.repeat((multiplier == factor).reshape(-1, STEP_TAPS).any(1), STEP_TAPS)
-        part = np.where((multiplier == factor)[:, None], taps, 0)[:, :, steps]
+        part = np.where((multiplier == factor)[:, None], taps, 0)
+        used = (part != 0).any((0, 1, 3))  # channels that only fill a group are not
+        used = used if used.any() else multiplier == factor
+        steps = np.repeat(used.reshape(-1, STEP_TAPS).any(1), STEP_TAPS)
+        part = part[:, :, steps]
         largest = np.broadcast_to(codes[steps], part.shape[:3]).ravel()
         for limb in limbs_of(part.reshape(-1, part.shape[3]), largest, factor):
             yield limb, places[:, :, steps].reshape(-1, STEP_TAPS)[:, 0]

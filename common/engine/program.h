@@ -82,27 +82,37 @@ struct Program {
 
 constexpr int kImagesTogether = 4;  // of a group at most: their weights are read once
 
-// The memory of a thread, as one image of a group sees it.
+// The memory of a call, as one image of a group sees it, and what is computed of an instruction.
 struct Arena {
   uint8_t* memory;
-  uint8_t* scratch;
-  int64_t image;  // number in the group
+  uint8_t* scratch;  // of the thread
+  int64_t image = 0;  // number in the group
+  int part = 0, parts = 1;
 };
 
-// Computes the logits of `count` images, and their choices; `nanoseconds` of each instruction are added up where it is
-// not null. `memory` is of memory_of(header, count) bytes, from a line of the cache on.
-using RunImages = void (*)(const Program&, const float* images, int count, float* logits, uint8_t* memory,
-                           int64_t* nanoseconds);
+class Team;
 
-inline int64_t memory_of(const Header& header, int count) {
-  return int64_t{header.scratch} + header.arena + int64_t{header.image} * count;
+// The logits of `count` images, and their choices.
+struct Task {
+  const float* images;
+  int count;
+  float* logits;
+  uint8_t* memory;  // of memory_of(header, count, members of the team) bytes, from a line of the cache on
+  Team* team = nullptr;            // shares larger instructions; null: the caller computes alone
+  int64_t* nanoseconds = nullptr;  // of each instruction, which its time is added to
+};
+
+using RunImages = void (*)(const Program&, const Task&);
+
+inline int64_t memory_of(const Header& header, int count, int threads = 1) {
+  return int64_t{header.scratch} * threads + header.arena + int64_t{header.image} * count;
 }
 
-void run_images_plain(const Program&, const float*, int, float*, uint8_t*, int64_t*);
-void run_images_avx2(const Program&, const float*, int, float*, uint8_t*, int64_t*);
-void run_images_vnni(const Program&, const float*, int, float*, uint8_t*, int64_t*);
-void run_images_neon(const Program&, const float*, int, float*, uint8_t*, int64_t*);
-void run_images_neon_dot(const Program&, const float*, int, float*, uint8_t*, int64_t*);
+void run_images_plain(const Program&, const Task&);
+void run_images_avx2(const Program&, const Task&);
+void run_images_vnni(const Program&, const Task&);
+void run_images_neon(const Program&, const Task&);
+void run_images_neon_dot(const Program&, const Task&);
 
 // The fastest that the processor has, and its name.
 RunImages fastest(const char** name);

@@ -2,21 +2,19 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <exception>
-#include <functional>
 #include <memory>
 #include <new>
 #include <string>
-#include <system_error>
-#include <thread>
 #include <vector>
 
+#include "fast_form.h"
 #include "lowbit.h"
 #include "runtime_file.h"
+#include "schedule.h"
 #include "validator.h"
 
 using namespace lowbit::engine;
@@ -26,6 +24,7 @@ struct lowbit_network {
   RunImages run_images = nullptr;
   std::vector<const char*> class_names;
   lowbit_description description = {};
+  mutable Spare spare;  // of runs, until the network is closed
 };
 
 namespace {
@@ -65,7 +64,7 @@ lowbit_description describe(const lowbit_network& network, int64_t multiply_adds
   d.producer = about.producer.c_str();
   d.class_names = network.class_names.empty() ? nullptr : network.class_names.data();
   d.bytes = 4 * network.file.words.size() + network.file.weights.size() + 4 * network.file.constants.size();
-  d.thread_bytes = memory_of(header, 1);
+  d.thread_bytes = memory_of(header, static_cast<int>(most_together(header)));
   d.multiply_adds = multiply_adds;
   return d;
 }
@@ -74,6 +73,7 @@ std::unique_ptr<lowbit_network> opened(const uint8_t* content, int64_t size) {
   auto network = std::make_unique<lowbit_network>();
   network->file = read_file(content, size);
   const int64_t multiply_adds = Validator(network->file).check();
+  FastForm(network->file, kExpansion * size + kExpansionBytes);
   const About& about = network->file.about;
   const std::vector<std::string>& classes = about.classes;
   const Header& header = network->file.program().header();
@@ -97,44 +97,6 @@ std::vector<uint8_t> content_of(const char* path) {
   const size_t count = std::fread(content.data(), 1, content.size(), file.get());
   require(count == content.size() && std::fgetc(file.get()) == EOF, "it changes while it is read");
   return content;
-}
-
-// Images one by one, from a common counter: each thread takes the next one that is left.
-class Work {
- public:
-  Work(const lowbit_network& network, const float* images, int64_t count, float* logits)
-      : network_(network), images_(images), logits_(logits), count_(count) {}
-
-  void operator()(uint8_t* arena) {
-    const lowbit_description& d = network_.description;
-    const int64_t size = int64_t{d.channels} * d.height * d.width, row = int64_t{d.classes} + d.choices;
-    for (int64_t i = next_++; i < count_; i = next_++)
-      network_.run_images(network_.file.program(), images_ + i * size, 1, logits_ + i * row, arena, nullptr);
-  }
-
- private:
-  const lowbit_network& network_;
-  const float* images_;
-  float* logits_;
-  const int64_t count_;
-  std::atomic<int64_t> next_{0};
-};
-
-void run(const lowbit_network& network, const float* images, int64_t count, int threads, float* logits) {
-  if (threads == 0) threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  const int64_t most = std::min<int64_t>({threads, kMostThreads, count});
-  std::vector<Aligned<uint8_t>> arenas;
-  for (int64_t i = 0; i < most; ++i) arenas.emplace_back(network.description.thread_bytes);
-  Work work(network, images, count, logits);
-  std::vector<std::thread> others;
-  others.reserve(most);
-  try {
-    for (int64_t i = 1; i < most; ++i) others.emplace_back(std::ref(work), arenas[i].data());
-  } catch (const std::system_error&) {
-    // The system gives no more threads: those that there are do the work.
-  }
-  work(arenas[0].data());
-  for (std::thread& thread : others) thread.join();
 }
 
 }  // namespace
@@ -176,7 +138,11 @@ int lowbit_run(const lowbit_network* network, const float* images, int64_t count
                char* error, size_t error_size) {
   if (count <= 0) return count ? say("expected 0 images or more", error, error_size) : 0;
   if (threads < 0) return say("expected 0 threads or more", error, error_size);
-  return attempt("a run", error, error_size, [&] { run(*network, images, count, threads, logits); });
+  if (threads == 0) threads = lowbit::all_threads();
+  return attempt("a run", error, error_size, [&] {
+    const Call call{network->file.program(), network->run_images, images, count, logits, nullptr};
+    run_on_threads(call, std::min(threads, kMostThreads), network->spare);
+  });
 }
 
 void lowbit_close(lowbit_network* network) { delete network; }

@@ -11,12 +11,10 @@
 //   codes = round(clip(v, 0, top[f])) n[f]   (codes, multiplier; in two planes 256 h + l with `planes`)
 #pragma once
 
-#include "program.h"
+#include "share.h"
 #include "vector.h"
 
 namespace {
-
-using namespace lowbit::engine;
 
 enum Part { SCALE = 1, RESIDUAL = 2, RELU = 4, STORE = 8, NORM = 16, ACTIVE = 32, STEPS = 64, MULTIPLIER = 128,
             PLANES = 256, CODES = 512, RELU6 = 1024, SUM_OFFSET = 2048 };
@@ -90,7 +88,7 @@ struct Tail {
   void buffer(const Program& program, int32_t index, int part, Pixels& place, Arena arena, bool written) {
     if (index == kNone) return;
     place = Pixels(program.buffer(index), arena);
-    if (written) clear_border(program.buffer(index), arena);
+    if (written && arena.part == 0) clear_border(program.buffer(index), arena);
     parts |= part;
   }
 };
@@ -128,7 +126,7 @@ inline void tail_of(const Tail& tail, int64_t first, int64_t y, int64_t x, int c
     uint8_t* stored = parts & STORE ? tail.store.at(y, x) + 4 * f : nullptr;
     uint8_t* active = parts & ACTIVE ? tail.active.at(y, x) + 4 * f : nullptr;
     uint8_t* codes = parts & CODES ? tail.codes.at(y, x) + f : nullptr;
-    for (int p = 0; p < count; ++p) {
+    const auto value = [&](int p) __attribute__((always_inline)) {
       Float v = difference(values + p * step + lane, o);
       if (parts & SCALE) v = v * a + b;
       if (parts & RESIDUAL) v = v + load(reinterpret_cast<const float*>(residual + p * tail.residual.pixel));
@@ -138,6 +136,15 @@ inline void tail_of(const Tail& tail, int64_t first, int64_t y, int64_t x, int c
       if (parts & NORM) v = v * g + h;
       if (parts & ACTIVE) v = positive(v), store(reinterpret_cast<float*>(active + p * tail.active.pixel), v);
       if (parts & STEPS) v = v * k;
+      return v;
+    };
+    int p = 0;
+    for (; (parts & (CODES | MULTIPLIER | PLANES)) == CODES && p + 4 <= count; p += 4) {
+      const Float four[4] = {value(p), value(p + 1), value(p + 2), value(p + 3)};
+      store_codes(codes + p * tail.codes.pixel, tail.codes.pixel, four, top);
+    }
+    for (; p < count; ++p) {
+      const Float v = value(p);
       if (!(parts & CODES)) continue;
       Int q = round_even(least(positive(v), top));
       if (parts & MULTIPLIER) q = q * __builtin_convertvector(load(tail.multiplier + f), Int);

@@ -19,6 +19,7 @@ void Validator::check_instruction(int32_t i) {
   require(is_buffer(instruction.source) && states_[instruction.source].written,
           "a tensor is read before it is written");
   check_decision(i);
+  check_group(i);
   check_operation(instruction);
   // Candidates after the first write what the first has written.
   if (instruction.candidate == 0) check_tail(instruction);
@@ -43,6 +44,14 @@ void Validator::check_decision(int32_t i) const {
   same.scale = instruction.scale, same.candidate = instruction.candidate;
   require(!std::memcmp(&same, &instruction, sizeof same), "candidates do not compute the same tensors");
   check_constants(instruction.scale, 2, padded_to_group(instruction.filters));
+}
+
+// What is computed for all images of a group reads and writes what each of them has.
+void Validator::check_group(int32_t i) const {
+  if (i < header().together) return;
+  const Instruction& of = program_.instruction(i);
+  for (int32_t index : {of.source, of.residual, of.store, of.active, of.codes})
+    require(index == kNone || (is_buffer(index) && buffer(index).image), "images of a group share a tensor");
 }
 
 void Validator::check_operation(const Instruction& instruction) {
@@ -86,7 +95,7 @@ void Validator::check_tile(const Instruction& instruction, int64_t reach) const 
   const Buffer& b = buffer(instruction.source);
   const int64_t y = int64_t{b.border} + (int64_t{instruction.height} - 1) * instruction.stride - instruction.padding;
   const int64_t x = int64_t{b.border} + (tiled(instruction.width) - 1) * instruction.stride - instruction.padding;
-  require(b.offset + y * row_of(b) + x * pixel_of(b) + reach <= header().arena, "a tile is outside of its memory");
+  require(b.offset + y * row_of(b) + x * pixel_of(b) + reach <= memory(), "a tile is outside of its memory");
 }
 
 // Steps of all blocks; their runs lie inside of the kernel's window.
@@ -187,6 +196,7 @@ void Validator::check_depthwise_conv(const Instruction& instruction) {
           "a layer of single channels reads other codes");
   require(instruction.scale != kNone, "sums have no scale");
   check_window(instruction);
+  check_tile(instruction, (int64_t{instruction.kernel_height} - 1) * row_of(b) + instruction.kernel_width * pixel_of(b));
   const int64_t taps = int64_t{instruction.kernel_height} * instruction.kernel_width;
   require(instruction.weights >= 0 && taps <= held / padded && instruction.weights + taps * padded <= held,
           "weights are outside of their array");

@@ -1,4 +1,6 @@
 // A program as a whole: header, tensors, result; see validator.h.
+#include <algorithm>
+
 #include "validator.h"
 
 namespace lowbit {
@@ -32,14 +34,16 @@ void Validator::check_header() const {
   require(within(h.channels, 1, kMostChannels) && within(h.height, 1, kMostSide) && within(h.width, 1, kMostSide),
           "its images have no size");
   require(within(h.classes, 1, kMostChannels), "it has no classes");
-  require(within(h.arena, 64, kMostArena), "an image would take more than 256 MiB");
-  // As compile_network makes it with `plain`.
-  require(h.image == 0 && h.scratch == 0 && h.together == h.instruction_count, "it computes images in groups");
+  require(within(h.arena, 64, kMostArena) && within(h.image, 0, kMostArena - h.arena) && h.image % 64 == 0,
+          "an image would take more than 256 MiB");
+  require(h.scratch == 0 && within(h.together, 1, h.instruction_count) &&
+              (h.together == h.instruction_count ? h.image == 0 : h.image > 0 && h.decisions == 0),
+          "its groups of images have no place");
   require(h.buffers == kHeader && within(h.buffer_count, 1, words) && within(h.instruction_count, 1, words) &&
               h.instructions == kHeader + kBuffer * h.buffer_count &&
               h.instructions + kInstruction * h.instruction_count <= words,
           "tensors or instructions are outside of its program");
-  require(is_buffer(h.logits) && within(h.decisions, 0, kMostChannels) && (!h.decisions || is_buffer(h.choices)),
+  require(is_buffer(h.logits) && buffer(h.logits).image == h.image && within(h.decisions, 0, kMostChannels) && (!h.decisions || is_buffer(h.choices)),
           "its result is no tensor");
 }
 
@@ -48,9 +52,21 @@ void Validator::check_buffers() const {
     const Buffer& b = buffer(i);
     require((b.element == 1 || b.element == 4) && within(b.height, 1, kMostSide) && within(b.width, 1, kMostSide) &&
                 within(b.channels, 1, kMostChannels) && within(b.border, 0, kMostSide) &&
-                b.image == 0 && within(b.stride, b.channels, 2 * padded_to_group(b.channels)),
+                (b.image == 0 || b.image == header().image) && within(b.stride, b.channels, 2 * padded_to_group(b.channels)),
             "a tensor has no shape");
-    require(b.offset >= 0 && b.offset % 64 == 0 && end_of(b) <= header().arena, "a tensor is outside of its memory");
+    require(b.offset >= 0 && b.offset % 64 == 0 && end_of(b) <= memory(), "a tensor is outside of its memory");
+  }
+  check_images();
+}
+
+// What each image of a group has stands behind what a thread has once, and in front of what the next image has.
+void Validator::check_images() const {
+  int64_t first = memory();
+  for (int32_t i = 0; i < header().buffer_count; ++i)
+    if (buffer(i).image) first = std::min<int64_t>(first, buffer(i).offset);
+  for (int32_t i = 0; i < header().buffer_count; ++i) {
+    const Buffer& b = buffer(i);
+    require(b.image ? end_of(b) <= first + header().image : end_of(b) <= first, "images of a group share a place");
   }
 }
 

@@ -54,6 +54,7 @@ class Validator {
   int32_t candidates_ = 0;  // of each decision, once images have chosen
 
   const Header& header() const { return program_.header(); }
+  int64_t memory() const { return int64_t{header().arena} + header().image; }  // of one image
   const Buffer& buffer(int32_t index) const { return program_.buffer(index); }
   bool is_buffer(int32_t index) const { return within(index, 0, header().buffer_count - 1); }
   // Whether an image has chosen, and what it has chosen is still there.
@@ -65,11 +66,13 @@ class Validator {
   // validate_program.cc
   void check_header() const;
   void check_buffers() const;
+  void check_images() const;
   void check_result(int32_t index, int32_t count) const;
 
   // validate_instruction.cc
   void check_instruction(int32_t i);
   void check_decision(int32_t i) const;
+  void check_group(int32_t i) const;
   void check_operation(const Instruction& instruction);
   void check_image(const Instruction& instruction) const;
   void check_window(const Instruction& instruction) const;

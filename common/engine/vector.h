@@ -11,6 +11,9 @@
 #include <immintrin.h>
 #endif
 
+// The compiler would call functions of registers.
+#define LOWBIT_INLINE inline __attribute__((always_inline))
+
 namespace {
 
 #if defined(__AVX512F__)
@@ -52,12 +55,18 @@ inline Float difference(const int32_t* p, Int offset) {
   return __builtin_convertvector(v - offset, Float);
 }
 
-// Codes as float32.
+// Codes as float32; compilers widen a vector of bytes one by one.
 inline Float load(const uint8_t* p) {
+#if defined(__AVX512F__)
+  return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+#elif defined(__AVX2__)
+  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+#else
   typedef uint8_t Bytes __attribute__((vector_size(kLanes)));
   Bytes v;
   std::memcpy(&v, p, sizeof v);
   return __builtin_convertvector(__builtin_convertvector(v, Int), Float);
+#endif
 }
 
 // Values that are no sums have no offset.
@@ -81,6 +90,15 @@ inline Float all(float x) {
   return _mm256_set1_ps(x);
 #else
   return x - Float{};
+#endif
+}
+
+// sum + a b of integers that float32 holds, products and sums alike: fused or not, the same bits.
+inline Float add_product(Float sum, Float a, Float b) {
+#if defined(__AVX512F__)
+  return _mm512_fmadd_ps(a, b, sum);
+#else
+  return sum + a * b;
 #endif
 }
 
@@ -132,5 +150,35 @@ inline void store_bytes(uint8_t* p, Int v) {
   for (int i = 0; i < kLanes; ++i) p[i] = static_cast<uint8_t>(v[i]);
 #endif
 }
+
+// round(clip(v, 0, top)) of four pixels, `pixel` bytes apart, top up to 255; NaN becomes 0. Numbers below 0, and what is
+// none, become 0 where 16 bits become 8.
+#if defined(__AVX512F__)
+LOWBIT_INLINE void store_codes(uint8_t* p, int64_t pixel, const Float (&v)[4], Float top) {
+  const auto whole = [&](int i) { return _mm512_cvtps_epi32(_mm512_min_ps(top, v[i])); };
+  const __m512i bytes = _mm512_packus_epi16(_mm512_packs_epi32(whole(0), whole(1)), _mm512_packs_epi32(whole(2), whole(3)));
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const __m512i pixels = _mm512_permutexvar_epi32(order, bytes);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_castsi512_si128(pixels));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p + pixel), _mm512_extracti32x4_epi32(pixels, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 2 * pixel), _mm512_extracti32x4_epi32(pixels, 2));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 3 * pixel), _mm512_extracti32x4_epi32(pixels, 3));
+}
+#elif defined(__AVX2__)
+LOWBIT_INLINE void store_codes(uint8_t* p, int64_t pixel, const Float (&v)[4], Float top) {
+  const auto whole = [&](int i) { return _mm256_cvtps_epi32(_mm256_min_ps(top, v[i])); };
+  const __m256i bytes = _mm256_packus_epi16(_mm256_packs_epi32(whole(0), whole(1)), _mm256_packs_epi32(whole(2), whole(3)));
+  const __m256i pixels = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  const __m128i low = _mm256_castsi256_si128(pixels), high = _mm256_extracti128_si256(pixels, 1);
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), low);
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p + pixel), _mm_unpackhi_epi64(low, low));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p + 2 * pixel), high);
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p + 3 * pixel), _mm_unpackhi_epi64(high, high));
+}
+#else
+LOWBIT_INLINE void store_codes(uint8_t* p, int64_t pixel, const Float (&v)[4], Float top) {
+  for (int i = 0; i < 4; ++i) store_bytes(p + i * pixel, round_even(least(positive(v[i]), top)));
+}
+#endif
 
 }  // namespace

@@ -116,7 +116,4 @@ __attribute__((noinline)) void Differences::tile(const uint8_t* x, int64_t step,
 
 #include "image.h"
 
-void lowbit::engine::run_images_vnni(const Program& program, const float* images, int count, float* logits,
-                                     uint8_t* memory, int64_t* nanoseconds) {
-  run_images(program, images, count, logits, memory, nanoseconds);
-}
+void lowbit::engine::run_images_vnni(const Program& program, const Task& task) { run_images(program, task); }

@@ -183,12 +183,15 @@ template <class Sums>
 void winograd_conv(const Program& program, const Instruction& instruction, Arena arena, int images) {
   const Winograd of(program, instruction, arena, images);
   const int64_t chunk = kChunk * kPositions * of.channels, most = program.header().scratch / chunk * kChunk;
-  const int64_t tiles = of.tiles_of_image * images;
-  for (int64_t tile = 0; tile < tiles; tile += most) {
-    const int64_t count = std::min(most, tiles - tile);
+  const int64_t tiles = of.tiles_of_image * images, chunks = (tiles + kChunk - 1) / kChunk;
+  const int64_t bytes = (instruction.filters + kGroup - 1) / kGroup * of.group;
+  const Share share = share_of(chunks, instruction.filters, bytes, Sums::kGroups * kGroup, arena);
+  const int64_t end = std::min(share.rows.end * kChunk, tiles);
+  for (int64_t tile = share.rows.first * kChunk; tile < end; tile += most) {
+    const int64_t count = std::min(most, end - tile);
     transform_tiles(of, tile, count, arena.scratch);
-    for (int64_t first = 0; first < instruction.filters;) {
-      const bool both = Sums::kGroups > 1 && first + kGroup < instruction.filters;
+    for (int64_t first = share.filters.first; first < share.filters.end;) {
+      const bool both = Sums::kGroups > 1 && first + kGroup < share.filters.end;
       const auto filters = both ? filters_of_tiles<Sums, Sums::kGroups> : filters_of_tiles<Sums, 1>;
       filters(of, first, tile, count, arena.scratch);
       first += (both ? 2 : 1) * kGroup;

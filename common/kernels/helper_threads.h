@@ -16,6 +16,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 namespace lowbit {
@@ -39,7 +40,7 @@ class HelperThreads {
   bool run_with(int count, Run& run) noexcept {
     std::unique_lock<std::mutex> caller(callers_, std::try_to_lock);
     if (!caller) return false;
-    for (; started_ < count; ++started_) std::thread([this] { help(); }).detach();
+    start(count);
     job_ = [](void* run) { (*static_cast<Run*>(run))(); };
     argument_ = &run;
     unfinished_ = count;
@@ -51,6 +52,12 @@ class HelperThreads {
   }
 
  private:
+  // As many as the system gives; those that are lacking take nothing.
+  void start(int count) noexcept try {
+    for (; started_ < count; ++started_) std::thread([this] { help(); }).detach();
+  } catch (const std::system_error&) {
+  }
+
   void offer(int count) {
     offered_ = count;
     {

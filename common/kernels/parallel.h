@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <functional>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -23,10 +25,30 @@ inline std::atomic<int>& thread_limit() {
   return limit;
 }
 
+inline int all_threads() {
+  const int limit = thread_limit().load();
+  return limit > 0 ? limit : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+}
+
 inline int thread_count(int64_t items) {
-  int64_t limit = thread_limit().load();
-  if (limit <= 0) limit = std::max(1u, std::thread::hardware_concurrency());
-  return static_cast<int>(std::max<int64_t>(1, std::min(limit, items)));
+  return static_cast<int>(std::max<int64_t>(1, std::min<int64_t>(all_threads(), items)));
+}
+
+// Calls run() here and on at most `count` - 1 other threads at the same time: the helpers, or new ones where another
+// caller has them.
+template <class Run>
+void on_threads(int count, Run& run) {
+  if (count == 1) return run();
+  if (HelperThreads::of_process().run_with(count - 1, run)) return;
+  std::vector<std::thread> threads;
+  threads.reserve(count);
+  try {
+    for (int t = count; t > 1; --t) threads.emplace_back(std::ref(run));
+  } catch (const std::system_error&) {
+    // The system gives no more threads: those that there are do the work.
+  }
+  run();
+  for (auto& thread : threads) thread.join();
 }
 
 // Calls make_worker() once per thread and then worker(i) for each item i in [0, items). Items are handed out one by
@@ -40,13 +62,7 @@ void parallel_for(int64_t items, MakeWorker make_worker) {
     auto worker = make_worker();
     for (int64_t i = next++; i < items; i = next++) worker(i);
   };
-  const int count = thread_count(items);
-  if (count == 1) return run();
-  if (HelperThreads::of_process().run_with(count - 1, run)) return;
-  std::vector<std::thread> threads;
-  for (int t = count; t > 1; --t) threads.emplace_back(run);
-  run();
-  for (auto& thread : threads) thread.join();
+  on_threads(thread_count(items), run);
 }
 
 }  // namespace lowbit

@@ -5,6 +5,7 @@ Several processes each run over batches of their own, and add up what they find.
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from mindspore import Tensor, nn
@@ -17,18 +18,35 @@ from common.runtime.context import execution_mode
 Images = Iterable[np.ndarray]  # batches (N, 3, H, W), float32
 
 
+Take = Callable[[str, np.ndarray], None]
+
+
 @contextlib.contextmanager
-def input_hooks(cells: Mapping[str, nn.Cell], take: Callable[[str, np.ndarray], None]) -> Iterator[None]:
+def input_hooks(cells: Mapping[str, nn.Cell], take: Take) -> Iterator[None]:
     """Hand the input of every named cell to ``take`` while the block runs (in PYNATIVE mode: hooks need it)."""
 
-    def hook(name: str):
-        def before_call(_cell, inputs):
-            take(name, inputs[0].asnumpy())
+    def add(name: str, cell: nn.Cell):
+        return cell.register_forward_pre_hook(lambda _cell, inputs: take(name, inputs[0].asnumpy()))
 
-        return before_call
+    with _hooked(cells, add):
+        yield
 
+
+@contextlib.contextmanager
+def output_hooks(cells: Mapping[str, nn.Cell], take: Take) -> Iterator[None]:
+    """The same of their outputs."""
+
+    def add(name: str, cell: nn.Cell):
+        return cell.register_forward_hook(lambda _cell, _inputs, output: take(name, output.asnumpy()))
+
+    with _hooked(cells, add):
+        yield
+
+
+@contextlib.contextmanager
+def _hooked(cells: Mapping[str, nn.Cell], add: Callable[[str, nn.Cell], Any]) -> Iterator[None]:
     with execution_mode("pynative"):
-        handles = [cell.register_forward_pre_hook(hook(name)) for name, cell in cells.items()]
+        handles = [add(name, cell) for name, cell in cells.items()]
         try:
             yield
         finally:
@@ -76,31 +94,87 @@ def batch_statistics(network: nn.Cell) -> Iterator[None]:
             norm.alone = False
 
 
-def reestimate_batch_norm(network: nn.Cell, images: Images) -> None:
-    """Set the moving statistics of every BatchNorm to the exact mean and variance of its input over ``images``.
+@contextlib.contextmanager
+def moving_statistics_kept(network: nn.Cell) -> Iterator[None]:
+    """After the block, every BatchNorm has the moving statistics of before: passes as in training move them."""
+    norms = batch_norms(network).values()
+    kept = [(norm.moving_mean.asnumpy().copy(), norm.moving_variance.asnumpy().copy()) for norm in norms]
+    try:
+        yield
+    finally:
+        for norm, statistics in zip(norms, kept):
+            _set_statistics(norm, *statistics)
 
-    Each process gives batches of its own; the statistics are those of the images of all of them.
+
+Moments = dict[str, tuple[np.ndarray, np.ndarray]]  # mean and variance of each channel, float64, by norm
+
+
+def batch_norm_inputs(network: nn.Cell, images: Images) -> Moments:
+    """Exact mean and variance of every BatchNorm's input over ``images``; of those that are not called, nothing.
+
+    Each process gives batches of its own; the moments are those of the images of all of them.
 
     The network runs as in training, each BatchNorm normalising by the statistics of its batch, and every BatchNorm
-    must be a cell that sees its input. The images must be augmented as in the network's training: the black border of
-    a random crop shifts the statistics, and without it the published CIFAR-10 networks lose points already in float.
+    must be a cell that sees its input; it stays as it is.
 
     Raises:
         DataError: there is no image, in any process.
     """
     norms = batch_norms(network)
-    moments = {name: np.zeros((3, norm.num_features)) for name, norm in norms.items()}
+    sums = {name: np.zeros((3, norm.num_features)) for name, norm in norms.items()}
 
     def take(name: str, x: np.ndarray) -> None:  # (N, C, H, W)
         count = np.full(x.shape[1], x[:, 0].size)
-        moments[name] += np.stack((x.sum((0, 2, 3), np.float64), np.square(x, dtype=np.float64).sum((0, 2, 3)), count))
+        sums[name] += np.stack((x.sum((0, 2, 3), np.float64), np.square(x, dtype=np.float64).sum((0, 2, 3)), count))
 
-    with batch_statistics(network), input_hooks(norms, take):
+    with moving_statistics_kept(network), batch_statistics(network), input_hooks(norms, take):
         run_over(network, images)
-    for name, norm in norms.items():
-        total, squares, count = distributed.total(moments[name])
-        if not count.all():
-            continue  # it is not called
-        mean = total / count
-        norm.moving_mean.set_data(Tensor(mean.astype(np.float32)))
-        norm.moving_variance.set_data(Tensor((squares / count - mean**2).clip(0).astype(np.float32)))
+    found = {}
+    for name in norms:
+        total, squares, count = distributed.total(sums[name])
+        if count.all():
+            mean = total / count
+            found[name] = mean, (squares / count - mean**2).clip(0)
+    return found
+
+
+def reestimate_batch_norm(network: nn.Cell, images: Images) -> None:
+    """Set the moving statistics of every BatchNorm to those of its input over ``images``, see above.
+
+    The images must be augmented as in the network's training: the black border of a random crop shifts the
+    statistics, and without it the published CIFAR-10 networks lose points already in float.
+
+    Raises:
+        DataError: there is no image, in any process.
+    """
+    norms = batch_norms(network)
+    for name, (mean, variance) in batch_norm_inputs(network, images).items():
+        _set_statistics(norms[name], mean, variance)
+
+
+def shift_batch_norm(network: nn.Cell, before: Moments, after: Moments) -> None:
+    r"""Move the moving statistics of every BatchNorm by what a change of the network did to its input.
+
+    .. math::
+        \mu \leftarrow \mu + m' - m, \qquad \sigma^2 \leftarrow \sigma^2\,\frac{v' + \epsilon}{v + \epsilon}
+
+    with the moments m, v before and m', v' after it, of the same images: what these few images have unlike those of the
+    training falls out, so that a change of nothing changes no statistics, where :func:`reestimate_batch_norm` would
+    forget the training's.
+
+    Args:
+        network: changed, its moving statistics still those of before.
+        before: :func:`batch_norm_inputs` before the change.
+        after: the same after it, over the same images in the same batches.
+    """
+    norms = batch_norms(network)
+    for name in before.keys() & after.keys():
+        norm, ((mean, variance), (new_mean, new_variance)) = norms[name], (before[name], after[name])
+        ratio = (new_variance + norm.eps) / (variance + norm.eps)
+        moved = norm.moving_mean.asnumpy() + new_mean - mean
+        _set_statistics(norm, moved, norm.moving_variance.asnumpy() * ratio)
+
+
+def _set_statistics(norm: nn.BatchNorm2d, mean: np.ndarray, variance: np.ndarray) -> None:
+    norm.moving_mean.set_data(Tensor(mean.astype(np.float32)))
+    norm.moving_variance.set_data(Tensor(variance.astype(np.float32)))

@@ -10,12 +10,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import engine_steps, isa, our_steps, peer_steps, peers, processor
+from benchmarks import engine_steps, isa, our_steps, peer_steps, peers, processor, selection
 from benchmarks.harness import Candidate, take_turns
-from benchmarks.side_by_side import COMPILING, KINDS, PYTORCH, RESNET18_MACS, RESNET20_MACS, Kind, caption
+from benchmarks.side_by_side import (
+    COMPILING,
+    KINDS,
+    MOBILENET_MACS,
+    PYTORCH,
+    RESNET18_MACS,
+    RESNET20_MACS,
+    Kind,
+    caption,
+)
 from common import report
+from common.errors import ConfigError
 
 ADDER = "AdderQuant 8 bits"  # there is no adder ResNet-18
+ON_MOBILENET = ("ProQHA W4A4", "ProQHA W8A8", "LDNQ 11 levels A8")
 OPENVINO_INT8, ONNXRUNTIME_INT8 = "OpenVINO int8", "onnxruntime int8"
 
 
@@ -63,6 +74,7 @@ class Work:
         side: height and width of an image.
         batch_size: of the batch that takes all threads.
         macs: multiply-adds of an image.
+        left_out: candidates that do not have such a network.
     """
 
     name: str
@@ -70,11 +82,13 @@ class Work:
     side: int
     batch_size: int
     macs: int
+    left_out: frozenset[str] = frozenset()
 
 
 WORKS = (
     Work("ResNet-20", "resnet20", 32, 128, RESNET20_MACS),
-    Work("ResNet-18", "resnet18", 224, 16, RESNET18_MACS),
+    Work("ResNet-18", "resnet18", 224, 16, RESNET18_MACS, frozenset({ADDER})),
+    Work("MobileNetV2", "mobilenet_v2", 224, 16, MOBILENET_MACS, ENGINE.keys() - set(ON_MOBILENET)),
 )
 
 
@@ -87,14 +101,21 @@ def run(args: argparse.Namespace) -> list[dict]:
         candidates = list(_candidates(work, batch_size, threads, args, installed))
         take_turns(candidates, args.rounds)
         rows += [_row(work, candidate, args.isa) for candidate in candidates if candidate.seconds]
-        if threads == 1:
+        if threads == 1 and candidates and candidates[0].name == next(iter(ENGINE)):
             rows[-len(candidates)]["layers"] = _layers(work, args.isa)
     return rows
 
 
 def runs(args: argparse.Namespace) -> Iterator[tuple[Work, int, int]]:
-    """Work, images and threads of each run."""
-    for work in WORKS:
+    """Work, images and threads of each run.
+
+    Raises:
+        ConfigError: no work of the name that is asked for.
+    """
+    names = [work.name for work in WORKS]
+    if args.work is not None and args.work not in names:
+        raise ConfigError(f"work: expected one of {', '.join(names)}, found {args.work!r}")
+    for work in (work for work in WORKS if args.work in (None, work.name)):
         if args.batch_size is None or args.batch_size > 1:
             yield work, args.batch_size or work.batch_size, args.threads
         yield work, 1, 1
@@ -103,8 +124,9 @@ def runs(args: argparse.Namespace) -> Iterator[tuple[Work, int, int]]:
 def _candidates(
     work: Work, batch_size: int, threads: int, args: argparse.Namespace, installed: Mapping[str, str]
 ) -> Iterator[Candidate]:
-    for name, kind in CANDIDATES.items():
-        if name == ADDER and work.network != "resnet20":
+    for name in selection.chosen(CANDIDATES, args.candidates):
+        kind = CANDIDATES[name]
+        if name in work.left_out:
             continue
         if line := peers.missing(name, kind.packages, installed):
             print(line, file=sys.stderr)

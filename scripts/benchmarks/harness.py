@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks import processor
 from common.errors import UserError
 from common.kernels import build
 
@@ -138,7 +139,7 @@ def take_turns(candidates: list[Candidate], rounds: int) -> None:
 def machine() -> dict[str, str]:
     """Description of the machine that the numbers were measured on."""
     return {
-        "processor": platform.processor() or platform.machine(),
+        "processor": processor.name(),
         "cores": str(os.cpu_count()),
         "integer adder kernel": build.sad_instructions(),
         "python": platform.python_version(),

@@ -74,18 +74,33 @@ def whole_step(cell, callback, training: bool, batch_size: int, side: int = 32) 
     """A step of training or evaluation of a network, on random images; ``callback`` is that of its training."""
     from mindspore import Tensor
 
+    rng = np.random.default_rng(0)
+    images = Tensor(rng.normal(size=(batch_size, 3, side, side)).astype(np.float32))
+    labels = Tensor(rng.integers(0, 10, batch_size).astype(np.int32))
+    of_images = _of_images(cell, callback, training, batch_size)
+    return lambda: of_images(images, labels)
+
+
+def step_of_images(network: str, training: bool, threads: int):
+    """The same of a network in the zoo for ImageNet, on images and labels that it is given."""
+    from common.runtime import context
+
+    context.setup("CPU", "graph", threads=threads)
+    from common.models.registry import model
+
+    return _of_images(model(network).build(1000), None, training, 1)
+
+
+def _of_images(cell, callback, training: bool, batch_size: int):
     from common.training import TrainConfig
     from common.training.schedules import Schedule
     from common.training.step import TrainStep, make_optimizer, trained_parameters
 
-    rng = np.random.default_rng(0)
-    images = Tensor(rng.normal(size=(batch_size, 3, side, side)).astype(np.float32))
-    labels = Tensor(rng.integers(0, 10, batch_size).astype(np.int32))
     cell.set_train(training)
     if not training:
-        return lambda: cell(images).asnumpy()
+        return lambda images, _: cell(images).asnumpy()
     train_config = TrainConfig(1, batch_size, Schedule("constant", 0.01), weight_decay=1e-4)
     optimizer = make_optimizer(trained_parameters(cell, callback), train_config, 1000)
     train = TrainStep(cell, optimizer, train_config, callback)
     train.set_train()
-    return lambda: train(images, labels)[0].asnumpy()
+    return lambda images, labels: train(images, labels)[0].asnumpy()

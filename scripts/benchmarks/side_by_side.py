@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import isa, our_steps, peer_steps, peers, processor
+from benchmarks import isa, our_steps, peer_steps, peers, processor, selection
 from benchmarks.harness import Candidate, machine, take_turns
 from common.errors import ConfigError
 
@@ -76,7 +76,7 @@ KINDS = {
     RUNTIMES[1]: Kind(peer_steps.runtime_step, ("openvino", "torch", "onnx"), {"runtime": "openvino"}),
 }
 _FLOAT = (OURS, *PYTORCH)
-RESNET20_MACS, RESNET18_MACS = 40_551_040, 1_814_073_344
+RESNET20_MACS, RESNET18_MACS, MOBILENET_MACS = 40_551_040, 1_814_073_344, 300_774_272
 WORKS = {
     "training": (
         Work("ResNet-20 training", "resnet20", 128, 32, RESNET20_MACS, (OURS, *QUANTIZED, *PYTORCH)),
@@ -86,7 +86,7 @@ WORKS = {
     "imagenet": (
         Work("ResNet-18 forward", "resnet18", 16, 224, RESNET18_MACS, (*_FLOAT, *RUNTIMES)),
         Work("ResNet-18 training", "resnet18", 16, 224, RESNET18_MACS, _FLOAT),
-        Work("MobileNetV2 forward", "mobilenet_v2", 16, 224, 300_774_272, (*_FLOAT, *RUNTIMES)),
+        Work("MobileNetV2 forward", "mobilenet_v2", 16, 224, MOBILENET_MACS, (*_FLOAT, *RUNTIMES)),
     ),
 }
 
@@ -132,7 +132,7 @@ def make_candidates(work: Work, args: argparse.Namespace, installed: Mapping[str
     With ``--before`` each of the project's own is followed by the same one of the other checkout.
     """
     made = []
-    for name in work.candidates:
+    for name in selection.chosen(work.candidates, args.candidates):
         kind = KINDS[name]
         if line := peers.missing(name, kind.packages, installed):
             print(line, file=sys.stderr)

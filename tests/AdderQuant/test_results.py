@@ -7,21 +7,32 @@ import pytest
 from AdderQuant import eval as script
 from AdderQuant.reproduce import RESULTS, table
 
-SETTINGS = [("two-sided", 8, False), ("two-sided", 4, False), ("two-sided", 4, True), ("paper", 4, True)]
+SETTINGS = [("two-sided", 8, False), ("two-sided", 4, False), ("two-sided", 2, True), ("paper", 4, True)]
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("official")  # the images are prepared once
 @pytest.mark.parametrize(("scheme", "bits", "reestimate"), SETTINGS)
-def test_recorded_accuracy_is_measured_again(tmp_path, published, lossless, scheme, bits, reestimate):
+def test_recorded_accuracy_is_measured_again(tmp_path, published, official_cifar10, scheme, bits, reestimate):
     flag = "--reestimate" if reestimate else "--no-reestimate"
-    words = ["--checkpoint_path", published, "--dataset_path", lossless, "--scheme", scheme, "--bits", bits, flag]
+    words = [
+        "--checkpoint_path",
+        published,
+        "--dataset_path",
+        official_cifar10,
+        "--scheme",
+        scheme,
+        "--bits",
+        bits,
+        flag,
+    ]
     script.main([str(word) for word in [*words, "--seed", 0, "--json", tmp_path / "out.json"]])
     key = {"scheme": scheme, "bits": str(bits), "reestimated": str(reestimate), "seed": "0"}
     (recorded,) = [row for row in RESULTS.rows() if key.items() <= row.items()]
-    # Two images: sums of floats may differ in the last bit on another processor and turn a code.
-    assert 100 * json.loads((tmp_path / "out.json").read_text())["acc"] == pytest.approx(
-        float(recorded["top1"]), abs=0.4
-    )
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert found["samples"] == int(recorded["samples"]) == 10_000
+    # Calibration sums floats: on another processor their last bits may move a range, and with it codes of all layers.
+    assert 100 * found["acc"] == pytest.approx(float(recorded["top1"]), abs=0.3)
 
 
 def test_two_sided_stays_close_to_float_in_the_recorded_results():

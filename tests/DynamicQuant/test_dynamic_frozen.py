@@ -40,7 +40,7 @@ def test_a_frozen_static_network_gives_the_same_logits_and_a_packed_one_is_froze
 def test_a_dynamic_network_goes_on_from_a_static_one():
     static = stored(static_network(bits=4), bits=4, static=True)
     static.network.layer2[0].conv1.quantize_input.clip.set_data(Tensor(np.array([0.77], np.float32)))
-    network = continued(static, QuantConfig(3, "pact", image_size=8), "file", seed=1)
+    network, _ = continued(static, QuantConfig(3, "pact", image_size=8), "file", seed=1)
     assert network.layer2[0].conv1.clip.asnumpy() == pytest.approx(0.77)
     for place in ("layer2.0.conv1.weight", "bn1.gamma", "layer3.0.downsample.0.weight"):
         kept, started = (dict(net.parameters_and_names())[place] for net in (static.network, network))
@@ -49,7 +49,7 @@ def test_a_dynamic_network_goes_on_from_a_static_one():
 
 def test_a_dynamic_network_goes_on_as_it_is():
     dynamic = stored(dynamic_network())
-    assert continued(dynamic, QuantConfig(3, "pact", image_size=8), "file", 1) is dynamic.network
+    assert continued(dynamic, QuantConfig(3, "pact", image_size=8), "file", 1)[0] is dynamic.network
     for other in (QuantConfig(4, "pact", image_size=8), QuantConfig(3, "dorefa", image_size=8)):
         with pytest.raises(CheckpointError, match="found a dynamic one of 3 bits and pact"):
             continued(dynamic, other, "file", 1)

@@ -3,19 +3,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from ldnq_tiny import tiny_network
+from mindspore import nn
 
 from common.checkpoint import network_state
 from common.data import CIFAR10
 from common.errors import CheckpointError, QuantizationError
 from common.quant.conv_geometry import conv_geometry
 from common.report import read_rows
-from common.runtime.hooks import reestimate_batch_norm
+from common.runtime.hooks import batch_norm_inputs, reestimate_batch_norm
 from LDNQ import layer_report
 from LDNQ.calibration_set import CalibrationSet
 from LDNQ.cascade import Cascade
 from LDNQ.hessian import InputMoment, patches
 from LDNQ.levels import TABLES
-from LDNQ.observation import input_hessian
+from LDNQ.network import quantized_layers
+from LDNQ.observation import input_hessians
 from LDNQ.plan import Plan
 from LDNQ.quant_config import QuantConfig
 
@@ -40,6 +42,37 @@ def make(images, tmp_path):
         return Cascade(tiny_network(), CalibrationSet(images, CIFAR10, 3, seed), config, plan, tmp_path / folder, test)
 
     return cascade
+
+
+def test_hessians_of_the_float_network_come_from_one_pass_before_the_first_layer(make, monkeypatch):
+    cascade, taken = make(replace(PLAN, hessians="float", steps=0, refine_steps=0)), []
+    unchanged = tiny_network()
+    expected = input_hessians(unchanged, quantized_layers(unchanged, TERNARY), list(cascade.data.passes(1)))
+    solve = Cascade._solve
+    monkeypatch.setattr(Cascade, "_solve", lambda self, layer, h: (taken.append(h), solve(self, layer, h))[1])
+    cascade.run()
+    assert len(taken) == len(expected) == 3
+    for hessian, wanted in zip(taken, expected.values()):
+        np.testing.assert_allclose(hessian, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_shifted_statistics_are_the_float_networks_and_what_quantization_does_to_them(make):
+    cascade = make(replace(PLAN, statistics="shifted", statistics_views=2))
+    unchanged = tiny_network()
+    cascade.run()
+    before, after = (batch_norm_inputs(network, cascade.data.passes(2)) for network in (unchanged, cascade.network))
+    assert after["bn1"][0].any() and list(after) == ["bn1", "bn2"]
+    for name, (mean, _) in after.items():
+        norm = getattr(cascade.network, name)
+        expected = getattr(unchanged, name).moving_mean.asnumpy() + mean - before[name][0]
+        np.testing.assert_allclose(norm.moving_mean.asnumpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_dropouts_drop_nothing_while_matching(make):
+    cascade = make()
+    cascade.step.network.drop = nn.Dropout(p=0.5)
+    cascade.step.set_train(True)
+    assert cascade.network.bn1.training and not cascade.network.drop.training
 
 
 @pytest.mark.parametrize(("levels", "granularity"), [(3, "channel"), (7, "layer")])
@@ -157,11 +190,12 @@ def test_input_hessian_is_that_of_the_layers_own_inputs(images):
     network = tiny_network()
     data = CalibrationSet(images, CIFAR10, 1, 0)
     batches = list(data.passes(1, 6))
-    hessian = input_hessian(network, network.conv1, batches)
+    hessian = input_hessians(network, {"conv1": network.conv1}, batches)["conv1"]
     columns = patches(np.concatenate(batches), conv_geometry(network.conv1))[0].astype(np.float64)
     np.testing.assert_allclose(hessian[0], columns @ columns.T / columns.shape[1], rtol=1e-4, atol=1e-4)
-    assert input_hessian(network, network.conv2, batches).shape == (2, 37, 37)
-    assert input_hessian(network, network.fc, batches)[0, -1, -1] == pytest.approx(1)
+    both = input_hessians(network, {"conv2": network.conv2, "fc": network.fc}, batches)
+    assert both["conv2"].shape == (2, 37, 37)
+    assert both["fc"][0, -1, -1] == pytest.approx(1)
     assert not network.bn1.moving_mean.asnumpy().any()  # left alone
     assert isinstance(InputMoment(conv_geometry(network.fc)), InputMoment)
 

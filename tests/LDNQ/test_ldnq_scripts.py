@@ -166,10 +166,18 @@ def test_the_whole_method_on_imagenet_images(capsys, tmp_path, shared):
 
 
 def test_the_results_table_groups_seeds():
-    base = {"network": "resnet20", "data": "lossless", "granularity": "", "refine_steps": "", "images": "", "seed": ""}
+    base = {"network": "resnet20", "data": "lossless", "granularity": "", "images": "", "seed": ""}
+    base |= {"mixed_views": "", "refine_steps": ""}
     rows = [{**base, "levels": "float", "top1": "91.00"}]
     for seed, top1 in ((1, "89.00"), (2, "90.00")):
-        varied = {"levels": "3", "granularity": "channel", "refine_steps": "4", "images": "500", "seed": str(seed)}
+        varied = {
+            "levels": "3",
+            "granularity": "channel",
+            "mixed_views": "2",
+            "refine_steps": "4",
+            "images": "500",
+            "seed": str(seed),
+        }
         rows.append({**base, **varied, "top1": top1, "seconds": "10", "file_bytes": "5"})
     text = table_of(rows, "lossless").splitlines()
     assert len(text) == 4 and "89.50 ± 0.71" in text[3] and "1.50 ± 0.71" in text[3] and "| 2 |" in text[3]

@@ -10,6 +10,7 @@
 #include <random>
 #include <vector>
 
+#include "../../common/engine/fast_form.h"
 #include "../../common/engine/lowbit.h"
 #include "../../common/engine/runtime_file.h"
 #include "../../common/engine/validator.h"
@@ -20,7 +21,7 @@ using Bytes = std::vector<uint8_t>;
 namespace {
 
 int64_t allocated = 0;  // bytes, since it was last set to 0
-constexpr int64_t kAllocationsPerByte = 160, kAllocations = 1 << 20;
+constexpr int64_t kAllocationsPerByte = 256, kAllocations = 1 << 20;
 constexpr int64_t kMostWork = 3000000, kMostMemory = 1 << 24;  // of an image that is computed
 
 void* counted(std::size_t size, std::size_t alignment) {
@@ -99,24 +100,28 @@ bool same(const std::vector<float>& a, const std::vector<float>& b) {
   return true;
 }
 
-// Two images in the same memory, on all instruction sets.
-bool computed(const RuntimeFile& file, int64_t work, Mutator& mutator, int64_t number) {
-  const Program program = file.program();
-  const Header& h = program.header();
-  if (work > kMostWork || h.arena > kMostMemory) return false;
-  const int64_t size = int64_t{h.channels} * h.height * h.width;
+// Two images, one after the other in the same memory and together where groups are computed, on all instruction sets,
+// as the file has them and in the fast form.
+bool computed(RuntimeFile& file, int64_t work, Mutator& mutator, int64_t number) {
+  const Header h = file.program().header();
+  if (work > kMostWork || int64_t{h.arena} + 2 * h.image > kMostMemory) return false;
+  const int64_t size = int64_t{h.channels} * h.height * h.width, row = int64_t{h.classes} + h.decisions;
   const std::vector<float> images = mutator.image(2 * size);
   std::vector<std::vector<float>> results;
   std::vector<RunImages> sets = {run_images_plain};
   if (__builtin_cpu_supports("avx2")) sets.push_back(run_images_avx2);
   if (__builtin_cpu_supports("avx512vnni")) sets.push_back(run_images_vnni);
-  for (RunImages run : sets) {
-    Aligned<uint8_t> arena(memory_of(h, 1));
-    const int64_t row = int64_t{h.classes} + h.decisions;
-    results.emplace_back(2 * row);
-    for (int i = 0; i < 2; ++i)
-      run(program, images.data() + i * size, 1, results.back().data() + i * row, arena.data(), nullptr);
-    if (!same(results.front(), results.back())) fault("instruction sets disagree", number);
+  for (const bool fast : {false, true}) {
+    if (fast) FastForm(file, 1 << 20);
+    const Program program = file.program();
+    for (RunImages run : sets) {
+      const int together = h.image ? 2 : 1;
+      Aligned<uint8_t> memory(memory_of(program.header(), together));
+      results.emplace_back(2 * row);
+      for (int i = 0; i < 2; i += together)
+        run(program, {images.data() + i * size, together, results.back().data() + i * row, memory.data()});
+      if (!same(results.front(), results.back())) fault(fast ? "forms disagree" : "instruction sets disagree", number);
+    }
   }
   return true;
 }
@@ -149,7 +154,7 @@ void damage_bytes(Bytes data, Mutator& mutator, bool right_checksum, int64_t num
   if (!network) return;
   if (!right_checksum && data != intact) fault("changed in silence", number);
   lowbit_close(network);
-  const RuntimeFile file = read_file(data.data(), static_cast<int64_t>(data.size()));
+  RuntimeFile file = read_file(data.data(), static_cast<int64_t>(data.size()));
   counts.computed += computed(file, Validator(file).check(), mutator, number);
 }
 

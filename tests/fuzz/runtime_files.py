@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
@@ -15,6 +16,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "common" / "engine"))
 from random_networks import random_network
 
 from common.data.preprocessing import Preprocessing
+from common.engine import tensors
 from common.engine.about import About
 from common.engine.builder import Builder
 from common.engine.compiler import compile_network
@@ -31,6 +33,8 @@ def intact() -> list[bytes]:
     """Small files of every instruction: random networks of three channels, and one of single channels."""
     descriptions = [made for made in map(random_network, _SEEDS) if made.steps[0].shape[0] == 3]
     files = [*map(_encoded, descriptions), single_channels()]
+    with mock.patch.object(tensors, "_LARGE", 1):
+        files += map(_encoded, descriptions[::3])  # images in groups
     return [content for content in files if len(content) <= _MOST_BYTES]
 
 

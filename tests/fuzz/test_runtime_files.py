@@ -8,6 +8,8 @@ from common.engine.library import library
 from common.kernels.compiler import BuildError
 from tests.fuzz import runtime_files
 
+pytestmark = pytest.mark.slow  # the driver is compiled
+
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory):

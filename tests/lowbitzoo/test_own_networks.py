@@ -141,7 +141,9 @@ def test_the_whole_way_of_convolutions(case, method, tmp_path):
         whole_way(tmp_path, stored, form, fresh, MADE[case])
 
 
-@pytest.mark.parametrize("case", own.ADDERS)
+@pytest.mark.parametrize(
+    "case", [name if name == "same" else pytest.param(name, marks=pytest.mark.slow) for name in own.ADDERS]
+)
 def test_the_whole_way_of_adder_layers(case, tmp_path):
     fresh = own.ADDERS[case]
     network = settled(fresh(), own.FORM)

@@ -12,8 +12,17 @@ from common.engine.about import About
 from common.engine.builder import Builder
 from common.engine.compiler import compile_network
 from common.engine.encoding import bits, signed, unsigned
-from common.engine.interpreter import interpret
-from common.engine.layout import BUFFER, CHOOSE, HEADER, INSTRUCTION, INTEGER_CONV, Program
+from common.engine.interpreter import decode_blocks, interpret
+from common.engine.layout import (
+    BUFFER,
+    CHOOSE,
+    HEADER,
+    INSTRUCTION,
+    INTEGER_CONV,
+    WINOGRAD_CONV,
+    Program,
+    padded,
+)
 from common.engine.opened import OpenedFile, read
 from common.engine.runtime_file import VERSION, encode
 from common.errors import ConfigError
@@ -29,12 +38,18 @@ def any_shape(monkeypatch):
     monkeypatch.setattr("common.engine.opened._about", lambda described, name: described)
 
 
-def programs():
+def descriptions():
     """Random ones of three channels; some choose."""
     for seed in range(80):
         description = random_network(seed)
         if description.steps[0].shape[0] == 3:
-            yield seed, compile_network(description, plain=True)
+            yield seed, description
+
+
+def programs():
+    """As files have them."""
+    for seed, description in descriptions():
+        yield seed, compile_network(description, plain=True)
 
 
 def bits_of(values):
@@ -47,18 +62,36 @@ def images_of(program, count, seed=0):
     return np.random.default_rng(seed).normal(0, 1, shape).astype(np.float32)
 
 
-def test_files_compute_what_the_interpreter_does():
-    chosen = 0
-    for seed, program in programs():
+def test_files_compute_what_the_interpreter_does(monkeypatch):
+    """On any threads, which share single images; in the form that is compiled for the engine, in its memory."""
+    chosen = fast = grouped = 0
+    for seed, description in descriptions():
+        monkeypatch.setattr("common.engine.tensors._LARGE", 1 if seed % 2 else 2**18)
+        program, compiled = compile_network(description, plain=True), compile_network(description)
         opened, x = OpenedFile(encode(program, ABOUT)), images_of(program, 5, seed)
         expected = bits_of(interpret(program, x))
         for threads in (0, 1, 3, 9):
             assert np.array_equal(bits_of(opened.run(x, threads)), expected), (seed, threads)
-        assert np.array_equal(bits_of(opened.run(x[2:3], 1)), expected[2:3])
+        for threads in (1, 2, 3, 16):
+            assert np.array_equal(bits_of(opened.run(x[2:3], threads)), expected[2:3]), (seed, threads)
         assert opened.run(x[:0], 2).shape == (0, expected.shape[1])
-        assert opened.thread_nbytes == program.header["arena"] and opened.nbytes == program.nbytes
+        images = 4 if compiled.header["image"] else 1
+        memory = compiled.header["scratch"] + compiled.header["arena"] + images * compiled.header["image"]
+        assert opened.thread_nbytes == memory and opened.nbytes == compiled.nbytes + replaced(program, compiled)
         chosen += bool(program.header["decisions"])
-    assert chosen >= 3
+        fast, grouped = fast + (opened.nbytes > program.nbytes), grouped + images // 4
+    assert chosen >= 3 and fast >= 3 and grouped >= 3
+
+
+def replaced(direct, compiled):
+    """Bytes of the direct form of Winograd convolutions, which stays in memory beside it."""
+    size = 0
+    for instruction, made in zip(direct.instructions, compiled.instructions):
+        if made["operation"] != WINOGRAD_CONV:
+            continue
+        for _, runs in decode_blocks(direct, instruction):
+            size += 4 * (2 + 2 * len(runs)) + sum(count for _, count in runs) * 4 * padded(instruction["filters"])
+    return size
 
 
 def test_numbers_are_written_as_the_format_says():

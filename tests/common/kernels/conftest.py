@@ -2,10 +2,12 @@
 
 import importlib.util
 import tempfile
+from pathlib import Path
 
 import pytest
+from kernel_variants import VARIANTS
 
-from common.kernels import build
+from common.kernels import build, compiler
 
 
 @pytest.fixture
@@ -15,6 +17,17 @@ def library():
     if loaded is None:
         pytest.skip("needs a C++ compiler")
     return loaded[0]
+
+
+@pytest.fixture
+def variant(flags):
+    """Path of the library compiled with flags of :data:`kernel_variants.VARIANTS`, where this processor can run it."""
+    if compiler.compiler() is None:
+        pytest.skip("needs a C++ compiler")
+    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    if missing := set(VARIANTS[flags][0]) - set(text.split()):
+        pytest.skip(f"the processor lacks what {flags[0]} needs: {', '.join(missing)}")
+    return build.build(flags)
 
 
 @pytest.fixture

@@ -5,11 +5,12 @@ import conv_oracle as oracle
 import numpy as np
 import pytest
 from adder_oracle import call
+from kernel_variants import each_variant
 from mindspore import Tensor, nn, ops
 from test_batch_norm import STATE
 from test_norm_act import Weighted
 
-from common.kernels import build, native_available
+from common.kernels import native_available
 from common.kernels.batch_norm import NativeBatchNorm2d
 from common.models.inverted_residual import block_joins, block_kernel, joined_block
 from common.models.layers import NativeConv2d
@@ -157,9 +158,9 @@ def test_what_is_trained_watched_or_exchanged_is_called():
     assert block_kernel(ConvNormActSequential(nn.Conv2d(3, 4, 1)), cell.depthwise) is None
 
 
-@pytest.mark.parametrize("flags", [("-march=x86-64-v3",), ("-march=native", "-DLOWBIT_LANES=4")], ids=" ".join)
+@each_variant
 @each_block
-def test_other_instructions(block, flags):
+def test_other_instructions(block, variant):
     x, cell = images(block), Block(block, True)
     kinds = [layer for pair in ((*cell.first.cell_list[:2],), (*cell.depthwise.cell_list[:2],)) for layer in pair]
     layers = [*kinds, cell.project, cell.norm]
@@ -169,5 +170,5 @@ def test_other_instructions(block, flags):
         inputs += [conv.weight.asnumpy(), *statistics, np.array([norm.eps, limit], np.float32)]
     inputs.append(np.array([*block[5:7], *block[8:10], 0], np.int32))
     expected = in_float64(cell, x, block)
-    found = call(build.build(flags), "InvertedResidualForward", inputs, np.full(expected.shape, np.nan, np.float32))
+    found = call(variant, "InvertedResidualForward", inputs, np.full(expected.shape, np.nan, np.float32))
     assert oracle.error(found, expected) < 1e-5

@@ -1,8 +1,5 @@
 """The kernels as they are compiled for other processors: registers of other widths, another number of them."""
 
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-
 import adder_oracle
 import batch_norm_oracle
 import conv_oracle
@@ -11,64 +8,35 @@ import numpy as np
 import pytest
 from conv_calls import TOLERANCE, call_all, check
 from fake_quant_calls import CLIP
+from kernel_variants import VARIANTS, each_variant
 from test_adder_int8 import identity, sample
-
-from common.kernels import build, compiler
-
-# Flags, the processor features that they need, and the instructions that the integer adder must then have chosen.
-VARIANTS = {
-    ("-march=native",): ((), None),
-    ("-march=x86-64-v3",): (("avx2", "fma", "bmi2"), "avx2"),
-    ("-march=native", "-DLOWBIT_LANES=16"): ((), None),  # the tiles of AVX-512, on any processor
-    ("-march=native", "-DLOWBIT_LANES=4", "-DLOWBIT_PLAIN_SAD"): ((), "plain"),
-}
-
-each_variant = pytest.mark.parametrize("flags", VARIANTS, ids=" ".join)
-
-
-@pytest.fixture(scope="module")
-def variants():
-    """Flags to path of the library, for those that this processor can run."""
-    if compiler.compiler() is None:
-        pytest.skip("needs a C++ compiler")
-    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    usable = [flags for flags, (needed, _) in VARIANTS.items() if set(needed) <= set(text.split())]
-    with ThreadPoolExecutor(2) as pool:
-        return dict(zip(usable, pool.map(build.build, usable)))
-
-
-@pytest.fixture
-def library(variants, flags):
-    if flags not in variants:
-        pytest.skip(f"the processor lacks what {flags[0]} needs")
-    return variants[flags]
 
 
 @each_variant
 @pytest.mark.parametrize(
     ("size", "qmax"), list(zip(adder_oracle.SIZES, [255, 3, 127, 15, 255, 63, 7, 255, 31])), ids=str
 )
-def test_integer_sums_are_exact(library, size, qmax):
+def test_integer_sums_are_exact(variant, size, qmax):
     x, codes, group, steps = sample(*size, qmax)
-    found = adder_oracle.call_int8(library, x, codes, group, steps, qmax, identity(len(codes)), *size[7:])
+    found = adder_oracle.call_int8(variant, x, codes, group, steps, qmax, identity(len(codes)), *size[7:])
     assert np.array_equal(found, adder_oracle.integer_sums(x, codes, group, steps, qmax, *size[7:]))
 
 
 @each_variant
 @pytest.mark.parametrize(("kind", "oracle"), [("Conv", conv_oracle), ("Adder", adder_oracle)])
 @pytest.mark.parametrize("size", [*conv_oracle.CONV_SIZES, (17, 9, 9, 33, 17, 3, 3, 1, 1)], ids=str)
-def test_convolutions_and_their_gradients(library, size, kind, oracle):
+def test_convolutions_and_their_gradients(variant, size, kind, oracle):
     x, w, gy = conv_oracle.sample(*size)
     gradients = [gradient(x, w, gy, *size[7:]) for gradient in (oracle.input_gradient, oracle.weight_gradient)]
-    check(call_all(library, kind, x, w, gy, *size[7:]), [oracle.forward(x, w, *size[7:]), *gradients])
+    check(call_all(variant, kind, x, w, gy, *size[7:]), [oracle.forward(x, w, *size[7:]), *gradients])
 
 
 @each_variant
 @pytest.mark.parametrize("size", conv_oracle.CONV_SIZES, ids=str)
-def test_convolutions_of_training(library, size):
+def test_convolutions_of_training(variant, size):
     x, w, gy = conv_oracle.sample(*size)
     geometry = np.array(size[7:], np.int32)
-    y = adder_oracle.call(library, "ConvForwardTrain", [x, w, geometry], np.full(gy.shape, np.nan, np.float32))
+    y = adder_oracle.call(variant, "ConvForwardTrain", [x, w, geometry], np.full(gy.shape, np.nan, np.float32))
     assert conv_oracle.error(y, conv_oracle.forward(x, w, *size[7:])) < TOLERANCE
 
 
@@ -77,7 +45,7 @@ def test_convolutions_of_training(library, size):
 @pytest.mark.parametrize(
     "size", [*adder_oracle.SIZES, (2, 33, 7, 9, 40, 3, 3, 2, 1), (2, 9, 8, 8, 20, 3, 3, 1, 1)], ids=str
 )
-def test_adder_of_inputs_within_bounds_and_just_outside(library, size, least, most):
+def test_adder_of_inputs_within_bounds_and_just_outside(variant, size, least, most):
     """Inputs behind a ReLU have tiles of their own; the first image alone has the values at the bounds."""
     x, w, gy = conv_oracle.sample(*size)
     x = np.abs(x) % 3
@@ -85,42 +53,42 @@ def test_adder_of_inputs_within_bounds_and_just_outside(library, size, least, mo
     gradients = [
         gradient(x, w, gy, *size[7:]) for gradient in (adder_oracle.input_gradient, adder_oracle.weight_gradient)
     ]
-    check(call_all(library, "Adder", x, w, gy, *size[7:]), [adder_oracle.forward(x, w, *size[7:]), *gradients])
+    check(call_all(variant, "Adder", x, w, gy, *size[7:]), [adder_oracle.forward(x, w, *size[7:]), *gradients])
 
 
 @each_variant
 @pytest.mark.parametrize("size", [*conv_oracle.GROUPED_SIZES, (2, 9, 14, 14, 9, 3, 3, 1, 1, 9)], ids=str)
-def test_convolutions_of_groups_and_their_gradients(library, size):
+def test_convolutions_of_groups_and_their_gradients(variant, size):
     inputs = conv_oracle.sample(*size)
-    check(call_all(library, "Grouped", *inputs, *size[7:9]), conv_oracle.grouped(*inputs, *size[7:]))
+    check(call_all(variant, "Grouped", *inputs, *size[7:9]), conv_oracle.grouped(*inputs, *size[7:]))
 
 
 @each_variant
 @pytest.mark.parametrize("shape", batch_norm_oracle.SHAPES, ids=str)
-def test_batch_norm_and_its_gradients(library, shape):
+def test_batch_norm_and_its_gradients(variant, shape):
     sample, eps = batch_norm_oracle.sample(shape), np.full(1, batch_norm_oracle.EPS, np.float32)
     y, gx, ggamma, gbeta, *_ = batch_norm_oracle.training(sample)
     outputs = [np.full(like.shape, np.nan, np.float32) for like in (y, gbeta, gbeta, gx, ggamma, gbeta)]
     inputs = [sample.x, sample.gamma, sample.beta, eps, *outputs[:2]]
-    adder_oracle.call(library, "BatchNormTrain", inputs, outputs[2])
+    adder_oracle.call(variant, "BatchNormTrain", inputs, outputs[2])
     inputs = [sample.x, sample.gy, sample.gamma, *outputs[1:3], eps, *outputs[3:5]]
-    adder_oracle.call(library, "BatchNormTrainGrad", inputs, outputs[5])
+    adder_oracle.call(variant, "BatchNormTrainGrad", inputs, outputs[5])
     for found, expected in zip([outputs[0], *outputs[3:]], (y, gx, ggamma, gbeta), strict=True):
         assert conv_oracle.error(found, expected) < TOLERANCE
 
 
 @each_variant
 @pytest.mark.parametrize(("shape", "first"), fake_quant_oracle.SHAPES, ids=str)
-def test_gradients_of_uniform_quantization(library, shape, first):
+def test_gradients_of_uniform_quantization(variant, shape, first):
     x, bits, gy = fake_quant_oracle.uniform_sample(shape, first, CLIP)
     outputs = [np.full(size, np.nan, np.float32) for size in (x.shape, 1, len(bits))]
     inputs = [x, bits, CLIP.reshape(1), np.zeros(1, np.float32), gy, np.ones(1, np.int32), *outputs[:2]]
-    adder_oracle.call(library, "UniformQuantizeGrad", inputs, outputs[2])
+    adder_oracle.call(variant, "UniformQuantizeGrad", inputs, outputs[2])
     for found, expected in zip(outputs, fake_quant_oracle.uniform_gradients(x, bits, CLIP, gy), strict=True):
         assert conv_oracle.error(found, expected) < TOLERANCE
 
 
-def test_variants_use_their_instructions(variants):
-    for flags, path in variants.items():
-        wanted = VARIANTS[flags][1]
-        assert wanted is None or adder_oracle.text_of(path, "SadName") == wanted
+@each_variant
+def test_variants_use_their_instructions(variant, flags):
+    wanted = VARIANTS[flags][1]
+    assert wanted is None or adder_oracle.text_of(variant, "SadName") == wanted

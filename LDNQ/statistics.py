@@ -1,0 +1,36 @@
+"""The BatchNorm statistics that a network ends a cascade with."""
+
+from mindspore import Tensor, nn
+
+from common.runtime.hooks import batch_norm_inputs, batch_norms, reestimate_batch_norm, shift_batch_norm
+from LDNQ.calibration_set import CalibrationSet
+from LDNQ.plan import Plan
+
+
+class FinalStatistics:
+    """Remembers what the float network's BatchNorms see, where the plan wants statistics that are shifted.
+
+    Args:
+        network: float.
+        data: images of both passes.
+        plan: how statistics are taken, and from how many views.
+    """
+
+    def __init__(self, network: nn.Cell, data: CalibrationSet, plan: Plan):
+        self.network, self.data, self.views = network, data, plan.statistics_views
+        self.before, self.kept = None, {}
+        if plan.statistics == "shifted":
+            self.before = batch_norm_inputs(network, data.passes(self.views))
+            for name, norm in batch_norms(network).items():
+                self.kept[name] = norm.moving_mean.asnumpy().copy(), norm.moving_variance.asnumpy().copy()
+
+    def take(self) -> None:
+        """Give the network, quantized by now, its statistics."""
+        if self.before is None:
+            reestimate_batch_norm(self.network, self.data.passes(self.views))
+            return
+        norms = batch_norms(self.network)
+        for name, (mean, variance) in self.kept.items():
+            norms[name].moving_mean.set_data(Tensor(mean))
+            norms[name].moving_variance.set_data(Tensor(variance))
+        shift_batch_norm(self.network, self.before, batch_norm_inputs(self.network, self.data.passes(self.views)))

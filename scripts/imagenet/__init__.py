@@ -1,0 +1,1 @@
+"""The networks of the ImageNet tables: how they are made, compared with the float network, and shown."""
