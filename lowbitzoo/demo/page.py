@@ -131,5 +131,6 @@ def serve(offers: dict[str, Offer], host: str, port: int, threads: int | None = 
         ssr_mode=False,
         footer_links=[],
         css=markup.CSS,
+        theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
         app_kwargs={"middleware": [Middleware(SameHost)]},
     )

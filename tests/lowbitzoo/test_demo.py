@@ -67,7 +67,7 @@ def test_classes_and_choices_are_those_of_floats(shown, picture):
     stored = lowbitzoo.load(DYNAMIC)
     (expected,) = lowbitzoo.predict(stored, picture)
     assert [name for name, _ in shown.classes] == [name for name, _ in expected.classes]
-    assert [share for _, share in shown.classes] == pytest.approx([share for _, share in expected.classes], abs=1e-5)
+    assert [share for _, share in shown.classes] == pytest.approx([share for _, share in expected.classes], abs=1e-3)
     images = Tensor(read_pictures([picture], recorded_form(stored.metadata)))
     with execution_mode("pynative"):
         mask = stored.network.decide(images)[1].asnumpy()
