@@ -14,8 +14,8 @@ from comparison.entries import Command
 _LEVELS, _BITS, _SEARCHED = (11, 9, 7, 5), (8, 6, 5, 4), (6, 5, 4)
 _SHARE = 32  # bits of a float number: costs are shares of float layers'
 # One pass of the float network for all Hessians, and no steps between the layers: 53 of them take hours at 224 x 224.
-_CASCADE = {"hessians": "float", "steps": 0, "views": 2, "num_images": 500, "match_batch_size": 32}
-_CASCADE |= {"refine_steps": 80, "refine_lr": 1e-2, "statistics": "shifted", "statistics_views": 1}
+_CASCADE = {"hessians": "float", "steps": 0, "views": 2, "num_images": 800, "match_batch_size": 32}
+_CASCADE |= {"refine_steps": 200, "refine_lr": 3e-2, "statistics": "shifted", "statistics_views": 1}
 _SEARCH = {"lam": 0, "step": 40, "search_epochs": 0, "score_images": 64, "batch_size": 50}
 _DISTILLED = {"distill_weight": 1.0, "schedule": "cosine", "batch_size": 32}
 
