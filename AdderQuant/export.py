@@ -10,6 +10,11 @@ from common.stored.network import StoredNetwork
 _NO_ONNX = "ONNX has no operator that sums absolute differences over a window"
 
 
+def no_onnx(_stored: StoredNetwork) -> str | None:
+    """Why a network has no ONNX form; None if it has one."""
+    return _NO_ONNX
+
+
 def make_parser() -> OptionParser:
     """Options of this script."""
     return export.add_options(options.eval_parser(), storage.METHOD)
@@ -34,7 +39,7 @@ def main(argv: list[str] | None = None) -> None:
         integers=storage.FORMAT.integers,
         ready=ready,
         again=rebuilt,
-        no_onnx=lambda stored: _NO_ONNX,
+        no_onnx=no_onnx,
     )
 
 

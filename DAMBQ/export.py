@@ -3,9 +3,15 @@
 from common.cli import config, export
 from common.cli.entry_point import entry_point
 from common.cli.option_parser import OptionParser
+from common.stored.network import StoredNetwork
 from DAMBQ import options, storage
 
 _NO_ONNX = "every channel has bits of its own, and the levels of weights are no whole numbers times a scale"
+
+
+def no_onnx(stored: StoredNetwork) -> str | None:
+    """Why a network has no ONNX form; None if it has one."""
+    return None if stored.kind == "float" else _NO_ONNX
 
 
 def make_parser() -> OptionParser:
@@ -23,7 +29,7 @@ def main(argv: list[str] | None = None) -> None:
         shipped=storage.shipped,
         load=lambda path: storage.load(path, network.arch, network.num_classes),
         integers=storage.FORMAT.integers,
-        no_onnx=lambda stored: None if stored.kind == "float" else _NO_ONNX,
+        no_onnx=no_onnx,
     )
 
 

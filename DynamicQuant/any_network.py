@@ -1,6 +1,6 @@
 """The two conversions as one: ResNets of the zoo by their stages, any other network by its recorded steps."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from mindspore import nn
@@ -38,14 +38,6 @@ def calibrate(network: nn.Cell, config: QuantConfig, images: Iterable[np.ndarray
     return {name: best_clip(values, config.bits, name in config.signed) for name, values in inputs.items()}
 
 
-def quantize_network(
-    network: nn.Cell,
-    config: QuantConfig,
-    clips: Mapping[str, float] | None = None,
-    frozen: bool = False,
-    seed: int = 0,
-) -> nn.Cell:
-    """Quantize a float network by a settled configuration, as :func:`DynamicQuant.convert.quantize_network`."""
-    by_steps = config.stage is not None
-    kind = recorded_network.quantize_recorded if by_steps else convert.quantize_network
-    return kind(network, config, clips, frozen, seed)
+def conversion(config: QuantConfig) -> Callable[..., nn.Cell]:
+    """What quantizes a network by a settled configuration: ``DynamicQuant.convert.quantize_network`` or its like."""
+    return convert.quantize_network if config.stage is None else recorded_network.quantize_recorded

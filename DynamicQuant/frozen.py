@@ -12,7 +12,7 @@ from common.runtime import context
 from common.stored.network import StoredNetwork
 from common.stored.quantized_layers import belongs
 from DynamicQuant import packing, storage
-from DynamicQuant.any_network import quantize_network
+from DynamicQuant.any_network import conversion
 from DynamicQuant.network import DynamicNetwork
 from DynamicQuant.quant_config import QuantConfig
 
@@ -25,7 +25,8 @@ def config_of(stored: StoredNetwork) -> QuantConfig | None:
 def frozen_twin(stored: StoredNetwork) -> nn.Cell:
     """A network of the same kind for evaluation; :func:`freeze` fills it."""
     network = model(stored.metadata["network"]).build(stored.metadata["num_classes"])
-    return quantize_network(network, config_of(stored), frozen=True)
+    config = config_of(stored)
+    return conversion(config)(network, config, frozen=True)
 
 
 def freeze(network: nn.Cell, twin: nn.Cell) -> nn.Cell:
@@ -85,7 +86,7 @@ def continued(stored: StoredNetwork, config: QuantConfig, path: str | Path, seed
         network_state.restore(network, {name: value for name, value in state.items() if ".quantize_" not in name})
         layers = packing.quantized_layers(stored.network)
         clips = {name: float(layer.quantize_input.clip.asnumpy()[0]) for name, layer in layers.items()}
-        return quantize_network(network, config, clips, seed=seed), config
+        return conversion(config)(network, config, clips, seed=seed), config
     if recorded != config:
         raise CheckpointError(
             f"{path}: expected a static network, or a dynamic one of {config.bits} bits and {config.quantizer}, "

@@ -10,7 +10,7 @@ from common.models.resnet_cifar import ResNetCifar
 from common.models.resnet_imagenet import ResNetImageNet
 from common.quant.calibration import calibration_batches
 from common.stored.own_network import Quantized, Request, configured
-from DynamicQuant.any_network import calibrate, quantize_network, settled
+from DynamicQuant.any_network import calibrate, conversion, settled
 from DynamicQuant.quant_config import QuantConfig
 
 _CALIBRATION_IMAGES = 512
@@ -30,4 +30,4 @@ def quantize(network: nn.Cell, request: Request, options: Mapping[str, Any]) -> 
     if request.images is not None:
         sample = (request.images, request.preprocessing, _CALIBRATION_IMAGES, request.seed)
         clips = calibrate(network, config, calibration_batches(*sample))
-    return Quantized(quantize_network(network, config, clips, seed=request.seed), "latent", asdict(config))
+    return Quantized(conversion(config)(network, config, clips, seed=request.seed), "latent", asdict(config))

@@ -66,7 +66,8 @@ def measure(evaluation: Evaluation, options: ReportOptions) -> Measured:
         folder.mkdir(parents=True, exist_ok=True)
         plot_bits(choices, folder / "bits.png")
         plot_examples(choices, evaluation.images, evaluation.preprocessing, folder / "examples.png")
-    return metrics, {**record, "cost": cost_of(evaluation, choices)}
+    size = evaluation.preprocessing.image_size
+    return metrics, {**record, "cost": cost_of(evaluation.stored, evaluation.path, size, choices)}
 
 
 def smoothed(metrics: Metrics, recorder: ChoiceRecorder, smoothing: float) -> Metrics:
@@ -75,9 +76,25 @@ def smoothed(metrics: Metrics, recorder: ChoiceRecorder, smoothing: float) -> Me
     return replace(metrics, loss_sum=(1 - smoothing) * metrics.loss_sum + smoothing * spread)
 
 
-def cost_of(evaluation: Evaluation, choices: Choices | None) -> dict[str, Any]:
-    """The cost of a network; where images differ, their mean."""
-    stored, size = evaluation.stored, evaluation.preprocessing.image_size
+def summarize_image(stored: StoredNetwork, path: Path, image_size: int, index: np.ndarray | None) -> Summary:
+    """Method, network, and the cost of one image.
+
+    Args:
+        stored: network with its metadata.
+        path: file of the network.
+        image_size: side of the image in pixels.
+        index: number of the candidate that the image took in each dynamic layer, (1, L); None of a static network.
+    """
+    network, config, choices = stored.network, config_of(stored), None
+    if index is not None:
+        choices = Choices(index, np.zeros(1, np.int64), config, network.dynamic, network.macs)
+    label = kind_of(stored)
+    record = {"method": storage.METHOD, "network": stored.metadata["network"], "label": label}
+    return Summary(label, label, {**record, "cost": cost_of(stored, path, image_size, choices)})
+
+
+def cost_of(stored: StoredNetwork, path: Path, size: int, choices: Choices | None) -> dict[str, Any]:
+    """The cost of a network on images of a side; where images differ, their mean."""
     bits = {}
     for name, layer in quantized_layers(stored.network).items():
         dynamic = isinstance(layer, DynamicConv2d)
@@ -85,7 +102,7 @@ def cost_of(evaluation: Evaluation, choices: Choices | None) -> dict[str, Any]:
         bits[name] = (float(widths.mean()),) * 2
     described = model(stored.metadata["network"]).build(stored.metadata["num_classes"])
     layers = cost.trace(described, (3, size, size), bits=bits)
-    record = cost.summary(layers, evaluation.path.stat().st_size)
+    record = cost.summary(layers, path.stat().st_size)
     if choices is not None:
         ends = sum(layer.bit_operations for layer in layers if layer.name not in bits)
         record["bit_operations"] = ends + float(choices.operations.mean())

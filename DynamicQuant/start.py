@@ -15,7 +15,7 @@ from common.stored.float_network import float_of_classes, of_classes
 from common.stored.network import StoredNetwork
 from common.training import TrainConfig, Trainer
 from DynamicQuant import storage
-from DynamicQuant.any_network import calibrate, quantize_network, quantized_names, settled
+from DynamicQuant.any_network import calibrate, conversion, quantized_names, settled
 from DynamicQuant.budget import BudgetLoss, NoiseDecay
 from DynamicQuant.frozen import config_of, continued
 from DynamicQuant.network import DynamicNetwork
@@ -60,7 +60,7 @@ def _network(options: TrainOptions, images: Images) -> tuple[nn.Cell, QuantConfi
         return network, None, digest
     config = settled(network, options.config, hasattr(network, "layer1"))
     clips = _first_clips(options, config, network, images)
-    return quantize_network(network, config, clips, seed=options.seed), config, digest
+    return conversion(config)(network, config, clips, seed=options.seed), config, digest
 
 
 def _pretrained(options: TrainOptions) -> Path | None:

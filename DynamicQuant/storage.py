@@ -9,7 +9,7 @@ from common.stored.format import Format
 from common.stored.shipped import FLOAT, Shipped
 from common.zoo import known
 from DynamicQuant import packing
-from DynamicQuant.any_network import quantize_network
+from DynamicQuant.any_network import conversion
 from DynamicQuant.published import Tensors, published_network
 from DynamicQuant.quant_config import QuantConfig
 
@@ -17,7 +17,8 @@ METHOD = "DynamicQuant"
 
 
 def _quantize(network: nn.Cell, settings: dict[str, Any], frozen: bool) -> nn.Cell:
-    return quantize_network(network, QuantConfig(**settings), frozen=frozen)
+    config = QuantConfig(**settings)
+    return conversion(config)(network, config, frozen=frozen)
 
 
 def _published(content: Checkpoint, architecture: str) -> tuple[Tensors, dict[str, Any]]:

@@ -8,6 +8,9 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 
 from common.data import DIGITS, ImageSource, Preprocessing, open_dataset
+from common.runtime import context
+
+context.setup(mode="pynative")  # before the first operator: MindSpore's own settings make CPUs many times slower
 
 FORM = DIGITS  # size, mean and deviation of the images
 

@@ -22,7 +22,7 @@ def main() -> None:
     from common.cli import program
     from lowbitzoo.methods import evaluation_of
 
-    program.main(None, evaluation_of, {"predict": predict, "sensitivity": sensitivity})
+    program.main(None, evaluation_of, {"predict": predict, "sensitivity": sensitivity, "demo": demo})
 
 
 def predict(words: list[str]) -> None:
@@ -45,6 +45,13 @@ def sensitivity(words: list[str]) -> None:
     from lowbitzoo.networks import load
 
     command.run(words, load)
+
+
+def demo(words: list[str]) -> None:
+    """Serve a page of networks side by side."""
+    from lowbitzoo.demo.command import run
+
+    run(words)
 
 
 if __name__ == "__main__":

@@ -117,9 +117,10 @@ def _made(form: str, stored: "StoredNetwork", portable: "nn.Cell", size: int, ba
         raise ConfigError(f"file: ONNX needs the packages onnx and onnxruntime, found no {' and no '.join(missing)}")
     from common.export import onnx_model
 
-    if hasattr(portable, "decide"):
-        raise ExportError("ONNX: each image chooses its bits, and a graph computes the same for all; take .mindir")
     metadata = stored.metadata
+    reason = getattr(part(metadata["method"], "export"), "no_onnx", lambda stored: None)(stored)
+    if reason:
+        raise ExportError(f"cannot be expressed exactly in ONNX: {reason}; take .mindir")
     about = {"network": str(metadata["network"]), "preprocessing": json.dumps(metadata.get("preprocessing", {}))}
     layers = part(metadata["method"], "storage").FORMAT.integers(stored) if stored.kind != "float" else {}
     content = onnx_model.encode(portable, size, metadata["num_classes"], about, layers)

@@ -82,8 +82,8 @@ def _predicted(
     from common.runtime import context
 
     context.prepare_onednn()
-    form = preprocessing or _recorded_form(stored.metadata)
-    names = class_names or _recorded_names(stored.metadata)
+    form = preprocessing or recorded_form(stored.metadata)
+    names = class_names or recorded_names(stored.metadata)
     stored.network.set_train(False)
     size = min(_BATCH, len(files))
     with context.execution_mode("graph" if len(files) > _BATCH else "pynative"):  # compiling takes longer than a few
@@ -95,7 +95,12 @@ def _predicted(
             yield from predictions(part, logits, names, top)
 
 
-def _recorded_form(metadata: dict[str, Any]) -> "Preprocessing":
+def recorded_form(metadata: dict[str, Any]) -> "Preprocessing":
+    """The preprocessing that a network's metadata record, or what is usual for its data set.
+
+    Raises:
+        ConfigError: they record neither.
+    """
     from common.data import DATASETS
     from common.models.registry import preprocessing_of
 
@@ -108,7 +113,8 @@ def _recorded_form(metadata: dict[str, Any]) -> "Preprocessing":
     )
 
 
-def _recorded_names(metadata: dict[str, Any]) -> "Sequence[str] | None":
+def recorded_names(metadata: dict[str, Any]) -> "Sequence[str] | None":
+    """The names of the classes, in the order of the logits; None if they are not known."""
     from common.data.matching import recorded_classes
 
     classes = recorded_classes(metadata)

@@ -1,15 +1,10 @@
 """Time the project's networks side by side in one run, against each other and against other libraries.
 
 usage: python scripts/benchmark.py training|float|imagenet [--peers PYTHON] [--isa avx2] [--threads 2] [--json FILE]
-<<<<<<< HEAD
-                                   [--work NAME] [--before FOLDER]
-       python scripts/benchmark.py engine [--peers PYTHON] [--isa avx2] [--threads 2] [--json FILE]
-       python scripts/benchmark.py latency [--peers PYTHON] [--rounds 15] [--work NAME] [--json FILE]
-=======
                                    [--work NAME] [--candidates NAME...] [--before FOLDER]
        python scripts/benchmark.py engine [--work NAME] [--candidates NAME...] [--peers PYTHON] [--isa avx2]
                                    [--threads 2] [--json FILE]
->>>>>>> main
+       python scripts/benchmark.py latency [--peers PYTHON] [--rounds 15] [--work NAME] [--json FILE]
        python scripts/benchmark.py profile [--threads 2] [--isa avx2] [--json FILE]
        python scripts/benchmark.py data --images FOLDER [--peers PYTHON] [--threads 2] [--json FILE]
        python scripts/benchmark.py scale --images FOLDER [--work NAME] [--threads 2] [--json FILE]
@@ -47,8 +42,7 @@ from common.cli.option_parser import OptionParser
 
 METHODS = ("adder", "dambq", "dynamic", "ldnq", "proqha")
 SIDE_BY_SIDE = ("training", "float", "imagenet")
-PROFILE, DATA, ENGINE, COLD_START, SCALE = "profile", "data", "engine", "coldstart", "scale"
-LATENCY = "latency"
+PROFILE, DATA, ENGINE, LATENCY, COLD_START, SCALE = "profile", "data", "engine", "latency", "coldstart", "scale"
 
 
 def make_parser() -> OptionParser:

@@ -9,6 +9,7 @@ The files stay in --output_dir. They are no use but for this: what a network of 
 
 from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,19 +27,20 @@ from common.runtime import context
 from common.stored.network import StoredNetwork
 
 NETWORKS = ("resnet18", "resnet34", "resnet50", "mobilenet_v2")
-_IMAGES, _SIDE, _STORED = 8, 224, 256
+_IMAGES, _SIDE = 8, 224
+_FORM = replace(IMAGENET, resize=None)  # of images that have the network's size already
 
 
 def _images() -> ImageArrays:
     """A few random images, which decide ranges alone."""
-    pixels = np.random.default_rng(0).integers(0, 256, (_IMAGES, _STORED, _STORED, 3), np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (_IMAGES, _SIDE, _SIDE, 3), np.uint8)
     return ImageArrays(pixels, np.zeros(_IMAGES, np.int32), 1000)
 
 
 def _quantized(method: str, **options) -> Callable[[str], StoredNetwork]:
     def make(network: str) -> StoredNetwork:
         cell = model(network).build(1000)
-        return lowbitzoo.quantize(cell, method, name=network, images=_images(), preprocessing=IMAGENET, **options)
+        return lowbitzoo.quantize(cell, method, name=network, images=_images(), preprocessing=_FORM, **options)
 
     return make
 

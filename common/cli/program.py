@@ -10,7 +10,7 @@ from common.cli.commands.eval import Evaluations
 from common.cli.entry_point import entry_point
 from common.errors import ConfigError
 
-COMMANDS = ("list", "show", "download", "verify", "eval", "predict", "sensitivity", "data", "check")
+COMMANDS = ("list", "show", "download", "verify", "eval", "predict", "sensitivity", "demo", "data", "check")
 
 
 @entry_point
@@ -39,12 +39,6 @@ def main(
         further[name](words)
     else:
         command(name).run(words)
-
-
-def _help_alone(words: Sequence[str]) -> None:
-    """What ``predict`` is without what computes."""
-    command("predict").make_parser().parse_args(words)
-    raise ConfigError("predict: what computes is not in this package; run python -m lowbitzoo predict")
 
 
 def command(name: str) -> ModuleType:

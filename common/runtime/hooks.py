@@ -26,7 +26,10 @@ def input_hooks(cells: Mapping[str, nn.Cell], take: Take) -> Iterator[None]:
     """Hand the input of every named cell to ``take`` while the block runs (in PYNATIVE mode: hooks need it)."""
 
     def add(name: str, cell: nn.Cell):
-        return cell.register_forward_pre_hook(lambda _cell, inputs: take(name, inputs[0].asnumpy()))
+        def before(_cell: nn.Cell, inputs: tuple) -> None:  # what a hook returns would take the inputs' place
+            take(name, inputs[0].asnumpy())
+
+        return cell.register_forward_pre_hook(before)
 
     with _hooked(cells, add):
         yield
@@ -37,7 +40,10 @@ def output_hooks(cells: Mapping[str, nn.Cell], take: Take) -> Iterator[None]:
     """The same of their outputs."""
 
     def add(name: str, cell: nn.Cell):
-        return cell.register_forward_hook(lambda _cell, _inputs, output: take(name, output.asnumpy()))
+        def after(_cell: nn.Cell, _inputs: tuple, output: Any) -> None:
+            take(name, output.asnumpy())
+
+        return cell.register_forward_hook(after)
 
     with _hooked(cells, add):
         yield

@@ -14,7 +14,8 @@ from comparison.entries import Command
 _LEVELS, _BITS, _SEARCHED = (11, 9, 7, 5), (8, 6, 5, 4), (6, 5, 4)
 _SHARE = 32  # bits of a float number: costs are shares of float layers'
 # One pass of the float network for all Hessians, and no steps between the layers: 53 of them take hours at 224 x 224.
-_CASCADE = {"hessians": "float", "steps": 0, "views": 4, "refine_steps": 200, "match_batch_size": 32}
+_CASCADE = {"hessians": "float", "steps": 0, "views": 2, "num_images": 500, "match_batch_size": 32}
+_CASCADE |= {"refine_steps": 80, "refine_lr": 1e-2, "statistics": "shifted", "statistics_views": 1}
 _SEARCH = {"lam": 0, "step": 40, "search_epochs": 0, "score_images": 64, "batch_size": 50}
 _DISTILLED = {"distill_weight": 1.0, "schedule": "cosine", "batch_size": 32}
 
@@ -64,11 +65,13 @@ def _ldnq(args: Namespace, levels: int) -> Iterator[Entry]:
     folder = args.output_dir / f"ldnq{levels}"
     file, wide = folder / f"mobilenet_v2_{levels}levels.ckpt", folder / "a8.ckpt"
     options = {"arch": "mobilenet_v2", "pretrained": args.pretrained, "levels": levels, **_CASCADE}
-    options |= {"ratio": 1, "output_dir": folder}
+    options |= {"output_dir": folder, "batch_size": 50}
     make = (Command("LDNQ/main.py", options),)
     how = "matching"
     yield Entry(f"ldnq{levels}", "LDNQ", f"{levels} levels", make, _measured("LDNQ", file), file, how)
-    grids = Command("LDNQ/eval.py", {"checkpoint_path": file, "act_bits": 8, "save_checkpoint": wide})
+    grids = Command(
+        "LDNQ/eval.py", {"checkpoint_path": file, "act_bits": 8, "save_checkpoint": wide, "act_images": 256}
+    )
     yield Entry(f"ldnq{levels}a8", "LDNQ", f"{levels} levels, A8", make, grids, wide, how)
 
 

@@ -10,7 +10,7 @@ from common.data import CIFAR10
 from common.errors import CheckpointError, QuantizationError
 from common.quant.conv_geometry import conv_geometry
 from common.report import read_rows
-from common.runtime.hooks import reestimate_batch_norm
+from common.runtime.hooks import batch_norm_inputs, reestimate_batch_norm
 from LDNQ import layer_report
 from LDNQ.calibration_set import CalibrationSet
 from LDNQ.cascade import Cascade
@@ -54,6 +54,29 @@ def test_hessians_of_the_float_network_come_from_one_pass_before_the_first_layer
     assert len(taken) == len(expected) == 3
     for hessian, wanted in zip(taken, expected.values()):
         np.testing.assert_allclose(hessian, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_shifted_statistics_are_the_float_networks_and_what_quantization_does_to_them(make):
+    cascade = make(replace(PLAN, statistics="shifted", statistics_views=2, refine_steps=0))
+    unchanged = tiny_network()
+    cascade.run()
+    before, after = (batch_norm_inputs(network, cascade.data.passes(2)) for network in (unchanged, cascade.network))
+    assert after["bn1"][0].any() and list(after) == ["bn1", "bn2"]
+    for name, (mean, _) in after.items():
+        norm = getattr(cascade.network, name)
+        expected = getattr(unchanged, name).moving_mean.asnumpy() + mean - before[name][0]
+        np.testing.assert_allclose(norm.moving_mean.asnumpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_refinement_keeps_shifted_statistics(make):
+    plan = replace(PLAN, statistics="shifted")
+    kept, refined = (make(replace(plan, refine_steps=steps), folder=f"{steps}") for steps in (0, 6))
+    for cascade in (kept, refined):
+        cascade.run()
+    for name in ("bn1", "bn2"):
+        statistics = [getattr(cascade.network, name).moving_mean.asnumpy() for cascade in (kept, refined)]
+        assert np.array_equal(*statistics)
+    assert not np.array_equal(kept.network.bn1.gamma.asnumpy(), refined.network.bn1.gamma.asnumpy())
 
 
 def test_dropouts_drop_nothing_while_matching(make):

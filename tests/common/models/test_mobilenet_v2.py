@@ -14,6 +14,7 @@ from network_checks import (
     take_parameters,
 )
 
+from common.data import IMAGENET, imagenet
 from common.models.layers import Layers, conv2d, weighted_layers
 from common.models.mobilenet_v2 import InvertedResidual, MobileNetV2
 from common.models.norm_act import apart
@@ -72,6 +73,17 @@ def test_state_file_of_torchvisions_names_gives_its_logits(tmp_path):
     stored = load_float(tmp_path / "mobilenet_v2.pth", "mobilenet_v2")
     assert stored.metadata == {"kind": "float", "network": "mobilenet_v2", "num_classes": 20}
     check_logits(torch, stored.network, reference, images(2, 3, 64, 96))
+
+
+@pytest.mark.slow
+def test_torchvisions_weights_give_pytorchs_logits_of_real_images(shared):
+    torch = pytest.importorskip("torch")
+    file = shared / "checkpoints" / "mobilenet_v2-b0353104.pth"
+    source = imagenet.load(shared / "data" / "imagenet_val", "test")
+    reference = torch_mobilenet(torch, 1000)
+    reference.load_state_dict(torch.load(file, weights_only=True))
+    x = source.eval_batch(np.array([0, 300, 649]), IMAGENET)
+    check_logits(torch, load_float(file, "mobilenet_v2").network, reference, x)
 
 
 def test_logits_for_small_images_are_those_of_pytorch_layers():

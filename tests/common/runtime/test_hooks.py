@@ -5,7 +5,7 @@ import pytest
 from mindspore import Tensor, nn
 
 from common.errors import DataError
-from common.runtime.hooks import input_hooks, reestimate_batch_norm, run_over
+from common.runtime.hooks import input_hooks, output_hooks, reestimate_batch_norm, run_over
 
 
 class TwoNorms(nn.Cell):
@@ -36,6 +36,14 @@ def test_hooks_see_each_input_and_are_gone_afterwards():
     network(Tensor(images))
     assert [(name, x.shape) for name, x in seen] == [("second", (3, 2, 4, 4)), ("second", (1, 2, 4, 4))]
     assert seen[0][1] == pytest.approx(3 * images, rel=1e-4)
+
+
+@pytest.mark.parametrize("hooks", [input_hooks, output_hooks])
+def test_what_a_hook_returns_changes_nothing(hooks):
+    network, images = nn.SequentialCell(nn.Conv2d(3, 4, 3), nn.ReLU()), Tensor(np.ones((2, 3, 5, 5), np.float32))
+    with hooks({"conv": network[0]}, lambda name, x: 0 * x):
+        seen = network(images)
+    np.testing.assert_array_equal(seen.asnumpy(), network(images).asnumpy())
 
 
 def test_no_image_is_an_error():
