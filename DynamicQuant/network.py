@@ -36,13 +36,21 @@ class DynamicBlock(nn.Cell):
     def construct(self, x, masks):
         if self.shortcut_chooses:
             shortcut, masks = self.downsample[1](self.downsample[0](x, masks[0])), masks[1:]
+            y = self.conv1(x, masks[0])
         else:
+            y, x = self._conv1(x, masks[0])
             shortcut = x if self.downsample is None else self.downsample(x)
-        x = norm_act(self.bn1, self.act1, self.conv1(x, masks[0]))
+        x = norm_act(self.bn1, self.act1, y)
         if not self.deep:
             return norm_add_act(self.bn2, self.act2, self.conv2(x, masks[1]), shortcut)
         x = norm_act(self.bn2, self.act2, self.conv2(x, masks[1]))
         return norm_add_act(self.bn3, self.act3, self.conv3(x, masks[2]), shortcut)
+
+    def _conv1(self, x, mask):
+        """The first convolution, and x for the shortcut: in training the gradients of both meet in one pass."""
+        if self.conv1.forks:
+            return self.conv1.fork(x, mask)
+        return self.conv1(x, mask), x
 
 
 class DynamicNetwork(nn.Cell):

@@ -9,9 +9,14 @@ from collections.abc import Sequence
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from common.kernels.selected_conv import MaskedSelectedConv2d, selected_conv2d
+from common.kernels.selected_conv import (
+    MaskedSelectedConv2d,
+    NativeDoReFaConv2d,
+    NativeSelectedConv2d,
+    selected_conv2d,
+)
 from common.quant.conv_geometry import conv_geometry
-from common.quant.dorefa import DoReFaWeight, KeptDoReFa, check_bits, fitted_scale, integers_of
+from common.quant.dorefa import DoReFaWeight, ScaledDoReFa, check_bits, fitted_scale, integers_of
 from common.quant.frozen_weight import FrozenWeight
 from common.quant.integer_weight import ActivationGrid, IntegerWeight, one
 from common.quant.layers import QuantConv2d, QuantDense
@@ -32,23 +37,20 @@ class CandidateWeights(nn.Cell):
 
     def __init__(self, weight: np.ndarray, bits: Sequence[int], native: bool | None = None):
         super().__init__()
-        self.widths = [Tensor(np.array([width], np.int32)) for width in bits]
+        self.widths = Tensor(np.array(bits, np.int32))
         scales = np.array([fitted_scale(weight, width) for width in bits], np.float32)
         self.scale = Parameter(Tensor(scales), requires_grad=False)
-        self.quantize = KeptDoReFa(native)
+        self.quantize = ScaledDoReFa(native)
 
     def construct(self, weight):
-        parts = []
-        for k in range(len(self.widths)):
-            parts.append(self.scale[k] * self.quantize(weight, self.widths[k]))
-        return ops.stack(parts)
+        return self.quantize(weight, self.widths, self.scale.value())
 
     def to_int(self, weight: np.ndarray) -> tuple[IntegerWeight, ...]:
         """The integers of weights (F, ...) at each candidate, as ``DoReFaWeight.to_int``."""
-        scales, integers = self.scale.asnumpy(), []
-        for width, scale in zip(self.widths, scales):
-            values = self.quantize(Tensor(weight), width).asnumpy()
-            integers.append(integers_of(values, int(width.asnumpy()[0]), scale))
+        widths, integers = self.widths.asnumpy(), []
+        for width, scale in zip(widths, self.scale.asnumpy()):
+            values = self.quantize.levels(Tensor(weight), Tensor(one(width, np.int32))).asnumpy()
+            integers.append(integers_of(values, int(width), scale))
         return tuple(integers)
 
 
@@ -97,11 +99,35 @@ class DynamicConv2d(nn.Cell):
         self.quantize_weight = None if frozen else CandidateWeights(weight, bits, native)
         self.bits = Parameter(Tensor(np.array(bits, np.int32)), requires_grad=False)
         self.clip = Parameter(Tensor(np.array([clip], np.float32)), requires_grad=learned)
-        self.conv = _selected(conv, signed, native)
+        self.conv, self.trained, self.trained_fork = _selected(conv, signed, native), None, None
+        if isinstance(self.conv, NativeSelectedConv2d) and not frozen:
+            self.trained, self.trained_fork = (
+                NativeDoReFaConv2d(*conv_geometry(conv).even, forks) for forks in (False, True)
+            )
 
     def construct(self, x, mask):
+        if self.trained is not None:
+            return self._biased(self.trained(*self._latent(x, mask))[0])
         weight = self.weight if self.quantize_weight is None else self.quantize_weight(self.weight)
-        y = self.conv(x, weight, self.bits.value(), ops.maximum(self.clip, SMALLEST_CLIP), mask)
+        return self._biased(self.conv(x, weight, self.bits.value(), ops.maximum(self.clip, SMALLEST_CLIP), mask))
+
+    @property
+    def forks(self) -> bool:
+        """Whether :meth:`fork` may be called: in training, where nobody wants to see the layer alone."""
+        if self.trained_fork is None or not self.training:
+            return False
+        return not self._forward_pre_hook and not self._forward_hook
+
+    def fork(self, x, mask):
+        """The layer of x, and x for what else reads it."""
+        y, x, _, _ = self.trained_fork(*self._latent(x, mask))
+        return self._biased(y), x
+
+    def _latent(self, x, mask):
+        scale, clip = self.quantize_weight.scale.value(), ops.maximum(self.clip, SMALLEST_CLIP)
+        return x, self.weight, self.bits.value(), scale, clip, mask
+
+    def _biased(self, y):
         return y + self.bias.reshape(1, -1, 1, 1) if self.has_bias else y
 
     def grids(self) -> tuple[ActivationGrid, ...]:
@@ -112,11 +138,9 @@ class DynamicConv2d(nn.Cell):
 
 def _selected(conv: nn.Conv2d, signed: bool, native: bool | None) -> nn.Cell:
     geometry = conv_geometry(conv)
-    sides, stride = geometry.padding or (None,), geometry.stride
-    equal = len({*sides}) == 1 and sides[0] is not None and stride[0] == stride[1] and geometry.dilation == (1, 1)
-    if signed or not equal or geometry.groups != 1:
+    if signed or geometry.even is None:
         return MaskedSelectedConv2d(geometry.conv2d(native), signed, native)
-    return selected_conv2d(stride[0], sides[0], native)
+    return selected_conv2d(*geometry.even, native)
 
 
 def static_conv2d(

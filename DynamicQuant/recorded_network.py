@@ -11,6 +11,7 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from common.errors import ConfigError
+from common.models.norm_act import apart
 from common.quant.calibration import evaluating
 from common.quant.conversion import replace_cells
 from common.quant.quantizable import ends_of, quantizable_layers, traced_inputs
@@ -71,7 +72,7 @@ def steps_of(network: nn.Cell, image_size: int) -> Steps:
     order = list(traced_inputs(network, layers, image_size))
     rng = np.random.default_rng(0)
     batches = [rng.normal(0, 1, (count, 3, image_size, image_size)).astype(np.float32) for count in COUNTS]
-    with evaluating(network):
+    with evaluating(network), apart(network):
         first, second = (record(network, batch, layers) for batch in batches)
     macs = dict.fromkeys(order, 0)
     for step, value in zip(first.steps, first.values[1:]):

@@ -97,9 +97,11 @@ class Cascade:
             self._layer(index)
             if self.plan.hessians == "prefix" or index + 1 == len(self.layers):
                 self._save()  # Hessians of the float network cannot be had any more after a kill
+        with self.state.timed("BatchNorm statistics"):
+            statistics.begin_refinement(self.state.refined)
         self._refine()
         with self.state.timed("BatchNorm statistics"):
-            statistics.take()
+            statistics.end_refinement()
         self.network.set_train(False)
         return self.integers()
 
@@ -199,6 +201,7 @@ class Cascade:
         self.phases = dict.fromkeys(self.phases, FREE)
         if state.refined == 0:
             self.step.restart()
+        self.step.fixed_statistics = plan.statistics == "shifted"
         self.step.set_train(True)
         first, losses = len(self.layers) * plan.steps, []
         left = plan.refine_steps - state.refined

@@ -112,6 +112,10 @@ class MatchStep(nn.Cell):
         level_count: number of levels.
         momentum: momentum of SGD.
         clip_norm: upper limit of the gradient's global L2 norm.
+
+    Attributes:
+        fixed_statistics: whether BatchNorms normalise by their moving statistics, which then stay, in training too: the
+            statistics of a few large images vary more than what is left to be matched.
     """
 
     def __init__(
@@ -123,7 +127,7 @@ class MatchStep(nn.Cell):
         clip_norm: float = 10.0,
     ):
         super().__init__(auto_prefix=False)  # the network's parameters keep their names
-        self.network, self.clip_norm = network, clip_norm
+        self.network, self.clip_norm, self.fixed_statistics = network, clip_norm, False
         self.momentum = Tensor(momentum, mstype.float32)
         ordered = [p for p in network.trainable_params() if p.name in levelled]
         rest = [p for p in network.trainable_params() if p.name not in levelled]
@@ -139,10 +143,14 @@ class MatchStep(nn.Cell):
         self.jumps = list(zip(middles.tolist(), np.diff(magnitudes(level_count)).tolist()))
 
     def set_train(self, mode: bool = True) -> "MatchStep":
-        """Training or evaluation of all cells but dropouts: what they drop would be an error of the match."""
+        """Training or evaluation of all cells but dropouts, for what they drop would be an error of the match.
+
+        BatchNorms stay in evaluation where ``fixed_statistics`` says so.
+        """
         super().set_train(mode)
+        kinds = (nn.Dropout, nn.BatchNorm2d) if self.fixed_statistics else nn.Dropout
         for _, cell in self.network.cells_and_names():
-            if isinstance(cell, nn.Dropout):
+            if isinstance(cell, kinds):
                 cell.set_train(False)
         return self
 

@@ -24,8 +24,9 @@ class Plan:
         hessians: network that the Hessians are taken from: ``prefix``, the layers quantized so far (the paper), or
             ``float``, the float one, all in one pass: for deep networks of large images.
         hessian_views: number of augmented views of each image that a Hessian is taken from.
-        statistics: the final BatchNorm statistics: ``anew`` from the images, or the float network's, ``shifted`` by
-            what quantization does to them on these images, which keeps what more images have told.
+        statistics: the final BatchNorm statistics: ``anew`` from the images after the refinement, or the float
+            network's, ``shifted`` by what quantization does to them on these images, which keeps what more images have
+            told; the refinement then computes with them.
         statistics_views: number of views that they are taken from.
         save_every: steps of the refinement between two checkpoints.
     """

@@ -24,10 +24,18 @@ class FinalStatistics:
             for name, norm in batch_norms(network).items():
                 self.kept[name] = norm.moving_mean.asnumpy().copy(), norm.moving_variance.asnumpy().copy()
 
-    def take(self) -> None:
-        """Give the network, quantized by now, its statistics."""
+    def end_refinement(self) -> None:
+        """Take the statistics anew, where the plan says so."""
         if self.before is None:
             reestimate_batch_norm(self.network, self.data.passes(self.views))
+
+    def begin_refinement(self, steps: int) -> None:
+        """Shift the statistics, where the plan says so, for the refinement to compute with.
+
+        Args:
+            steps: of the refinement that are done: after the first the network has its statistics.
+        """
+        if self.before is None or steps:
             return
         norms = batch_norms(self.network)
         for name, (mean, variance) in self.kept.items():

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from common.export.parity import Parity
     from common.stored.network import StoredNetwork
 
-FORMATS = ("mindir", "onnx")
+FORMATS = ("mindir", "onnx", "lowbit")
 _NOISE = 8  # images that a file is compared on where none are given
 
 
@@ -29,15 +29,16 @@ def export(
     batch_size: int = 1,
     images: "np.ndarray | None" = None,
 ) -> "Parity":
-    """Write a network as a MINDIR or an ONNX file, by the file's suffix, if it computes the same.
+    """Write a network as a MINDIR, an ONNX or a runtime file, by the file's suffix, if it computes the same.
 
         lowbitzoo.export(stored, "mine.mindir", network=MyNetwork(), batch_size=1)
 
     Args:
         stored: from :func:`lowbitzoo.load` or :func:`lowbitzoo.quantize`.
-        file: path that ends in .mindir or .onnx.
+        file: path that ends in .mindir, .onnx or .lowbit; the latter is of packed networks, see
+            :mod:`lowbitzoo.runtime`.
         network: float network of the kind that was quantized, where it is none of :func:`lowbitzoo.list_models`; it is
-            changed and used.
+            changed and used. Runtime files need none.
         batch_size: images that a MINDIR file takes at a time; ONNX files take any number.
         images: (N, 3, S, S) float32 as the network sees them, to compare on; None: noise.
 
@@ -55,13 +56,19 @@ def export(
 
     path, form = Path(file), Path(file).suffix.removeprefix(".")
     if form not in FORMATS:
-        raise ConfigError(f"file: expected a name that ends in .mindir or .onnx, found {path.name}")
+        raise ConfigError(f"file: expected a name that ends in .mindir, .onnx or .lowbit, found {path.name}")
     context.prepare_onednn()
     recorded = stored.metadata.get("preprocessing")
     size = _side(stored, images) if recorded is None else Preprocessing.from_dict(recorded).image_size
     shape = (max(batch_size, _NOISE // batch_size * batch_size), 3, size, size)
     given = np.random.default_rng(0).normal(0, 1, shape).astype(np.float32) if images is None else images
-    content, compute = _made(form, stored, _portable(stored, network), size, batch_size)
+    if form == "lowbit":
+        from common.export import lowbit
+
+        written = lowbit.encode_unmeasured(stored, Preprocessing.from_dict(recorded or {"image_size": size}))
+        content, compute = written.content, written.compute
+    else:
+        content, compute = _made(form, stored, _portable(stored, network), size, batch_size)
     with context.execution_mode("graph"):
         parity = compare_arrays(stored.network, compute, given, batch_size)
     parity.check()

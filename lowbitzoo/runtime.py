@@ -33,7 +33,8 @@ def load(file: str | os.PathLike, threads: int | None = None) -> "Network":
 
     Args:
         file: its path.
-        threads: that compute at most, each image on one; None: as many as this process may use.
+        threads: that compute at most: each some of the images, or a part of every layer where there are fewer images
+            than threads; None: as many as this process may use.
 
     Raises:
         ConfigError: the file is missing, damaged or of a newer version, or threads are not a number from 1 up.

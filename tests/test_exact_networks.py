@@ -6,15 +6,21 @@ difference begins with such a tie; and the integer network is no farther from fl
 """
 
 import importlib
+import itertools
 
 import numpy as np
 import pytest
 from exactness import Exactness
 from mindspore import Tensor
 
+from common.checkpoint import network_state
 from common.cli.engine import INTEGER, choose_engine
 from common.data import batches, eval_dataset, open_dataset
-from common.engine.networks.describe import has_grids
+from common.engine.about import About
+from common.engine.compiler import compile_network
+from common.engine.networks.describe import describe, has_grids
+from common.engine.opened import OpenedFile
+from common.engine.runtime_file import encode
 from common.models.registry import preprocessing_of
 from common.runtime.context import execution_mode
 from common.zoo.registry import entries
@@ -23,6 +29,7 @@ from common.zoo.store import path_of
 pytestmark = pytest.mark.slow
 LAYERWISE, NEAR = 8, 64  # images of the comparisons by layer and with float64
 MOST = {"digits": 0, "cifar10": 10}  # images of other top-1
+MOST_BATCHES = 12  # of 250 images, of files beside the engine
 MOVED = 1e-3  # of a logit, by a code on the other side of a tie
 
 
@@ -66,6 +73,25 @@ def test_integers_floats_and_float64_agree(registered):
     traced = [exact.check_traced(images[i]) for i in differ]
     check_near(exact.float64.logits(images[:NEAR]), integers[:NEAR], floats[:NEAR])
     assert len(traced) <= MOST[entry.dataset], differ
+
+
+@pytest.mark.xdist_group("official")
+def test_files_give_the_bits_of_the_engine_inside_mindspore(registered):
+    """In batches on two threads, and images alone that two threads share."""
+    stored, source, entry = registered
+    engine = choose_engine(None, stored, 32).network
+    parameters, preprocessing = network_state.state(stored.network), preprocessing_of(entry.dataset, stored.metadata)
+    description = describe(entry.network, parameters, stored.layers, (32, 32))
+    file = encode(compile_network(description, plain=True), About.of(stored.metadata, preprocessing))
+    opened, count = OpenedFile(file), 0
+    with execution_mode("pynative"):
+        for batch in itertools.islice(batches(eval_dataset(source, preprocessing, 250, 1, 0)), MOST_BATCHES):
+            expected = engine.computed(Tensor(batch["image"])).asnumpy().view(np.int32)
+            assert np.array_equal(opened.run(batch["image"], 2).view(np.int32), expected)
+            for i in range(0, len(expected), 25):
+                assert np.array_equal(opened.run(batch["image"][i : i + 1], 2).view(np.int32), expected[i : i + 1])
+            count += int((batch["valid"] > 0).sum())
+    assert count == min(len(source), 250 * MOST_BATCHES)
 
 
 def logits_of(network):

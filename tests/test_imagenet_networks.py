@@ -26,9 +26,9 @@ RUNS = [
     ("ProQHA", "mobilenet_v2", INTEGER),
     ("DAMBQ", "mobilenet_v2", INTEGER),
     ("DynamicQuant", "mobilenet_v2", "float"),
-    ("ProQHA", "resnet18", INTEGER),
+    ("ProQHA", "resnet50", INTEGER),
     ("DAMBQ", "resnet34", INTEGER),
-    ("DynamicQuant", "resnet50", INTEGER),
+    ("DynamicQuant", "resnet18", INTEGER),
 ]
 
 

@@ -10,7 +10,6 @@ from common.engine.description import (
     FloatConv,
     Image,
     IntegerConv,
-    Pool,
     Step,
     Tail,
     Take,
@@ -148,13 +147,7 @@ class _Compiler:
             return {"operation": FLOAT_CONV, "padding": step.padding, "weights": weights}
         if isinstance(step, Take):
             return {"operation": TAKE, "before": step.before}
-        return {"operation": MAXIMUM if step.maximum else AVERAGE, "padding": self.pool_padding(step)}
-
-    @staticmethod
-    def pool_padding(step: Pool) -> int:
-        if step.padding and not step.maximum:
-            raise QuantizationError("integer engine: expected averages without padding")
-        return step.padding
+        return {"operation": MAXIMUM if step.maximum else AVERAGE, "padding": step.padding}
 
     def integer_weights(self, step: IntegerConv, source: Tensor, size: tuple[int, int]) -> Record:
         codes = source.grid.largest(source.shape[0], step.candidate)

@@ -62,26 +62,32 @@ inline void depthwise_sums(const ChannelFilters& of, int64_t stride, const uint8
 }
 
 void depthwise_conv(const Program& program, const Instruction& instruction, Arena arena) {
-  constexpr int kMost = 8, kLess = 4;  // with the weights of a row of the kernel, as many sums as registers hold
-  static_assert(kMost <= kTilePixels, "the arena has no room for more");
+  // With the weights of a row of the kernel, as many sums as registers hold.
+  constexpr int kWide = kLanes == 16 ? 14 : 8, kMost = 8, kLess = 4;
+  static_assert(kWide <= kTilePixels, "the arena has no room for more");
   const Pixels input(program.buffer(instruction.source), arena);
   const Tail tail(program, instruction, arena);
   const int64_t taps = int64_t{instruction.kernel_height} * instruction.kernel_width, stride = instruction.stride;
   ChannelFilters of{nullptr, instruction.kernel_height, instruction.kernel_width, input.row, input.pixel};
-  alignas(64) float sums[kMost * kGroup];
+  alignas(64) float sums[kWide * kGroup];
+  const int64_t pixels = instruction.width % kWide ? kMost : kWide;
   const Range rows = rows_of(instruction, arena);
   for (int64_t y = rows.first; y < rows.end; ++y) {
     const uint8_t* row = input.at(y * stride - instruction.padding, -instruction.padding);
     for (int64_t first = 0; first < instruction.filters; first += kGroup) {
-      for (int64_t x = 0; x < instruction.width; x += kMost) {
+      for (int64_t x = 0; x < instruction.width; x += pixels) {
         const int64_t left = instruction.width - x;
         for (int64_t lane = 0; lane < kGroup; lane += kLanes) {
           of.weights = program.constants + instruction.weights + first * taps + lane;
           const uint8_t* from = row + x * stride * input.pixel + first + lane;
-          left > kLess ? depthwise_sums<kMost>(of, stride, from, sums + lane)
-                       : depthwise_sums<kLess>(of, stride, from, sums + lane);
+          if (pixels > kMost)
+            depthwise_sums<kWide>(of, stride, from, sums + lane);
+          else if (left > kLess)
+            depthwise_sums<kMost>(of, stride, from, sums + lane);
+          else
+            depthwise_sums<kLess>(of, stride, from, sums + lane);
         }
-        finish(tail, first, y, x, static_cast<int>(left < kMost ? left : kMost), sums);
+        finish(tail, first, y, x, static_cast<int>(std::min(left, pixels)), sums);
       }
     }
   }

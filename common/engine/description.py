@@ -174,7 +174,7 @@ class Pool:
         tail: of the values.
         kernel: height and width of the windows.
         stride: in both directions.
-        padding: of maxima alone: pixels on each side that count for nothing.
+        padding: pixels on each side: zeros of an average, which count; nothing to a maximum.
         maximum: the largest value in place of the average.
     """
 

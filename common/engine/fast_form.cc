@@ -22,45 +22,6 @@ constexpr int32_t kMostWeight = 1 << 15;
 
 int shift_of(int position) { return (position / 4 % 3 == 0) + (position % 4 % 3 == 0); }
 
-// (multiplier, number of runs, then offset and steps of each run) of each block, and their number before them.
-void append_blocks(const std::vector<Limb>& limbs, const std::vector<int32_t>& offsets, std::vector<int32_t>& words) {
-  const size_t count = words.size();
-  words.push_back(0);
-  for (const Limb& limb : limbs) {
-    int64_t step = 0;
-    for (int32_t length : limb.lengths) {
-      ++words[count];
-      words.push_back(limb.multiplier);
-      const size_t runs = words.size();
-      words.push_back(0);
-      for (int32_t i = 0; i < length; ++i, ++step) {
-        if (i && offsets[step] == offsets[step - 1] + kStepTaps) {
-          ++words.back();
-          continue;
-        }
-        ++words[runs];
-        words.push_back(offsets[step]);
-        words.push_back(1);
-      }
-    }
-  }
-}
-
-// [group of 16 filters][step of all limbs][16 filters][4 taps]
-std::vector<int8_t> interleaved(const std::vector<Limb>& limbs, int64_t padded) {
-  std::vector<int8_t> made;
-  int64_t steps = 0;
-  for (const Limb& limb : limbs) steps += limb.total();
-  made.reserve(steps * kStepTaps * padded);
-  for (int64_t first = 0; first < padded; first += kGroup)
-    for (const Limb& limb : limbs)
-      for (int64_t step = 0; step < limb.total(); ++step)
-        for (int64_t f = first; f < first + kGroup; ++f)
-          for (int64_t tap = 0; tap < kStepTaps; ++tap)
-            made.push_back(limb.weights[(step * kStepTaps + tap) * padded + f]);
-  return made;
-}
-
 template <class T>
 Aligned<T> joined(const Aligned<T>& first, const std::vector<T>& second) {
   Aligned<T> both(first.size() + static_cast<int64_t>(second.size()));

@@ -8,6 +8,7 @@
 #include "depthwise.h"
 #include "float_ops.h"
 #include "integer_conv.h"
+#include "pool.h"
 #include "team.h"
 #include "winograd.h"
 

@@ -174,7 +174,7 @@ def _pool(program: Program, instruction: Record, source: np.ndarray) -> np.ndarr
     buffer, step = program.buffers[instruction["source"]], instruction["stride"]
     maximum, padding = instruction["operation"] == MAXIMUM, instruction["padding"]
     sides = ((0, 0), (padding, padding), (padding, padding), (0, 0))
-    values = np.pad(inside(source, buffer), sides, constant_values=_LOWEST)
+    values = np.pad(inside(source, buffer), sides, constant_values=_LOWEST if maximum else 0)
     height, width = instruction["height"], instruction["width"]
     result = np.full((len(source), height, width, source.shape[3]), _LOWEST if maximum else 0, np.float32)
     for i in range(instruction["kernel_height"]):

@@ -37,7 +37,7 @@ typedef struct lowbit_description {
   const char* const* class_names;         /* one for each class; null: not known */
   const char* instructions;               /* that run: "vnni", "avx2" or "plain" */
   int64_t bytes;         /* that the open network takes, about */
-  int64_t thread_bytes;  /* that each thread of a run takes beside that; a run takes no other memory */
+  int64_t thread_bytes;  /* that each thread of a run takes at most beside that, and no other memory; kept for the next */
   int64_t multiply_adds; /* of an image, whatever it chooses */
 } lowbit_description;
 
@@ -54,7 +54,8 @@ const lowbit_description* lowbit_describe(const lowbit_network* network);
 void lowbit_normalize(const lowbit_network* network, const uint8_t* pixels, int64_t count, float* images);
 
 /* Logits (count, classes + choices) of images (count, channels, height, width), on up to `threads` threads; 0: as many
- * as the machine has. They do not depend on threads, count or instructions. */
+ * as the machine has; of fewer images than threads, each is computed by all of them together. They do not depend on
+ * threads, count or instructions. Threads are kept for the next run: a library that is in use is not to be unloaded. */
 int lowbit_run(const lowbit_network* network, const float* images, int64_t count, int threads, float* logits,
                char* error, size_t error_size);
 

@@ -15,14 +15,19 @@ class Spare {
  public:
   using Memory = std::unique_ptr<Aligned<uint8_t>>;
 
-  // Throws std::bad_alloc.
+  // In the place of one of another size, so that there are no more than were in use at the same time. Throws
+  // std::bad_alloc.
   Memory take(int64_t bytes) {
+    Memory found;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      for (Memory& memory : kept_) {
-        if (memory && memory->size() == bytes) return std::move(memory);
-      }
+      Memory* place = &kept_[0];
+      for (Memory& memory : kept_)
+        if (memory && (!*place || memory->size() == bytes)) place = &memory;
+      found = std::move(*place);
     }
+    if (found && found->size() == bytes) return found;
+    found.reset();
     return std::make_unique<Aligned<uint8_t>>(bytes);
   }
   void give(Memory memory) {

@@ -12,6 +12,10 @@
 #include <cstdint>
 #include <thread>
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
 namespace lowbit {
 namespace engine {
 
@@ -36,6 +40,7 @@ class Team {
   // Of another member: takes parts until the leader ends.
   void help() {
     const int member = ++joined_;
+    leave_leader();
     for (Patience patience; !ended_.load(std::memory_order_acquire); patience.wait())
       if (take(member)) patience = Patience();
   }
@@ -43,10 +48,30 @@ class Team {
   void end() { ended_.store(true, std::memory_order_release); }
 
  private:
+  // The system may wake a thread on the processor of the one that woke it: it goes to another one there is, where it
+  // may be, and may then be anywhere again.
+  void leave_leader() const {
+#if defined(__linux__)
+    cpu_set_t allowed, others;
+    if (sched_getcpu() != processor_ || sched_getaffinity(0, sizeof allowed, &allowed)) return;
+    others = allowed;
+    CPU_CLR(processor_, &others);
+    if (CPU_COUNT(&others) && !sched_setaffinity(0, sizeof others, &others)) sched_setaffinity(0, sizeof allowed, &allowed);
+#endif
+  }
+
+  static int this_processor() {
+#if defined(__linux__)
+    return sched_getcpu();
+#else
+    return -1;
+#endif
+  }
+
   static constexpr int kPartBits = 16, kRoundBits = 2 * kPartBits;
   static constexpr uint64_t kParts = (uint64_t{1} << kPartBits) - 1;
 
-  // Looks again at once, and gives the processor to others after a while.
+  // Looks again at once, and gives the processor to others after a millisecond: the system lets them have it for some.
   class Patience {
    public:
     void wait() {
@@ -57,7 +82,7 @@ class Team {
     }
 
    private:
-    static constexpr int kTimes = 2000;
+    static constexpr int kTimes = 30000;
     int times_ = 0;
   };
 
@@ -75,7 +100,7 @@ class Team {
     return taken;
   }
 
-  const int members_;
+  const int members_, processor_ = this_processor();  // of the leader
   std::atomic<int> joined_{0};
   std::atomic<bool> ended_{false};
   alignas(64) std::atomic<uint64_t> shared_{0};  // the round, its parts, the next part

@@ -46,14 +46,6 @@ void Validator::check_decision(int32_t i) const {
   check_constants(instruction.scale, 2, padded_to_group(instruction.filters));
 }
 
-// What is computed for all images of a group reads and writes what each of them has.
-void Validator::check_group(int32_t i) const {
-  if (i < header().together) return;
-  const Instruction& of = program_.instruction(i);
-  for (int32_t index : {of.source, of.residual, of.store, of.active, of.codes})
-    require(index == kNone || (is_buffer(index) && buffer(index).image), "images of a group share a tensor");
-}
-
 void Validator::check_operation(const Instruction& instruction) {
   switch (instruction.operation) {
     case INTEGER_CONV:
@@ -231,8 +223,7 @@ void Validator::check_pool(const Instruction& instruction) const {
               instruction.decision == kNone,
           "a pool reads another shape");
   check_window(instruction);
-  const bool inside = instruction.operation == MAXIMUM || instruction.padding == 0;
-  require(inside && instruction.padding < instruction.kernel_height && instruction.padding < instruction.kernel_width,
+  require(instruction.padding < instruction.kernel_height && instruction.padding < instruction.kernel_width,
           "a window holds nothing but padding");
 }
 

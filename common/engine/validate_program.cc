@@ -70,6 +70,14 @@ void Validator::check_images() const {
   }
 }
 
+// What is computed for all images of a group reads and writes what each of them has.
+void Validator::check_group(int32_t i) const {
+  if (i < header().together) return;
+  const Instruction& of = program_.instruction(i);
+  for (int32_t index : {of.source, of.residual, of.store, of.active, of.codes})
+    require(index == kNone || (is_buffer(index) && buffer(index).image), "images of a group share a tensor");
+}
+
 void Validator::check_result(int32_t index, int32_t count) const {
   const Buffer& b = buffer(index);
   require(states_[index].written && b.element == 4 && b.height == 1 && b.width == 1 && b.channels == count,

@@ -67,12 +67,12 @@ class Validator {
   void check_header() const;
   void check_buffers() const;
   void check_images() const;
+  void check_group(int32_t i) const;
   void check_result(int32_t index, int32_t count) const;
 
   // validate_instruction.cc
   void check_instruction(int32_t i);
   void check_decision(int32_t i) const;
-  void check_group(int32_t i) const;
   void check_operation(const Instruction& instruction);
   void check_image(const Instruction& instruction) const;
   void check_window(const Instruction& instruction) const;

@@ -11,10 +11,11 @@ from common.data import ImageSource, Preprocessing, batches, eval_dataset
 from common.engine.about import About
 from common.engine.compiler import compile_network
 from common.engine.layout import Program
-from common.engine.networks.describe import describe
+from common.engine.networks.describe import NETWORKS, describe
 from common.engine.opened import OpenedFile
 from common.engine.runtime_file import encode
-from common.errors import ExportError, QuantizationError
+from common.errors import ConfigError, ExportError, QuantizationError
+from common.export.lowbit_recorded import describe_recorded
 from common.stored.network import StoredNetwork
 
 
@@ -45,14 +46,25 @@ def encode_network(
     Raises:
         ExportError: the network is not packed, or has layers that the engine does not know.
     """
-    program, about = _program(stored, preprocessing), About.of(stored.metadata, preprocessing, producer=_producer())
-    unmeasured = OpenedFile(encode(program, about))
-
-    def compute(x: np.ndarray) -> np.ndarray:
-        return unmeasured.run(x, 0)[:, : unmeasured.classes]
-
+    program, about = _said(stored, preprocessing)
+    compute = _file(program, about).compute
     accuracy = _accuracy(compute, images, preprocessing, batch_size)
     return LowbitFile(encode(program, replace(about, accuracy=accuracy, samples=len(images))), compute)
+
+
+def encode_unmeasured(stored: StoredNetwork, preprocessing: Preprocessing) -> LowbitFile:
+    """The file of a network whose accuracy nobody has measured; arguments and errors as of :func:`encode_network`."""
+    return _file(*_said(stored, preprocessing))
+
+
+def _said(stored: StoredNetwork, preprocessing: Preprocessing) -> tuple[Program, About]:
+    return _program(stored, preprocessing), About.of(stored.metadata, preprocessing, producer=_producer())
+
+
+def _file(program: Program, about: About) -> LowbitFile:
+    content = encode(program, about)
+    opened = OpenedFile(content)
+    return LowbitFile(content, lambda x: opened.run(x, 0)[:, : opened.classes])
 
 
 def _program(stored: StoredNetwork, preprocessing: Preprocessing) -> Program:
@@ -63,9 +75,12 @@ def _program(stored: StoredNetwork, preprocessing: Preprocessing) -> Program:
         )
     size, parameters = (preprocessing.image_size,) * 2, network_state.state(stored.network)
     try:
-        description = describe(stored.metadata["network"], parameters, stored.layers, size, floats=True)
+        if stored.metadata["network"] in NETWORKS:
+            description = describe(stored.metadata["network"], parameters, stored.layers, size, floats=True)
+        else:
+            description = describe_recorded(stored.network, parameters, stored.layers, size[0])
         return compile_network(description, plain=True)
-    except QuantizationError as error:
+    except (QuantizationError, ConfigError) as error:
         raise ExportError(f"lowbit: {error}; take --format mindir") from None
 
 

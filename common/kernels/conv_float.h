@@ -16,6 +16,8 @@
 
 #include "finish.h"
 #include "geometry.h"
+#include "images.h"
+#include "images.h"
 #include "parallel.h"
 #include "simd.h"
 #include "tensors.h"

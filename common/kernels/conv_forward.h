@@ -55,15 +55,19 @@ void forward_image(const Geometry& g, const float* image, const std::vector<int6
     }
 }
 
-template <int LANES, class Finish = AsTheyAre>
-void forward(const Geometry& g, const float* x, const float* w, float* y, Finish finish = {}) {
-  const auto packed = pack_filters(g, w);
+template <int LANES, class Finish, class Prepare>
+void forward(const Geometry& g, const float* x, const Parts& parts, float* y, Finish finish, Prepare prepare) {
+  std::vector<std::vector<float>> packed;
+  for (const Part& part : parts) packed.push_back(pack_filters(g, part.w));
   const auto offsets = tap_offsets(g);
-  parallel_for(g.n, [&] {
+  const auto items = part_items(parts, 1, 1);
+  parallel_for(static_cast<int64_t>(items.size()), [&] {
     std::vector<float> image(g.c * g.plane_size() + LANES, 0.f);
-    return [&, image](int64_t n) mutable {
+    return [&, image](int64_t i) mutable {
+      const int64_t part = items[i].part, n = parts[part].images[items[i].first];
       split_phases(g, x + n * g.c * g.h * g.w, image.data());
-      forward_image<LANES>(g, image.data(), offsets, packed, y + n * g.f * g.oh * g.ow, n * g.f, finish);
+      prepare(n, image.data(), static_cast<int64_t>(image.size()));
+      forward_image<LANES>(g, image.data(), offsets, packed[part], y + n * g.f * g.oh * g.ow, n * g.f, finish);
     };
   });
 }

@@ -140,14 +140,17 @@ void grad_input_phase(const Geometry& g, const PaddedGradient& gy, const std::ve
 }
 
 template <int LANES, class Finish>
-void grad_input(const Geometry& g, const float* w, const float* gy, float* gx, Finish finish) {
-  const auto packed = pack_taps(g, w);
-  parallel_for(g.n, [&] {
-    return [&, grad = PaddedGradient(g), pairs = RowPairs(g)](int64_t n) mutable {
+void grad_input(const Geometry& g, const Parts& parts, const float* gy, float* gx, Finish finish) {
+  std::vector<std::vector<float>> packed;
+  for (const Part& part : parts) packed.push_back(pack_taps(g, part.w));
+  const auto items = part_items(parts, 1, 1);
+  parallel_for(static_cast<int64_t>(items.size()), [&] {
+    return [&, grad = PaddedGradient(g), pairs = RowPairs(g)](int64_t i) mutable {
+      const int64_t part = items[i].part, n = parts[part].images[items[i].first];
       float* image = gx + n * g.c * g.h * g.w;
       grad.fill(g, gy + n * g.f * g.oh * g.ow);
       for (int64_t py = 0; py < g.stride; ++py) {
-        for (int64_t px = 0; px < g.stride; ++px) grad_input_phase<LANES>(g, grad, packed, py, px, pairs, image);
+        for (int64_t px = 0; px < g.stride; ++px) grad_input_phase<LANES>(g, grad, packed[part], py, px, pairs, image);
         if (g.stride == 2) pairs.join(g, py, image);
       }
       for (int64_t plane = n * g.c; plane < (n + 1) * g.c; ++plane)

@@ -102,12 +102,14 @@ class WeightGradient {
         gy_(chunk_ * g.oh * g.ow * filters_, 0.f) {}
 
   // Adds sum x gy of channels from c0 on, over images [first, end), to gw [C KH KW][filters].
-  void add(const float* x, const float* gy, int64_t first, int64_t end, int64_t c0, float* gw) {
+  template <class Prepare>
+  void add(const float* x, const float* gy, int64_t first, int64_t end, int64_t c0, float* gw, const Prepare& prepare) {
     const int64_t channels = std::min(group_, g_.c - c0), x_image = g_.c * g_.h * g_.w, gy_image = g_.f * g_.oh * g_.ow;
     for (int64_t n = first; n < end; n += chunk_) {
       const int64_t images = std::min(chunk_, end - n);
       for (int64_t i = 0; i < images; ++i) {
         pad(x + (n + i) * x_image + c0 * g_.h * g_.w, channels, x_.data() + i * x_size_);
+        prepare(n + i, x_.data() + i * x_size_, channels * plane_);
         transpose(gy + (n + i) * gy_image, g_.oh * g_.ow, g_.f, g_.oh * g_.ow,
                   gy_.data() + i * g_.oh * g_.ow * filters_, filters_);
       }
@@ -144,8 +146,8 @@ class WeightGradient {
   std::vector<float> x_, gy_;
 };
 
-template <int LANES>
-void grad_weight(const Geometry& g, const float* x, const float* gy, float* gw) {
+template <int LANES, class Prepare>
+void grad_weight(const Geometry& g, const float* x, const float* gy, float* gw, const Prepare& prepare) {
   // A fixed number of blocks of images with sums of their own, added in order: the result does not depend on threads.
   const int64_t taps = g.c * g.kh * g.kw, filters = round_up(g.f, LANES), size = taps * filters;
   const int64_t most = std::max<int64_t>(1, kBlockBytes / (4 * size));
@@ -156,7 +158,7 @@ void grad_weight(const Geometry& g, const float* x, const float* gy, float* gw) 
     return [&, gradient = WeightGradient<LANES>(g)](int64_t item) mutable {
       const int64_t block = item / groups, first = block * per_block;
       gradient.add(x, gy, first, std::min(g.n, first + per_block), item % groups * kChannelGroup,
-                   partial.data() + block * size);
+                   partial.data() + block * size, prepare);
     };
   });
   for (int64_t f = 0; f < g.f; ++f)

@@ -27,7 +27,7 @@ void conv_norm(void** p, int64_t** shapes) {
     });
   } else {
     by_width(shapes, kFirst + 5, p,
-             [&](auto lanes, const Geometry& g) { conv_forward<lanes>(g, in(p, 0), in(p, 1), y, finish); });
+             [&](auto lanes, const Geometry& g) { conv_forward<lanes>(g, in(p, 0), all_images(g.n, in(p, 1)), y, finish); });
   }
 }
 

@@ -33,12 +33,16 @@ class Pointwise {
     for (int64_t c = 0; c < g.c; ++c) channels_.push_back(c * row_);
   }
 
-  // The outputs of pixels [first, first + count) of all images, count at most those of a panel.
-  template <class Finish>
-  void run(const float* x, const std::vector<float>& packed, int64_t first, int64_t count, float* y, Finish& finish) {
-    for_images(first, count, [&](int64_t n, int64_t pixel, int64_t at, int64_t size) {
-      for (int64_t c = 0; c < g_.c; ++c)
-        read(x + (n * g_.c + c) * g_.h * g_.w, pixel, size, panel_.data() + c * row_ + at);
+  // The outputs of pixels [first, first + count) of images with these numbers, count at most those of a panel.
+  template <class Prepare, class Finish>
+  void run(const float* x, const std::vector<float>& packed, const std::vector<int64_t>& numbers, int64_t first,
+           int64_t count, float* y, const Prepare& prepare, Finish& finish) {
+    for_images(numbers, first, count, [&](int64_t n, int64_t pixel, int64_t at, int64_t size) {
+      for (int64_t c = 0; c < g_.c; ++c) {
+        float* to = panel_.data() + c * row_ + at;
+        read(x + (n * g_.c + c) * g_.h * g_.w, pixel, size, to);
+        prepare(n, to, size);
+      }
     });
     for (int64_t f0 = 0; f0 < g_.f; f0 += kFilters)
       for (int64_t block = 0; block < count; block += kBlock) {
@@ -46,16 +50,17 @@ class Pointwise {
         const float* from[kVectors];
         for (int j = 0; j < kVectors; ++j) from[j] = panel_.data() + block + j * LANES;
         forward_tile<LANES>(from, channels_, packed.data() + f0 * g_.c, sums);
-        write(reinterpret_cast<const float(&)[kFilters][kBlock]>(sums), f0, first + block, std::min(kBlock, count - block), y, finish);
+        write(reinterpret_cast<const float(&)[kFilters][kBlock]>(sums), f0, numbers, first + block,
+              std::min(kBlock, count - block), y, finish);
       }
   }
 
  private:
   // Calls visit(image, pixel, place in the block, count) for the parts of a block that lie in one image each.
   template <class Visit>
-  void for_images(int64_t first, int64_t count, Visit visit) const {
+  void for_images(const std::vector<int64_t>& numbers, int64_t first, int64_t count, Visit visit) const {
     for (int64_t at = 0; at < count;) {
-      const int64_t n = (first + at) / plane_, pixel = (first + at) % plane_;
+      const int64_t n = numbers[(first + at) / plane_], pixel = (first + at) % plane_;
       const int64_t size = std::min(count - at, plane_ - pixel);
       visit(n, pixel, at, size);
       at += size;
@@ -72,9 +77,9 @@ class Pointwise {
   }
 
   template <class Finish>
-  void write(const float (&sums)[kFilters][kBlock], int64_t f0, int64_t first, int64_t count, float* y,
-             Finish& finish) const {
-    for_images(first, count, [&](int64_t n, int64_t pixel, int64_t at, int64_t size) {
+  void write(const float (&sums)[kFilters][kBlock], int64_t f0, const std::vector<int64_t>& numbers, int64_t first,
+             int64_t count, float* y, Finish& finish) const {
+    for_images(numbers, first, count, [&](int64_t n, int64_t pixel, int64_t at, int64_t size) {
       for (int64_t f = f0; f < std::min(f0 + kFilters, g_.f); ++f) {
         const int64_t plane = n * g_.f + f;
         finish.write(sums[f - f0] + at, y + plane * plane_ + pixel, plane, pixel, size);
@@ -88,13 +93,16 @@ class Pointwise {
   std::vector<int64_t> channels_;  // where each begins
 };
 
-template <int LANES, class Finish>
-void pointwise_forward(const Geometry& g, const float* x, const float* w, float* y, Finish finish) {
-  const auto packed = pack_filters(g, w);
-  const int64_t pixels = g.n * g.oh * g.ow, panel = Pointwise<LANES>::panel_pixels(g);
-  parallel_for((pixels + panel - 1) / panel, [&] {
-    return [&, worker = Pointwise<LANES>(g)](int64_t item) mutable {
-      worker.run(x, packed, item * panel, std::min(panel, pixels - item * panel), y, finish);
+template <int LANES, class Finish, class Prepare>
+void pointwise_forward(const Geometry& g, const float* x, const Parts& parts, float* y, Finish finish,
+                       Prepare prepare) {
+  std::vector<std::vector<float>> packed;
+  for (const Part& part : parts) packed.push_back(pack_filters(g, part.w));
+  const auto items = part_items(parts, g.oh * g.ow, Pointwise<LANES>::panel_pixels(g));
+  parallel_for(static_cast<int64_t>(items.size()), [&] {
+    return [&, worker = Pointwise<LANES>(g)](int64_t i) mutable {
+      const auto [part, first, count] = items[i];
+      worker.run(x, packed[part], parts[part].images, first, count, y, prepare, finish);
     };
   });
 }

@@ -10,54 +10,86 @@
 
 namespace lowbit {
 
-template <int LANES, class Finish = AsTheyAre>
-void conv_forward(const Geometry& g, const float* x, const float* w, float* y, Finish finish = {}) {
-  if (winograd_fits(g)) return winograd_forward<FilterBy2, kLanes>(g, x, Kernels::forward(g, w), y, finish);
-  if (is_pointwise(g)) return pointwise_forward<kLanes>(g, x, w, y, finish);
-  forward<LANES>(g, x, w, y, finish);
+// Images of each part take its filters; `prepare` changes their values as they are read (images.h).
+template <int LANES, class Finish = AsTheyAre, class Prepare = AsRead>
+void conv_forward(const Geometry& g, const float* x, const Parts& parts, float* y, Finish finish = {},
+                  Prepare prepare = {}) {
+  if (winograd_fits(g))
+    return winograd_forward<FilterBy2, kLanes>(g, x, parts, Kernels::forward(g), y, finish, prepare);
+  if (is_pointwise(g)) return pointwise_forward<kLanes>(g, x, parts, y, finish, prepare);
+  forward<LANES>(g, x, parts, y, finish, prepare);
 }
 
 // Training takes larger squares than evaluation, whose outputs are those of records and files.
-template <class Finish = AsTheyAre>
-void winograd_forward_train(const Geometry& g, const float* x, const Kernels& kernels, float* y, Finish finish = {}) {
-  by_filter(g, [&](auto filter) { winograd_forward<decltype(filter), kLanes>(g, x, kernels, y, finish); });
+template <class Finish, class Prepare>
+void winograd_forward_train(const Geometry& g, const float* x, const Parts& parts, const Kernels& kernels, float* y,
+                            Finish finish, Prepare prepare) {
+  by_filter(g, [&](auto filter) {
+    winograd_forward<decltype(filter), kLanes>(g, x, parts, kernels, y, finish, prepare);
+  });
 }
 
-template <int LANES>
-void conv_forward_train(const Geometry& g, const float* x, const float* w, float* y) {
-  if (winograd_fits(g)) return winograd_forward_train(g, x, Kernels::forward(g, w), y);
-  conv_forward<LANES>(g, x, w, y);
+template <int LANES, class Prepare = AsRead>
+void conv_forward_train(const Geometry& g, const float* x, const Parts& parts, float* y, Prepare prepare = {}) {
+  if (winograd_fits(g)) return winograd_forward_train(g, x, parts, Kernels::forward(g), y, AsTheyAre(), prepare);
+  conv_forward<LANES>(g, x, parts, y, AsTheyAre(), prepare);
 }
 
 // At stride 1 the gradient for the input is itself a convolution: of gy, with the kernel turned by 180 degrees and
 // channels in the place of filters.
 template <int LANES, class Finish>
-void grad_input_stride_1(const Geometry& g, const float* w, const float* gy, float* gx, Finish finish) {
-  std::vector<float> turned(g.f * g.c * g.kh * g.kw);
-  for (int64_t f = 0; f < g.f; ++f)
-    for (int64_t c = 0; c < g.c; ++c)
-      for (int64_t t = 0; t < g.kh * g.kw; ++t)
-        turned[(c * g.f + f) * g.kh * g.kw + g.kh * g.kw - 1 - t] = w[(f * g.c + c) * g.kh * g.kw + t];
-  conv_forward<LANES>(g.transposed(), gy, turned.data(), gx, finish);
+void grad_input_stride_1(const Geometry& g, Parts parts, const float* gy, float* gx, Finish finish) {
+  const int64_t taps = g.kh * g.kw, size = g.f * g.c * taps;
+  std::vector<float> turned(static_cast<int64_t>(parts.size()) * size);
+  float* to = turned.data();
+  for (Part& part : parts) {
+    for (int64_t f = 0; f < g.f; ++f)
+      for (int64_t c = 0; c < g.c; ++c)
+        for (int64_t t = 0; t < taps; ++t) to[(c * g.f + f) * taps + taps - 1 - t] = part.w[(f * g.c + c) * taps + t];
+    part.w = to;
+    to += size;
+  }
+  conv_forward<LANES>(g.transposed(), gy, parts, gx, finish);
+}
+
+// Kernels that see the whole image once, as those of a linear layer.
+inline bool covers_image(const Geometry& g) { return g.pad == 0 && g.h == g.kh && g.w == g.kw; }
+
+// The gradient for their input: a convolution of 1 x 1 from F channels to C KH KW.
+template <int LANES>
+void grad_input_of_whole(const Geometry& g, Parts parts, const float* gy, float* gx) {
+  const int64_t size = g.c * g.kh * g.kw, shape[] = {g.n, g.f, 1, 1}, filters[] = {size, g.f, 1, 1};
+  const int32_t stride_pad[] = {1, 0};
+  std::vector<float> turned(static_cast<int64_t>(parts.size()) * g.f * size);
+  float* to = turned.data();
+  for (Part& part : parts) {
+    transpose(part.w, size, g.f, size, to, g.f);
+    part.w = to;
+    to += g.f * size;
+  }
+  conv_forward<LANES>(Geometry(shape, filters, stride_pad, g.lanes), gy, parts, gx);
 }
 
 template <int LANES, class Finish = AsTheyAre>
-void conv_grad_input(const Geometry& g, const float* w, const float* gy, float* gx, Finish finish = {}) {
+void conv_grad_input(const Geometry& g, const Parts& parts, const float* gy, float* gx, Finish finish = {}) {
+  if constexpr (std::is_same_v<Finish, AsTheyAre>)  // others count on planes of an image
+    if (covers_image(g)) return grad_input_of_whole<LANES>(g, parts, gy, gx);
   // The border of that convolution is kernel - 1 - pad wide; a square kernel has one such width, if it is not negative.
   if (g.stride == 1 && g.kh == g.kw && g.pad < g.kh) {
     const Geometry back = g.transposed();
-    if (winograd_fits(back)) return winograd_forward_train(back, gy, Kernels::backward(back, w), gx, finish);
-    grad_input_stride_1<LANES>(g, w, gy, gx, finish);
+    if (winograd_fits(back))
+      return winograd_forward_train(back, gy, parts, Kernels::backward(back), gx, finish, AsRead());
+    grad_input_stride_1<LANES>(g, parts, gy, gx, finish);
   } else {
-    grad_input<LANES>(g, w, gy, gx, finish);
+    grad_input<LANES>(g, parts, gy, gx, finish);
   }
 }
 
-template <int LANES>
-void conv_grad_weight(const Geometry& g, const float* x, const float* gy, float* gw) {
+template <int LANES, class Prepare = AsRead>
+void conv_grad_weight(const Geometry& g, const float* x, const float* gy, float* gw, const Prepare& prepare = {}) {
   if (winograd_fits(g))
-    return by_filter(g, [&](auto filter) { winograd_grad_weight<decltype(filter), kLanes>(g, x, gy, gw); });
-  grad_weight<LANES>(g, x, gy, gw);
+    return by_filter(g, [&](auto filter) { winograd_grad_weight<decltype(filter), kLanes>(g, x, gy, gw, prepare); });
+  grad_weight<LANES>(g, x, gy, gw, prepare);
 }
 
 }  // namespace lowbit

@@ -1,6 +1,8 @@
 """Fused DoReFa quantization of weights (Zhou et al., arXiv 1606.06160), forward and backward in one pass each."""
 
-from mindspore import nn
+import numpy as np
+from mindspore import Tensor, nn
+from mindspore import dtype as mstype
 
 from common.kernels import dorefa_fallback as fallback
 from common.kernels.custom import operator, use_native
@@ -40,3 +42,32 @@ class DoReFaQuantize(nn.Cell):
         if self.native:
             return self.grad_op(w, bits, dout), 0 * bits
         return fallback.quantize_grad(w, bits, dout), 0 * bits
+
+
+class NativeDoReFaWeights(nn.Cell):
+    r"""Weights at K widths, each times a constant scale: :math:`Y_k = s_k\,Q(W; b_k)`, tanh computed once.
+
+    Q is :class:`DoReFaQuantize` with pruned weights at 0 (:mod:`common.quant.zeros`); these get no gradient.
+
+    ``construct(w, bits, scale)``: w (F, ...) float32; bits (K,) int32, 1 to 16 or 32; scale (K,) float32, without a
+    gradient. Gives Y (K, F, ...) and tanh W, which has no gradient.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.forward_op = operator(
+            "DoReFaWeights", lambda w, bits, _: (bits + w, w), lambda *_: (mstype.float32, mstype.float32)
+        )
+        self.grad_op = operator("DoReFaWeightsGrad", lambda w, *_: w, lambda w, *_: w)
+        self.any_bits, self.one = Tensor(np.array([1], np.int32)), Tensor(np.ones(1, np.float32))
+
+    def construct(self, w, bits, scale):
+        return self.forward_op(w, bits, scale)
+
+    def common_gradient(self, w, tanh, gradient):
+        r"""Gradient for w of :math:`\sum_k s_k \partial Y_k`, (F, ...); it does not depend on the widths."""
+        return self.grad_op(w, tanh, self.any_bits, self.one, gradient)
+
+    def bprop(self, w, bits, scale, out, dout):
+        """Gradient for w."""
+        return self.grad_op(w, out[1], bits, scale, dout[0]), 0 * bits, 0 * scale

@@ -6,6 +6,10 @@
 
 namespace lowbit {
 
+inline void fetch(const float* values, int64_t count) {
+  for (int64_t i = 0; i < count; i += 16) __builtin_prefetch(values + i);
+}
+
 // They stay as they are.
 struct AsTheyAre {
   // Outputs that wait in the cache, on their way to their place.
@@ -14,6 +18,8 @@ struct AsTheyAre {
   }
   // Outputs that are at their place, and in the cache.
   void change(float* /* values */, int64_t /* plane */, int64_t /* pixel */, int64_t /* count */) const {}
+  // Outputs that will be there soon: what else is read for them may be fetched.
+  void expect(int64_t /* plane */, int64_t /* pixel */, int64_t /* count */) const {}
 };
 
 // Others, in planes of the same size, are added to them.
@@ -28,6 +34,7 @@ struct AddOthers {
   void change(float* values, int64_t plane, int64_t pixel, int64_t count) const {
     write(values, values, plane, pixel, count);
   }
+  void expect(int64_t plane, int64_t pixel, int64_t count) const { fetch(others + plane * plane_size + pixel, count); }
 };
 
 }  // namespace lowbit

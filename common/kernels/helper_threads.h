@@ -47,11 +47,14 @@ class HelperThreads {
     offer(count);
     run();
     unfinished_ -= offered_.exchange(0);
-    while (unfinished_ > 0) std::this_thread::yield();
+    // To yield is to wait for a time slice of whatever else runs, so not at once.
+    for (int looks = 0; unfinished_ > 0; ++looks) looks < kLooks ? pause() : std::this_thread::yield();
     return true;
   }
 
  private:
+  static constexpr int kLooks = 5000;
+
   // As many as the system gives; those that are lacking take nothing.
   void start(int count) noexcept try {
     for (; started_ < count; ++started_) std::thread([this] { help(); }).detach();

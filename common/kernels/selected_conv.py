@@ -2,9 +2,11 @@
 
 import numpy as np
 from mindspore import Tensor, nn
+from mindspore import dtype as mstype
 
 from common.kernels.conv import PlainConv2d
 from common.kernels.custom import conv_shape, operator, use_native
+from common.kernels.dorefa import NativeDoReFaWeights
 from common.kernels.fake_quant import UniformQuantize
 
 
@@ -19,33 +21,69 @@ def _shape(stride: int, padding: int):
     return infer
 
 
-class _NativeSelectedConv2d(nn.Cell):
-    """The C++ kernels; the result of an image does not depend on the others, nor sums on the number of threads."""
+class NativeSelectedConv2d(nn.Cell):
+    """The C++ kernel of weights on their levels, for evaluation: :func:`selected_conv2d` without gradients."""
 
     def __init__(self, stride: int, padding: int):
         super().__init__()
         self.geometry = Tensor(np.array([stride, padding], np.int32))
         self.forward_op = operator("SelectedConv", _shape(stride, padding), lambda x, *_: x)
-        self.input_grad_op = operator("SelectedConvGradInput", lambda x, *_: x, lambda x, *_: x)
-        self.weight_grad_op = operator("SelectedConvGradWeight", lambda x, w, *_: w, lambda x, *_: x)
-        self.mask_grad_op = operator("SelectedConvGradMask", lambda x, w, bits, clip, mask, *_: mask, lambda x, *_: x)
-        self.quantize = UniformQuantize(learned_step=False, native=True)
 
     def construct(self, x, w, bits, clip, mask):
         return self.forward_op(x, w, bits, clip, mask, self.geometry)
 
-    def bprop(self, x, w, bits, clip, mask, out, dout):
-        """Gradients for x, w, clip and mask."""
-        given = (x, w, bits, clip, mask)
-        grad = self.input_grad_op(*given, dout, self.geometry)
-        # Straight through the rounding, the gradients for x and clip depend on the clip alone, not on the bits.
-        rows = (x.shape[0], 1, -1)
-        grad_x, grad_clip, _ = self.quantize.grad_op(
-            x.reshape(rows), bits[:1], clip, self.quantize.least_clip, grad.reshape(rows), self.quantize.settings
+
+class NativeDoReFaConv2d(nn.Cell):
+    r"""The convolution of :func:`selected_conv2d` with DoReFa's weights at each width, and its gradients.
+
+    .. math:: w_k = s_k\,Q_w(W; b_k)
+
+    with :math:`Q_w` of :class:`~common.kernels.dorefa.NativeDoReFaWeights`. All branches have W in common, so its
+    gradient is one sum over all images, in which each has the scale of its branch. In training the forward pass and
+    the gradient for the mask are computed in integers, where the processor has instructions for them. The result of an
+    image does not depend on the others, nor sums on the number of threads.
+
+    ``construct(x, weight, bits, scale, clip, mask)``: x (N, C, H, W) float32; W (F, C, KH, KW) float32; bits (K,)
+    int32; scale (K,) float32, without a gradient; clip (1,) float32 > 0; mask (N, K) float32, one-hot rows.
+
+    Gives Y (N, F, OH, OW), x for what else reads it, :math:`w_k` and tanh W. Of these Y and, if it forks, x have
+    gradients: those of x and of what else reads it are added as one is written.
+
+    Args:
+        stride: in both directions, >= 1.
+        padding: zeros on each side, >= 0.
+        forks: whether something else reads x.
+    """
+
+    def __init__(self, stride: int, padding: int, forks: bool = False):
+        super().__init__()
+        self.geometry, self.forks = Tensor(np.array([stride, padding], np.int32)), forks
+        self.weights = NativeDoReFaWeights()
+        self.forward_op = operator("SelectedConv", _shape(stride, padding), lambda x, *_: x)
+        self.train_op = operator("SelectedConvTrain", _shape(stride, padding), lambda x, *_: x)
+        self.input_grad_op = operator(
+            f"SelectedConvGradInput{'Add' if forks else ''}",
+            lambda x, w, bits, clip, *_: (x, clip),
+            lambda *_: (mstype.float32, mstype.float32),
         )
-        grad_w = self.weight_grad_op(*given, dout, self.geometry)
-        grad_mask = self.mask_grad_op(*given, out, dout, self.geometry)
-        return grad_x.reshape(x.shape), grad_w, 0 * bits, grad_clip, grad_mask
+        self.weight_grad_op = operator("SelectedConvGradWeight", lambda x, w, *_: w[1:], lambda x, *_: x)
+        self.mask_grad_op = operator("SelectedConvGradMask", lambda x, w, bits, clip, mask, *_: mask, lambda x, *_: x)
+
+    def construct(self, x, weight, bits, scale, clip, mask):
+        w, tanh = self.weights(weight, bits, scale)
+        if self.training:
+            return self.train_op(x, w, bits, clip, mask, scale, self.geometry), x, w, tanh
+        return self.forward_op(x, w, bits, clip, mask, self.geometry), x, w, tanh
+
+    def bprop(self, x, weight, bits, scale, clip, mask, out, dout):
+        """Gradients for x, W, clip and mask."""
+        y, _, w, tanh = out
+        given, gradients = (x, w, bits, clip, mask), dout[: 1 + self.forks]
+        of_x, of_clip = self.input_grad_op(*given, *gradients, self.geometry)
+        of_levels = self.weight_grad_op(*given, scale, dout[0], self.geometry)
+        of_weight = self.weights.common_gradient(weight, tanh, of_levels)
+        of_mask = self.mask_grad_op(*given, scale, y, dout[0], self.geometry)
+        return of_x, of_weight, 0 * bits, 0 * scale, of_clip, of_mask
 
 
 class MaskedSelectedConv2d(nn.Cell):
@@ -94,8 +132,8 @@ def selected_conv2d(stride: int = 1, padding: int = 0, native: bool | None = Non
         native: force (True) or forbid (False) the C++ kernel; None chooses.
 
     Returns:
-        A cell that gives (N, F, OH, OW), with gradients for x, w, clip and mask.
+        A cell that gives (N, F, OH, OW). The C++ kernel has no gradients: see :class:`NativeDoReFaConv2d`.
     """
     if use_native(native):
-        return _NativeSelectedConv2d(stride, padding)
+        return NativeSelectedConv2d(stride, padding)
     return MaskedSelectedConv2d(PlainConv2d(stride, padding, 1), native=False)

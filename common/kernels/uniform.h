@@ -19,6 +19,7 @@ struct Channel {
     up = steps / clip;
     down = clip / steps;
   }
+  float steps() const { return __builtin_rintf(up * clip); }  // from 0 to the clip
   float clamped(float x) const { return std::min(std::max(x, 0.f), clip); }
   float quantized(float x) const { return round_even(clamped(x) * up) * down; }
 };

@@ -212,11 +212,12 @@ class InputRows {
   InputRows(InputRows&&) = default;
   InputRows(const InputRows&) = delete;  // the rows are addresses
 
-  // To the rows of square row `down` of an image, of which `count` channels are read.
-  void move(const float* image, int64_t count, int64_t down, bool next) {
+  // To the rows of square row `down` of an image, of which `count` channels are read, and changed by `prepare`.
+  template <class Prepare>
+  void move(const float* image, int64_t count, int64_t down, bool next, Prepare prepare) {
     if (next) std::rotate(rows_, rows_ + kStep, rows_ + kRows);
     for (int i = next ? kRows - kStep : 0; i < kRows; ++i)
-      fill(image, count, kStep * down + i - g_.pad, rows_[i] + g_.pad * channels_);
+      fill(image, count, kStep * down + i - g_.pad, rows_[i] + g_.pad * channels_, prepare);
   }
 
   // Transforms a row of squares to positions [positions][squares][channels], `position` floats apart.
@@ -233,12 +234,11 @@ class InputRows {
   }
 
  private:
-  void fill(const float* image, int64_t count, int64_t y, float* to) const {
-    if (y < 0 || y >= g_.h) {
-      std::fill_n(to, g_.w * channels_, 0.f);
-    } else {
-      turn_row(image + y * g_.w, g_.h * g_.w, count, g_.w, to, channels_);
-    }
+  template <class Prepare>
+  void fill(const float* image, int64_t count, int64_t y, float* to, const Prepare& prepare) const {
+    if (y < 0 || y >= g_.h) return void(std::fill_n(to, g_.w * channels_, 0.f));
+    turn_row(image + y * g_.w, g_.h * g_.w, count, g_.w, to, channels_);
+    prepare(to, g_.w * channels_);
   }
 
   const Geometry& g_;

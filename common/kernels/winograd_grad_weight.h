@@ -27,14 +27,16 @@ class WinogradWeightGradient {
 
   // Sums to gw [positions][C][filters] for channels from c0 on and filters from f0 on, over images [first, first +
   // images).
+  template <class Prepare>
   void sum(const float* x, const float* gy, int64_t first, int64_t images, int64_t c0, int64_t f0, float* gw,
-           int64_t filters) {
+           int64_t filters, const Prepare& prepare) {
     const int64_t rows = images * squares_.down, channels = std::min(kChannels, g_.c - c0);
     for (int64_t row = 0; row < rows; row += block_) {
       const int64_t count = std::min(block_, rows - row);
       for (int64_t i = 0; i < count; ++i) {
         const int64_t n = first + (row + i) / squares_.down, down = (row + i) % squares_.down;
-        input_.move(x + (n * g_.c + c0) * g_.h * g_.w, channels, down, down > 0);
+        input_.move(x + (n * g_.c + c0) * g_.h * g_.w, channels, down, down > 0,
+                    [&](float* values, int64_t size) { prepare(n, values, size); });
         input_.template transform<LANES>(squares_.across, x_.data() + i * squares_.across * channels_,
                                          block_ * squares_.across * channels_);
         transform_gradients(gy + (n * g_.f + f0) * g_.oh * g_.ow, std::min(kFilterGroup, g_.f - f0), down, i);
@@ -116,8 +118,8 @@ void finish_winograd(const Geometry& g, const Floats& partial, int64_t blocks, f
   });
 }
 
-template <class Filter, int LANES>
-void winograd_grad_weight(const Geometry& g, const float* x, const float* gy, float* gw) {
+template <class Filter, int LANES, class Prepare>
+void winograd_grad_weight(const Geometry& g, const float* x, const float* gy, float* gw, const Prepare& prepare) {
   using Gradient = WinogradWeightGradient<Filter, LANES>;
   // A fixed number of blocks of images with sums of their own, added in order: the result does not depend on threads.
   const int64_t filters = round_up(g.f, LANES), size = kPositions<Filter> * g.c * filters;
@@ -132,7 +134,7 @@ void winograd_grad_weight(const Geometry& g, const float* x, const float* gy, fl
       const int64_t block = item / groups, group = item % groups, first = block * per_block;
       const int64_t images = std::min(g.n, first + per_block) - first;
       gradient.sum(x, gy, first, images, group % channel_groups * Gradient::kChannels,
-                   group / channel_groups * Gradient::kFilterGroup, partial.data() + block * size, filters);
+                   group / channel_groups * Gradient::kFilterGroup, partial.data() + block * size, filters, prepare);
     };
   });
   finish_winograd<Filter, LANES>(g, partial, blocks, gw);

@@ -42,6 +42,14 @@ class ConvGeometry:
             return self.padding
         return same_padding((height, width), self.kernel, self.stride, self.dilation)
 
+    @property
+    def even(self) -> tuple[int, int] | None:
+        """Stride and padding of a layer that has one of each, one group and neighbouring weights; None of others."""
+        one_of_each = self.padding is not None and len({*self.padding}) == 1 and self.stride[0] == self.stride[1]
+        return (
+            (self.stride[0], self.padding[0]) if one_of_each and self.dilation == (1, 1) and self.groups == 1 else None
+        )
+
     def conv2d(self, native: bool | None = None) -> nn.Cell:
         """A convolution of this geometry without parameters, see :func:`common.kernels.padded_conv.padded_conv2d`."""
         return padded_conv2d(self.stride, self.padding, self.dilation, self.groups, native)

@@ -5,7 +5,8 @@ from mindspore import Parameter, Tensor, nn, ops
 from mindspore import dtype as mstype
 
 from common.errors import ConfigError
-from common.kernels.dorefa import DoReFaQuantize
+from common.kernels.custom import use_native
+from common.kernels.dorefa import DoReFaQuantize, NativeDoReFaWeights
 from common.kernels.dorefa_fallback import FLOAT_BITS
 from common.quant.integer_weight import IntegerWeight, one
 from common.quant.level_table import DOREFA
@@ -66,6 +67,29 @@ class KeptDoReFa(nn.Cell):
         return self.zeros(weight, self.quantize(weight, bits), 2.0 * (1.0 / steps) - 1.0, self.keeps)
 
 
+class ScaledDoReFa(nn.Cell):
+    """:class:`KeptDoReFa` at K widths, times a constant scale each, in one pass where the C++ kernels serve.
+
+    ``construct(w, bits, scale)``: (F, ...) float32, (K,) int32 and (K,) float32, without a gradient, to (K, F, ...).
+
+    Args:
+        native: force (True) or forbid (False) the C++ kernel; None chooses.
+    """
+
+    def __init__(self, native: bool | None = None):
+        super().__init__()
+        self.levels = KeptDoReFa(native)
+        self.kernel = NativeDoReFaWeights() if use_native(native) else None
+
+    def construct(self, weight, bits, scale):
+        if self.kernel is not None:
+            return self.kernel(weight, bits, scale)[0]
+        parts = []
+        for k in range(bits.shape[0]):
+            parts.append(scale[k] * self.levels(weight, bits[k].reshape(1)))
+        return ops.stack(parts)
+
+
 class DoReFaWeight(nn.Cell):
     r"""Weights on the :math:`2^k` levels of DoReFa, times a constant scale g of the layer: :math:`g\,Q_k(W)`.
 
@@ -95,10 +119,10 @@ class DoReFaWeight(nn.Cell):
         check_bits(bits)
         self.bits = Parameter(Tensor(np.array([bits], np.int32)), requires_grad=False)
         self.scale = Parameter(Tensor(np.ones(1, np.float32)), requires_grad=False)
-        self.quantize = KeptDoReFa(native)
+        self.quantize = ScaledDoReFa(native)
 
     def construct(self, weight):
-        return self.scale * self.quantize(weight, self.bits.value())
+        return self.quantize(weight, self.bits.value(), self.scale.value()).reshape(weight.shape)
 
     def fit(self, weight: np.ndarray, bits: int = MAX_BITS) -> None:
         """Set the scale to where weights of so many bits are nearest to these."""
@@ -106,7 +130,7 @@ class DoReFaWeight(nn.Cell):
 
     def to_int(self, weight: np.ndarray) -> IntegerWeight:
         """The integers of weights (F, ...): dequantized they are what ``construct`` gives, bit for bit."""
-        values = self.quantize(Tensor(weight), self.bits.value()).asnumpy()
+        values = self.quantize.levels(Tensor(weight), self.bits.value()).asnumpy()
         return integers_of(values, int(self.bits.asnumpy()[0]), self.scale.asnumpy()[0])
 
 

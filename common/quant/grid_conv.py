@@ -27,7 +27,7 @@ class GridConv2d(QuantConv2d):
         super(QuantConv2d, self).__init__()
         self.weight, self.has_bias, self.bias = layer.weight, layer.has_bias, layer.bias
         self.quantize_weight, self.quantize_input = layer.quantize_weight, quantize_input
-        self.input_forks, self.conv = False, layer.conv
+        self.input_forks, self.joined, self.joined_fork, self.conv = False, None, None, layer.conv
 
     def construct(self, x):
         weight = self.weight if self.quantize_weight is None else self.quantize_weight(self.weight)

@@ -3,7 +3,10 @@
 from mindspore import Parameter, nn
 
 from common.errors import ConfigError
+from common.kernels.custom import use_native
+from common.kernels.quantized_conv import NativeQuantizedConv
 from common.quant.conv_geometry import conv_geometry
+from common.quant.pact import SMALLEST_CLIP, PACTActivation
 
 
 def _copy(parameter: Parameter) -> Parameter:
@@ -12,6 +15,8 @@ def _copy(parameter: Parameter) -> Parameter:
 
 class QuantConv2d(nn.Cell):
     """A convolution of quantized inputs with quantized weights: (N, C, H, W) to (N, F, OH, OW).
+
+    In training PACT's activations are quantized as the convolution reads them, where nobody wants to see them.
 
     Args:
         conv: the float convolution.
@@ -32,34 +37,61 @@ class QuantConv2d(nn.Cell):
         self.bias = _copy(conv.bias) if conv.has_bias else None
         self.quantize_weight, self.quantize_input = quantize_weight, quantize_input
         self.input_forks = getattr(quantize_input, "forked", None) is not None
-        self.conv = conv_geometry(conv).conv2d(native)
+        geometry = conv_geometry(conv)
+        self.conv, self.joined, self.joined_fork = geometry.conv2d(native), None, None
+        if _joins(quantize_input) and geometry.even and use_native(native):
+            self.joined = NativeQuantizedConv(*geometry.even, SMALLEST_CLIP, forks=False)
+            self.joined_fork = NativeQuantizedConv(*geometry.even, SMALLEST_CLIP, forks=True)
 
     def construct(self, x):
         weight = self.weight if self.quantize_weight is None else self.quantize_weight(self.weight)
+        if self.joined is not None and self.unwatched:
+            return self.biased(
+                self.joined(x, weight, self.quantize_input.bits.value(), self.quantize_input.clip.value())
+            )
         return self.forward(x if self.quantize_input is None else self.quantize_input(x), weight)
 
     @property
-    def forks(self) -> bool:
-        """Whether :meth:`fork` may be called: in training, where nobody wants to see the layer alone."""
-        if not self.training or not self.input_forks:
+    def unwatched(self) -> bool:
+        """Whether it is training and nobody wants to see the layer or its quantized inputs alone."""
+        if not self.training or self._forward_pre_hook or self._forward_hook:
             return False
-        watched = self._forward_pre_hook or self._forward_hook
-        return not watched and not self.quantize_input._forward_pre_hook and not self.quantize_input._forward_hook
+        return not self.quantize_input._forward_pre_hook and not self.quantize_input._forward_hook
+
+    @property
+    def forks(self) -> bool:
+        """Whether :meth:`fork` may be called."""
+        if not self.input_forks and self.joined_fork is None:
+            return False
+        return self.unwatched
 
     def fork(self, x):
         """The layer of x, and x for what else reads it."""
         weight = self.weight if self.quantize_weight is None else self.quantize_weight(self.weight)
+        if self.joined_fork is not None:
+            bits, clip = self.quantize_input.bits.value(), self.quantize_input.clip.value()
+            y, x = self.joined_fork(x, weight, bits, clip)
+            return self.biased(y), x
         quantized, x = self.quantize_input.fork(x)
         return self.forward(quantized, weight), x
 
     def forward(self, x, weight):
         """The layer behind its quantizers."""
-        y = self.product(x, weight)
-        return y + self.bias.reshape(1, -1, 1, 1) if self.has_bias else y
+        return self.biased(self.product(x, weight))
 
     def product(self, x, weight):
         """The same without bias: linear in x and in weight."""
         return self.conv(x, weight)
+
+    def biased(self, y):
+        """The layer's output from its product."""
+        return y + self.bias.reshape(1, -1, 1, 1) if self.has_bias else y
+
+
+def _joins(quantize_input: nn.Cell | None) -> bool:
+    """Whether the convolution can quantize its inputs itself."""
+    pact = isinstance(quantize_input, PACTActivation) and not quantize_input.signed
+    return pact and quantize_input.quantize.native
 
 
 class QuantDense(nn.Cell):

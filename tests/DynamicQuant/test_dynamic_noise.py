@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
+from common.kernels import native_available
 from common.runtime.context import execution_mode
 from DynamicQuant.noise import CounterNoise, Dropout
 
@@ -57,3 +58,24 @@ def test_dropout_keeps_the_mean_and_is_the_identity_in_evaluation():
     cell.set_train(False)
     np.testing.assert_array_equal(cell(x).asnumpy(), 1)
     assert cell.noise.state.asnumpy()[1] == 1
+
+
+@pytest.mark.parametrize("native", [pytest.param(True, id="native"), pytest.param(False, id="fallback")])
+@pytest.mark.parametrize("seed", [0, 5, 2**32 - 1])
+def test_numbers_are_the_documented_hash(mode, seed, native):
+    """In Python's integers, which never overflow."""
+    if native and not native_available():
+        pytest.skip("needs a C++ compiler")
+
+    def mix(word):
+        for multiplier in (0x7FEB352D, 0x2C1B3C6D, 0x297A2D39):
+            word = (word ^ (word >> 16)) * multiplier % 2**32
+        return word ^ (word >> 16)
+
+    noise = CounterNoise(seed, native=native)
+    start = int(noise.state.asnumpy()[0])
+    for draw in range(2):
+        key = mix((mix(start) + draw) % 2**32)
+        words = [mix((key + place * 0x1E3779B1) % 2**32) for place in range(70)]
+        wanted = np.array([((word >> 9) + 0.5) / 2**23 for word in words], np.float32)
+        np.testing.assert_array_equal(noise(70).asnumpy(), wanted)

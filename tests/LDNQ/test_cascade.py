@@ -57,7 +57,7 @@ def test_hessians_of_the_float_network_come_from_one_pass_before_the_first_layer
 
 
 def test_shifted_statistics_are_the_float_networks_and_what_quantization_does_to_them(make):
-    cascade = make(replace(PLAN, statistics="shifted", statistics_views=2))
+    cascade = make(replace(PLAN, statistics="shifted", statistics_views=2, refine_steps=0))
     unchanged = tiny_network()
     cascade.run()
     before, after = (batch_norm_inputs(network, cascade.data.passes(2)) for network in (unchanged, cascade.network))
@@ -66,6 +66,17 @@ def test_shifted_statistics_are_the_float_networks_and_what_quantization_does_to
         norm = getattr(cascade.network, name)
         expected = getattr(unchanged, name).moving_mean.asnumpy() + mean - before[name][0]
         np.testing.assert_allclose(norm.moving_mean.asnumpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_refinement_keeps_shifted_statistics(make):
+    plan = replace(PLAN, statistics="shifted")
+    kept, refined = (make(replace(plan, refine_steps=steps), folder=f"{steps}") for steps in (0, 6))
+    for cascade in (kept, refined):
+        cascade.run()
+    for name in ("bn1", "bn2"):
+        statistics = [getattr(cascade.network, name).moving_mean.asnumpy() for cascade in (kept, refined)]
+        assert np.array_equal(*statistics)
+    assert not np.array_equal(kept.network.bn1.gamma.asnumpy(), refined.network.bn1.gamma.asnumpy())
 
 
 def test_dropouts_drop_nothing_while_matching(make):

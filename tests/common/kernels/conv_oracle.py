@@ -17,6 +17,9 @@ CONV_SIZES = [
     (3, 5, 7, 7, 9, 1, 1, 1, 0),
     (2, 300, 17, 19, 6, 1, 1, 1, 0),
     (2, 11, 9, 10, 6, 1, 1, 2, 0),
+    # Kernels that see the whole image once.
+    (5, 3, 4, 4, 9, 4, 4, 1, 0),
+    (3, 2, 2, 3, 5, 2, 3, 2, 0),
     # 3 x 3 at stride 1 with channels and filters enough for Winograd's squares: odd and even sizes, each padding, more
     # channels and filters than one item of work takes, fewer images than blocks and more.
     (1, 8, 1, 1, 8, 3, 3, 1, 1),

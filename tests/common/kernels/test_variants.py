@@ -6,6 +6,7 @@ import conv_oracle
 import fake_quant_oracle
 import numpy as np
 import pytest
+import selected_conv_oracle
 from conv_calls import TOLERANCE, call_all, check
 from fake_quant_calls import CLIP
 from kernel_variants import VARIANTS, each_variant
@@ -61,6 +62,19 @@ def test_adder_of_inputs_within_bounds_and_just_outside(variant, size, least, mo
 def test_convolutions_of_groups_and_their_gradients(variant, size):
     inputs = conv_oracle.sample(*size)
     check(call_all(variant, "Grouped", *inputs, *size[7:9]), conv_oracle.grouped(*inputs, *size[7:]))
+
+
+@each_variant
+@pytest.mark.parametrize("levels", [True, False], ids=["levels", "any weights"])
+@pytest.mark.parametrize("size", selected_conv_oracle.SIZES, ids=str)
+def test_convolutions_whose_images_choose(library, size, levels):
+    """Weights that are no whole multiples of their step have scores of floats."""
+    x, weights, mask, gy = selected_conv_oracle.sample(*size, levels=levels)
+    y, of_x, of_w, of_clip, of_mask = selected_conv_oracle.expected(x, weights, mask, gy, *size[7:])
+    common = np.tensordot(selected_conv_oracle.SCALE.astype(np.float64), of_w, 1)
+    found = selected_conv_oracle.call_all(library, x, weights, mask, gy, *size[7:], levels)
+    for own, wanted in zip(found, (y, y, of_x, of_clip, common, of_mask), strict=True):
+        assert conv_oracle.error(own, wanted) < TOLERANCE
 
 
 @each_variant
