@@ -10,6 +10,7 @@ from common.stored.network import StoredNetwork
 
 KEYS = ("network", "method")
 RECORDED = Results(Path(__file__).parent / "sizes.csv", KEYS)
+SPEEDS = {"float_speed": "images/s float", "integer_speed": "images/s integers"}
 _FLOAT = 32
 
 
@@ -41,8 +42,7 @@ def table(rows: Sequence[Mapping[str, str]]) -> str:
             "A bits": row["activation_bits"],
             "bytes": f"{int(row['file_bytes']):,}",
             "bit operations (G)": f"{int(row['bit_operations']) / 1e9:,.1f}",
-            "images/s float": row.get("float_speed") or "-",
-            "images/s integers": row.get("integer_speed") or "-",
+            **{title: row.get(name) or "-" for name, title in SPEEDS.items() if any(other.get(name) for other in rows)},
             "top-1 %": "not measured",
         }
         for row in rows
