@@ -14,8 +14,8 @@ if (($# == 0)); then
     $python -m ruff format --check
     $python -m mypy
     $python scripts/check_duplicates.py
-    # The examples in docstrings; ONNX is an extra that need not be there.
-    $python -m pytest -q --doctest-modules --ignore-glob='common/export/onnx_*' common lowbitzoo \
+    # The examples in docstrings; ONNX and Gradio are extras that need not be there.
+    $python -m pytest -q --doctest-modules --ignore-glob='common/export/onnx_*' --ignore=lowbitzoo/demo/page.py common lowbitzoo \
         AdderQuant DAMBQ DynamicQuant LDNQ ProQHA
 fi
 exec $python -m pytest -q --numprocesses auto --dist loadfile "$@"

@@ -30,6 +30,8 @@ NOT_RUN = {
     "source .venv/bin/activate": "the test has the environment it was started in",
     "bash scripts/download_checkpoint.sh resnet20-cifar10": _DOWNLOADS,
     "pip install -e '..[onnx]'": _DOWNLOADS,
+    "pip install -e '.[demo]'": _DOWNLOADS,
+    "python -m lowbitzoo demo": "serves a page until Ctrl-C; test_demo_page.py opens it in a browser",
     f"NODES=2 NODE=0 {_SEVERAL}": _MACHINES,
     f"NODES=2 NODE=1 {_SEVERAL}": _MACHINES,
     **{

@@ -61,8 +61,7 @@ class _Steps:
     def description(self) -> Description:
         """All steps, and the result."""
         for index, step in enumerate(self.recording.steps, 1):
-            value = self._value(step, index)
-            self.values[index] = value
+            self.values[index] = value = self._value(step, index)
             if isinstance(value, Value) and self.uses[index] > 1:
                 self.builder.name(value)  # stays, whatever takes its place
         return self.builder.finish(self.values[self.recording.output.index])
@@ -117,11 +116,9 @@ class _Steps:
             return self.layers.conv(self.place, x, strides.pop(), sides.pop())
         if not geometry.groups == channels == self._shape(self.index)[1]:
             raise refuse(f"{self.place} has {geometry.groups} groups, which are not among its instructions")
-        return self._biased(self.layers.depthwise(self.place, x, strides.pop(), sides.pop()))
-
-    def _biased(self, x: Value) -> Value:
-        bias = self.layers.parameters.get(f"{self.place}.bias")
-        return x if bias is None else self.builder.affine(x, np.ones(len(bias)), bias.astype(np.float64))
+        y, bias = self.layers.depthwise(self.place, x, strides.pop(), sides.pop()), f"{self.place}.bias"
+        offset = self.layers.parameters.get(bias)
+        return y if offset is None else self.builder.affine(y, np.ones(channels), offset.astype(np.float64))
 
     @call.register(nn.Dense)
     @call.register(QuantDense)
@@ -145,18 +142,15 @@ class _Steps:
     def _(self, cell: nn.ReLU6, x: Value) -> Value:
         return self.layers.relu6(x)
 
+    @call.register(nn.Flatten)
     @call.register(nn.Dropout)
     @call.register(nn.Identity)
     def _(self, cell: nn.Cell, x: Value) -> Value:
-        return self._same(x)
-
-    @call.register
-    def _(self, cell: nn.Flatten, x: Value) -> Value:
         return self._reshape(self.index, x)
 
     @call.register
     def _(self, cell: GlobalMean, x: Value) -> Value:
-        return self._whole(x)
+        return self.builder.pool(x, self._shape(self.source)[2:])
 
     @call.register(nn.MaxPool2d)
     @call.register(nn.AvgPool2d)
@@ -174,15 +168,6 @@ class _Steps:
         if not right:
             raise refuse(f"{self.place} pools windows that are cut off or uneven, which is not among its instructions")
         return self.builder.pool(x, kernel, stride, padding, maximum)
-
-    def _whole(self, x: Value) -> Value:
-        return self.builder.pool(x, self._shape(self.source)[2:])
-
-    def _same(self, x: Value) -> Value:
-        self.sides[self.index] = self.sides.get(self.source, (1, 1))
-        if self.uses[self.source] > 1:
-            raise refuse(f"{self.place} reads what others read too, which is not among its instructions")
-        return x
 
     def _relu(self, _index: int, x: Value) -> Value:
         return self.layers.relu(x)
@@ -224,7 +209,9 @@ class _Steps:
         before, after = self._shape(source), self._shape(index)
         if len(before) == 4 and after == (1, int(np.prod(before))):
             self.sides[index] = before[2:]
-        elif after != before:
+        elif after == before:
+            self.sides[index] = self.sides.get(source, (1, 1))
+        else:
             raise refuse(f"the shape {after} of what was {before} is not among its instructions")
         return x
 

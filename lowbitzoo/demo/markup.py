@@ -10,7 +10,7 @@ _FLOAT = 32
 CSS = """
 #picture img { width: 100%; object-fit: contain; image-rendering: pixelated; }
 .zoo { width: 100%; border-collapse: collapse; border: 0 !important; font-variant-numeric: tabular-nums; }
-.zoo td, .zoo th { padding: 3px 10px !important; text-align: right; border: 0 !important; }
+.zoo td, .zoo th { padding: 3px 10px !important; text-align: right; border: 0 !important; white-space: nowrap; }
 .zoo tr { border: 0 !important; border-bottom: 1px solid var(--border-color-primary) !important; }
 .zoo td:first-child, .zoo th:first-child { text-align: left; }
 .zoo td.bar { width: 30%; }
