@@ -40,8 +40,8 @@ def test_a_branch_alone_is_the_static_layer_of_its_width(pynative, branch, learn
     np.testing.assert_array_equal(dynamic_gradients[0].asnumpy(), expected[0].asnumpy())
     ours, theirs = ([g.asnumpy() for g in gradients[1]] for gradients in (dynamic_gradients, expected))
     assert len(ours) == len(theirs) == 1 + learned
-    for a, b in zip(ours, theirs):
-        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9 * np.abs(b).max())
+    for a, b in zip(ours, theirs):  # sums in float32, taken in another way
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=2e-6 * np.abs(b).max())
 
 
 def test_each_image_gets_its_own_branch(pynative):
