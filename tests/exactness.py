@@ -10,7 +10,7 @@ from mindspore import Tensor
 from common.checkpoint import network_state
 from common.engine import interpreter
 from common.engine.compiler import compile_network
-from common.engine.description import Choose, Image, IntegerConv
+from common.engine.description import Choose, DepthwiseConv, Image, IntegerConv
 from common.engine.layout import padded
 from common.engine.networks.describe import describe
 from common.engine.networks.layers import Layers
@@ -36,7 +36,7 @@ class Exactness:
             parameters = network_state.state(stored.network)
             self.description = describe(stored.metadata["network"], parameters, stored.layers, (side, side))
         self.program, self.float64 = compile_network(self.description), Float64Network(self.description)
-        convs = [step for step in self.description.steps if isinstance(step, IntegerConv)]
+        convs = [step for step in self.description.steps if isinstance(step, IntegerConv | DepthwiseConv)]
         counts = [len(stored.layers[name].weights) for name in names]
         self.convs = dict(zip(names, np.split(np.array(convs, object), np.cumsum(counts)[:-1])))
 
@@ -82,8 +82,9 @@ class Exactness:
 
     def _check_layer(self, cell, name, step, tensors):
         layer, codes = self.stored.layers[name], tensors[step.source].astype(np.float64)
-        weight = layer.weights[step.candidate]
-        integers, source = integers_of(weight), self._input(name, step.candidate)
+        candidate = getattr(step, "candidate", 0)
+        weight = layer.weights[candidate]
+        integers, source = integers_of(weight), self._input(name, candidate)
         if source.grid.planes:
             channels = codes.shape[-1] // 2
             codes = 256 * codes[..., :channels] + codes[..., channels:]
@@ -95,10 +96,12 @@ class Exactness:
         found = cell(Tensor(x), *self._mask(step, tensors, len(layer.weights))).asnumpy().astype(np.float64)
         found = found.transpose(0, 2, 3, 1) if found.ndim == 4 else found[:, None, None]
         sums, sizes = sums_of(step, tensors[step.source])
-        scale = -weight.scale.astype(np.float64) if step.differences else integers.scale * source.unit
+        scale = (
+            -weight.scale.astype(np.float64) if getattr(step, "differences", False) else integers.scale * source.unit
+        )
         bias = cell.bias.asnumpy().astype(np.float64) if getattr(cell, "bias", None) is not None else 0
         size = np.abs(bias) + np.abs(scale) * sizes
-        taps = 4 if step.differences else 4 + step.weight[0].size
+        taps = 4 if getattr(step, "differences", False) else 4 + step.weight[0].size
         assert (np.abs(found - (scale * sums + bias)) <= HALF_ULP * taps * size).all(), name
 
     def _mask(self, step, tensors, candidates):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from common.engine.description import Choose, FloatConv, Image, IntegerConv, Pool, Take
+from common.engine.description import Choose, DepthwiseConv, FloatConv, Image, IntegerConv, Pool, Take
 
 HALF_ULP = 2.0**-24  # relative error of a rounding to float32
 
@@ -102,6 +102,8 @@ def _finish(step, v, error, tensors, choices):
         error = error + HALF_ULP * np.abs(v)
     if tail.relu:
         v = np.maximum(v, 0)
+    if tail.relu6:
+        v = np.minimum(v, 6)
     _store(done, tail.store, v, error)
     if tail.norm is not None:
         g, h = (np.asarray(part, np.float64) for part in tail.norm)
@@ -127,6 +129,8 @@ def _store(done, name, v, error):
 def sums_of(step, codes):
     """The sums of an integer convolution before its offset, and the sums of their terms' sizes, exact."""
     weight, codes = step.weight.astype(np.float64), codes.astype(np.float64)
+    if isinstance(step, DepthwiseConv):
+        return tuple(np.einsum("nhwcij,cij->nhwc", _columns(step, codes), of[:, 0]) for of in (weight, np.abs(weight)))
     if step.differences:
         sums = np.stack([_differences(step, codes, kernel) for kernel in weight], -1)
         return sums, sums
@@ -137,6 +141,10 @@ def sums_of(step, codes):
 def _integer_conv(step, x):
     sums = sums_of(step, x)[0] - (0 if step.offset is None else step.offset)
     return sums, np.where(np.abs(sums) > 2**24, HALF_ULP * np.abs(sums), 0)
+
+
+def _depthwise_conv(step, x):
+    return sums_of(step, x)[0], 0.0
 
 
 def _float_conv(step, x):
@@ -178,4 +186,4 @@ def _pool(step, x):
     return windows.mean((-2, -1)), HALF_ULP * (count + 1) * np.abs(windows).mean((-2, -1))
 
 
-_OF = {IntegerConv: _integer_conv, FloatConv: _float_conv, Take: _take, Pool: _pool}
+_OF = {IntegerConv: _integer_conv, DepthwiseConv: _depthwise_conv, FloatConv: _float_conv, Take: _take, Pool: _pool}
