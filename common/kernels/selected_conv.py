@@ -1,7 +1,7 @@
 """A convolution of which each image takes one of several bit-widths, and only the chosen one is computed."""
 
 import numpy as np
-from mindspore import Tensor, nn
+from mindspore import Tensor, nn, ops
 from mindspore import dtype as mstype
 
 from common.kernels.conv import PlainConv2d
@@ -21,16 +21,42 @@ def _shape(stride: int, padding: int):
     return infer
 
 
+def _weight_gradient():
+    """The operator of the gradient that the branches' weights have in common."""
+    return operator("SelectedConvGradWeight", lambda x, w, *_: w[1:], lambda x, *_: x)
+
+
+def _mask_gradient():
+    return operator("SelectedConvGradMask", lambda x, w, bits, clip, mask, *_: mask, lambda x, *_: x)
+
+
+def _input_gradient(name: str):
+    return operator(name, lambda x, w, bits, clip, *_: (x, clip), lambda *_: (mstype.float32, mstype.float32))
+
+
 class NativeSelectedConv2d(nn.Cell):
-    """The C++ kernel of weights on their levels, for evaluation: :func:`selected_conv2d` without gradients."""
+    """The C++ kernel of weights on their levels, such as those of frozen networks: :func:`selected_conv2d`."""
 
     def __init__(self, stride: int, padding: int):
         super().__init__()
         self.geometry = Tensor(np.array([stride, padding], np.int32))
         self.forward_op = operator("SelectedConv", _shape(stride, padding), lambda x, *_: x)
+        self.input_grad_op = _input_gradient("SelectedConvGradInput")
+        self.weight_grad_op, self.mask_grad_op = _weight_gradient(), _mask_gradient()
 
     def construct(self, x, w, bits, clip, mask):
         return self.forward_op(x, w, bits, clip, mask, self.geometry)
+
+    def bprop(self, x, w, bits, clip, mask, out, dout):
+        """Gradients for x, w, clip and mask; that for w takes a pass for each branch, which has its images alone."""
+        given, ones = (x, w, bits, clip, mask), ops.ones(w.shape[0], mstype.float32)
+        of_x, of_clip = self.input_grad_op(*given, dout, self.geometry)
+        of_w = []
+        for k in range(w.shape[0]):
+            of_images = mask[:, k].reshape(-1, 1, 1, 1) * dout
+            of_w.append(self.weight_grad_op(*given, ones, of_images, self.geometry))
+        of_mask = self.mask_grad_op(*given, ones, out, dout, self.geometry)
+        return of_x, ops.stack(of_w), 0 * bits, of_clip, of_mask
 
 
 class NativeDoReFaConv2d(nn.Cell):
@@ -61,13 +87,8 @@ class NativeDoReFaConv2d(nn.Cell):
         self.weights = NativeDoReFaWeights()
         self.forward_op = operator("SelectedConv", _shape(stride, padding), lambda x, *_: x)
         self.train_op = operator("SelectedConvTrain", _shape(stride, padding), lambda x, *_: x)
-        self.input_grad_op = operator(
-            f"SelectedConvGradInput{'Add' if forks else ''}",
-            lambda x, w, bits, clip, *_: (x, clip),
-            lambda *_: (mstype.float32, mstype.float32),
-        )
-        self.weight_grad_op = operator("SelectedConvGradWeight", lambda x, w, *_: w[1:], lambda x, *_: x)
-        self.mask_grad_op = operator("SelectedConvGradMask", lambda x, w, bits, clip, mask, *_: mask, lambda x, *_: x)
+        self.input_grad_op = _input_gradient(f"SelectedConvGradInput{'Add' if forks else ''}")
+        self.weight_grad_op, self.mask_grad_op = _weight_gradient(), _mask_gradient()
 
     def construct(self, x, weight, bits, scale, clip, mask):
         w, tanh = self.weights(weight, bits, scale)
@@ -132,7 +153,8 @@ def selected_conv2d(stride: int = 1, padding: int = 0, native: bool | None = Non
         native: force (True) or forbid (False) the C++ kernel; None chooses.
 
     Returns:
-        A cell that gives (N, F, OH, OW). The C++ kernel has no gradients: see :class:`NativeDoReFaConv2d`.
+        A cell that gives (N, F, OH, OW), with gradients for x, w, clip and mask. Training takes the faster
+        :class:`NativeDoReFaConv2d`.
     """
     if use_native(native):
         return NativeSelectedConv2d(stride, padding)

@@ -75,6 +75,22 @@ def test_output_and_gradients_are_those_of_the_equations(size, native):
             assert oracle.error(own, right) < TOLERANCE
 
 
+@pytest.mark.parametrize("size", SIZES[1:4], ids=str)
+def test_weights_of_each_branch_have_gradients_of_their_own(size, library, mode):
+    """The cell of frozen networks."""
+    x, weights, mask, gy = selected.sample(*size)
+    cell = selected_conv2d(*size[7:], native=True)
+    bits = Tensor(BITS)
+
+    def loss(x, weights, clip, mask):
+        return (cell(x, weights, bits, clip, mask) * Tensor(gy)).sum()
+
+    found = ops.grad(loss, (0, 1, 2, 3))(*map(Tensor, (x, weights, CLIP, mask)))
+    _, of_x, of_weights, of_clip, of_mask = selected.expected(x, weights, mask, gy, *size[7:])
+    for own, right in zip(found, (of_x, of_weights, of_clip, of_mask), strict=True):
+        assert oracle.error(own.asnumpy(), right) < TOLERANCE
+
+
 @pytest.mark.parametrize("native", KINDS)
 def test_graph_equals_pynative(native):
     (inputs, gy), found = sample(*SIZES[1]), []

@@ -67,12 +67,12 @@ def test_convolutions_of_groups_and_their_gradients(variant, size):
 @each_variant
 @pytest.mark.parametrize("levels", [True, False], ids=["levels", "any weights"])
 @pytest.mark.parametrize("size", selected_conv_oracle.SIZES, ids=str)
-def test_convolutions_whose_images_choose(library, size, levels):
+def test_convolutions_whose_images_choose(variant, size, levels):
     """Weights that are no whole multiples of their step have scores of floats."""
     x, weights, mask, gy = selected_conv_oracle.sample(*size, levels=levels)
     y, of_x, of_w, of_clip, of_mask = selected_conv_oracle.expected(x, weights, mask, gy, *size[7:])
     common = np.tensordot(selected_conv_oracle.SCALE.astype(np.float64), of_w, 1)
-    found = selected_conv_oracle.call_all(library, x, weights, mask, gy, *size[7:], levels)
+    found = selected_conv_oracle.call_all(variant, x, weights, mask, gy, *size[7:], levels)
     for own, wanted in zip(found, (y, y, of_x, of_clip, common, of_mask), strict=True):
         assert conv_oracle.error(own, wanted) < TOLERANCE
 
