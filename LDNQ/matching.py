@@ -149,6 +149,8 @@ class MatchStep(nn.Cell):
         """
         super().set_train(mode)
         kinds = (nn.Dropout, nn.BatchNorm2d) if self.fixed_statistics else nn.Dropout
+        if self.fixed_statistics:
+            self.compile_cache.clear()  # what is compiled does not see that cells within changed their mode
         for _, cell in self.network.cells_and_names():
             if isinstance(cell, kinds):
                 cell.set_train(False)

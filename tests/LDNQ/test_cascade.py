@@ -68,7 +68,7 @@ def test_shifted_statistics_are_the_float_networks_and_what_quantization_does_to
         np.testing.assert_allclose(norm.moving_mean.asnumpy(), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_refinement_keeps_shifted_statistics(make):
+def test_the_refinement_keeps_shifted_statistics(make, mode):
     plan = replace(PLAN, statistics="shifted")
     kept, refined = (make(replace(plan, refine_steps=steps), folder=f"{steps}") for steps in (0, 6))
     for cascade in (kept, refined):
