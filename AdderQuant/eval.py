@@ -4,16 +4,14 @@ from AdderQuant import options, storage
 from AdderQuant.prepare import prepare, save
 from AdderQuant.report import summarize
 from common.cli import config, evaluation
-from common.cli.engine import add_engine
 from common.cli.entry_point import entry_point
 from common.cli.option_parser import OptionParser
-from common.cli.predictions import add_predictions
 from common.cli.run_options import run_options
 
 
 def make_parser() -> OptionParser:
     """Options of this script."""
-    return add_engine(add_predictions(options.eval_parser()))
+    return evaluation.add_options(options.eval_parser())
 
 
 @entry_point

@@ -1,10 +1,8 @@
 """Evaluate a dynamic network and say what its images chose, or evaluate a static or float one."""
 
 from common.cli import config, evaluation
-from common.cli.engine import add_engine
 from common.cli.entry_point import entry_point
 from common.cli.option_parser import OptionParser
-from common.cli.predictions import add_predictions
 from common.cli.run_options import run_options
 from DynamicQuant import options, report, storage
 from DynamicQuant.frozen import load_frozen
@@ -12,7 +10,7 @@ from DynamicQuant.frozen import load_frozen
 
 def make_parser() -> OptionParser:
     """Options of this script."""
-    return add_engine(add_predictions(options.eval_parser()))
+    return evaluation.add_options(options.eval_parser())
 
 
 @entry_point

@@ -15,7 +15,7 @@ from common.models.norm_act import apart
 from common.quant.calibration import evaluating
 from common.quant.conversion import replace_cells
 from common.quant.quantizable import ends_of, quantizable_layers, traced_inputs
-from common.runtime.recording import Recording, Ref, record
+from common.runtime.recording import Recording, Ref, record, refs
 from common.runtime.written import COUNTS, Writer, written_class
 from DynamicQuant.bit_controller import GRID
 from DynamicQuant.network import DynamicNetwork
@@ -193,13 +193,5 @@ def _live(recording: Recording, cut: int) -> list[int]:
     """The results up to step ``cut`` that later ones need, or that are the output."""
     used = {recording.output.index}
     for step in recording.steps[cut:]:
-        used |= _refs((step.args, tuple(step.kwargs.values())))
+        used |= {ref.index for ref in refs((step.args, step.kwargs))}
     return sorted(index for index in used if index <= cut) or [cut]
-
-
-def _refs(value: object) -> set[int]:
-    if isinstance(value, Ref):
-        return {value.index}
-    if isinstance(value, slice):
-        return _refs((value.start, value.stop, value.step))
-    return set().union(*map(_refs, value)) if isinstance(value, tuple | list) else set()

@@ -1,10 +1,8 @@
 """Evaluate a float network or one that main.py has quantized."""
 
 from common.cli import config, evaluation
-from common.cli.engine import add_engine
 from common.cli.entry_point import entry_point
 from common.cli.option_parser import OptionParser
-from common.cli.predictions import add_predictions
 from common.cli.run_options import run_options
 from LDNQ import options, storage
 from LDNQ.prepare import prepare
@@ -13,7 +11,7 @@ from LDNQ.report import summarize
 
 def make_parser() -> OptionParser:
     """Options of this script."""
-    return add_engine(add_predictions(options.add_activations(options.eval_parser())))
+    return evaluation.add_options(options.add_activations(options.eval_parser()))
 
 
 @entry_point

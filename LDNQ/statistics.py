@@ -1,8 +1,14 @@
 """The BatchNorm statistics that a network ends a cascade with."""
 
-from mindspore import Tensor, nn
+from mindspore import nn
 
-from common.runtime.hooks import batch_norm_inputs, batch_norms, reestimate_batch_norm, shift_batch_norm
+from common.runtime.hooks import (
+    batch_norm_inputs,
+    moving_statistics,
+    reestimate_batch_norm,
+    set_moving_statistics,
+    shift_batch_norm,
+)
 from LDNQ.calibration_set import CalibrationSet
 from LDNQ.plan import Plan
 
@@ -21,8 +27,7 @@ class FinalStatistics:
         self.before, self.kept = None, {}
         if plan.statistics == "shifted":
             self.before = batch_norm_inputs(network, data.passes(self.views))
-            for name, norm in batch_norms(network).items():
-                self.kept[name] = norm.moving_mean.asnumpy().copy(), norm.moving_variance.asnumpy().copy()
+            self.kept = moving_statistics(network)
 
     def end_refinement(self) -> None:
         """Take the statistics anew, where the plan says so."""
@@ -37,8 +42,5 @@ class FinalStatistics:
         """
         if self.before is None or steps:
             return
-        norms = batch_norms(self.network)
-        for name, (mean, variance) in self.kept.items():
-            norms[name].moving_mean.set_data(Tensor(mean))
-            norms[name].moving_variance.set_data(Tensor(variance))
+        set_moving_statistics(self.network, self.kept)
         shift_batch_norm(self.network, self.before, batch_norm_inputs(self.network, self.data.passes(self.views)))

@@ -1,17 +1,15 @@
 """Evaluate a float network, or one whose bits were searched or set."""
 
 from common.cli import config, evaluation
-from common.cli.engine import add_engine
 from common.cli.entry_point import entry_point
 from common.cli.option_parser import OptionParser
-from common.cli.predictions import add_predictions
 from ProQHA import options, parsers, storage
 from ProQHA.report import summarize
 
 
 def make_parser() -> OptionParser:
     """Options of this script."""
-    return add_engine(add_predictions(parsers.eval_parser()))
+    return evaluation.add_options(parsers.eval_parser())
 
 
 @entry_point

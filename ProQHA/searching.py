@@ -173,9 +173,9 @@ def make_scorer(
     options, train, preprocessing = search.score, images.train, images.preprocessing
     batch = train.sample(min(options.images, len(train)), options.seed)
     pixels = batch.train_batch(np.arange(len(batch)), preprocessing, options.seed, 0)
-    labels = _chosen_classes(network, pixels) if options.pseudo_labels else batch.labels
     if held_out is not None:
         return AccuracyScorer(pixels, held_out, preprocessing, options.batch_size)
+    labels = _chosen_classes(network, pixels) if options.pseudo_labels else batch.labels
     if options.kind == "adam":
         return AdamScorer(network, pixels, labels, options.lr, options.grad_clip_norm)
     return FisherScorer(model(search.start.arch).build(train.num_classes), config, pixels, labels)

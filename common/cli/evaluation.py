@@ -8,8 +8,9 @@ from typing import Any
 from mindspore import nn
 
 from common.cli.classes import fit, open_images
-from common.cli.engine import Engine, choose_engine
-from common.cli.predictions import Predictions
+from common.cli.engine import Engine, add_engine, choose_engine
+from common.cli.option_parser import OptionParser
+from common.cli.predictions import Predictions, add_predictions
 from common.cli.preprocessing import with_preprocessing
 from common.cli.result import finish
 from common.cli.run_options import RunOptions
@@ -32,6 +33,11 @@ class Summary:
     headline: str
     label: str
     record: Mapping[str, Any]
+
+
+def add_options(parser: OptionParser) -> OptionParser:
+    """The options that every ``eval.py`` has beside those of its network: what computes, and what it leaves."""
+    return add_engine(add_predictions(parser))
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +66,8 @@ class Evaluation:
         """Metrics of the stored network, or of another in its place; ``on_batch`` is told of each batch."""
         measured = network or self.engine.network
         size, label = self.options.batch_size, self.summary.label
+        if self.options.predictions is None:
+            return evaluate_images(measured, self.images, self.preprocessing, size, label, on_batch)
         predictions = Predictions(self.options.predictions, on_batch)
         metrics = evaluate_images(measured, self.images, self.preprocessing, size, label, predictions)
         predictions.write()

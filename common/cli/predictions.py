@@ -24,15 +24,15 @@ class Predictions:
     """Collects the top-1 class of each image of an evaluation.
 
     Args:
-        path: of the file; None: nothing is collected.
+        path: of the file.
         further: is told of each batch too.
 
     Raises:
         ConfigError: several processes, each of which sees a part of the images alone.
     """
 
-    def __init__(self, path: Path | None, further: OnBatch | None = None):
-        if path is not None and distributed.size() > 1:
+    def __init__(self, path: Path, further: OnBatch | None = None):
+        if distributed.size() > 1:
             raise ConfigError(f"predictions: expected one process, found {distributed.size()}; leave it out")
         self.path, self.further = path, further
         self.labels: list[int] = []
@@ -46,7 +46,6 @@ class Predictions:
             self.further(batch, outputs)
 
     def write(self) -> None:
-        """Write the file, where there is one."""
-        if self.path is not None:
-            pairs = enumerate(zip(self.labels, self.classes))
-            write_rows(self.path, [{"image": i, "label": label, "predicted": known} for i, (label, known) in pairs])
+        """Write the file."""
+        pairs = enumerate(zip(self.labels, self.classes))
+        write_rows(self.path, [{"image": i, "label": label, "predicted": known} for i, (label, known) in pairs])

@@ -12,10 +12,10 @@ from common.engine.builder import Value, refuse
 from common.engine.description import Description
 from common.engine.networks.layers import EPSILON, Layers
 from common.kernels.global_mean import GlobalMean
-from common.quant.conv_geometry import ConvGeometry, conv_geometry
+from common.quant.conv_geometry import ConvGeometry, conv_geometry, pair
 from common.quant.integer_weight import IntegerLayer
 from common.quant.layers import QuantConv2d, QuantDense
-from common.runtime.recording import Recording, Ref, Step, record
+from common.runtime.recording import Recording, Ref, Step, record, refs
 
 
 def describe_recorded(
@@ -55,7 +55,7 @@ class _Steps:
     def __init__(self, network: nn.Cell, recording: Recording, layers: Layers):
         self.cells, self.recording, self.layers = dict(network.cells_and_names()), recording, layers
         self.builder, self.values = layers.builder, {0: layers.builder.image}
-        self.uses = Counter(ref.index for step in recording.steps for ref in _refs((step.args, step.kwargs)))
+        self.uses = Counter(ref.index for step in recording.steps for ref in refs((step.args, step.kwargs)))
         self.sides: dict[int, tuple[int, int]] = {}  # rows and columns of values that are flattened
 
     def description(self) -> Description:
@@ -101,10 +101,10 @@ class _Steps:
     def _(self, cell: QuantConv2d, x: Value) -> Value:
         inner, shape = cell.conv, cell.weight.shape
         stride, padding = (getattr(inner, field) for field in ("stride", "padding"))
-        dilation = _pair(getattr(inner, "dilation", 1))
+        dilation = pair(getattr(inner, "dilation", 1))
         sides = (padding,) * 4 if isinstance(padding, int) else padding
         groups = getattr(inner, "groups", 1)
-        return self._convolution(ConvGeometry(shape[2:], _pair(stride), sides, dilation, groups), x)
+        return self._convolution(ConvGeometry(shape[2:], pair(stride), sides, dilation, groups), x)
 
     def _convolution(self, geometry: ConvGeometry, x: Value) -> Value:
         _, channels, height, width = self._shape(self.source)
@@ -155,7 +155,7 @@ class _Steps:
     @call.register(nn.MaxPool2d)
     @call.register(nn.AvgPool2d)
     def _(self, cell: nn.Cell, x: Value) -> Value:
-        kernel, strides, padding = _pair(cell.kernel_size), set(_pair(cell.stride)), _padding(cell)
+        kernel, strides, padding = pair(cell.kernel_size), set(pair(cell.stride)), _padding(cell)
         maximum, pool = isinstance(cell, nn.MaxPool2d), getattr(cell, "avg_pool", None)
         _, _, height, width = self._shape(self.source)
         rows, columns = self._shape(self.index)[2:]
@@ -187,7 +187,7 @@ class _Steps:
         return self.builder.pool(x, self._shape(source)[2:])
 
     def _adaptive_avg_pool2d(self, index: int, x: Value, output_size: Any) -> Value:
-        if _pair(output_size) != (1, 1):
+        if pair(output_size) != (1, 1):
             raise refuse(f"an adaptive average of {output_size} pixels is not among its instructions")
         return self.builder.pool(x, self._shape(self._source(index))[2:])
 
@@ -195,8 +195,8 @@ class _Steps:
         if axis not in (1, -3):
             raise refuse(f"a concatenation over axis {axis} is not among its instructions")
         every, before, total = self._shape(index)[1], 0, None
-        refs = self.recording.steps[index - 1].args[0]
-        for x, ref in zip(tensors, refs):
+        parts = self.recording.steps[index - 1].args[0]
+        for x, ref in zip(tensors, parts):
             part = self.builder.take(x, before=before, filters=every)
             total = part if total is None else self.builder.add(total, part)
             before += self._shape(ref.index)[1]
@@ -218,19 +218,7 @@ class _Steps:
     _view = _flatten = _squeeze = _reshape
 
     def _source(self, index: int) -> int:
-        return next(_refs(self.recording.steps[index - 1].args)).index
-
-
-def _refs(value: Any):
-    if isinstance(value, Ref):
-        yield value
-    elif isinstance(value, tuple | list | dict):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _refs(part)
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (value[-2], value[-1])
+        return next(refs(self.recording.steps[index - 1].args)).index
 
 
 def _padding(cell: nn.Cell) -> int | None:
@@ -239,7 +227,7 @@ def _padding(cell: nn.Cell) -> int | None:
     if mode == "valid":
         return 0
     if mode != "pad":
-        return 0 if set(_pair(cell.kernel_size)) == {1} else None
+        return 0 if set(pair(cell.kernel_size)) == {1} else None
     given = cell.avg_pool.pad if isinstance(cell, nn.AvgPool2d) else cell.padding
     sides = {given} if isinstance(given, int) else set(given[-2:])
     return sides.pop() if len(sides) == 1 else None

@@ -7,6 +7,11 @@ from mindspore import dtype as mstype
 from common.kernels.custom import conv_shape, operator
 
 
+def clipped_input_gradient(name: str):
+    """An operator of (x, w, bits, clip, ...) that gives the gradients for x and for the clip."""
+    return operator(name, lambda x, w, bits, clip, *_: (x, clip), lambda *_: (mstype.float32, mstype.float32))
+
+
 class NativeQuantizedConv(nn.Cell):
     r"""The convolution of training of inputs on uniform levels, in one pass over them each way.
 
@@ -30,11 +35,7 @@ class NativeQuantizedConv(nn.Cell):
         self.geometry, self.forks = Tensor(np.array([stride, padding], np.int32)), forks
         self.least_clip = Tensor(np.array([least_clip], np.float32))
         self.forward_op = operator("QuantizedConvTrain", conv_shape(stride, padding), lambda x, *_: x)
-        self.input_grad_op = operator(
-            f"QuantizedConvGradInput{'Add' if forks else ''}",
-            lambda x, w, bits, clip, *_: (x, clip),
-            lambda *_: (mstype.float32, mstype.float32),
-        )
+        self.input_grad_op = clipped_input_gradient(f"QuantizedConvGradInput{'Add' if forks else ''}")
         self.weight_grad_op = operator("QuantizedConvGradWeight", lambda x, w, *_: w, lambda x, *_: x)
 
     def construct(self, x, w, bits, clip):

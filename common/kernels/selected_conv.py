@@ -8,6 +8,7 @@ from common.kernels.conv import PlainConv2d
 from common.kernels.custom import conv_shape, operator, use_native
 from common.kernels.dorefa import NativeDoReFaWeights
 from common.kernels.fake_quant import UniformQuantize
+from common.kernels.quantized_conv import clipped_input_gradient
 
 
 def _shape(stride: int, padding: int):
@@ -30,10 +31,6 @@ def _mask_gradient():
     return operator("SelectedConvGradMask", lambda x, w, bits, clip, mask, *_: mask, lambda x, *_: x)
 
 
-def _input_gradient(name: str):
-    return operator(name, lambda x, w, bits, clip, *_: (x, clip), lambda *_: (mstype.float32, mstype.float32))
-
-
 class NativeSelectedConv2d(nn.Cell):
     """The C++ kernel of weights on their levels, such as those of frozen networks: :func:`selected_conv2d`."""
 
@@ -41,7 +38,7 @@ class NativeSelectedConv2d(nn.Cell):
         super().__init__()
         self.geometry = Tensor(np.array([stride, padding], np.int32))
         self.forward_op = operator("SelectedConv", _shape(stride, padding), lambda x, *_: x)
-        self.input_grad_op = _input_gradient("SelectedConvGradInput")
+        self.input_grad_op = clipped_input_gradient("SelectedConvGradInput")
         self.weight_grad_op, self.mask_grad_op = _weight_gradient(), _mask_gradient()
 
     def construct(self, x, w, bits, clip, mask):
@@ -55,7 +52,8 @@ class NativeSelectedConv2d(nn.Cell):
         for k in range(w.shape[0]):
             of_images = mask[:, k].reshape(-1, 1, 1, 1) * dout
             of_w.append(self.weight_grad_op(*given, ones, of_images, self.geometry))
-        of_mask = self.mask_grad_op(*given, ones, out, dout, self.geometry)
+        unknown = ops.zeros(w.shape[0], mstype.float32)  # of what steps the weights are multiples
+        of_mask = self.mask_grad_op(*given, unknown, out, dout, self.geometry)
         return of_x, ops.stack(of_w), 0 * bits, of_clip, of_mask
 
 
@@ -87,7 +85,7 @@ class NativeDoReFaConv2d(nn.Cell):
         self.weights = NativeDoReFaWeights()
         self.forward_op = operator("SelectedConv", _shape(stride, padding), lambda x, *_: x)
         self.train_op = operator("SelectedConvTrain", _shape(stride, padding), lambda x, *_: x)
-        self.input_grad_op = _input_gradient(f"SelectedConvGradInput{'Add' if forks else ''}")
+        self.input_grad_op = clipped_input_gradient(f"SelectedConvGradInput{'Add' if forks else ''}")
         self.weight_grad_op, self.mask_grad_op = _weight_gradient(), _mask_gradient()
 
     def construct(self, x, weight, bits, scale, clip, mask):

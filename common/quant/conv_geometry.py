@@ -69,7 +69,7 @@ def conv_geometry(cell: nn.Cell) -> ConvGeometry:
     if not isinstance(cell, nn.Conv2d):
         raise ConfigError(f"expected a layer Conv2d or Dense, found {type(cell).__name__}")
     padding = _padding(cell)
-    kernel, stride, dilation = (_pair(value) for value in (cell.kernel_size, cell.stride, cell.dilation))
+    kernel, stride, dilation = (pair(value) for value in (cell.kernel_size, cell.stride, cell.dilation))
     return ConvGeometry(kernel, stride, padding, dilation, cell.group, cell.has_bias)
 
 
@@ -79,10 +79,11 @@ def _padding(conv: nn.Conv2d) -> Sides | None:
         return (conv.padding,) * 4 if isinstance(conv.padding, int) else tuple(conv.padding)
     if conv.pad_mode == "valid":
         return (0, 0, 0, 0)
-    if _pair(conv.stride) == (1, 1):
-        return same_padding((1, 1), _pair(conv.kernel_size), (1, 1), _pair(conv.dilation))
+    if pair(conv.stride) == (1, 1):
+        return same_padding((1, 1), pair(conv.kernel_size), (1, 1), pair(conv.dilation))
     return None
 
 
-def _pair(value: int | tuple[int, ...]) -> Pair:
+def pair(value: int | tuple[int, ...]) -> Pair:
+    """Both numbers of what is one for both directions, or has those of the directions last."""
     return (value, value) if isinstance(value, int) else (value[-2], value[-1])

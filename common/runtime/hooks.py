@@ -17,7 +17,6 @@ from common.runtime.context import execution_mode
 
 Images = Iterable[np.ndarray]  # batches (N, 3, H, W), float32
 
-
 Take = Callable[[str, np.ndarray], None]
 
 
@@ -100,19 +99,31 @@ def batch_statistics(network: nn.Cell) -> Iterator[None]:
             norm.alone = False
 
 
+Moments = dict[str, tuple[np.ndarray, np.ndarray]]  # mean and variance of each channel, by norm
+
+
+def moving_statistics(network: nn.Cell) -> Moments:
+    """A copy of the moving mean and variance of every BatchNorm."""
+    norms = batch_norms(network).items()
+    return {name: (norm.moving_mean.asnumpy().copy(), norm.moving_variance.asnumpy().copy()) for name, norm in norms}
+
+
+def set_moving_statistics(network: nn.Cell, statistics: Moments) -> None:
+    """Give the BatchNorms that are named their moving statistics."""
+    norms = batch_norms(network)
+    for name, (mean, variance) in statistics.items():
+        norms[name].moving_mean.set_data(Tensor(mean.astype(np.float32)))
+        norms[name].moving_variance.set_data(Tensor(variance.astype(np.float32)))
+
+
 @contextlib.contextmanager
 def moving_statistics_kept(network: nn.Cell) -> Iterator[None]:
     """After the block, every BatchNorm has the moving statistics of before: passes as in training move them."""
-    norms = batch_norms(network).values()
-    kept = [(norm.moving_mean.asnumpy().copy(), norm.moving_variance.asnumpy().copy()) for norm in norms]
+    kept = moving_statistics(network)
     try:
         yield
     finally:
-        for norm, statistics in zip(norms, kept):
-            _set_statistics(norm, *statistics)
-
-
-Moments = dict[str, tuple[np.ndarray, np.ndarray]]  # mean and variance of each channel, float64, by norm
+        set_moving_statistics(network, kept)
 
 
 def batch_norm_inputs(network: nn.Cell, images: Images) -> Moments:
@@ -153,9 +164,7 @@ def reestimate_batch_norm(network: nn.Cell, images: Images) -> None:
     Raises:
         DataError: there is no image, in any process.
     """
-    norms = batch_norms(network)
-    for name, (mean, variance) in batch_norm_inputs(network, images).items():
-        _set_statistics(norms[name], mean, variance)
+    set_moving_statistics(network, batch_norm_inputs(network, images))
 
 
 def shift_batch_norm(network: nn.Cell, before: Moments, after: Moments) -> None:
@@ -173,14 +182,11 @@ def shift_batch_norm(network: nn.Cell, before: Moments, after: Moments) -> None:
         before: :func:`batch_norm_inputs` before the change.
         after: the same after it, over the same images in the same batches.
     """
-    norms = batch_norms(network)
+    norms, moving, moved = batch_norms(network), moving_statistics(network), {}
     for name in before.keys() & after.keys():
-        norm, ((mean, variance), (new_mean, new_variance)) = norms[name], (before[name], after[name])
-        ratio = (new_variance + norm.eps) / (variance + norm.eps)
-        moved = norm.moving_mean.asnumpy() + new_mean - mean
-        _set_statistics(norm, moved, norm.moving_variance.asnumpy() * ratio)
-
-
-def _set_statistics(norm: nn.BatchNorm2d, mean: np.ndarray, variance: np.ndarray) -> None:
-    norm.moving_mean.set_data(Tensor(mean.astype(np.float32)))
-    norm.moving_variance.set_data(Tensor(variance.astype(np.float32)))
+        (mean, variance), (new_mean, new_variance), eps = before[name], after[name], norms[name].eps
+        moved[name] = (
+            moving[name][0] + new_mean - mean,
+            moving[name][1] * ((new_variance + eps) / (variance + eps)),
+        )
+    set_moving_statistics(network, moved)

@@ -29,6 +29,17 @@ class Ref:
     index: int
 
 
+def refs(value: Any) -> Iterator[Ref]:
+    """The results of steps in an argument, in their order, also inside of sequences, mappings and slices."""
+    if isinstance(value, Ref):
+        yield value
+    elif isinstance(value, slice):
+        yield from refs((value.start, value.stop, value.step))
+    elif isinstance(value, tuple | list | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from refs(part)
+
+
 @dataclass(frozen=True, eq=False)
 class Step:
     """One computation.
