@@ -2,7 +2,7 @@
 
 import importlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,25 +78,31 @@ def on_integers(runs: Iterable[Sequence[Mapping[str, Any]]]) -> str:
     lines: dict[tuple[str, str], dict[str, str]] = {}
     for rows in runs:
         limits = {row["isa"] for row in rows} - {"native"}  # of candidates that can be limited
-        peers = {(row["work"], row["batch"]): row["ms"] for row in rows if row["candidate"] == "OpenVINO int8"}
-        for row in rows:
-            network, which = ", ".join([row["work"], *limits]), "1 image" if row["batch"] == 1 else "batch"
-            line = lines.setdefault((network, row["candidate"]), {"network": network, "candidate": row["candidate"]})
-            line[f"ms, {which}"] = f"{row['ms']:,.2f}"
-            line[f"x OpenVINO int8, {which}"] = f"{peers[row['work'], row['batch']] / row['ms']:.2f}"
+        named = [{**row, "work": ", ".join([row["work"], *limits])} for row in rows]
+        _beside_openvino(lines, named, lambda row: "1 image" if row["batch"] == 1 else "batch", 2)
     return markdown_table(list(lines.values()), list(next(iter(lines.values()))))
 
 
 def of_single_images(rows: Sequence[Mapping[str, Any]]) -> str:
     """Markdown: milliseconds of an image on each number of threads, and the speed against OpenVINO's at 8 bits."""
     lines: dict[tuple[str, str], dict[str, str]] = {}
-    peers = {(row["work"], row["threads"]): row["ms"] for row in rows if row["candidate"] == "OpenVINO int8"}
-    for row in rows:
-        key, which = (row["work"], row["candidate"]), f"{row['threads']} thread{'s' if row['threads'] > 1 else ''}"
-        line = lines.setdefault(key, {"network": row["work"], "candidate": row["candidate"]})
-        line[f"ms, {which}"] = f"{row['ms']:,.3f}"
-        line[f"x OpenVINO int8, {which}"] = f"{peers[row['work'], row['threads']] / row['ms']:.2f}"
+    _beside_openvino(lines, rows, lambda row: f"{row['threads']} thread{'s' if row['threads'] > 1 else ''}", 3)
     return markdown_table(list(lines.values()), list(next(iter(lines.values()))))
+
+
+def _beside_openvino(
+    lines: dict[tuple[str, str], dict[str, str]],
+    rows: Sequence[Mapping[str, Any]],
+    which: Callable[[Mapping[str, Any]], str],
+    digits: int,
+) -> None:
+    """Add two columns for each group ``which`` of rows to the lines of networks and candidates."""
+    peers = {(row["work"], which(row)): row["ms"] for row in rows if row["candidate"] == "OpenVINO int8"}
+    for row in rows:
+        network, group = row["work"], which(row)
+        line = lines.setdefault((network, row["candidate"]), {"network": network, "candidate": row["candidate"]})
+        line[f"ms, {group}"] = f"{row['ms']:,.{digits}f}"
+        line[f"x OpenVINO int8, {group}"] = f"{peers[network, group] / row['ms']:.2f}"
 
 
 def loaded(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -42,6 +42,13 @@ def stubbed(monkeypatch):
     monkeypatch.setattr(engine_steps, "tile_peak", lambda _: 60.0)
 
 
+def test_single_images_of_a_network_that_is_not_there(stubbed, capsys):
+    with pytest.raises(SystemExit) as ended:
+        benchmark.main(["latency", "--work", "VGG"])
+    assert ended.value.code == 2
+    assert "--work: expected one of ResNet-20, MobileNetV2, ResNet-18, found 'VGG'" in capsys.readouterr().err
+
+
 def test_candidates_that_are_asked_for_alone_take_part(stubbed, tmp_path):
     words = ["--rounds", "1", "--json", str(tmp_path / "rows.json"), "--candidates", NAMES[-1], NAMES[1]]
     benchmark.main(["engine", "--batch_size", "1", *words])

@@ -20,10 +20,10 @@ from benchmarks.side_by_side import (
     RESNET18_MACS,
     RESNET20_MACS,
     Kind,
+    candidate_of,
     caption,
 )
 from common import report
-from common.errors import ConfigError
 
 ADDER = "AdderQuant 8 bits"  # there is no adder ResNet-18
 ON_MOBILENET = ("ProQHA W4A4", "ProQHA W8A8", "LDNQ 11 levels A8")
@@ -112,10 +112,8 @@ def runs(args: argparse.Namespace) -> Iterator[tuple[Work, int, int]]:
     Raises:
         ConfigError: no work of the name that is asked for.
     """
-    names = [work.name for work in WORKS]
-    if args.work is not None and args.work not in names:
-        raise ConfigError(f"work: expected one of {', '.join(names)}, found {args.work!r}")
-    for work in (work for work in WORKS if args.work in (None, work.name)):
+    names = selection.works([work.name for work in WORKS], args.work)
+    for work in (work for work in WORKS if work.name in names):
         if args.batch_size is None or args.batch_size > 1:
             yield work, args.batch_size or work.batch_size, args.threads
         yield work, 1, 1
@@ -124,24 +122,19 @@ def runs(args: argparse.Namespace) -> Iterator[tuple[Work, int, int]]:
 def _candidates(
     work: Work, batch_size: int, threads: int, args: argparse.Namespace, installed: Mapping[str, str]
 ) -> Iterator[Candidate]:
-    for name in selection.chosen(CANDIDATES, args.candidates):
+    for name in selection.candidates(CANDIDATES, args.candidates):
         kind = CANDIDATES[name]
         if name in work.left_out:
             continue
-        if line := peers.missing(name, kind.packages, installed):
-            print(line, file=sys.stderr)
-            continue
-        arguments: dict[str, Any] = {"network": work.network, "batch_size": batch_size, "side": work.side}
-        arguments |= {"threads": threads, **kind.arguments}
-        arguments["network"] = "adder_resnet20" if name == ADDER else work.network
+        network = "adder_resnet20" if name == ADDER else work.network
+        arguments: dict[str, Any] = {"network": network, "batch_size": batch_size, "side": work.side}
+        arguments |= {"threads": threads}
         if kind.setup is engine_steps.step:
             arguments["instruction_set"] = instruction_set(args.isa)
         else:
             arguments["training"] = False
-        candidate = Candidate(name, kind.setup, arguments, patience=kind.patience)
-        if kind.packages:
-            candidate.python, candidate.environment = args.peers, args.peers_environment
-        yield candidate
+        if (candidate := candidate_of(name, kind, arguments, args, installed)) is not None:
+            yield candidate
 
 
 def instruction_set(limit: str) -> str:

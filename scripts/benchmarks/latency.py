@@ -7,19 +7,17 @@ would.
 import argparse
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from benchmarks import isa, latency_steps, peers
+from benchmarks import isa, latency_steps, peers, selection
+from benchmarks.engine import INT8, ONNXRUNTIME_INT8, OPENVINO_INT8
 from benchmarks.harness import Candidate, take_turns
-from benchmarks.side_by_side import COMPILING, Kind, caption
+from benchmarks.side_by_side import Kind, candidate_of, caption
 
-OURS, OPENVINO, ONNXRUNTIME = "lowbitzoo.runtime W4A4", "OpenVINO int8", "onnxruntime int8"
-CANDIDATES = {
-    OURS: Kind(latency_steps.file_step, (), {"method": "ProQHA", "bits": 4}),
-    OPENVINO: Kind(
-        latency_steps.int8_step, ("openvino", "onnxruntime", "torch", "onnx"), {"runtime": "openvino"}, COMPILING
-    ),
-    ONNXRUNTIME: Kind(latency_steps.int8_step, ("onnxruntime", "torch", "onnx"), {"runtime": "onnxruntime"}),
+OURS = "lowbitzoo.runtime W4A4"
+CANDIDATES = {OURS: Kind(latency_steps.file_step, (), {"method": "ProQHA", "bits": 4})} | {
+    name: replace(INT8[name], setup=latency_steps.int8_step) for name in (OPENVINO_INT8, ONNXRUNTIME_INT8)
 }
 # Networks, sides of their images, and images of a turn: some 20 ms.
 WORKS = {"ResNet-20": ("resnet20", 32, 80), "MobileNetV2": ("mobilenet_v2", 224, 8), "ResNet-18": ("resnet18", 224, 3)}
@@ -31,7 +29,7 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     installed = peers.versions(args.peers)
     print(caption(installed, args), file=sys.stderr)
     rows = []
-    for work in WORKS if args.work is None else (args.work,):
+    for work in selection.works(WORKS, args.work):
         for threads in THREADS:
             candidates = list(_candidates(work, threads, args, installed))
             take_turns(candidates, args.rounds)
@@ -42,14 +40,9 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
 def _candidates(work: str, threads: int, args: argparse.Namespace, installed: Mapping[str, str]) -> Iterator[Candidate]:
     network, side, repeats = WORKS[work]
     for name, kind in CANDIDATES.items():
-        if line := peers.missing(name, kind.packages, installed):
-            print(line, file=sys.stderr)
-            continue
-        arguments: dict[str, Any] = {"network": network, "side": side, "threads": threads, "repeats": repeats}
-        candidate = Candidate(name, kind.setup, arguments | dict(kind.arguments), patience=kind.patience)
-        if kind.packages:
-            candidate.python, candidate.environment = args.peers, args.peers_environment
-        yield candidate
+        arguments = {"network": network, "side": side, "threads": threads, "repeats": repeats}
+        if (candidate := candidate_of(name, kind, arguments, args, installed)) is not None:
+            yield candidate
 
 
 def _row(work: str, candidate: Candidate) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import data, our_steps
+from benchmarks import data, our_steps, selection
 from benchmarks.harness import Candidate, take_turns
 from common.errors import ConfigError
 
@@ -57,9 +57,7 @@ def run(args: argparse.Namespace) -> list[dict]:
     if args.images is None:
         raise ConfigError("scale: expected --images with a folder of class folders, found none; give one")
     works = dict(_works(args))
-    if args.work is not None and args.work not in works:
-        raise ConfigError(f"work: expected one of {', '.join(works)}, found {args.work!r}")
-    return [works[name]() for name in works if args.work in (None, name)]
+    return [works[name]() for name in selection.works(works, args.work)]
 
 
 def _works(args: argparse.Namespace) -> Iterator[tuple[str, Callable[[], dict]]]:

@@ -93,27 +93,15 @@ WORKS = {
 
 def run(works: tuple[Work, ...], args: argparse.Namespace) -> list[dict]:
     """Rows of all works; the machine and what is left out on standard error."""
-    works, installed = chosen(works, args.work), peers.versions(args.peers)
+    names, installed = selection.works([work.name for work in works], args.work), peers.versions(args.peers)
     check_tree(args.before)
     print(caption(installed, args), file=sys.stderr)
     rows = []
-    for work in works:
+    for work in (work for work in works if work.name in names):
         candidates = make_candidates(work, args, installed)
         take_turns(candidates, args.rounds)
         rows += [row(work, candidate, args.isa) for candidate in candidates if candidate.seconds]
     return rows
-
-
-def chosen(works: tuple[Work, ...], name: str | None) -> tuple[Work, ...]:
-    """The work of a name, or all.
-
-    Raises:
-        ConfigError: the benchmark has no such work.
-    """
-    found = tuple(work for work in works if name in (None, work.name))
-    if not found:
-        raise ConfigError(f"--work: expected one of {', '.join(work.name for work in works)}, found {name!r}")
-    return found
 
 
 def check_tree(folder: Path | None) -> None:
@@ -132,20 +120,37 @@ def make_candidates(work: Work, args: argparse.Namespace, installed: Mapping[str
     With ``--before`` each of the project's own is followed by the same one of the other checkout.
     """
     made = []
-    for name in selection.chosen(work.candidates, args.candidates):
+    for name in selection.candidates(work.candidates, args.candidates):
         kind = KINDS[name]
-        if line := peers.missing(name, kind.packages, installed):
-            print(line, file=sys.stderr)
-            continue
         arguments = {"network": work.network, "training": work.training, "side": work.side, "threads": args.threads}
-        arguments |= {"batch_size": args.batch_size or work.batch_size, **kind.arguments}
-        candidate = Candidate(name, kind.setup, arguments, patience=kind.patience)
+        arguments |= {"batch_size": args.batch_size or work.batch_size}
+        if (candidate := candidate_of(name, kind, arguments, args, installed)) is None:
+            continue
         made.append(candidate)
-        if kind.packages:
-            candidate.python, candidate.environment = args.peers, args.peers_environment
-        elif args.before is not None:
-            made.append(Candidate(name + BEFORE, kind.setup, arguments, tree=args.before.resolve()))
+        if not kind.packages and args.before is not None:
+            made.append(Candidate(name + BEFORE, kind.setup, candidate.arguments, tree=args.before.resolve()))
     return made
+
+
+def candidate_of(
+    name: str, kind: Kind, arguments: Mapping[str, Any], args: argparse.Namespace, installed: Mapping[str, str]
+) -> Candidate | None:
+    """A candidate in its interpreter; None, and a line on standard error, if a package that it needs is missing.
+
+    Args:
+        name: in the table.
+        kind: what does the work.
+        arguments: of its setup, beside those of the kind.
+        args: options of the benchmark.
+        installed: versions of the packages that are there.
+    """
+    if line := peers.missing(name, kind.packages, installed):
+        print(line, file=sys.stderr)
+        return None
+    candidate = Candidate(name, kind.setup, {**arguments, **kind.arguments}, patience=kind.patience)
+    if kind.packages:
+        candidate.python, candidate.environment = args.peers, args.peers_environment
+    return candidate
 
 
 def row(work: Work, candidate: Candidate, limit: str) -> dict[str, Any]:
