@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import select
+import signal
 import statistics
 import subprocess
 import sys
@@ -93,12 +94,19 @@ class Worker:
 
     def turn(self) -> tuple[float, float]:
         """Seconds of one step, and the largest memory so far in MiB."""
+        self.process.send_signal(signal.SIGCONT)
         print("turn", file=self.process.stdin, flush=True)
         seconds, peak = self.answer()
+        self.rest()
         return seconds, peak
+
+    def rest(self) -> None:
+        """Stop until the next turn: threads of a library may look out for work long after a step."""
+        self.process.send_signal(signal.SIGSTOP)
 
     def close(self, wait: bool = True) -> None:
         """End the process, after its step if it may ``wait``."""
+        self.process.send_signal(signal.SIGCONT)
         with contextlib.suppress(OSError):
             self.process.stdin.close()
         if not wait:
@@ -117,6 +125,7 @@ def _started(candidates: list[Candidate]) -> Iterator[list[tuple[Candidate, Work
             ready.append((candidate, Worker(candidate)))
             try:
                 ready[-1][1].answer(candidate.patience)
+                ready[-1][1].rest()
             except TimeoutError as error:
                 ready.pop()[1].close(wait=False)
                 print(error, file=sys.stderr)
