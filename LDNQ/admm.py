@@ -15,7 +15,7 @@ which is half the mean squared change of the layer's output. Two solvers that co
 import numpy as np
 
 from common.errors import QuantizationError
-from LDNQ.levels import Solution, nearest_levels, project
+from LDNQ.levels import Solution, nearest_levels, project, searched_scale
 
 _BLOCK = 64  # columns; 32 to 128 take nearly the same time
 _RHO = 0.3  # in units of the mean of H's diagonal; 0.1 to 1 are near to it on the layers of ResNet-20
@@ -36,6 +36,7 @@ def admm(
     iterations: int = 100,
     tolerance: float = 1e-3,
     patience: int = 10,
+    scale: np.ndarray | None = None,
 ) -> Solution:
     """Alternating direction method of multipliers; returns the best point it met on the levels.
 
@@ -50,6 +51,7 @@ def admm(
         iterations: number of iterations, at most.
         tolerance: relative fall of the error that counts as progress.
         patience: number of iterations without progress after which it ends.
+        scale: scale that every projection begins with; None: :func:`LDNQ.levels.initial_scale`.
 
     Raises:
         QuantizationError: the Hessian does not fit the weights or is not finite.
@@ -61,10 +63,10 @@ def admm(
     inverse = rho * np.linalg.inv(hessian + rho * np.eye(len(hessian)))
     fixed = weight - weight @ inverse  # (H + rho I)^-1 H W
     multiplier, current = np.zeros_like(weight), weight
-    best, failures = _scored(project(weight, level_count, per_channel), weight, hessian), 0
+    best, failures = _scored(project(weight, level_count, per_channel, scale), weight, hessian), 0
     for _ in range(iterations):
         target = fixed + (current - multiplier) @ inverse
-        candidate = _scored(project(target + multiplier, level_count, per_channel), weight, hessian)
+        candidate = _scored(project(target + multiplier, level_count, per_channel, scale), weight, hessian)
         current = candidate.values
         multiplier = multiplier + target - current
         failures = 0 if candidate.error < (1 - tolerance) * best.error else failures + 1
@@ -147,13 +149,15 @@ def solve(
     per_channel: bool = False,
     rho: float = _RHO,
     polish: bool = True,
+    searched: bool = False,
 ) -> Solution:
-    """ADMM's codes, polished by coordinate descent.
+    """ADMM's codes, polished by coordinate descent; ``searched``: both begin with :func:`searched_scale`.
 
     Raises:
         QuantizationError: the Hessian does not fit the weights or is not finite.
     """
-    solution = admm(weight, hessian, level_count, per_channel, rho)
+    scale = searched_scale(weight, np.diag(hessian), level_count, per_channel) if searched else None
+    solution = admm(weight, hessian, level_count, per_channel, rho, scale=scale)
     return descend(solution, weight, hessian, level_count, per_channel) if polish else solution
 
 
@@ -166,6 +170,15 @@ def _checked(weight: np.ndarray, hessian: np.ndarray) -> tuple[np.ndarray, np.nd
     size = weight.shape[-1]
     if weight.ndim != 2 or hessian.shape != (size, size):
         raise QuantizationError(f"expected weights (F, n) and a Hessian (n, n), found {weight.shape}, {hessian.shape}")
+    check_finite(weight, hessian)
+    return weight, hessian
+
+
+def check_finite(weight: np.ndarray, hessian: np.ndarray) -> None:
+    """Make sure that a layer problem has a solution.
+
+    Raises:
+        QuantizationError: weights or second moments are not finite.
+    """
     if not (np.isfinite(weight).all() and np.isfinite(hessian).all()):
         raise QuantizationError("expected finite weights and inputs, found NaN or infinite ones; check the checkpoint")
-    return weight, hessian

@@ -132,15 +132,16 @@ class CalibrationSet:
             images[chosen] = self.view(indices[chosen], int(view))
         return images, self.logits[views, indices]
 
-    def passes(self, views: int, size: int | None = None) -> Iterator[np.ndarray]:
-        """All images in some views, in batches of about ``size``: those that are this process's.
+    def passes(self, views: int, size: int | None = None, count: int | None = None) -> Iterator[np.ndarray]:
+        """All images, or the first ``count``, in some views, in batches of about ``size``: those of this process.
 
         The batches are those of one process, as BatchNorm may normalise by each; more processes than batches idle.
         Without a size they are of 250 images, of ImageNet's of 32.
         """
         share = (_SIDE / max(_SIDE, self.preprocessing.image_size)) ** 2
         size = size or max(_LEAST_PASS, round(_PASS * share))
-        parts = np.array_split(np.arange(len(self)), max(1, round(len(self) / size)))
+        count = min(count or len(self), len(self))
+        parts = np.array_split(np.arange(count), max(1, round(count / size)))
         for view, indices in distributed.share(itertools.product(range(views), parts)):
             yield self.view(indices, view)
 

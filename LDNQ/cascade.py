@@ -27,16 +27,15 @@ from common.errors import QuantizationError
 from common.quant.conv_geometry import conv_geometry
 from common.quant.integer_weight import IntegerLayer, IntegerWeight
 from common.report.progress import Progress
-from LDNQ import admm
 from LDNQ.calibration_set import CalibrationSet
 from LDNQ.cascade_state import CascadeState, run_fingerprint
-from LDNQ.hessian import split_matrix, weight_matrix
-from LDNQ.levels import Solution
-from LDNQ.matching import FIXED, FLOAT, FREE, LevelledParameter, MatchStep
+from LDNQ.layer_problem import solve_layer
+from LDNQ.matching import FIXED, FLOAT, LevelledParameter, MatchStep
 from LDNQ.network import quantized_layers
 from LDNQ.observation import input_hessians
 from LDNQ.plan import Plan
 from LDNQ.quant_config import QuantConfig
+from LDNQ.refinement import RefineStep
 from LDNQ.statistics import FinalStatistics
 
 
@@ -72,7 +71,9 @@ class Cascade:
         levelled = {p.name: LevelledParameter.of(p) for layer in self.layers.values() for p in _parameters(layer)}
         self.phases = dict.fromkeys(levelled, FLOAT)
         self.step = MatchStep(network, levelled, config.levels)
-        self.state = CascadeState(network, levelled, tuple(self.step.speeds))
+        adam = plan.refine_by == "adam"
+        self.refine_step = RefineStep(network, levelled, config.levels) if adam else self.step
+        self.state = CascadeState(network, levelled, self.refine_step.moments)
         self.fingerprint: dict[str, Any] = {}
         self.hessians: dict[str, np.ndarray] = {}  # of the float network, of layers whose turn has not come
 
@@ -148,7 +149,7 @@ class Cascade:
 
     def _hessian(self, name: str) -> np.ndarray:
         """The second moment of a layer's inputs."""
-        images = self.data.passes(self.plan.hessian_views)
+        images = self.data.passes(self.plan.hessian_views, count=self.plan.moment_images)
         if self.plan.hessians == "prefix":
             return input_hessians(self.network, {name: self.layers[name]}, images)[name]
         if not self.hessians:
@@ -160,21 +161,12 @@ class Cascade:
 
     def _solve(self, layer: nn.Cell, hessian: np.ndarray) -> dict[str, float]:
         """Put the layer on its levels; returns how well its output is kept."""
-        parameters, per_channel = _parameters(layer), self.config.granularity == "channel"
+        parameters = _parameters(layer)
         arrays = [parameter.asnumpy() for parameter in parameters]
-        weight = weight_matrix(arrays[0], arrays[1] if len(arrays) > 1 else None, conv_geometry(layer).groups)
-        solutions = [
-            admm.solve(rows, group, self.config.levels, per_channel, self.plan.rho, self.plan.polish)
-            for rows, group in zip(weight, hessian)
-        ]
-        levels = split_matrix(np.stack([solution.levels for solution in solutions]), arrays[0].shape, len(arrays) > 1)
-        scale = np.concatenate([_per_row(solution) for solution in solutions])
-        for parameter, of_parameter in zip(parameters, levels):
-            self.state.levelled[parameter.name].assign(of_parameter, scale, self.config.levels)
-        signal = sum(admm.output_error(rows, 0 * rows, group) for rows, group in zip(weight, hessian))
-        error = sum(solution.error for solution in solutions)
-        ratio = error / signal if signal else 0.0
-        return {"error": ratio, "sqnr_db": float(-10 * np.log10(max(ratio, 1e-12)))}
+        solved = solve_layer(arrays, conv_geometry(layer).groups, hessian, self.config, self.plan)
+        for parameter, levels in zip(parameters, solved.levels, strict=True):
+            self.state.levelled[parameter.name].assign(levels, solved.scale, self.config.levels)
+        return {"error": solved.error, "sqnr_db": float(-10 * np.log10(max(solved.error, 1e-12)))}
 
     def _match(self, index: int) -> list[float]:
         """The training after layer ``index``: the loss of each step."""
@@ -198,23 +190,23 @@ class Cascade:
         plan, state = self.plan, self.state
         if state.refined == plan.refine_steps:
             return
-        self.phases = dict.fromkeys(self.phases, FREE)
+        step = self.refine_step
         if state.refined == 0:
-            self.step.restart()
-        self.step.fixed_statistics = plan.statistics == "shifted"
-        self.step.set_train(True)
+            step.restart()
+        step.fixed_statistics = plan.statistics == "shifted"
+        step.set_train(True)
         first, losses = len(self.layers) * plan.steps, []
         left = plan.refine_steps - state.refined
         with state.timed("refinement"), Progress(left, "steps", label="refine") as progress:
             while state.refined < plan.refine_steps:
                 rate = plan.refine_lr * 0.5 * (1 + np.cos(np.pi * state.refined / plan.refine_steps))
                 images, logits = self.data.batch(first + state.refined, plan.batch_size)
-                losses.append(self.step.advance(images, logits, rate, self.phases))
+                losses.append(step.refine(images, logits, rate, state.refined))
                 state.refined += 1
                 progress.update(1, loss=float(np.mean(losses[-20:])))
                 if state.refined % plan.save_every == 0:
                     self._save()
-        self.step.set_train(False)
+        step.set_train(False)
 
     def _save(self) -> None:
         self.state.save(self.file, self.fingerprint)
@@ -232,10 +224,6 @@ def _in_order(layers: Mapping[str, nn.Cell], order: Sequence[str] | None) -> dic
 def _parameters(layer: nn.Cell) -> list[Parameter]:
     """Weight and, where there is one, bias."""
     return [layer.weight, layer.bias] if layer.has_bias else [layer.weight]
-
-
-def _per_row(solution: Solution) -> np.ndarray:
-    return np.broadcast_to(solution.scale[:, 0], (len(solution.levels),))
 
 
 def _line(index: int, count: int, record: dict[str, Any]) -> str:

@@ -95,6 +95,19 @@ class InputMoment:
         return self.total / self.count
 
 
+def shrunk(hessian: np.ndarray, share: float) -> np.ndarray:
+    """Second moments (groups, n, n) with a share of each replaced by the mean of its diagonal times the unit matrix.
+
+    A linear layer sees one input per image: from fewer images than weights in a row its second moment is singular, and
+    codes that are best for it make use of directions in which other images have a lot.
+
+    Source: O. Ledoit, M. Wolf, *A Well-Conditioned Estimator for Large-Dimensional Covariance Matrices*, 2004.
+    """
+    size = hessian.shape[-1]
+    mean = np.trace(hessian, axis1=-2, axis2=-1) / size
+    return (1 - share) * hessian + share * mean[:, None, None] * np.eye(size)
+
+
 def weight_matrix(weight: np.ndarray, bias: np.ndarray | None, groups: int = 1) -> np.ndarray:
     """The weights of a layer as rows in the order of the patches.
 

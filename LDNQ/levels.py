@@ -25,6 +25,7 @@ from common.errors import ConfigError
 from common.quant.level_table import LevelTable, register
 
 LEVEL_COUNTS = (3, 5, 7, 9, 11)
+_STARTS, _PER_OCTAVE, _HEADROOM = 24, 6, 1.25
 
 
 def magnitudes(level_count: int) -> np.ndarray:
@@ -127,6 +128,32 @@ def project(
         before, scale = scale, _divided(_dot(size, levels, per_channel), _dot(levels, levels, per_channel))
     levels = np.copysign(levels, weight) + 0.0
     return Solution(levels, scale, float(np.vdot(weight - scale * levels, weight - scale * levels)))
+
+
+def scale_grid(weight: np.ndarray, level_count: int, per_channel: bool) -> list[np.ndarray]:
+    """Scales to begin with, (1, 1) or (F, 1): from a little above the one that reaches the largest weight down.
+
+    Between 2^i and 2^(i+1) the levels look alike, so that the error has a minimum in every octave of the scale: one
+    start finds the one that is near to it.
+    """
+    largest = np.abs(weight).max(1 if per_channel else None, keepdims=True) / magnitudes(level_count)[-1]
+    return [_HEADROOM * largest * 2.0 ** (-start / _PER_OCTAVE) for start in range(_STARTS)]
+
+
+def searched_scale(weight: np.ndarray, importance: np.ndarray, level_count: int, per_channel: bool) -> np.ndarray:
+    """The scale of least error of :func:`project` from each of :func:`scale_grid`, (1, 1) or (F, 1).
+
+    Args:
+        weight: float weights, (F, n).
+        importance: weight of each column's squared error, (n,): the diagonal of the Hessian.
+        level_count: number of levels.
+        per_channel: whether each row has a scale of its own.
+    """
+    found = [project(weight, level_count, per_channel, scale) for scale in scale_grid(weight, level_count, per_channel)]
+    rows = np.stack([np.square(solution.values - weight) @ importance for solution in found])  # (starts, F)
+    errors = rows if per_channel else rows.sum(1, keepdims=True)
+    scales = np.stack([solution.scale[:, 0] for solution in found])
+    return np.take_along_axis(scales, errors.argmin(0)[None], 0).T
 
 
 def _reached(size: np.ndarray, scale: np.ndarray, level_count: int) -> np.ndarray:

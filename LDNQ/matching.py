@@ -24,6 +24,7 @@ from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 from mindspore import dtype as mstype
 
 from common.errors import QuantizationError
+from common.models.layers import NativeConv2d
 from common.quant.integer_weight import IntegerWeight, one
 from LDNQ.levels import TABLES, code_bits, magnitudes, nearest_levels, to_codes
 
@@ -135,7 +136,7 @@ class MatchStep(nn.Cell):
         self.latents = ParameterTuple([levelled[p.name].latent for p in ordered])
         self.scales = ParameterTuple([levelled[p.name].scale for p in ordered])
         self.rest = ParameterTuple(rest)
-        self.speeds = ParameterTuple([_zeros_like(p) for p in ordered + rest])
+        self.speeds = ParameterTuple([zeros_like(p) for p in ordered + rest])
         self.names = [p.name for p in ordered]
         self.apply_momentum = ops.ApplyMomentum()  # use_nesterov does nothing on CPU
         self.value_and_grad = ops.value_and_grad(self._loss, None, ParameterTuple(ordered + rest))
@@ -154,6 +155,8 @@ class MatchStep(nn.Cell):
         for _, cell in self.network.cells_and_names():
             if isinstance(cell, kinds):
                 cell.set_train(False)
+            if self.fixed_statistics and isinstance(cell, NativeConv2d):
+                cell.apart = mode  # their gradients need what is between a convolution and its norm
         return self
 
     def restart(self) -> None:
@@ -187,6 +190,25 @@ class MatchStep(nn.Cell):
             self.apply_momentum(self.rest[i], self.speeds[count + i], rate, gradients[count + i], self.momentum)
         return loss
 
+    @property
+    def moments(self) -> tuple[Parameter, ...]:
+        """What the next step depends on beside the network and its latent values."""
+        return tuple(self.speeds)
+
+    def refine(self, images: np.ndarray, logits: np.ndarray, rate: float, number: int) -> float:
+        """Take a step of the refinement, in which all codes are free; returns the loss before it.
+
+        Args:
+            images: (B, 3, H, W).
+            logits: of the float network, (B, K).
+            rate: learning rate.
+            number: of steps that were taken before.
+
+        Raises:
+            QuantizationError: the loss is not finite.
+        """
+        return self.advance(images, logits, rate, dict.fromkeys(self.names, FREE))
+
     def advance(self, images: np.ndarray, logits: np.ndarray, rate: float, states: Mapping[str, int]) -> float:
         """Take one step; ``states`` by the names of the levelled parameters. Returns the loss before it.
 
@@ -195,11 +217,23 @@ class MatchStep(nn.Cell):
         """
         order = np.array([states[name] for name in self.names], np.int32)
         loss = self(Tensor(images), Tensor(logits), Tensor(rate, mstype.float32), Tensor(order))
-        value = float(loss.asnumpy())
-        if not np.isfinite(value):
-            raise QuantizationError(f"the loss is {value}: matching diverged, lower the learning rate --lr")
-        return value
+        return finite(loss)
 
 
-def _zeros_like(parameter: Parameter) -> Parameter:
-    return Parameter(Tensor(np.zeros(parameter.shape, np.float32)), name=f"speed.{parameter.name}", requires_grad=False)
+def finite(loss: Tensor) -> float:
+    """The value of a loss.
+
+    Raises:
+        QuantizationError: it is not finite.
+    """
+    value = float(loss.asnumpy())
+    if not np.isfinite(value):
+        raise QuantizationError(f"the loss is {value}: matching diverged, lower the learning rate --lr or --refine_lr")
+    return value
+
+
+def zeros_like(parameter: Parameter, name: str = "speed") -> Parameter:
+    """A moment of a parameter, 0 at first."""
+    return Parameter(
+        Tensor(np.zeros(parameter.shape, np.float32)), name=f"{name}.{parameter.name}", requires_grad=False
+    )

@@ -18,12 +18,11 @@ from common.cli.training_options import (
     cosine_config,
 )
 from common.cli.validation import validation_of
-from common.errors import ConfigError
 from common.models.registry import architecture, model
 from LDNQ.levels import LEVEL_COUNTS
 from LDNQ.network import MODEL_NAMES
-from LDNQ.plan import HESSIANS, STATISTICS, Plan
-from LDNQ.quant_config import ACT_BITS, GRANULARITIES, PACKED_ACT_BITS, QuantConfig
+from LDNQ.plan import HESSIANS, OPTIMIZERS, STATISTICS, Plan
+from LDNQ.quant_config import GRANULARITIES, PACKED_ACT_BITS, QuantConfig
 
 _CONFIG = Path(__file__).parent / "config"
 _SWITCH = {"type": typed.truth, "nargs": "?", "const": True, "metavar": "BOOL"}
@@ -52,45 +51,6 @@ def eval_parser() -> OptionParser:
     add_network(parser)
     add_num_classes(parser)
     return parser
-
-
-def add_activations(parser: OptionParser) -> OptionParser:
-    """The options of activations on grids."""
-    group = parser.add_argument_group("activations")
-    bits = "bits of activations: 8 make another network, 16 keep its function; default: those of the file, else float"
-    group.add_argument("--act_bits", type=int, choices=ACT_BITS, help=bits)
-    number = "number of training images that clips are calibrated with"
-    group.add_argument("--act_images", type=typed.positive_int, default=512, metavar="N", help=number)
-    file = "file to write the network with its 8-bit clips to; it then needs no training images"
-    group.add_argument("--save_checkpoint", type=typed.path, metavar="FILE", help=file)
-    return parser
-
-
-@dataclass(frozen=True)
-class ActivationOptions:
-    """Activations of a network that is evaluated.
-
-    Attributes:
-        bits: 8 or 16; None: float.
-        images: number of training images that clips are calibrated with.
-        seed: of their choice.
-    """
-
-    bits: int | None
-    images: int
-    seed: int
-
-
-def activation_options(args: Namespace) -> ActivationOptions:
-    """What the options of activations say.
-
-    Raises:
-        ConfigError: a file is to be written of a network that files cannot hold, or that one holds already.
-    """
-    if args.save_checkpoint and args.act_bits != PACKED_ACT_BITS:
-        wanted = f"--act_bits {PACKED_ACT_BITS}, whose clips a file can hold"
-        raise ConfigError(f"save_checkpoint: expected it with {wanted}, found {args.act_bits or 'no --act_bits'}")
-    return ActivationOptions(args.act_bits, args.act_images, args.seed)
 
 
 def train_parser() -> OptionParser:
@@ -135,6 +95,12 @@ def _add_quantization(group) -> None:
     penalty = "penalty of ADMM in units of the mean of the Hessian's diagonal, > 0"
     group.add_argument("--rho", type=typed.positive_float, default=0.3, help=penalty)
     moments = "network that a layer's second moments are taken from: quantized before the layer, or float, in one pass"
+    fewer = "number of images that Hessians and BatchNorm statistics are taken from; default: all"
+    group.add_argument("--moment_images", type=typed.int_range(2), metavar="N", help=fewer)
+    grid = "begin ADMM with the best scale of a grid, in place of one from the mean weight"
+    group.add_argument("--searched_scales", action=BooleanOptionalAction, default=False, help=grid)
+    share = "share of a Hessian that is replaced by its mean diagonal, 0 to below 1"
+    group.add_argument("--shrinkage", type=typed.share, default=0.0, help=share)
     group.add_argument("--hessians", choices=HESSIANS, default="prefix", help=moments)
     clips = "bits of activations, whose clips are calibrated on the same images and stored; default: float activations"
     group.add_argument("--act_bits", type=int, choices=[PACKED_ACT_BITS], help=clips)
@@ -160,8 +126,10 @@ def _add_matching(group) -> None:
     )
     refine = "training steps of the refinement after the cascade; 0 leaves it out, as the paper does"
     group.add_argument("--refine_steps", type=typed.int_range(0), default=200, help=refine)
-    rate = "learning rate of the first refinement step, then cosine to 0"
+    rate = "learning rate of the first refinement step, then cosine to 0; of Adam: in units of a level's cell"
     group.add_argument("--refine_lr", type=typed.positive_float, default=1e-3, help=rate)
+    optimizer = "optimizer of the refinement"
+    group.add_argument("--refine_by", choices=OPTIMIZERS, default="sgd", help=optimizer)
     norms = "BatchNorm statistics at the end: those of the images, or the float network's shifted by what changed"
     group.add_argument("--statistics", choices=STATISTICS, default="anew", help=norms)
     group.add_argument("--statistics_views", type=typed.positive_int, default=2, help="views that they are taken from")
@@ -234,7 +202,8 @@ def quantization_options(args: Namespace) -> QuantizationOptions:
         ConfigError: the network does not take the images.
     """
     model(args.arch, args.dataset)
-    names = ("rho", "polish", "hessians", "steps", "lr", "refine_steps", "refine_lr", "statistics", "statistics_views")
+    names = ("rho", "polish", "hessians", "steps", "lr", "refine_steps", "refine_lr", "refine_by")
+    names += ("statistics", "statistics_views", "searched_scales", "shrinkage", "moment_images")
     return QuantizationOptions(
         arch=args.arch,
         pretrained=args.pretrained,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 HESSIANS = ("prefix", "float")
 STATISTICS = ("anew", "shifted")
+OPTIMIZERS = ("sgd", "adam")
 
 
 @dataclass(frozen=True)
@@ -13,6 +14,9 @@ class Plan:
     Attributes:
         rho: penalty of ADMM, in units of the mean of the Hessian's diagonal.
         polish: whether coordinate descent follows ADMM.
+        searched_scales: whether ADMM begins with the best scale of a grid, in place of one from the mean weight.
+        shrinkage: share of a Hessian that is replaced by its mean diagonal: few images tell little of directions that
+            they hardly have.
         batch_size: images per training step.
         steps: training steps after each layer, at most.
         lr: learning rate of the steps after a layer.
@@ -21,9 +25,12 @@ class Plan:
         patience: number of windows without progress after which a stage ends.
         refine_steps: training steps of the refinement.
         refine_lr: learning rate of the first refinement step, then cosine to 0.
+        refine_by: optimizer of the refinement: ``sgd``, as of the steps after a layer, or ``adam``, whose rate is a
+            share of a level's cell, see :mod:`LDNQ.refinement`.
         hessians: network that the Hessians are taken from: ``prefix``, the layers quantized so far (the paper), or
             ``float``, the float one, all in one pass: for deep networks of large images.
         hessian_views: number of augmented views of each image that a Hessian is taken from.
+        moment_images: number of images that Hessians and statistics are taken from; None: all.
         statistics: the final BatchNorm statistics: ``anew`` from the images after the refinement, or the float
             network's, ``shifted`` by what quantization does to them on these images, which keeps what more images have
             told; the refinement then computes with them.
@@ -33,6 +40,8 @@ class Plan:
 
     rho: float = 0.3
     polish: bool = True
+    searched_scales: bool = False
+    shrinkage: float = 0.0
     batch_size: int = 64
     steps: int = 16
     lr: float = 3e-3
@@ -41,8 +50,10 @@ class Plan:
     patience: int = 3
     refine_steps: int = 200
     refine_lr: float = 1e-3
+    refine_by: str = "sgd"
     hessians: str = "prefix"
     hessian_views: int = 1
+    moment_images: int | None = None
     statistics: str = "anew"
     statistics_views: int = 2
     save_every: int = 60

@@ -6,8 +6,8 @@ from common.errors import ConfigError
 from common.models.registry import preprocessing_of
 from common.quant.calibration import calibration_batches
 from common.stored.network import StoredNetwork
+from LDNQ.activation_options import ActivationOptions
 from LDNQ.activations import with_activation_grids
-from LDNQ.options import ActivationOptions
 from LDNQ.report import activation_bits
 
 

@@ -1,5 +1,8 @@
 """The BatchNorm statistics that a network ends a cascade with."""
 
+from collections.abc import Iterator
+
+import numpy as np
 from mindspore import nn
 
 from common.runtime.hooks import (
@@ -23,16 +26,16 @@ class FinalStatistics:
     """
 
     def __init__(self, network: nn.Cell, data: CalibrationSet, plan: Plan):
-        self.network, self.data, self.views = network, data, plan.statistics_views
+        self.network, self.data, self.plan = network, data, plan
         self.before, self.kept = None, {}
         if plan.statistics == "shifted":
-            self.before = batch_norm_inputs(network, data.passes(self.views))
+            self.before = batch_norm_inputs(network, self._images())
             self.kept = moving_statistics(network)
 
     def end_refinement(self) -> None:
         """Take the statistics anew, where the plan says so."""
         if self.before is None:
-            reestimate_batch_norm(self.network, self.data.passes(self.views))
+            reestimate_batch_norm(self.network, self._images())
 
     def begin_refinement(self, steps: int) -> None:
         """Shift the statistics, where the plan says so, for the refinement to compute with.
@@ -43,4 +46,7 @@ class FinalStatistics:
         if self.before is None or steps:
             return
         set_moving_statistics(self.network, self.kept)
-        shift_batch_norm(self.network, self.before, batch_norm_inputs(self.network, self.data.passes(self.views)))
+        shift_batch_norm(self.network, self.before, batch_norm_inputs(self.network, self._images()))
+
+    def _images(self) -> Iterator[np.ndarray]:
+        return self.data.passes(self.plan.statistics_views, count=self.plan.moment_images)

@@ -11,6 +11,7 @@ import numpy as np
 from mindspore import nn
 
 from common.errors import ConfigError
+from common.quant.bias_correction import without_quantizers
 from common.quant.calibration import best_clip, sample_inputs
 from common.quant.conversion import replace_cells
 from common.quant.dorefa import DoReFaWeight
@@ -86,11 +87,16 @@ def _quantized(layer: nn.Cell, signed: bool, config: QuantConfig, frozen: bool) 
 def calibrate(network: nn.Cell, images: Iterable[np.ndarray]) -> None:
     """Set every clip to the one with the least squared error at the present bits.
 
+    The inputs are those of the float network: behind layers of few bits whose clips are not set yet nothing would be as
+    it will be.
+
     Args:
         network: quantized.
         images: batches (N, 3, H, W) as in training; labels are not needed.
     """
     layers = quant_layers(network)
-    for name, values in sample_inputs(network, layers, images).items():
+    with without_quantizers(network):
+        inputs = sample_inputs(network, layers, images)
+    for name, values in inputs.items():
         quantizer = layers[name].quantize_input
         assign_clip(quantizer, best_clip(values, int(quantizer.bits.asnumpy()[0]), quantizer.signed))

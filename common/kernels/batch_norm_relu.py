@@ -1,10 +1,10 @@
 """BatchNorm with the ReLU that follows it, and with the shortcut that is added between them, in one pass each."""
 
 import numpy as np
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, nn
 from mindspore import dtype as mstype
 
-from common.kernels.batch_norm_plain import evaluation_gradients
+from common.kernels.batch_norm_plain import EvaluationGradient
 from common.kernels.custom import operator
 
 NO_LIMIT = float(np.finfo(np.float32).max)
@@ -86,17 +86,16 @@ class BatchNormReluEvaluate(nn.Cell):
 
     def __init__(self, eps: float, limit: float = NO_LIMIT):
         super().__init__()
-        self.eps, self.limit = eps, limit
         self.constants = _constants(eps, limit)
         self.forward_op = operator("BatchNormReluEvaluate", lambda x, *_: x, lambda x, *_: x)
+        self.gradient = EvaluationGradient(relu=True)
 
     def construct(self, x, gamma, beta, mean, variance):
         return self.forward_op(x, gamma, beta, mean, variance, self.constants)
 
     def bprop(self, x, gamma, beta, mean, variance, out, dout):
         """Gradients for x, gamma and beta."""
-        passes = ops.logical_and(out > 0, out < self.limit).astype(dout.dtype)
-        return evaluation_gradients(x, dout * passes, gamma, mean, variance, self.eps)
+        return self.gradient(x, out, dout, gamma, mean, variance, self.constants)
 
 
 class BatchNormAddReluEvaluate(nn.Cell):
@@ -110,8 +109,9 @@ class BatchNormAddReluEvaluate(nn.Cell):
 
     def __init__(self, eps: float):
         super().__init__()
-        self.eps, self.constants = eps, _constants(eps)
+        self.constants = _constants(eps)
         self.forward_op = operator("BatchNormAddReluEvaluate", lambda x, *_: x, lambda x, *_: x)
+        self.gradient = EvaluationGradient()
 
     def construct(self, x, shortcut, gamma, beta, mean, variance):
         return self.forward_op(x, shortcut, gamma, beta, mean, variance, self.constants)
@@ -119,5 +119,5 @@ class BatchNormAddReluEvaluate(nn.Cell):
     def bprop(self, x, shortcut, gamma, beta, mean, variance, out, dout):
         """Gradients for x, the shortcut, gamma and beta."""
         gradient = dout * (out > 0).astype(dout.dtype)
-        of_x, *others = evaluation_gradients(x, gradient, gamma, mean, variance, self.eps)
+        of_x, *others = self.gradient(x, out, gradient, gamma, mean, variance, self.constants)
         return of_x, gradient, *others

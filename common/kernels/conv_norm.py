@@ -1,8 +1,8 @@
 """A convolution with the BatchNorm and the activation after it, in one operator: networks in evaluation on CPU."""
 
-from mindspore import nn, ops
+from mindspore import nn
 
-from common.kernels.batch_norm_plain import evaluation_gradients
+from common.kernels.batch_norm_plain import EvaluationGradient
 from common.kernels.conv import NativeFloatConv
 from common.kernels.custom import conv_shape, operator
 
@@ -25,7 +25,7 @@ class ConvNorm(nn.Cell):
 
     def __init__(self, conv: NativeFloatConv, relu: bool):
         super().__init__()
-        self.conv, self.has_relu = conv, relu
+        self.conv, self.gradient = conv, EvaluationGradient(relu)
         self.forward_op = operator(
             "ConvNormRelu" if relu else "ConvNorm", conv_shape(conv.stride, conv.padding), lambda x, *_: x
         )
@@ -35,10 +35,8 @@ class ConvNorm(nn.Cell):
 
     def bprop(self, x, w, gamma, beta, mean, variance, constants, out, dout):
         """Gradients for x, w, gamma and beta."""
-        if self.has_relu:
-            dout = dout * ops.logical_and(out > 0, out < constants[1]).astype(dout.dtype)
         y = self.conv.forward_op(x, w, self.conv.geometry)
-        of_y, *of_norm = evaluation_gradients(y, dout, gamma, mean, variance, constants[0])
+        of_y, *of_norm = self.gradient(y, out, dout, gamma, mean, variance, constants)
         of_x = self.conv.input_grad_op(x, w, of_y, self.conv.geometry)
         of_w = self.conv.weight_grad_op(x, w, of_y, self.conv.geometry)
         return of_x, of_w, *of_norm, 0 * constants
@@ -56,7 +54,7 @@ class ConvNormAddRelu(nn.Cell):
 
     def __init__(self, conv: NativeFloatConv):
         super().__init__()
-        self.conv = conv
+        self.conv, self.gradient = conv, EvaluationGradient()
         self.forward_op = operator("ConvNormAddRelu", conv_shape(conv.stride, conv.padding), lambda x, *_: x)
 
     def construct(self, x, w, shortcut, gamma, beta, mean, variance, constants):
@@ -66,7 +64,7 @@ class ConvNormAddRelu(nn.Cell):
         """Gradients for x, w, the shortcut, gamma and beta."""
         dout = dout * (out > 0).astype(dout.dtype)
         y = self.conv.forward_op(x, w, self.conv.geometry)
-        of_y, *of_norm = evaluation_gradients(y, dout, gamma, mean, variance, constants[0])
+        of_y, *of_norm = self.gradient(y, out, dout, gamma, mean, variance, constants)
         of_x = self.conv.input_grad_op(x, w, of_y, self.conv.geometry)
         of_w = self.conv.weight_grad_op(x, w, of_y, self.conv.geometry)
         return of_x, of_w, dout, *of_norm, 0 * constants

@@ -39,12 +39,15 @@ class NativeConv2d(nn.Conv2d):
         padding: zeros on each side.
         groups: of channels, as ``group`` of ``nn.Conv2d``.
         options: ``has_bias`` and initialisers as ``nn.Conv2d`` takes them.
+
+    Attributes:
+        apart: whether it never takes along what follows: for networks in training whose norms are in evaluation.
     """
 
     def __init__(self, channels, filters, kernel, stride=1, padding=0, groups=1, **options):
         super().__init__(channels, filters, kernel, stride, pad_mode="pad", padding=padding, group=groups, **options)
         self.kernel_conv = float_conv2d(stride, padding, groups, native=True)
-        self.together = not self.has_bias and groups in (1, channels)
+        self.together, self.apart = not self.has_bias and groups in (1, channels), False
         if self.together:
             self.norm_kernel = ConvNorm(self.kernel_conv, relu=False)
             self.norm_relu_kernel = ConvNorm(self.kernel_conv, relu=True)
@@ -54,7 +57,7 @@ class NativeConv2d(nn.Conv2d):
     @property
     def joins(self) -> bool:
         """Whether what follows may be computed together with it: nobody wants to see it alone."""
-        return self.together and not self._forward_pre_hook and not self._forward_hook
+        return self.together and not self.apart and not self._forward_pre_hook and not self._forward_hook
 
     def construct(self, x):
         y = self.kernel_conv(x, self.weight)

@@ -25,13 +25,13 @@ def correct_bias(network: nn.Cell, images: Callable[[], Images]) -> None:
     Raises:
         DataError: there is no image.
     """
-    with _without_quantizers(network):
+    with without_quantizers(network):
         before = batch_norm_inputs(network, images())
     shift_batch_norm(network, before, batch_norm_inputs(network, images()))
 
 
 @contextlib.contextmanager
-def _without_quantizers(network: nn.Cell) -> Iterator[None]:
+def without_quantizers(network: nn.Cell) -> Iterator[None]:
     """While the block runs, weights and inputs are float; in PYNATIVE mode, in which such passes run."""
     places = [layer._cells for layer in quant_layers(network).values()]  # an assignment would rename parameters
     kept = [{name: cells[name] for name in _QUANTIZERS if name in cells} for cells in places]

@@ -106,10 +106,12 @@ def test_a_network_without_quantized_layers_has_no_bits():
     assert get_bits(tiny()).shape == (0, 2) and quant_layers(tiny()) == {}
 
 
-def test_clips_are_those_of_least_squared_error_at_the_bits():
-    network = quantized(BITS, clip=10.0).set_train(True)
-    parts = [batch(8, 1), batch(8, 2)]
-    inputs = sample_inputs(network, quant_layers(network), parts)
+@pytest.mark.parametrize("clip", [10.0, 0.01])
+def test_clips_are_those_of_least_squared_error_at_the_bits_for_the_inputs_of_the_float_network(clip):
+    """Whatever the clips are before: few bits over a wide clip would leave nothing of what deeper layers see."""
+    network = quantized(BITS, clip=clip).set_train(True)
+    parts, plain = [batch(8, 1), batch(8, 2)], tiny()
+    inputs = sample_inputs(plain, {name: cell for name, cell in plain.cells_and_names() if name in LAYERS}, parts)
     calibrate(network, parts)
     assert network.training and list(inputs) == LAYERS
     clips = [float(cell.clip.asnumpy()[0]) for cell in quantizers(network, 1)]

@@ -1,0 +1,101 @@
+"""The refinement by Adam against its equations in float64 NumPy, in both modes; with fixed statistics too."""
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import nn
+
+from common.errors import QuantizationError
+from common.models.layers import Layers
+from LDNQ.levels import nearest_levels, project, to_codes
+from LDNQ.matching import LevelledParameter, MatchStep
+from LDNQ.refinement import RefineStep
+
+COUNT = 11
+
+
+def linear_problem():
+    generator = np.random.default_rng(0)
+    arrays = [generator.normal(size=shape).astype(np.float32) for shape in ((4, 6), (4,), (16, 6), (16, 4))]
+    network = nn.Dense(6, 4, ms.Tensor(arrays[0]), ms.Tensor(arrays[1]))
+    levelled = {"weight": LevelledParameter.of(network.weight)}
+    projected = project(arrays[0].astype(np.float64), COUNT, per_channel=True)
+    levelled["weight"].assign(projected.levels, projected.scale[:, 0], COUNT)
+    return network, levelled, projected, arrays
+
+
+def reference(latent, scale, bias, images, logits, rate: float, count: int):
+    """Latent values and bias after ``count`` steps of the equations."""
+    unit = 0.1 * np.sqrt(np.square(bias).mean())
+    moments = [[np.zeros(p.shape), np.zeros(p.shape)] for p in (latent, bias)]
+    for k in range(1, count + 1):
+        value = scale * nearest_levels(latent / scale, COUNT)
+        error = 2 * (images @ value.T + bias - logits) / logits.size
+        directions = []
+        for gradient, (speed, square) in zip((error.T @ images, error.sum(0)), moments):
+            speed[:] = 0.9 * speed + 0.1 * gradient
+            square[:] = 0.99 * square + 0.01 * gradient**2
+            directions.append(speed / (1 - 0.9**k) / (np.sqrt(square / (1 - 0.99**k)) + 1e-12))
+        latent = latent - rate * np.maximum(scale, 0.75 * np.abs(value)) * directions[0]
+        bias = bias - rate * unit * directions[1]
+    return latent, bias
+
+
+def test_steps_are_those_of_the_equations(mode):
+    network, levelled, projected, arrays = linear_problem()
+    step = RefineStep(network, levelled, COUNT)
+    start = levelled["weight"].latent.asnumpy().astype(float)
+    losses = [step.refine(arrays[2], arrays[3], 0.05, number) for number in range(8)]
+    wanted = reference(start, projected.scale, *(array.astype(float) for array in arrays[1:]), 0.05, 8)
+    np.testing.assert_allclose(levelled["weight"].latent.asnumpy(), wanted[0], atol=1e-4)
+    np.testing.assert_allclose(network.bias.asnumpy(), wanted[1], atol=1e-5)
+    found = levelled["weight"].to_int(COUNT)
+    assert not np.array_equal(found.codes, to_codes(projected.levels, COUNT)) and losses[-1] < losses[0]
+    assert np.array_equal(network.weight.asnumpy(), found.dequantize())
+
+
+def test_a_restart_forgets_both_moments():
+    network, levelled, _, arrays = linear_problem()
+    step = RefineStep(network, levelled, COUNT)
+    step.refine(arrays[2], arrays[3], 0.05, 0)
+    assert all(np.abs(moment.asnumpy()).max() > 0 for moment in step.moments) and len(step.moments) == 4
+    step.restart()
+    assert all(not moment.asnumpy().any() for moment in step.moments)
+    with pytest.raises(QuantizationError, match="diverged"):
+        step.refine(arrays[2], np.full((16, 4), np.inf, np.float32), 0.05, 0)
+
+
+class Normed(nn.Cell):
+    """A convolution, BatchNorm and ReLU6, a mean: (N, 3, S, S) to (N, 5)."""
+
+    def __init__(self):
+        super().__init__()
+        layers = Layers()
+        self.conv, self.norm, self.act = layers.conv(3, 5, 3, 1, 1), layers.norm(5), layers.act6()
+
+    def construct(self, x):
+        return self.act(self.norm(self.conv(x))).mean((2, 3))
+
+
+@pytest.mark.parametrize("kind", [MatchStep, RefineStep])
+def test_fixed_statistics_stay_and_give_the_loss_of_evaluation(kind, mode):
+    """Training with the norms in evaluation: the loss before a step is that of the evaluated network."""
+    network, generator = Normed(), np.random.default_rng(1)
+    network.norm.moving_mean.set_data(ms.Tensor(generator.normal(0, 0.3, 5).astype(np.float32)))
+    network.norm.moving_variance.set_data(ms.Tensor(generator.uniform(0.5, 2, 5).astype(np.float32)))
+    levelled = {"conv.weight": LevelledParameter.of(network.conv.weight)}
+    rows = network.conv.weight.asnumpy().reshape(5, -1).astype(float)
+    solved = project(rows, COUNT, per_channel=True)
+    levelled["conv.weight"].assign(solved.levels.reshape(network.conv.weight.shape), solved.scale[:, 0], COUNT)
+    images, logits = (generator.normal(size=s).astype(np.float32) for s in ((4, 3, 8, 8), (4, 5)))
+    step = kind(network, levelled, COUNT)
+    step.fixed_statistics = True
+    kept = network.norm.moving_mean.asnumpy().copy()
+    for number in range(3):
+        step.set_train(False)
+        wanted = np.square(network(ms.Tensor(images)).asnumpy() - logits).mean()
+        step.set_train(True)
+        assert step.refine(images, logits, 0.01, number) == pytest.approx(wanted, rel=1e-5)
+    step.set_train(False)
+    assert np.array_equal(network.norm.moving_mean.asnumpy(), kept)
+    assert np.square(network(ms.Tensor(images)).asnumpy() - logits).mean() < wanted
