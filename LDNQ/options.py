@@ -114,6 +114,8 @@ def _add_images(group) -> None:
     group.add_argument("--num_images", type=typed.int_range(2), metavar="N", help=number)
     group.add_argument("--resample", **_SWITCH, default=False, help="choose the images anew and replace images.json")
     group.add_argument("--views", type=typed.positive_int, default=20, help="number of augmented views of each image")
+    side = "side in pixels of the views, which then stand for larger ones at less cost; default: that of the network"
+    group.add_argument("--view_size", type=typed.positive_int, metavar="S", help=side)
     mixed = "number of views, besides, that are mixtures of two images"
     group.add_argument("--mixed_views", type=typed.int_range(0), default=0, help=mixed)
 
@@ -148,6 +150,7 @@ class ImageOptions:
         resample: whether to choose anew, whatever the run's folder records.
         views: number of augmented views of each image.
         mixed: number of views, besides, that are mixtures of two images.
+        size: side of the views in pixels; None: that of the network's images.
     """
 
     ratio: float
@@ -155,6 +158,7 @@ class ImageOptions:
     resample: bool
     views: int
     mixed: int
+    size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -209,7 +213,7 @@ def quantization_options(args: Namespace) -> QuantizationOptions:
         pretrained=args.pretrained,
         config=QuantConfig(args.levels, args.granularity, args.quantized_first_and_last),
         plan=Plan(batch_size=args.match_batch_size, **{name: getattr(args, name) for name in names}),
-        images=ImageOptions(args.ratio, args.num_images, args.resample, args.views, args.mixed_views),
+        images=ImageOptions(args.ratio, args.num_images, args.resample, args.views, args.mixed_views, args.view_size),
         go_on=args.go_on,
         test_layers=args.test_layers,
         act_bits=args.act_bits,

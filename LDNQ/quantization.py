@@ -1,7 +1,7 @@
 """The sequence of ``main.py``: float network, images, cascade, the file of the quantized network, its accuracy."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def run(options: RunOptions, chosen: QuantizationOptions) -> None:
     with kept(options.output_dir):
         layers = cascade.run(chosen.go_on)
     quantized_network(stored.network, chosen.config, layers)
-    finished = StoredNetwork(stored.network, _metadata(options, chosen, stored, data), layers)
+    finished = StoredNetwork(stored.network, _metadata(options, chosen, stored, data.images, preprocessing), layers)
     if chosen.act_bits:
         finished = with_activation_grids(finished, chosen.act_bits, image_batches(data.images, preprocessing))
     engine = choose_engine(None, finished, preprocessing.image_size, options.device.target)
@@ -93,7 +93,8 @@ def _calibration_set(
     count = calibration_count(len(images), chosen.images.ratio, chosen.images.count)
     record = options.output_dir / "images.json"
     images = choose_images(images, count, options.seed, record, chosen.images.resample)
-    return CalibrationSet(images, preprocessing, chosen.images.views, options.seed, chosen.images.mixed)
+    of_views = replace(preprocessing, image_size=chosen.images.size or preprocessing.image_size)
+    return CalibrationSet(images, of_views, chosen.images.views, options.seed, chosen.images.mixed)
 
 
 def _test_images(options: RunOptions, stored: StoredNetwork) -> ImageSource | None:
@@ -114,14 +115,15 @@ def _metadata(
     options: RunOptions,
     chosen: QuantizationOptions,
     stored: StoredNetwork,
-    data: CalibrationSet,
+    images: ImageSource,
+    preprocessing: Preprocessing,
 ) -> dict[str, Any]:
     """Metadata of the packed file, its accuracy apart."""
     before = {key: value for key, value in stored.metadata.get("training", {}).items() if key != "selection"}
-    training = {**before, "images": len(data), "seed": options.seed}
+    training = {**before, "images": len(images), "seed": options.seed}
     about = {"kind": "packed", "settings": asdict(chosen.config), "training": training}
-    about |= {"dataset": options.data.dataset, "preprocessing": data.preprocessing.to_dict()}
-    about |= class_record(data.images, stored.metadata)
+    about |= {"dataset": options.data.dataset, "preprocessing": preprocessing.to_dict()}
+    about |= class_record(images, stored.metadata)
     rest = {key: value for key, value in stored.metadata.items() if key not in ("accuracy", "samples")}
     return {**rest, **about}
 
