@@ -43,16 +43,17 @@ def solve_layer(
     Raises:
         QuantizationError: the Hessian does not fit the weights or is not finite.
     """
-    hessian, biased = shrunk(hessian, plan.shrinkage), len(arrays) > 1
+    wanted, biased = shrunk(hessian, plan.shrinkage), len(arrays) > 1
     weight = weight_matrix(arrays[0], arrays[1] if biased else None, groups)
     if config.granularity == "channel" and weight.shape[1] == 1 < groups:
-        solutions = [solve_rows(weight[:, 0], hessian, config.levels)]
+        solutions = [solve_rows(weight[:, 0], wanted, config.levels)]
     else:
         settings = config.levels, config.granularity == "channel", plan.rho, plan.polish, plan.searched_scales
-        solutions = [admm.solve(rows, group, *settings) for rows, group in zip(weight, hessian)]
+        solutions = [admm.solve(rows, group, *settings) for rows, group in zip(weight, wanted)]
+    values = np.concatenate([solution.values for solution in solutions]).reshape(weight.shape)
     levels = split_matrix(np.concatenate([solution.levels for solution in solutions]), arrays[0].shape, biased)
     signal = sum(admm.output_error(rows, 0 * rows, group) for rows, group in zip(weight, hessian))
-    error = sum(solution.error for solution in solutions)
+    error = sum(admm.output_error(*rows, group) for *rows, group in zip(weight, values, hessian))
     scale = np.concatenate([_per_row(solution) for solution in solutions])
     return LayerSolution([part for part in levels if part is not None], scale, error / signal if signal else 0.0)
 

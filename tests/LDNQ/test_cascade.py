@@ -1,3 +1,4 @@
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -25,13 +26,22 @@ TERNARY = QuantConfig(3)
 PLAN = Plan(batch_size=8, steps=4, window=2, refine_steps=6, save_every=2, lr=1e-3, refine_lr=1e-3)
 
 
+DEEP = {"hessians": "float", "steps": 0, "statistics": "shifted", "moment_images": 8}  # as for deep networks
+DEEP |= {"searched_scales": True, "shrinkage": 0.2, "refine_by": "adam", "refine_lr": 0.02}
+
+
 @pytest.fixture(scope="module")
 def whole(images, tmp_path_factory):
-    """Parameters and layer records of an uninterrupted run."""
-    folder = tmp_path_factory.mktemp("whole")
-    cascade = Cascade(tiny_network(), CalibrationSet(images, CIFAR10, 3, 3), TERNARY, PLAN, folder)
-    cascade.run()
-    return network_state.state(cascade.network), cascade.state.records
+    """Function from a plan to parameters and layer records of an uninterrupted run."""
+
+    @functools.cache
+    def run(plan):
+        folder = tmp_path_factory.mktemp("whole")
+        cascade = Cascade(tiny_network(), CalibrationSet(images, CIFAR10, 3, 3), TERNARY, plan, folder)
+        cascade.run()
+        return network_state.state(cascade.network), cascade.state.records
+
+    return run
 
 
 @pytest.fixture
@@ -54,6 +64,16 @@ def test_hessians_of_the_float_network_come_from_one_pass_before_the_first_layer
     assert len(taken) == len(expected) == 3
     for hessian, wanted in zip(taken, expected.values()):
         np.testing.assert_allclose(hessian, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_fewer_images_can_give_the_moments(make):
+    few, seen = make(replace(PLAN, **DEEP, refine_steps=0)), []
+    monitored = few.data.view
+    few.data.view = lambda indices, view: (seen.append(len(indices)), monitored(indices, view))[1]
+    few.data.compute_teacher_logits(few.network)
+    seen.clear()
+    few._hessian("conv1")
+    assert sum(seen) == 8 < len(few.data)
 
 
 def test_shifted_statistics_are_the_float_networks_and_what_quantization_does_to_them(make):
@@ -143,8 +163,8 @@ class KilledError(Exception):
     pass
 
 
-@pytest.mark.parametrize("saves", [1, 4])
-def test_a_killed_run_ends_with_the_same_network(make, monkeypatch, saves, whole):
+@pytest.mark.parametrize(("saves", "plan"), [(1, PLAN), (4, PLAN), (3, replace(PLAN, **DEEP))])
+def test_a_killed_run_ends_with_the_same_network(make, monkeypatch, saves, plan, whole):
     count, save = [0], Cascade._save
 
     def killed_save(self):
@@ -156,11 +176,11 @@ def test_a_killed_run_ends_with_the_same_network(make, monkeypatch, saves, whole
     with monkeypatch.context() as patch:
         patch.setattr(Cascade, "_save", killed_save)
         with pytest.raises(KilledError):
-            make(folder="killed").run()
-    again = make(folder="killed")
+            make(plan, folder="killed").run()
+    again = make(plan, folder="killed")
     again.run()
     state = network_state.state(again.network)
-    expected, records = whole
+    expected, records = whole(plan)
     assert all(np.array_equal(expected[name], state[name]) for name in expected)
     plain = [{key: value for key, value in record.items() if key != "seconds"} for record in records]
     assert [

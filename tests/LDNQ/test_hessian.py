@@ -3,7 +3,7 @@ import pytest
 
 from common.errors import DataError, QuantizationError
 from common.quant.conv_geometry import ConvGeometry
-from LDNQ.hessian import InputMoment, patches, split_matrix, weight_matrix
+from LDNQ.hessian import InputMoment, patches, shrunk, split_matrix, weight_matrix
 
 CASES = {
     "3x3": ({"kernel": (3, 3), "padding": (1, 1, 1, 1)}, {"padding": 1}),
@@ -89,3 +89,15 @@ def test_what_does_not_fit_is_refused():
     moment.add(np.zeros((1, 3, 2, 2)))
     with pytest.raises(QuantizationError, match="patches"):
         moment.add(np.zeros((1, 4, 2, 2)))
+
+
+def test_shrinkage_keeps_the_trace_and_makes_singular_moments_regular():
+    inputs = np.random.default_rng(0).normal(size=(2, 5, 3))
+    hessian = inputs @ inputs.transpose(0, 2, 1)  # of rank 3
+    found = shrunk(hessian, 0.2)
+    assert np.array_equal(shrunk(hessian, 0.0), hessian)
+    np.testing.assert_allclose(np.trace(found, axis1=1, axis2=2), np.trace(hessian, axis1=1, axis2=2))
+    for one, other in zip(found, hessian):
+        low = 0.2 * np.trace(other) / 5
+        wanted = 0.8 * np.linalg.eigvalsh(other) + low
+        np.testing.assert_allclose(np.linalg.eigvalsh(one), wanted, atol=1e-9)

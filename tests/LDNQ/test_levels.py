@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import ConfigError
-from LDNQ.levels import LEVEL_COUNTS, code_bits, nearest_levels, project, signed_levels, to_codes
+from LDNQ.levels import LEVEL_COUNTS, code_bits, nearest_levels, project, searched_scale, signed_levels, to_codes
 
 SETS = {3: [1], 5: [1, 2], 7: [1, 2, 4], 9: [1, 2, 4, 8], 11: [1, 2, 4, 8, 16]}
 
@@ -76,3 +76,21 @@ def test_rows_of_zeros_stay_zero():
 def test_other_numbers_of_levels_are_refused(count):
     with pytest.raises(ConfigError, match=f"3, 5, 7, 9, 11, found {count}"):
         signed_levels(count)
+
+
+@pytest.mark.parametrize("count", LEVEL_COUNTS)
+def test_the_searched_scale_is_near_the_best_of_many(count):
+    """Brute force over the scale, levels nearest; one start alone ends far from it in some rows."""
+    generator = np.random.default_rng(count)
+    weight, importance = generator.laplace(size=(20, 9)), generator.uniform(0.1, 2, 9)
+    scale = searched_scale(weight, importance, count, per_channel=True)
+
+    def errors(scales):
+        return np.square(scales * nearest_levels(weight / scales, count) - weight) @ importance
+
+    every = np.abs(weight).max(1, keepdims=True) * np.geomspace(0.02, 2, 2000)[:, None, None]
+    best = np.min([errors(scales) for scales in every], 0)
+    found, single = errors(scale), errors(project(weight, count, per_channel=True).scale)
+    assert scale.shape == (20, 1) and found.sum() <= 1.1 * best.sum() and found.sum() < single.sum()
+    assert searched_scale(weight, importance, count, per_channel=False).shape == (1, 1)
+    assert not searched_scale(0 * weight, importance, count, per_channel=True).any()
