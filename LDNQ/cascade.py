@@ -35,7 +35,7 @@ from LDNQ.network import quantized_layers
 from LDNQ.observation import input_hessians
 from LDNQ.plan import Plan
 from LDNQ.quant_config import QuantConfig
-from LDNQ.refinement import RefineStep
+from LDNQ.refinement import MARGIN, RefineStep
 from LDNQ.statistics import FinalStatistics
 
 
@@ -72,6 +72,7 @@ class Cascade:
         self.phases = dict.fromkeys(levelled, FLOAT)
         self.step = MatchStep(network, levelled, config.levels)
         adam = plan.refine_by == "adam"
+        self.margin = MARGIN if adam else 0.0
         self.refine_step = RefineStep(network, levelled, config.levels) if adam else self.step
         self.state = CascadeState(network, levelled, self.refine_step.moments)
         self.fingerprint: dict[str, Any] = {}
@@ -165,7 +166,7 @@ class Cascade:
         arrays = [parameter.asnumpy() for parameter in parameters]
         solved = solve_layer(arrays, conv_geometry(layer).groups, hessian, self.config, self.plan)
         for parameter, levels in zip(parameters, solved.levels, strict=True):
-            self.state.levelled[parameter.name].assign(levels, solved.scale, self.config.levels)
+            self.state.levelled[parameter.name].assign(levels, solved.scale, self.config.levels, self.margin)
         return {"error": solved.error, "sqnr_db": float(-10 * np.log10(max(solved.error, 1e-12)))}
 
     def _match(self, index: int) -> list[float]:

@@ -53,16 +53,17 @@ class LevelledParameter:
         ones = np.ones((value.shape[0],) + (1,) * (len(value.shape) - 1), np.float32)
         return cls(value, latent, Parameter(Tensor(ones), name=f"scale.{value.name}", requires_grad=False))
 
-    def assign(self, levels: np.ndarray, scale: np.ndarray, level_count: int) -> None:
+    def assign(self, levels: np.ndarray, scale: np.ndarray, level_count: int, margin: float = 0.0) -> None:
         """Put the parameter on its levels; the latent values come from what it held.
 
         Args:
             levels: level of each value, of the parameter's shape.
             scale: scale of each row, (F,).
             level_count: number of levels.
+            margin: of :func:`latent_values`.
         """
         scale = scale.astype(np.float32).reshape(self.scale.shape)
-        latent = latent_values(self.value.asnumpy(), levels, scale, level_count)
+        latent = latent_values(self.value.asnumpy(), levels, scale, level_count, margin)
         self.latent.set_data(Tensor(latent.astype(np.float32)))
         self.scale.set_data(Tensor(scale))
         self.value.set_data(Tensor(self.to_int(level_count).dequantize()))
@@ -78,8 +79,18 @@ class LevelledParameter:
         return IntegerWeight(to_codes(levels, level_count), bits, scale, TABLES[level_count])
 
 
-def latent_values(weight: np.ndarray, levels: np.ndarray, scale: np.ndarray, level_count: int) -> np.ndarray:
+def latent_values(
+    weight: np.ndarray, levels: np.ndarray, scale: np.ndarray, level_count: int, margin: float = 0.0
+) -> np.ndarray:
     """The values nearest to float weights that round to given levels, a little inside the level's cell.
+
+    Args:
+        weight: float weights.
+        levels: level of each.
+        scale: that broadcasts to both.
+        level_count: number of levels.
+        margin: least share of the cell's width between a value and the cell's border, where the weight has another
+            level: codes that were chosen against rounding shall not be lost in the first steps.
 
     Example:
         >>> latent_values(np.array([0.7, 0.1, 0.9]), np.array([1, 1, 0]), np.array([1.0]), 3)
@@ -91,11 +102,16 @@ def latent_values(weight: np.ndarray, levels: np.ndarray, scale: np.ndarray, lev
     index = np.searchsorted(positive, np.abs(levels))
     sign = np.where(levels < 0, -1.0, 1.0)
     ratio = np.divide(weight, scale, out=np.zeros(weight.shape), where=scale != 0)
-    margin = _CELL_MARGIN
-    inside = sign * np.clip(sign * ratio, low[index] + margin, high[index] - margin)
-    inside = np.where(levels == 0, np.clip(ratio, margin - middles[0], middles[0] - margin), inside)
+    inner = np.maximum(_CELL_MARGIN, margin * cell_width(np.abs(levels)))
+    inside = sign * np.clip(sign * ratio, low[index] + inner, high[index] - inner)
+    inside = np.where(levels == 0, np.clip(ratio, inner - middles[0], middles[0] - inner), inside)
     kept = (nearest_levels(ratio, level_count) == levels) | (scale == 0)
     return np.where(kept, weight, inside * scale)
+
+
+def cell_width(level: np.ndarray) -> np.ndarray:
+    """Width of the cells of levels 0, 1, 2, 4, ...: what rounds to them, the largest level's without its open end."""
+    return np.maximum(1, 0.75 * level)
 
 
 def _reached(size: np.ndarray, level_count: int) -> np.ndarray:

@@ -23,6 +23,8 @@ from LDNQ.matching import LevelledParameter, MatchStep, finite, zeros_like
 
 _BETAS, _EPS = (0.9, 0.99), 1e-12
 _REST = 0.1
+MARGIN = 0.25  # of latent values, see LDNQ.matching.latent_values: Adam's first steps are as long as any
+_WARMUP = 20
 
 
 class RefineStep(MatchStep):
@@ -57,7 +59,7 @@ class RefineStep(MatchStep):
         loss, gradients = self.value_and_grad(images, logits)
         count = len(self.values)
         for i in range(count):
-            width = ops.maximum(self.scales[i], 0.75 * ops.abs(self.values[i]))
+            width = ops.maximum(self.scales[i], 0.75 * ops.abs(self.values[i]))  # as LDNQ.matching.cell_width
             latent = self.latents[i] - rate * width * self._direction(i, gradients[i], corrections)
             ops.assign(self.latents[i], latent)
             ops.assign(self.values[i], self._levelled(latent, self.scales[i]))
@@ -74,6 +76,7 @@ class RefineStep(MatchStep):
         return speed / corrections[0] / (ops.sqrt(square / corrections[1]) + _EPS)
 
     def refine(self, images: np.ndarray, logits: np.ndarray, rate: float, number: int) -> float:
-        """Take a step; see :meth:`LDNQ.matching.MatchStep.refine`."""
+        """Take a step; see :meth:`LDNQ.matching.MatchStep.refine`. The rate rises over the first 20 steps."""
+        rate = rate * min(1, (number + 1) / _WARMUP)
         corrections = np.array([1 - beta ** (number + 1) for beta in _BETAS], np.float32)
         return finite(self(Tensor(images), Tensor(logits), Tensor(rate, mstype.float32), Tensor(corrections)))

@@ -23,6 +23,19 @@ def test_latent_values_round_to_the_levels_and_move_as_little_as_needed(level_co
     )
 
 
+@pytest.mark.parametrize("level_count", LEVEL_COUNTS)
+def test_a_margin_keeps_latent_values_away_from_the_borders_of_their_cells(level_count):
+    generator = np.random.default_rng(level_count)
+    weight, levels = generator.normal(size=400) * 3, generator.choice(signed_levels(level_count), 400)
+    latent = latent_values(weight, levels, np.ones(1), level_count, 0.25)
+    moved = nearest_levels(weight, level_count) != levels
+    width = np.maximum(1, 0.75 * np.abs(levels))
+    for way in (-1, 1):
+        shifted = nearest_levels(latent + way * 0.249 * width, level_count)
+        assert np.array_equal(shifted[moved], levels[moved])
+    assert np.array_equal(latent[~moved], weight[~moved]) and moved.sum() > 50
+
+
 def linear(weight: np.ndarray, bias: np.ndarray) -> nn.Dense:
     return nn.Dense(weight.shape[1], weight.shape[0], ms.Tensor(weight), ms.Tensor(bias))
 

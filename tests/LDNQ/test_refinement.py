@@ -36,8 +36,9 @@ def reference(latent, scale, bias, images, logits, rate: float, count: int):
             speed[:] = 0.9 * speed + 0.1 * gradient
             square[:] = 0.99 * square + 0.01 * gradient**2
             directions.append(speed / (1 - 0.9**k) / (np.sqrt(square / (1 - 0.99**k)) + 1e-12))
-        latent = latent - rate * np.maximum(scale, 0.75 * np.abs(value)) * directions[0]
-        bias = bias - rate * unit * directions[1]
+        risen = rate * min(1, k / 20)
+        latent = latent - risen * np.maximum(scale, 0.75 * np.abs(value)) * directions[0]
+        bias = bias - risen * unit * directions[1]
     return latent, bias
 
 
@@ -45,8 +46,8 @@ def test_steps_are_those_of_the_equations(mode):
     network, levelled, projected, arrays = linear_problem()
     step = RefineStep(network, levelled, COUNT)
     start = levelled["weight"].latent.asnumpy().astype(float)
-    losses = [step.refine(arrays[2], arrays[3], 0.05, number) for number in range(8)]
-    wanted = reference(start, projected.scale, *(array.astype(float) for array in arrays[1:]), 0.05, 8)
+    losses = [step.refine(arrays[2], arrays[3], 0.2, number) for number in range(8)]
+    wanted = reference(start, projected.scale, *(array.astype(float) for array in arrays[1:]), 0.2, 8)
     np.testing.assert_allclose(levelled["weight"].latent.asnumpy(), wanted[0], atol=1e-4)
     np.testing.assert_allclose(network.bias.asnumpy(), wanted[1], atol=1e-5)
     found = levelled["weight"].to_int(COUNT)
