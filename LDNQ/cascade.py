@@ -29,8 +29,9 @@ from common.quant.integer_weight import IntegerLayer, IntegerWeight
 from common.report.progress import Progress
 from LDNQ.calibration_set import CalibrationSet
 from LDNQ.cascade_state import CascadeState, run_fingerprint
+from LDNQ.latent import LevelledParameter
 from LDNQ.layer_problem import solve_layer
-from LDNQ.matching import FIXED, FLOAT, LevelledParameter, MatchStep
+from LDNQ.matching import FIXED, FLOAT, MatchStep
 from LDNQ.network import quantized_layers
 from LDNQ.observation import input_hessians
 from LDNQ.plan import Plan

@@ -17,7 +17,7 @@ from common import checkpoint
 from common.checkpoint import network_state
 from common.errors import CheckpointError
 from LDNQ.calibration_set import CalibrationSet
-from LDNQ.matching import LevelledParameter
+from LDNQ.latent import LevelledParameter
 from LDNQ.plan import Plan
 from LDNQ.quant_config import QuantConfig
 

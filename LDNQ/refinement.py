@@ -19,11 +19,12 @@ import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 from mindspore import dtype as mstype
 
-from LDNQ.matching import LevelledParameter, MatchStep, finite, zeros_like
+from LDNQ.latent import LevelledParameter
+from LDNQ.matching import MatchStep, finite, zeros_like
 
 _BETAS, _EPS = (0.9, 0.99), 1e-12
 _REST = 0.1
-MARGIN = 0.25  # of latent values, see LDNQ.matching.latent_values: Adam's first steps are as long as any
+MARGIN = 0.25  # of latent values, see LDNQ.latent.latent_values: Adam's first steps are as long as any
 _WARMUP = 20
 
 
@@ -59,7 +60,7 @@ class RefineStep(MatchStep):
         loss, gradients = self.value_and_grad(images, logits)
         count = len(self.values)
         for i in range(count):
-            width = ops.maximum(self.scales[i], 0.75 * ops.abs(self.values[i]))  # as LDNQ.matching.cell_width
+            width = ops.maximum(self.scales[i], 0.75 * ops.abs(self.values[i]))  # as LDNQ.latent.cell_width
             latent = self.latents[i] - rate * width * self._direction(i, gradients[i], corrections)
             ops.assign(self.latents[i], latent)
             ops.assign(self.values[i], self._levelled(latent, self.scales[i]))

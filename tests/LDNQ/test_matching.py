@@ -4,8 +4,9 @@ import pytest
 from mindspore import nn
 
 from common.errors import QuantizationError
+from LDNQ.latent import LevelledParameter, latent_values
 from LDNQ.levels import LEVEL_COUNTS, nearest_levels, project, signed_levels, to_codes
-from LDNQ.matching import FIXED, FLOAT, FREE, LevelledParameter, MatchStep, latent_values
+from LDNQ.matching import FIXED, FLOAT, FREE, MatchStep
 
 
 @pytest.mark.parametrize("level_count", LEVEL_COUNTS)

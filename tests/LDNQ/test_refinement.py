@@ -7,8 +7,9 @@ from mindspore import nn
 
 from common.errors import QuantizationError
 from common.models.layers import Layers
+from LDNQ.latent import LevelledParameter
 from LDNQ.levels import nearest_levels, project, to_codes
-from LDNQ.matching import LevelledParameter, MatchStep
+from LDNQ.matching import MatchStep
 from LDNQ.refinement import RefineStep
 
 COUNT = 11
