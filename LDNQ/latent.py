@@ -94,6 +94,6 @@ def cell_width(level: np.ndarray) -> np.ndarray:
 
 
 def _reached(size: np.ndarray, level_count: int) -> np.ndarray:
-    """The level nearest to each size >= 0, float32 arithmetic as in :class:`MatchStep`, ties upwards."""
+    """The level nearest to each size >= 0, float32 arithmetic as in :class:`LDNQ.matching.MatchStep`, ties upwards."""
     middles = ((magnitudes(level_count)[1:] + magnitudes(level_count)[:-1]) / 2).astype(np.float32)
     return magnitudes(level_count)[np.searchsorted(middles, size, side="right")]

@@ -114,6 +114,9 @@ def test_what_is_trained_watched_or_of_another_kind_is_called():
     with apart(cell):
         assert not joins(cell.conv, cell.norm)
     assert joins(cell.conv, cell.norm)
+    cell.conv.apart = True
+    assert not joins(cell.conv, cell.norm)
+    cell.conv.apart = False
     assert not joins(cell.conv, nn.BatchNorm2d(17)) and not joins(NativeConv2d(9, 17, 3, has_bias=True), cell.norm)
     cell.norm.set_train(True)
     assert not joins(cell.conv, cell.norm)

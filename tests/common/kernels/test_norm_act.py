@@ -102,13 +102,14 @@ def test_evaluation_has_the_bits_of_mindspore(kind, shape, mode):
     assert np.array_equal(*outputs)
 
 
-def test_bits_do_not_depend_on_threads(threads, mode):
+@pytest.mark.parametrize(("kind", "training"), [("add_relu", True), ("relu6", False)])
+def test_bits_do_not_depend_on_threads(kind, training, threads, mode):
     sample, shortcut = sampled((17, 7, 9, 13))
     found = []
     for count in (1, 2, 3):
         threads(count)
         norm = made(NativeBatchNorm2d, sample)
-        found.append(results(Pair("add_relu", norm, True), norm, sample, shortcut, True))
+        found.append(results(Pair(kind, norm, True), norm, sample, shortcut, training))
     assert all(np.array_equal(*pair) for other in found[1:] for pair in zip(found[0], other, strict=True))
 
 
