@@ -24,16 +24,18 @@ import numpy as np
 from mindspore import Parameter, nn
 
 from common.errors import QuantizationError
-from common.quant.conv_geometry import conv_geometry
+from common.quant.even_filters import norms_behind
 from common.quant.integer_weight import IntegerLayer, IntegerWeight
 from common.report.progress import Progress
+from common.runtime.hooks import batch_norms
 from LDNQ.calibration_set import CalibrationSet
 from LDNQ.cascade_state import CascadeState, run_fingerprint
 from LDNQ.latent import LevelledParameter
-from LDNQ.layer_problem import solve_layer
+from LDNQ.layer_turns import LayerTurns, parameters_of
 from LDNQ.matching import FIXED, FLOAT, MatchStep
 from LDNQ.network import quantized_layers
 from LDNQ.observation import input_hessians
+from LDNQ.paired import Pair, in_one_pass
 from LDNQ.plan import Plan
 from LDNQ.quant_config import QuantConfig
 from LDNQ.refinement import MARGIN, RefineStep
@@ -69,11 +71,11 @@ class Cascade:
         self.network, self.data, self.config, self.plan, self.test = network, data, config, plan, test
         self.file = Path(folder) / "cascade.ckpt"
         self.layers = _in_order(quantized_layers(network, config), order)
-        levelled = {p.name: LevelledParameter.of(p) for layer in self.layers.values() for p in _parameters(layer)}
+        levelled = {p.name: LevelledParameter.of(p) for layer in self.layers.values() for p in parameters_of(layer)}
         self.phases = dict.fromkeys(levelled, FLOAT)
         self.step = MatchStep(network, levelled, config.levels)
         adam = plan.refine_by == "adam"
-        self.margin = MARGIN if adam else 0.0
+        self.turns = LayerTurns(levelled, config, plan, MARGIN if adam else 0.0)
         self.refine_step = RefineStep(network, levelled, config.levels) if adam else self.step
         self.state = CascadeState(network, levelled, self.refine_step.moments)
         self.fingerprint: dict[str, Any] = {}
@@ -96,6 +98,9 @@ class Cascade:
             statistics = FinalStatistics(self.network, self.data, self.plan)
         if go_on and self.file.exists():
             self._load()
+        if self.plan.hessians == "paired" and not self.state.records:
+            self._pair()
+            self._save()
         for index in range(len(self.state.records), len(self.layers)):
             self._layer(index)
             if self.plan.hessians == "prefix" or index + 1 == len(self.layers):
@@ -116,7 +121,7 @@ class Cascade:
         """
         layers = {}
         for name, layer in self.layers.items():
-            weight, *bias = (self._integers_of(parameter) for parameter in _parameters(layer))
+            weight, *bias = (self._integers_of(parameter) for parameter in parameters_of(layer))
             layers[name] = IntegerLayer((weight,), bias=bias[0] if bias else None)
         return layers
 
@@ -135,7 +140,7 @@ class Cascade:
         with state.timed("Hessians"):
             hessian = self._hessian(name)
         with state.timed("layer problems"):
-            record = {"layer": name, "weights": int(layer.weight.size), **self._solve(layer, hessian)}
+            record = {"layer": name, "weights": int(layer.weight.size), **self.turns.solve(layer, hessian)}
         self._fix(layer)
         with state.timed("matching"):
             losses = self._match(index)
@@ -149,6 +154,26 @@ class Cascade:
         state.records.append(record)
         print(_line(index, len(self.layers), record), flush=True)
 
+    def _pair(self) -> None:
+        """Put all layers on their levels in one pass, see :mod:`LDNQ.paired`."""
+        size = self.data.preprocessing.image_size
+        norms = batch_norms(self.network)
+        normed = {name: norms[norm] for name, norm in norms_behind(self.network, size).items() if name in self.layers}
+        count = min(self.plan.moment_images or len(self.data), len(self.data))
+        images = self.data.images.eval_batch(np.arange(count), self.data.preprocessing)
+
+        def turn(name: str, pair: Pair) -> None:
+            layer, start = self.layers[name], time.perf_counter()
+            record = {"layer": name, "weights": int(layer.weight.size)}
+            record |= self.turns.solve_pair(layer, normed.get(name), pair)
+            record |= {"steps": 0, "seconds": round(time.perf_counter() - start, 2)}
+            print(_line(len(self.state.records), len(self.layers), record), flush=True)
+            self.state.records.append(record)
+            self._fix(layer)
+
+        with self.state.timed("layer problems"):
+            in_one_pass(self.network, self.layers, normed, images, turn)
+
     def _hessian(self, name: str) -> np.ndarray:
         """The second moment of a layer's inputs."""
         images = self.data.passes(self.plan.hessian_views, count=self.plan.moment_images)
@@ -159,16 +184,7 @@ class Cascade:
         return self.hessians.pop(name)
 
     def _fix(self, layer: nn.Cell) -> None:
-        self.phases |= {parameter.name: FIXED for parameter in _parameters(layer)}
-
-    def _solve(self, layer: nn.Cell, hessian: np.ndarray) -> dict[str, float]:
-        """Put the layer on its levels; returns how well its output is kept."""
-        parameters = _parameters(layer)
-        arrays = [parameter.asnumpy() for parameter in parameters]
-        solved = solve_layer(arrays, conv_geometry(layer).groups, hessian, self.config, self.plan)
-        for parameter, levels in zip(parameters, solved.levels, strict=True):
-            self.state.levelled[parameter.name].assign(levels, solved.scale, self.config.levels, self.margin)
-        return {"error": solved.error, "sqnr_db": float(-10 * np.log10(max(solved.error, 1e-12)))}
+        self.phases |= {parameter.name: FIXED for parameter in parameters_of(layer)}
 
     def _match(self, index: int) -> list[float]:
         """The training after layer ``index``: the loss of each step."""
@@ -195,7 +211,7 @@ class Cascade:
         step = self.refine_step
         if state.refined == 0:
             step.restart()
-        step.fixed_statistics = plan.statistics == "shifted"
+        step.fixed_statistics = plan.statistics != "anew"
         step.set_train(True)
         first, losses = len(self.layers) * plan.steps, []
         left = plan.refine_steps - state.refined
@@ -221,11 +237,6 @@ class Cascade:
 
 def _in_order(layers: Mapping[str, nn.Cell], order: Sequence[str] | None) -> dict[str, nn.Cell]:
     return {name: layers[name] for name in (order or layers) if name in layers}
-
-
-def _parameters(layer: nn.Cell) -> list[Parameter]:
-    """Weight and, where there is one, bias."""
-    return [layer.weight, layer.bias] if layer.has_bias else [layer.weight]
 
 
 def _line(index: int, count: int, record: dict[str, Any]) -> str:

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-HESSIANS = ("prefix", "float")
-STATISTICS = ("anew", "shifted")
+HESSIANS = ("prefix", "float", "paired")
+STATISTICS = ("anew", "shifted", "kept")
 OPTIMIZERS = ("sgd", "adam")
 
 
@@ -27,13 +27,14 @@ class Plan:
         refine_lr: learning rate of the first refinement step, then cosine to 0.
         refine_by: optimizer of the refinement: ``sgd``, as of the steps after a layer, or ``adam``, whose rate is a
             share of a level's cell, see :mod:`LDNQ.refinement`.
-        hessians: network that the Hessians are taken from: ``prefix``, the layers quantized so far (the paper), or
-            ``float``, the float one, all in one pass: for deep networks of large images.
+        hessians: network that the Hessians are taken from: ``prefix``, the layers quantized so far (the paper),
+            ``float``, the float one, all in one pass, or ``paired``, both, layer by layer in one pass without steps
+            between them, see :mod:`LDNQ.paired`: the last two for deep networks of large images.
         hessian_views: number of augmented views of each image that a Hessian is taken from.
         moment_images: number of images that Hessians and statistics are taken from; None: all.
-        statistics: the final BatchNorm statistics: ``anew`` from the images after the refinement, or the float
-            network's, ``shifted`` by what quantization does to them on these images, which keeps what more images have
-            told; the refinement then computes with them.
+        statistics: the final BatchNorm statistics: ``anew`` from the images after the refinement; the float network's,
+            ``shifted`` by what quantization does to them on these images, which keeps what more images have told; or
+            ``kept``, the float network's as they are. With the last two the refinement computes with them.
         statistics_views: number of views that they are taken from.
         save_every: steps of the refinement between two checkpoints.
     """

@@ -8,7 +8,7 @@ the gradient, and steps in units of what they change:
     d = \frac{m / (1 - \beta_1^k)}{\sqrt{v / (1 - \beta_2^k)} + \epsilon}, \qquad t \leftarrow t - r\,h\,d
 
 A latent value moves by r of its level's cell, whose width is h = max(a, 3/4 \|g\|) at the level g: between 2^i and
-2^(i+1) levels are as far apart as they are large. BatchNorm's parameters and others move by r/10 of the root mean
+2^(i+1) levels are as far apart as they are large. BatchNorm's parameters and others move by 0.3 r of the root mean
 square that their parameter has at the beginning (as in Adafactor, Shazeer & Stern, ICML 2018). A depthwise layer's
 weights are a hundred times larger than those behind it: no rate of plain SGD suits both.
 """
@@ -23,7 +23,7 @@ from LDNQ.latent import LevelledParameter
 from LDNQ.matching import MatchStep, finite, zeros_like
 
 _BETAS, _EPS = (0.9, 0.99), 1e-12
-_REST = 0.1
+_REST = 0.3
 MARGIN = 0.25  # of latent values, see LDNQ.latent.latent_values: Adam's first steps are as long as any
 _WARMUP = 20
 

@@ -34,7 +34,7 @@ class FinalStatistics:
 
     def end_refinement(self) -> None:
         """Take the statistics anew, where the plan says so."""
-        if self.before is None:
+        if self.plan.statistics == "anew":
             reestimate_batch_norm(self.network, self._images())
 
     def begin_refinement(self, steps: int) -> None:

@@ -16,6 +16,7 @@ from LDNQ import layer_report
 from LDNQ.calibration_set import CalibrationSet
 from LDNQ.cascade import Cascade
 from LDNQ.hessian import InputMoment, patches
+from LDNQ.layer_turns import LayerTurns
 from LDNQ.levels import TABLES
 from LDNQ.network import quantized_layers
 from LDNQ.observation import input_hessians
@@ -58,8 +59,8 @@ def test_hessians_of_the_float_network_come_from_one_pass_before_the_first_layer
     cascade, taken = make(replace(PLAN, hessians="float", steps=0, refine_steps=0)), []
     unchanged = tiny_network()
     expected = input_hessians(unchanged, quantized_layers(unchanged, TERNARY), list(cascade.data.passes(1)))
-    solve = Cascade._solve
-    monkeypatch.setattr(Cascade, "_solve", lambda self, layer, h: (taken.append(h), solve(self, layer, h))[1])
+    solve = LayerTurns.solve
+    monkeypatch.setattr(LayerTurns, "solve", lambda self, layer, h: (taken.append(h), solve(self, layer, h))[1])
     cascade.run()
     assert len(taken) == len(expected) == 3
     for hessian, wanted in zip(taken, expected.values()):

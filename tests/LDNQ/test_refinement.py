@@ -27,7 +27,7 @@ def linear_problem():
 
 def reference(latent, scale, bias, images, logits, rate: float, count: int):
     """Latent values and bias after ``count`` steps of the equations."""
-    unit = 0.1 * np.sqrt(np.square(bias).mean())
+    unit = 0.3 * np.sqrt(np.square(bias).mean())
     moments = [[np.zeros(p.shape), np.zeros(p.shape)] for p in (latent, bias)]
     for k in range(1, count + 1):
         value = scale * nearest_levels(latent / scale, COUNT)
