@@ -7,6 +7,9 @@
 //   template <int P, int G> static void tile(      sums (G, P, 16) of the pixels at x, x + step, ...
 //       const uint8_t* x, int64_t step, const int32_t* blocks, int block_count, const int8_t* weights,
 //       int64_t group, int32_t* sums);             weights of a group are `group` bytes after those before
+//   static constexpr bool kMakesCodes;             whether there is
+//   template <int P, int G> static void codes(     the codes of one block of multiplier 1 in place of its sums
+//       const uint8_t* x, int64_t step, const int32_t* block, const int8_t* weights, int64_t group, const CodesAt& at);
 #pragma once
 
 #include "tail.h"
@@ -98,10 +101,27 @@ void filters_of(const Instruction& instruction, const Windows& windows, int64_t 
   }
 }
 
-// The same, with rows that do not fill tiles joined where they may be.
+// The same of rows of whole tiles of P windows, whose sums become codes before they leave the registers.
+template <class Sums, int G, int P>
+void codes_of(const Windows& windows, const Tail& tail, const int32_t* block, const int8_t* weights, int64_t group,
+              int64_t first) {
+  for (int64_t y = windows.rows.first; y < windows.rows.end; ++y) {
+    const uint8_t* row = windows.first + (y - windows.rows.first) * windows.row;
+    for (int64_t x = 0; x < windows.width; x += P)
+      Sums::template codes<P, G>(row + x * windows.step, windows.step, block, weights, group, {tail, first, y, x});
+  }
+}
+
+// The same in the form that fits: rows that do not fill tiles are joined where they may be.
 template <class Sums, int G>
 void filters_of(const Instruction& instruction, const Windows& windows, const Tail& tail, const int32_t* blocks,
                 const int8_t* weights, int64_t group, int64_t first) {
+  if constexpr (Sums::kMakesCodes) {
+    if (CodesAt::are_all(tail) && instruction.block_count == 1 && blocks[0] == 1) {
+      if (windows.width % 7 == 0) return codes_of<Sums, G, 7>(windows, tail, blocks, weights, group, first);
+      if (windows.width % 8 == 0) return codes_of<Sums, G, 8>(windows, tail, blocks, weights, group, first);
+    }
+  }
   constexpr int64_t kWide = Sums::wide(G);
   const bool filled = windows.width % kWide == 0, joined = !filled && windows.are_pixels(instruction);
   const auto of = joined ? filters_of<Sums, G, true> : filters_of<Sums, G, false>;
