@@ -94,9 +94,7 @@ def _add_quantization(group) -> None:
     group.add_argument("--quantized_first_and_last", **_SWITCH, default=True, help=ends)
     penalty = "penalty of ADMM in units of the mean of the Hessian's diagonal, > 0"
     group.add_argument("--rho", type=typed.positive_float, default=0.3, help=penalty)
-    moments = (
-        "network of a layer's second moments: quantized before the layer, or float, in one pass, or both"
-    )
+    moments = "network of a layer's second moments: quantized before the layer, or float, in one pass, or both"
     fewer = "number of images that Hessians and BatchNorm statistics are taken from; default: all"
     group.add_argument("--moment_images", type=typed.int_range(2), metavar="N", help=fewer)
     grid = "begin ADMM with the best scale of a grid, in place of one from the mean weight"
@@ -134,9 +132,7 @@ def _add_matching(group) -> None:
     group.add_argument("--refine_lr", type=typed.positive_float, default=1e-3, help=rate)
     optimizer = "optimizer of the refinement"
     group.add_argument("--refine_by", choices=OPTIMIZERS, default="sgd", help=optimizer)
-    norms = (
-        "BatchNorm statistics at the end: of the images, or the float network's, shifted by what changed or not"
-    )
+    norms = "BatchNorm statistics at the end: of the images, or the float network's, shifted by what changed or not"
     group.add_argument("--statistics", choices=STATISTICS, default="anew", help=norms)
     group.add_argument("--statistics_views", type=typed.positive_int, default=2, help="views that they are taken from")
     add_continue(group, "go on with a stopped run in --output_dir; --no-continue starts it anew")

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from common.errors import ConfigError
+
 HESSIANS = ("prefix", "float", "paired")
 STATISTICS = ("anew", "shifted", "kept")
 OPTIMIZERS = ("sgd", "adam")
@@ -37,6 +39,9 @@ class Plan:
             ``kept``, the float network's as they are. With the last two the refinement computes with them.
         statistics_views: number of views that they are taken from.
         save_every: steps of the refinement between two checkpoints.
+
+    Raises:
+        ConfigError: values that contradict each other.
     """
 
     rho: float = 0.3
@@ -58,3 +63,10 @@ class Plan:
     statistics: str = "anew"
     statistics_views: int = 2
     save_every: int = 60
+
+    def __post_init__(self):
+        if self.hessians == "paired" and (self.steps or self.statistics == "shifted"):
+            raise ConfigError(
+                "hessians: paired layers have no steps between them and norms of their own: expected it with steps 0 and "
+                f"statistics kept or anew, found {self.steps} and {self.statistics}"
+            )

@@ -9,6 +9,7 @@ from mindspore import Tensor, nn
 
 from common.checkpoint import network_state
 from common.data import CIFAR10
+from common.errors import ConfigError
 from LDNQ.calibration_set import CalibrationSet
 from LDNQ.cascade import Cascade
 from LDNQ.paired import Pair, match_norm, target
@@ -84,3 +85,9 @@ def test_layers_make_up_for_those_before_them(images, tmp_path, mode):
     again = Cascade(tiny_network(), cascade.data, cascade.config, PAIRED, tmp_path / "paired")
     assert again.run().keys() == cascade.integers().keys()
     assert all(np.array_equal(value, state[name]) for name, value in network_state.state(again.network).items())
+
+
+@pytest.mark.parametrize("others", [{"steps": 4}, {"statistics": "shifted"}])
+def test_what_contradicts_it_is_refused(others):
+    with pytest.raises(ConfigError, match="steps 0 and statistics kept"):
+        replace(PAIRED, **others)
