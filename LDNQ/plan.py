@@ -67,6 +67,6 @@ class Plan:
     def __post_init__(self):
         if self.hessians == "paired" and (self.steps or self.statistics == "shifted"):
             raise ConfigError(
-                "hessians: paired layers have no steps between them and norms of their own: expected it with steps 0 and "
-                f"statistics kept or anew, found {self.steps} and {self.statistics}"
+                "hessians: paired layers have no steps between them and norms of their own: expected it with steps 0 "
+                f"and statistics kept or anew, found {self.steps} and {self.statistics}"
             )
