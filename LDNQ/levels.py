@@ -25,7 +25,7 @@ from common.errors import ConfigError
 from common.quant.level_table import LevelTable, register
 
 LEVEL_COUNTS = (3, 5, 7, 9, 11)
-_STARTS, _PER_OCTAVE, _HEADROOM = 24, 6, 1.25
+_STARTS, _PER_OCTAVE, _HEADROOM, _SEARCH_STEPS = 24, 6, 1.25, 4
 
 
 def magnitudes(level_count: int) -> np.ndarray:
@@ -141,19 +141,27 @@ def scale_grid(weight: np.ndarray, level_count: int, per_channel: bool) -> list[
 
 
 def searched_scale(weight: np.ndarray, importance: np.ndarray, level_count: int, per_channel: bool) -> np.ndarray:
-    """The scale of least error of :func:`project` from each of :func:`scale_grid`, (1, 1) or (F, 1).
+    """The scale of least weighted squared error that q = nearest(w / a) and a = <w, q> / <q, q> reach from the grid.
 
     Args:
         weight: float weights, (F, n).
         importance: weight of each column's squared error, (n,): the diagonal of the Hessian.
         level_count: number of levels.
         per_channel: whether each row has a scale of its own.
+
+    Returns:
+        (1, 1) or (F, 1); 0 where all weights are.
     """
-    found = [project(weight, level_count, per_channel, scale) for scale in scale_grid(weight, level_count, per_channel)]
-    rows = np.stack([np.square(solution.values - weight) @ importance for solution in found])  # (starts, F)
-    errors = rows if per_channel else rows.sum(1, keepdims=True)
-    scales = np.stack([solution.scale[:, 0] for solution in found])
-    return np.take_along_axis(scales, errors.argmin(0)[None], 0).T
+    best, least = initial_scale(weight, level_count, per_channel), np.inf
+    size, weighted = np.abs(weight), np.abs(weight) * importance
+    for scale in scale_grid(weight, level_count, per_channel):
+        for _ in range(_SEARCH_STEPS):
+            levels = _reached(size, scale, level_count)
+            scale = _divided(_dot(weighted, levels, per_channel), _dot(importance * levels, levels, per_channel))
+        error = importance * np.square(size - scale * _reached(size, scale, level_count))
+        error = error.sum(1 if per_channel else None, keepdims=True)
+        best, least = np.where(error < least, scale, best), np.minimum(error, least)
+    return best
 
 
 def _reached(size: np.ndarray, scale: np.ndarray, level_count: int) -> np.ndarray:

@@ -79,7 +79,7 @@ def test_other_numbers_of_levels_are_refused(count):
 
 
 @pytest.mark.parametrize("count", LEVEL_COUNTS)
-def test_the_searched_scale_is_near_the_best_of_many(count):
+def test_the_searched_scale_is_the_best_of_many(count):
     """Brute force over the scale, levels nearest; one start alone ends far from it in some rows."""
     generator = np.random.default_rng(count)
     weight, importance = generator.laplace(size=(20, 9)), generator.uniform(0.1, 2, 9)
@@ -91,6 +91,6 @@ def test_the_searched_scale_is_near_the_best_of_many(count):
     every = np.abs(weight).max(1, keepdims=True) * np.geomspace(0.02, 2, 2000)[:, None, None]
     best = np.min([errors(scales) for scales in every], 0)
     found, single = errors(scale), errors(project(weight, count, per_channel=True).scale)
-    assert scale.shape == (20, 1) and found.sum() <= 1.15 * best.sum() and found.sum() < single.sum()
+    assert scale.shape == (20, 1) and found.sum() <= 1.001 * best.sum() and found.sum() < single.sum()
     assert searched_scale(weight, importance, count, per_channel=False).shape == (1, 1)
     assert not searched_scale(0 * weight, importance, count, per_channel=True).any()
