@@ -16,8 +16,8 @@ _SHARE = 32  # bits of a float number: costs are shares of float layers'
 # One pass over all layers, and no steps between them: 53 of them would take hours at 224 x 224.
 # Views of 160 x 160: random crops show things larger than evaluation at 224 does.
 _CASCADE = {"hessians": "paired", "statistics": "kept", "shrinkage": 0.2, "moment_images": 384, "steps": 0}
-_CASCADE |= {"num_images": 1000, "views": 3, "mixed_views": 3, "view_size": 160, "match_batch_size": 32}
-_CASCADE |= {"refine_by": "adam", "refine_steps": 200, "refine_lr": 0.003}
+_CASCADE |= {"num_images": 1000, "views": 8, "mixed_views": 8, "view_size": 160, "match_batch_size": 32}
+_CASCADE |= {"refine_by": "adam", "refine_steps": 1200, "refine_lr": 0.003}
 _SEARCH = {"lam": 0, "step": 40, "search_epochs": 0, "score_images": 64, "batch_size": 50}
 _DISTILLED = {"distill_weight": 1.0, "schedule": "cosine", "batch_size": 32}
 
