@@ -29,6 +29,7 @@ from common.runtime.hooks import input_hooks
 from LDNQ.hessian import patches
 
 _MOST_COLUMNS, _MOST_VALUES = 120_000, 30_000_000  # of a layer's patches
+_LEAST_SHARE = 1e-9  # inputs that are always 0 make H singular
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,7 @@ class Pair:
 def target(weight: np.ndarray, pair: Pair, share: float) -> np.ndarray:
     """The weights T for the quantized inputs, see above; weights (groups, F / groups, n) float64, of the same shape."""
     size = pair.hessian.shape[-1]
-    ridge = share * np.trace(pair.hessian, axis1=1, axis2=2) / size + np.finfo(float).tiny
+    ridge = max(share, _LEAST_SHARE) * np.trace(pair.hessian, axis1=1, axis2=2) / size + np.finfo(float).tiny
     regular = pair.hessian + ridge[:, None, None] * np.eye(size)
     change = np.linalg.solve(regular, (pair.cross - pair.hessian).transpose(0, 2, 1) @ weight.transpose(0, 2, 1))
     return weight + change.transpose(0, 2, 1)
