@@ -99,7 +99,7 @@ def _add_quantization(group) -> None:
     group.add_argument("--moment_images", type=typed.int_range(2), metavar="N", help=fewer)
     grid = "begin ADMM with the best scale of a grid, in place of one from the mean weight"
     group.add_argument("--searched_scales", action=BooleanOptionalAction, default=False, help=grid)
-    share = "share of a Hessian that is replaced by its mean diagonal, 0 to below 1"
+    share = "share of a Hessian that is replaced by its mean diagonal, 0 to 1"
     group.add_argument("--shrinkage", type=typed.share, default=0.0, help=share)
     group.add_argument("--hessians", choices=HESSIANS, default="prefix", help=moments)
     clips = "bits of activations, whose clips are calibrated on the same images and stored; default: float activations"
