@@ -1,8 +1,9 @@
 """Networks as ONNX models, and such models as functions of images."""
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,12 +11,13 @@ import onnxruntime
 from mindspore import nn
 from onnx import TensorProto, helper
 
+from common.data import Preprocessing
 from common.errors import ConfigError, ExportError
 from common.export import onnx_pooling, onnx_quantizers  # noqa: F401  their nodes are registered
 from common.export.onnx_graph import GraphBuilder, Symbol
 from common.export.onnx_layers import express
 from common.export.onnx_steps import StepNodes, leaves
-from common.export.onnx_versions import Version, needed, spelled
+from common.export.onnx_versions import needed, spelled
 from common.models.norm_act import apart
 from common.quant.integer_weight import IntegerLayer
 from common.runtime.recording import record
@@ -25,22 +27,14 @@ INPUT, OUTPUT = "images", "logits"
 _QUIET = 3  # errors only
 
 
-@dataclass(frozen=True)
-class OnnxFile:
-    """A file's content, and what reads it."""
-
-    content: bytes
-    version: Version
-
-
 def encode(
     network: nn.Cell,
     image_size: int,
     classes: int,
     about: Mapping[str, str] | None = None,
     integers: Mapping[str, IntegerLayer] | None = None,
-) -> OnnxFile:
-    """An ONNX file of the exact form: ``images`` (N, 3, S, S) float32 to ``logits`` (N, classes), any N.
+) -> bytes:
+    """The content of an ONNX file of the exact form: ``images`` (N, 3, S, S) float32 to ``logits`` (N, classes), any N.
 
     The network's own ``construct`` runs once with symbols in the place of tensors; each cell that it calls adds its
     nodes, see :mod:`common.export.onnx_layers`.
@@ -65,6 +59,11 @@ def encode(
     return finish(graph, logits, image_size, classes, about)
 
 
+def about_of(metadata: Mapping[str, Any], preprocessing: Preprocessing) -> dict[str, str]:
+    """What a file says about a network with these records."""
+    return {"network": str(metadata["network"]), "preprocessing": json.dumps(preprocessing.to_dict())}
+
+
 def finish(
     graph: GraphBuilder,
     logits: Symbol,
@@ -72,8 +71,8 @@ def finish(
     classes: int,
     about: Mapping[str, str] | None = None,
     observed: Sequence[str] = (),
-) -> OnnxFile:
-    """The file of a graph, of the oldest version of ONNX that has its operators.
+) -> bytes:
+    """The content of the file of a graph, of the oldest version of ONNX that has its operators.
 
     Args:
         graph: with all nodes.
@@ -96,7 +95,7 @@ def finish(
     model = helper.make_model(described, opset_imports=opset, ir_version=version.ir, producer_name="lowbitzoo")
     helper.set_model_props(model, dict(about or {}))
     onnx.checker.check_model(model, full_check=True)
-    return OnnxFile(model.SerializeToString(), version)
+    return model.SerializeToString()
 
 
 def decode(content: bytes, threads: int | None = None) -> Callable[[np.ndarray], np.ndarray]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 
@@ -35,6 +36,12 @@ def needed(nodes: Iterable[NodeProto], constants: Iterable[TensorProto]) -> Vers
     found = [_OF_OPERATORS.get(node.op_type, PLAIN) for node in nodes]
     found += [_SMALL for constant in constants if constant.data_type in _SMALL_TYPES]
     return max([PLAIN, *found], key=lambda version: version.opset)
+
+
+def version_of(content: bytes) -> Version:
+    """The version of a file that :func:`needed` was asked for."""
+    graph = onnx.load_model_from_string(content).graph
+    return needed(graph.node, graph.initializer)
 
 
 def spelled(nodes: Sequence[NodeProto], constants: Sequence[TensorProto], version: Version) -> list[NodeProto]:

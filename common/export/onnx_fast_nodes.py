@@ -22,7 +22,7 @@ from common.engine.description import (
     Take,
 )
 from common.errors import ExportError
-from common.export.fast_levels import LARGEST_CODE, Levels, filters_of, grid_of, quantize
+from common.export.onnx_fast_levels import LARGEST_CODE, Levels, filters_of, grid_of, quantize
 from common.export.onnx_graph import GraphBuilder, Symbol
 
 Ranges = Mapping[str, tuple[float, float]]
@@ -65,7 +65,7 @@ class FastNodes:
     @singledispatchmethod
     def value(self, step: Step) -> Symbol | Levels:
         """The nodes of a step before its tail."""
-        raise ExportError(f"ONNX, fast form: images that choose ({type(step).__name__}) have none; take --format mindir")
+        raise ExportError("ONNX, fast form: images that choose their layers' bits have none; take --format mindir")
 
     @value.register(IntegerConv)
     @value.register(DepthwiseConv)
@@ -207,8 +207,10 @@ def _mixed(grid: Grid) -> bool:
 
 def _alone(tail: Tail) -> bool:
     """Whether a norm, or else the sums themselves, give codes on a grid of steps of 1 and nothing else."""
-    made = not tail.active if tail.norm else tail.scale and not (tail.residual or tail.relu or tail.store or tail.active)
-    return bool(made) and bool((tail.grid.steps == 1).all())
+    changed = (
+        tail.active if tail.norm else tail.scale is None or tail.residual or tail.relu or tail.store or tail.active
+    )
+    return not changed and bool((tail.grid.steps == 1).all())
 
 
 def _room(tail: Tail, after_norm: bool = False) -> np.ndarray | float:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from common.data import ImageSource, Preprocessing
 from common.engine.description import Description
 from common.errors import ConfigError, ExportError, QuantizationError
 from common.export import onnx_model
 from common.export.described import describe_network
-from common.export.fast_nodes import FastNodes, Ranges, has_integers
+from common.export.onnx_fast_nodes import FastNodes, Ranges, has_integers
 from common.stored.network import StoredNetwork
 
 CALIBRATION = 128  # images
@@ -26,21 +27,27 @@ class FastFile:
     """What is written.
 
     Attributes:
-        model: the ONNX file.
+        content: of the ONNX file.
         note: one line on what it computes with.
     """
 
-    model: onnx_model.OnnxFile
+    content: bytes
     note: str
 
 
-def encode(stored: StoredNetwork, images: np.ndarray, about: Mapping[str, str] | None = None) -> FastFile:
+def calibration(images: ImageSource, preprocessing: Preprocessing) -> np.ndarray:
+    """Some images of all classes as the network sees them, (N, 3, S, S)."""
+    seen = images.spread(min(CALIBRATION, len(images)))
+    return seen.eval_batch(np.arange(len(seen)), preprocessing)
+
+
+def encode(stored: StoredNetwork, images: np.ndarray, preprocessing: Preprocessing) -> FastFile:
     """The fast form of a packed or a float network.
 
     Args:
         stored: the network.
         images: (N, 3, S, S) float32 as the network sees them; the first :data:`CALIBRATION` show the ranges.
-        about: metadata of the file.
+        preprocessing: of the images, for the file's metadata.
 
     Raises:
         ExportError: a network that is being trained, or a layer that has no such form.
@@ -51,6 +58,7 @@ def encode(stored: StoredNetwork, images: np.ndarray, about: Mapping[str, str] |
             "training, conversion or eval.py --save_checkpoint writes"
         )
     side, classes = images.shape[-1], stored.metadata["num_classes"]
+    about = onnx_model.about_of(stored.metadata, preprocessing)
     try:
         description = describe_network(stored, side)
     except (QuantizationError, ConfigError) as error:
@@ -71,7 +79,7 @@ def ranges_of(description: Description, images: np.ndarray, classes: int) -> Ran
     if not names:
         return {}
     content = onnx_model.finish(nodes.graph, nodes.logits, images.shape[-1], classes, observed=list(names.values()))
-    session = onnx_model.session(content.content)
+    session = onnx_model.session(content)
     lows, highs = [], []
     for start in range(0, len(images), _AT_ONCE):
         values = session.run(list(names.values()), {onnx_model.INPUT: images[start : start + _AT_ONCE]})
@@ -80,7 +88,5 @@ def ranges_of(description: Description, images: np.ndarray, classes: int) -> Ran
     return dict(zip(names, zip(np.min(lows, 0).tolist(), np.max(highs, 0).tolist())))
 
 
-def _model(
-    nodes: FastNodes, side: int, classes: int, about: Mapping[str, str] | None
-) -> onnx_model.OnnxFile:
+def _model(nodes: FastNodes, side: int, classes: int, about: Mapping[str, str]) -> bytes:
     return onnx_model.finish(nodes.graph, nodes.logits, side, classes, about)

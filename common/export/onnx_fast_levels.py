@@ -97,7 +97,7 @@ def filters_of(weight: np.ndarray, factor: np.ndarray, offset: np.ndarray, unit:
     largest = np.abs(weight).reshape(len(weight), -1).max(1)
     if largest.max() > _HALVES:
         raise ExportError(
-            f"ONNX, fast form: expected weights on levels of 8 bits, found multiples up to {int(largest.max())} of their "
+            f"ONNX, fast form: expected weights on levels of 8 bits, found up to {int(largest.max())} times their "
             "step; take --format mindir"
         )
     steps = np.maximum(largest / _LARGEST_WEIGHT, 1.0)
