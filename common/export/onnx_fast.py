@@ -63,6 +63,14 @@ def encode(stored: StoredNetwork, images: np.ndarray, preprocessing: Preprocessi
         description = describe_network(stored, side)
     except (QuantizationError, ConfigError) as error:
         raise ExportError(f"ONNX, fast form: {error}; take --form exact") from None
+    return encode_description(description, images, classes, about)
+
+
+def encode_description(
+    description: Description, images: np.ndarray, classes: int, about: Mapping[str, str]
+) -> FastFile:
+    """The fast form of a description; arguments as of :func:`encode`."""
+    side = images.shape[-1]
     if not has_integers(description):
         note = "fast form: no activation is quantized, so weights are float32 with BatchNorm inside: that is faster"
         return FastFile(_model(FastNodes(description, onnx_model.INPUT, {}), side, classes, about), note)
