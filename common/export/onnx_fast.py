@@ -1,8 +1,9 @@
 """A network as the plain ONNX file that onnxruntime and OpenVINO turn into their int8 kernels.
 
-It computes what the network computes but for three things: values that shortcuts, pooling and norms read have 256
-levels of the range that calibration images show, weights of 8 bits without a zero have 255 levels, and biases whole
-steps of the sums. A network without grids of activations is computed in floats, BatchNorm inside its weights.
+It computes what the network computes but for three things: images, and values that shortcuts, pooling and norms read,
+have 256 levels of the range that calibration images show; weights that are no 8-bit integers, of float layers but the
+last too, have 255 levels of each filter's largest; biases are whole steps of the sums. A network without grids of
+activations is computed in floats, BatchNorm inside its weights.
 """
 
 from collections.abc import Mapping
@@ -76,7 +77,7 @@ def encode_description(
         return FastFile(_model(FastNodes(description, onnx_model.INPUT, {}), side, classes, about), note)
     seen = images[:CALIBRATION]
     nodes = FastNodes(description, onnx_model.INPUT, ranges_of(description, seen, classes))
-    note = f"fast form: ranges of shortcuts and norms from {len(seen)} images, 256 levels each"
+    note = f"fast form: images, shortcuts and norms on 256 levels of their ranges, taken from {len(seen)} images"
     return FastFile(_model(nodes, side, classes, about), note)
 
 

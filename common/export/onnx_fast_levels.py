@@ -108,3 +108,17 @@ def filters_of(weight: np.ndarray, factor: np.ndarray, offset: np.ndarray, unit:
     scale = (used / unit).astype(np.float32)
     bias_scale = scale * np.float32(unit)
     return Filters(codes, scale, np.rint(offset / bias_scale.astype(np.float64)).astype(np.int32), bias_scale)
+
+
+def rounded_filters(weight: np.ndarray, offset: np.ndarray, unit: float) -> Filters:
+    """Filters that compute sums of values on levels with float weights, which take 255 levels of each filter's largest.
+
+    Args:
+        weight: float (F, ...).
+        offset: float64 (F,).
+        unit: scale of the codes.
+    """
+    steps = np.abs(weight).reshape(len(weight), -1).max(1) / _LARGEST_WEIGHT
+    steps[steps == 0] = 1.0
+    codes = np.rint(weight / steps.reshape(-1, *[1] * (weight.ndim - 1)))
+    return filters_of(codes, steps * unit, offset, unit)

@@ -1,7 +1,8 @@
 """The nodes of a described network in the form that runtimes fuse: every operator between 8-bit grids.
 
 Convolutions read codes, add int32 biases, into which BatchNorm is folded, and their sums are quantized at once: to the
-codes of the next layer, exactly their levels, or, where shortcuts and norms read them, to 256 levels of their range.
+codes of the next layer, exactly their levels, or, where anything else reads them, to 256 levels of their range. Float
+convolutions among them take 8 bits too, but for one to the logits.
 """
 
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from common.engine.description import (
     Take,
 )
 from common.errors import ExportError
-from common.export.onnx_fast_levels import LARGEST_CODE, Levels, filters_of, grid_of, quantize
+from common.export.onnx_fast_levels import LARGEST_CODE, Levels, filters_of, grid_of, quantize, rounded_filters
 from common.export.onnx_graph import GraphBuilder, Symbol
 
 Ranges = Mapping[str, tuple[float, float]]
@@ -50,7 +51,7 @@ class FastNodes:
     def __init__(self, description: Description, images: str, ranges: Ranges | None):
         self.graph, self.ranges, self.logits_name = GraphBuilder(), ranges, description.logits
         self.integer = has_integers(description)
-        self.read = _read_beside_float_convs(description)
+        self.read = _read_before_the_last(description)
         self.tensors: dict[str, Symbol | Levels] = {}
         self.observed: dict[str, Symbol] = {}
         for number, step in enumerate(description.steps):
@@ -88,12 +89,16 @@ class FastNodes:
 
     @value.register
     def _(self, step: FloatConv) -> Symbol:
-        filters = len(step.weight)
+        filters, x = len(step.weight), self.tensors[step.source]
         factor, offset = step.tail.scale or (np.ones(filters), np.zeros(filters))
-        weight = step.weight * factor.reshape(-1, 1, 1, 1)
-        return self.graph.add(
-            "Conv", self._real(self.tensors[step.source]), weight, offset + _room(step.tail), **_geometry(step)
-        )
+        weight, offset = step.weight * factor.reshape(-1, 1, 1, 1), offset + _room(step.tail)
+        # Between layers of codes it is one of 8 bits too: onnxruntime turns every tensor around where it is not.
+        x = x if step.tail.store == self.logits_name else self._on_grid(x, "inputs")
+        if isinstance(x, Levels) and step.tail.store != self.logits_name:
+            made = rounded_filters(weight, offset, x.scale).symbols(self.graph)
+        else:
+            made = weight, offset
+        return self.graph.add("Conv", self._real(x), *made, **_geometry(step))
 
     @value.register
     def _(self, step: Take) -> Symbol | Levels:
@@ -122,7 +127,7 @@ class FastNodes:
         channels = getattr(step, "filters", None) or channels
         self.channels |= dict.fromkeys((tail.store, tail.active, tail.codes), channels)
         if tail.residual:
-            v = self._on_grid(v, "sums") if isinstance(step, INTEGER) else v
+            v = self._on_grid(v, "sums") if isinstance(step, INTEGER | FloatConv) else v
             v = self.graph.add("Add", self._real(v), self._real(self.tensors[tail.residual]))
         if tail.relu:
             v = self.graph.add("Clip", self._real(v), 0.0, 6.0) if tail.relu6 else self._relu(v)
@@ -190,10 +195,11 @@ def has_integers(description: Description) -> bool:
     return any(isinstance(step, INTEGER) for step in description.steps)
 
 
-def _read_beside_float_convs(description: Description) -> set[str]:
-    """Tensors that anything but a float convolution reads."""
-    sources = {step.source for step in description.steps if not isinstance(step, Image | FloatConv)}
-    return sources | {step.tail.residual for step in description.steps if not isinstance(step, Image)}
+def _read_before_the_last(description: Description) -> set[str]:
+    """Tensors that another step reads than a float convolution to the logits."""
+    steps = [step for step in description.steps if not isinstance(step, Image)]
+    last = [step for step in steps if isinstance(step, FloatConv) and step.tail.store == description.logits]
+    return {step.source for step in steps if step not in last} | {step.tail.residual for step in steps}
 
 
 def _geometry(step: IntegerConv | DepthwiseConv | FloatConv | Pool) -> dict[str, list[int]]:

@@ -38,8 +38,9 @@ class Emulation:
 
     def __init__(self, description, ranges, images):
         self.ranges, steps = ranges, description.steps[1:]
+        self.last = description.logits
         self.read = {step.tail.residual for step in steps}
-        self.read |= {step.source for step in steps if not isinstance(step, FloatConv)}
+        self.read |= {step.source for step in steps if not isinstance(step, FloatConv) or step.tail.store != self.last}
         self.values, self.scales = {}, {}
         for self.number, step in enumerate(description.steps):
             if isinstance(step, Image):
@@ -63,15 +64,23 @@ class Emulation:
                 return taken.max((4, 5)), self.scales.get(step.source)
             return windows(x, step.kernel, step.stride, step.padding).mean((4, 5)), None
         scale, offset = (part.astype(np.float64) for part in step.tail.scale)
-        sums = convolution(x, step.weight, step.stride, step.padding, isinstance(step, DepthwiseConv))
+        weight, room = step.weight.astype(np.float64) * scale.reshape(-1, 1, 1, 1), self.room(step.tail, False)
         if not isinstance(step, FloatConv):
-            offset = whole(offset + self.room(step.tail, False), scale) - self.room(step.tail, False)
-        return sums * column(scale) + column(offset), None
+            offset = whole(offset + room, scale) - room
+        elif step.tail.store != self.last:
+            x, unit = self.on_grid(x, self.scales.get(step.source), "inputs")
+            steps = np.abs(weight).max((1, 2, 3)) / 127
+            weight = np.rint(weight / steps.reshape(-1, 1, 1, 1)) * steps.reshape(-1, 1, 1, 1)
+            offset = whole(offset + room, steps * unit) - room
+        sums = convolution(x, weight, step.stride, step.padding, isinstance(step, DepthwiseConv))
+        return sums + column(offset), None
 
     def finish(self, step, v, scale):
         tail = step.tail
         if tail.residual:
-            v = (self.on_grid(v, scale, "sums")[0] if isinstance(step, IntegerConv) else v) + self.values[tail.residual]
+            v = (self.on_grid(v, scale, "sums")[0] if isinstance(step, IntegerConv | FloatConv) else v) + self.values[
+                tail.residual
+            ]
             scale = None
         if tail.relu:
             v, scale = np.clip(v, 0, 6 if tail.relu6 else None), None
