@@ -63,7 +63,8 @@ def encode(stored: StoredNetwork, images: np.ndarray, preprocessing: Preprocessi
     try:
         description = describe_network(stored, side)
     except (QuantizationError, ConfigError) as error:
-        raise ExportError(f"ONNX, fast form: {error}; take --form exact") from None
+        reason = str(error).removeprefix("integer engine: ")  # the form has the engine's instructions
+        raise ExportError(f"ONNX, fast form: {reason}; take --form exact") from None
     return encode_description(description, images, classes, about)
 
 

@@ -41,8 +41,8 @@ class EveryLayer(nn.Cell):
         return self.head(self.drop(self.flat(x)))
 
 
-def packed(make, folder, method="ProQHA"):
-    stored = lowbitzoo.quantize(make(), method, preprocessing=FORM, bits=4)
+def packed(make, folder, method="ProQHA", **options):
+    stored = lowbitzoo.quantize(make(), method, preprocessing=FORM, **{"bits": 4, **options})
     lowbitzoo.save(stored, folder / "mine.ckpt")
     return lowbitzoo.load(folder / "mine.ckpt", network=make())
 
