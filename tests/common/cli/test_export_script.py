@@ -147,7 +147,7 @@ def test_top_1_is_counted_image_by_image():
     assert (parity.same_top_1, parity.samples) == (5, 8) and parity.typical < 1e-6
     assert parity.difference == pytest.approx((other - own).max(), rel=1e-6)
     assert str(parity).endswith("(median allowed: 10.0% of the largest); top-1 is the same on 5 images (62.5%)")
-    with pytest.raises(ExportError, match="another top-1 on at most 10% of the images, found .* and 3 of 8"):
+    with pytest.raises(ExportError, match=r"another top-1 on at most 10% of the images, found .* and 3 of 8"):
         parity.check()
 
 
