@@ -45,7 +45,7 @@ def tensors():
     ],
 )
 def test_wrong_words_are_refused(words, expected, tmp_path):
-    stored = packed(EveryLayer, tmp_path)
+    stored = packed(EveryLayer, tmp_path, bits=4)
     with pytest.raises(ConfigError) as caught:
         lowbitzoo.export(stored, tmp_path / "mine.onnx", **words)
     assert str(caught.value) == expected
@@ -58,10 +58,10 @@ def test_what_has_no_fast_form_is_refused_with_the_layers_name(tmp_path):
     for stored, expected in (
         (latent, "expected a packed network, found a latent one"),
         (
-            packed(DilatedNet, tmp_path),
+            packed(DilatedNet, tmp_path, bits=4),
             "form: features.2 is a HSwish, which is not among its instructions; take --form exact",
         ),
-        (packed(EveryLayer, tmp_path, "DAMBQ", table="v2"), "levels of the table v2 are no 8-bit integers"),
+        (packed(EveryLayer, tmp_path, "DAMBQ", bits=4, table="v2"), "levels of the table v2 are no 8-bit integers"),
     ):
         with pytest.raises(ExportError, match=expected):
             lowbitzoo.export(stored, tmp_path / "mine.onnx", images=pictures(8), form="fast")
