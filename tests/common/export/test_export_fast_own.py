@@ -18,7 +18,10 @@ def pictures(count=24):
     return np.random.default_rng(0).normal(0, 1, (count, 3, SIZE, SIZE)).astype(np.float32)
 
 
-@pytest.mark.parametrize("method, options", [("ProQHA", {"bits": 8}), ("DAMBQ", {"bits": 4, "table": "int8"})])
+@pytest.mark.parametrize(
+    "method, options",
+    [("ProQHA", {"bits": 8}), pytest.param("DAMBQ", {"bits": 4, "table": "int8"}, marks=pytest.mark.slow)],
+)
 def test_a_file_of_every_layer_and_its_difference(method, options, tmp_path):
     stored = packed(EveryLayer, tmp_path, method, **options)
     network = stored.network.set_train(False)
