@@ -14,7 +14,7 @@ class Version:
     Attributes:
         opset: of its operators.
         ir: of its files.
-        onnxruntime: the oldest one that reads it, as onnxruntime's table of versions says.
+        onnxruntime: the oldest one that reads it: by its table of versions, and of 4 bits by trying.
     """
 
     opset: int
@@ -27,7 +27,7 @@ class Version:
 
 PLAIN = Version(13, 7, "1.6")  # scales of each channel
 _OF_OPERATORS = {"HardSwish": Version(14, 7, "1.8")}
-_SMALL = Version(21, 10, "1.18")  # integers of 4 bits
+_SMALL = Version(21, 10, "1.19")  # integers of 4 bits: 1.18 knows the opset, but refuses them
 _SMALL_TYPES = (TensorProto.INT4, TensorProto.UINT4)
 
 
