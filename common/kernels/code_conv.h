@@ -41,13 +41,13 @@ class CodeFilters {
   CodeFilters(const Geometry& g, const float* w, float step)
       : channels_(round_up(g.c, 4)), filters_(round_up(g.f, Dot::kLanes)), taps_(g.kh * g.kw),
         codes_(filters_ * taps_ * channels_) {
-    std::fill(codes_.begin(), codes_.end(), int8_t{0});
     if (!(exact_ = step > 0)) return;
+    if (g.f < filters_) std::fill(codes_.begin(), codes_.end(), int8_t{0});
     std::vector<char> fits(g.f);
     parallel_for(g.f, [&] {
-      return [&, codes = Bytes(g.c * taps_)](int64_t f) mutable {
+      return [&, codes = std::vector<int8_t>(channels_ * taps_)](int64_t f) mutable {
         fits[f] = codes_of(w + f * g.c * taps_, g.c * taps_, 1 / step, codes.data());
-        pack(g, f, codes.data());
+        pack(f, codes.data());
       };
     });
     exact_ = std::all_of(fits.begin(), fits.end(), [](char fit) { return fit; });
@@ -75,12 +75,16 @@ class CodeFilters {
     return largest < 1e-3f;
   }
 
-  // The codes (C, KH, KW) of filter f to their place.
-  void pack(const Geometry& g, int64_t f, const int8_t* codes) {
+  // The codes (C rounded up, KH, KW) of filter f to their place.
+  void pack(int64_t f, const int8_t* codes) {
     const int64_t first = f / kBlock * kBlock, width = std::min(kBlock, filters_ - first);
     int8_t* to = codes_.data() + first * taps_ * channels_ + (f - first) * 4;
-    for (int64_t tap = 0; tap < taps_; ++tap, to += channels_ * width)
-      for (int64_t c = 0; c < g.c; ++c) to[c / 4 * 4 * width + c % 4] = codes[c * taps_ + tap];
+    for (int64_t tap = 0; tap < taps_; ++tap)
+      for (int64_t c = 0; c < channels_; c += 4, to += 4 * width) {
+        const int8_t* from = codes + c * taps_ + tap;
+        const int8_t four[] = {from[0], from[taps_], from[2 * taps_], from[3 * taps_]};
+        std::memcpy(to, four, sizeof four);
+      }
   }
 
   int64_t channels_, filters_, taps_;
