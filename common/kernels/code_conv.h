@@ -122,6 +122,14 @@ class CodeImage {
   Bytes codes_;
 };
 
+// One vector at a time: of several in one copy GCC makes a copy in memory.
+template <class Dot>
+inline typename Dot::Sums load_sums(const void* from) {
+  typename Dot::Sums sums;
+  std::memcpy(&sums, from, sizeof sums);
+  return sums;
+}
+
 // sums[r][j] = start[j] + sum over taps and channels of the codes of pixels and those of GROUPS vectors of filters.
 template <class Dot, int ROWS, int GROUPS>
 inline void code_tile(const int8_t* const (&pixels)[ROWS], int64_t image_row, const int8_t* w, int64_t kh,
@@ -133,8 +141,7 @@ inline void code_tile(const int8_t* const (&pixels)[ROWS], int64_t image_row, co
   for (int64_t ky = 0; ky < kh; ++ky)
     for (int64_t i = 0; i < row_bytes; i += 4) {
       typename Dot::Sums v[GROUPS];
-      std::memcpy(v, w, sizeof v);
-      w += sizeof v;
+      for (int j = 0; j < GROUPS; ++j, w += sizeof v[0]) v[j] = load_sums<Dot>(w);
       for (int r = 0; r < ROWS; ++r) {
         int32_t four;
         std::memcpy(&four, pixels[r] + ky * image_row + i, sizeof four);
@@ -164,7 +171,7 @@ class CodeConv {
   // The codes of an image x (C, H, W) at some widths.
   void set_image(const float* x, const std::vector<std::pair<CodeImage*, Channel>>& widths) {
     for (int64_t y = 0; y < g_.h; ++y) {
-      transpose(x + y * g_.w, g_.h * g_.w, g_.c, g_.w, row_.data(), channels_);
+      turn_row(x + y * g_.w, g_.h * g_.w, g_.c, g_.w, row_.data(), channels_);
       for (const auto& [image, level] : widths) image->fill_row(y, row_.data(), g_.w * channels_, level);
     }
   }
@@ -215,8 +222,9 @@ class CodeConv {
     if (f < filters_) for_tiles<1, 2 * Dot::kRows>(image, filters, f, first, count, visit);
   }
 
+  // Not part of its caller: beside other loops, GCC keeps the sums of its tiles in memory.
   template <int GROUPS, int ROWS, class Visit>
-  void for_tiles(const CodeImage& image, const CodeFilters<Dot>& filters, int64_t f, int64_t first, int64_t count,
+  LOWBIT_ONE_COPY void for_tiles(const CodeImage& image, const CodeFilters<Dot>& filters, int64_t f, int64_t first, int64_t count,
                  Visit& visit) const {
     for (int64_t start = 0; start < count; start += ROWS) {
       const int8_t* from[ROWS];

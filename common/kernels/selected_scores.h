@@ -55,7 +55,7 @@ template <class Dot>
 class IntegerScores {
  public:
   IntegerScores(const Geometry& g, const Branches& branches, const IntegerBranches<Dot>& integer)
-      : g_(g), branches_(branches), integer_(integer), conv_(g), squares_(g), codes_(branches.count, CodeImage(g)) {}
+      : g_(g), branches_(branches), integer_(integer), conv_(g), squares_(g, branches.count), codes_(branches.count, CodeImage(g)) {}
 
   // The scores (K) of image n.
   void run(const ScoreInputs& from, int64_t n, float* scores) {
@@ -66,8 +66,7 @@ class IntegerScores {
     for (int64_t k = 0; k < branches_.count; ++k) {
       if (k == chosen) continue;
       widths.emplace_back(&codes_[k], branches_.levels[k]);
-      const bool by_squares = !integer_.squares.empty() && integer_.squares[k].exact();
-      (by_squares ? work.squares : work.others).push_back(k);
+      (integer_.by_squares(k) ? work.squares : work.others).push_back(k);
     }
     conv_.set_image(from.x + n * in_size, widths);
     multiply(work, gy, scores);
@@ -88,15 +87,10 @@ class IntegerScores {
     if (!images.empty()) conv_.products(images, filters, gy, sums);
     put(work.others, sums, scores);
 
-    images.clear();
-    std::vector<const SquareFilters<Dot>*> squares;
-    std::vector<int64_t> tops;
-    for (int64_t k : work.squares) {
-      images.push_back(&codes_[k]), squares.push_back(&integer_.squares[k]);
-      tops.push_back(static_cast<int64_t>(branches_.levels[k].steps()));
-    }
-    sums.resize(images.size());
-    if (!images.empty()) squares_.products(images, tops, squares, gy, sums);
+    std::vector<SquareBranch<Dot>> squares;
+    for (int64_t k : work.squares) squares.push_back(integer_.square_branch(branches_, k, codes_[k]));
+    sums.resize(squares.size());
+    if (!squares.empty()) squares_.products(squares, gy, sums);
     put(work.squares, sums, scores);
   }
 
@@ -118,7 +112,7 @@ template <class Dot>
 bool integer_scores(const Geometry& g, const Branches& branches, const float* w, const float* scale,
                     const ScoreInputs& from, float* scores) {
   if constexpr (Dot::kFast) {
-    const IntegerBranches<Dot> integer(g, branches, w, scale, winograd_fits(g));
+    const IntegerBranches<Dot> integer(g, branches, w, scale);
     if (!integer.exact) return false;
     parallel_for(g.n, [&] {
       return [&, worker = IntegerScores<Dot>(g, branches, integer)](int64_t n) mutable {
