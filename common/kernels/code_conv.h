@@ -37,23 +37,24 @@ class CodeFilters {
  public:
   static constexpr int64_t kBlock = 2 * Dot::kLanes;
 
-  // `step` 0: the weights are not known to be multiples of anything.
-  CodeFilters(const Geometry& g, const float* w, float step)
-      : channels_(round_up(g.c, 4)), filters_(round_up(g.f, Dot::kLanes)), taps_(g.kh * g.kw),
-        codes_(filters_ * taps_ * channels_) {
-    if (!(exact_ = step > 0)) return;
-    if (g.f < filters_) std::fill(codes_.begin(), codes_.end(), int8_t{0});
-    std::vector<char> fits(g.f);
-    parallel_for(g.f, [&] {
-      return [&, codes = std::vector<int8_t>(channels_ * taps_)](int64_t f) mutable {
-        fits[f] = codes_of(w + f * g.c * taps_, g.c * taps_, 1 / step, codes.data());
-        pack(f, codes.data());
-      };
-    });
-    exact_ = std::all_of(fits.begin(), fits.end(), [](char fit) { return fit; });
+  explicit CodeFilters(const Geometry& g)
+      : g_(g), channels_(round_up(g.c, 4)), filters_(round_up(g.f, Dot::kLanes)), taps_(g.kh * g.kw),
+        codes_(filters_ * taps_ * channels_) {}
+
+  // Takes in the block of filters from f on, of all filters w; whether they are whole multiples of a step.
+  bool fill(const float* w, float step, int64_t f) {
+    std::vector<int8_t> codes(channels_ * taps_);
+    const int64_t size = g_.c * taps_, end = std::min(f + kBlock, filters_);
+    bool fit = true;
+    for (; f < std::min(end, g_.f); ++f) {
+      fit &= codes_of(w + f * size, size, 1 / step, codes.data());
+      pack(f, codes.data());
+    }
+    std::fill(codes.begin(), codes.end(), int8_t{0});
+    for (; f < end; ++f) pack(f, codes.data());
+    return fit;
   }
 
-  bool exact() const { return exact_; }
   const int8_t* block(int64_t f) const { return codes_.data() + f * taps_ * channels_; }
 
  private:
@@ -87,9 +88,9 @@ class CodeFilters {
       }
   }
 
+  const Geometry& g_;
   int64_t channels_, filters_, taps_;
   Bytes codes_;
-  bool exact_;
 };
 
 // Codes of one image at one width, with a border of zeros.

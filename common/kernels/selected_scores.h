@@ -7,7 +7,12 @@
 
 namespace lowbit {
 
-inline float dot(const float* a, const float* b, int64_t size) {
+// What the scores are made of; those of the chosen branches (N) are known from the gradient for x.
+struct ScoreInputs {
+  const float *x, *chosen, *gy;
+};
+
+inline double dot(const float* a, const float* b, int64_t size) {
   constexpr int64_t kBlock = 4096;  // float sums no longer than this
   double total = 0;
   for (int64_t start = 0; start < size; start += kBlock) {
@@ -18,13 +23,8 @@ inline float dot(const float* a, const float* b, int64_t size) {
     for (int64_t i = start + whole; i < start + count; ++i) lanes[0] += a[i] * b[i];
     for (float lane : lanes) total += lane;
   }
-  return static_cast<float>(total);
+  return total;
 }
-
-// What the scores are made of: y is the forward pass's, so that the chosen branch is not computed again.
-struct ScoreInputs {
-  const float *x, *y, *gy;
-};
 
 template <int LANES>
 void float_scores(const Geometry& g, const Branches& branches, const float* w,
@@ -37,14 +37,15 @@ void float_scores(const Geometry& g, const Branches& branches, const float* w,
     std::vector<float> image(g.c * g.plane_size() + LANES, 0.f), q(in_size), other(out_size);
     return [&, image, q, other](int64_t n) mutable {
       for (int64_t k = 0; k < branches.count; ++k) {
-        const float* output = from.y + n * out_size;
-        if (k != branches.choice[n]) {
-          quantize(branches.levels[k], from.x + n * in_size, in_size, q.data());
-          split_phases(g, q.data(), image.data());
-          forward_image<LANES>(g, image.data(), offsets, packed[k], other.data(), 0, AsTheyAre());
-          output = other.data();
+        float& score = scores[n * branches.count + k];
+        if (k == branches.choice[n]) {
+          score = from.chosen[n];
+          continue;
         }
-        scores[n * branches.count + k] = dot(from.gy + n * out_size, output, out_size);
+        quantize(branches.levels[k], from.x + n * in_size, in_size, q.data());
+        split_phases(g, q.data(), image.data());
+        forward_image<LANES>(g, image.data(), offsets, packed[k], other.data(), 0, AsTheyAre());
+        score = static_cast<float>(dot(from.gy + n * out_size, other.data(), out_size));
       }
     };
   });
@@ -70,7 +71,7 @@ class IntegerScores {
     }
     conv_.set_image(from.x + n * in_size, widths);
     multiply(work, gy, scores);
-    scores[chosen] = dot(gy, from.y + n * out_size, out_size);
+    scores[chosen] = from.chosen[n];
   }
 
  private:

@@ -11,22 +11,20 @@ template <class Dot>
 class SquareFilters {
  public:
   // `top`: the largest code of an input.
-  SquareFilters(const Geometry& g, const CodeFilters<Dot>& filters, int64_t top)
-      : channels_(round_up(g.c, 4)), filters_(round_up(g.f, Dot::kLanes)), codes_(16 * channels_ * filters_),
-        starts_(16 * filters_), exact_(6 * top <= Dot::kLargest) {
-    if (!exact_) return;
-    std::vector<char> fits((filters_ + CodeFilters<Dot>::kBlock - 1) / CodeFilters<Dot>::kBlock);
-    parallel_for(static_cast<int64_t>(fits.size()), [&] {
-      return [&](int64_t block) {
-        const int64_t f = block * CodeFilters<Dot>::kBlock, width = std::min(CodeFilters<Dot>::kBlock, filters_ - f);
-        fits[block] = transform(filters.block(f), width * channels_, codes_.data() + f * channels_);
-        for (int position = 0; position < 16; ++position) start(position, f, width, static_cast<int8_t>(2 * top));
-      };
-    });
-    exact_ = std::all_of(fits.begin(), fits.end(), [](char fit) { return fit; });
+  SquareFilters(const Geometry& g, int64_t top)
+      : channels_(round_up(g.c, 4)), filters_(round_up(g.f, Dot::kLanes)), top_(top),
+        codes_(16 * channels_ * filters_), starts_(16 * filters_) {}
+
+  bool holds_inputs() const { return 6 * top_ <= Dot::kLargest; }
+
+  // Takes in the block of filters from f on; whether the transformed ones are bytes.
+  bool fill(const CodeFilters<Dot>& filters, int64_t f) {
+    const int64_t width = std::min(CodeFilters<Dot>::kBlock, filters_ - f);
+    const bool fit = transform(filters.block(f), width * channels_, codes_.data() + f * channels_);
+    for (int position = 0; position < 16; ++position) start(position, f, width, static_cast<int8_t>(2 * top_));
+    return fit;
   }
 
-  bool exact() const { return exact_; }
   const int8_t* codes(int position, int64_t f) const { return codes_.data() + (position * filters_ + f) * channels_; }
   const int32_t* starts(int position, int64_t f) const { return starts_.data() + position * filters_ + f; }
 
@@ -84,10 +82,9 @@ class SquareFilters {
     }
   }
 
-  int64_t channels_, filters_;
+  int64_t channels_, filters_, top_;
   Bytes codes_;
   std::vector<int32_t> starts_;
-  bool exact_;
 };
 
 }  // namespace lowbit
