@@ -11,6 +11,7 @@ from AdderQuant.quant_config import QuantConfig
 from AdderQuant.shifted import ShiftedAdder
 from common.models.adder import Adder2d
 from common.models.resnet_cifar import BasicBlock
+from common.quant.conv_geometry import ConvGeometry
 from common.quant.conversion import replace_cells
 
 
@@ -53,7 +54,8 @@ def quantized_layer(layer: Adder2d, config: QuantConfig, native: bool | None = N
     """The layer on integers in the place of a float one, without codes yet."""
     filters, channels, kernel, _ = layer.weight.shape
     windows = layer.stride, layer.padding
-    return QuantAdder2d(channels, filters, kernel, *windows, config.scale_groups, native, layer.around)
+    geometry = ConvGeometry((kernel,) * 2, (layer.stride,) * 2, layer.sides, (layer.dilation,) * 2)
+    return QuantAdder2d(channels, filters, kernel, *windows, config.scale_groups, native, layer.around, geometry)
 
 
 def fuse(network: nn.Cell) -> nn.Cell:

@@ -27,6 +27,7 @@ from sklearn.cluster import KMeans
 from AdderQuant.quant_config import check_choice
 from common.errors import QuantizationError
 from common.kernels import AdderInt8
+from common.quant.conv_geometry import ConvGeometry
 from common.quant.integer_weight import IntegerWeight, one
 from common.quant.level_table import UNSIGNED
 
@@ -129,6 +130,7 @@ class QuantAdder2d(nn.Cell):
         native: force or forbid the C++ kernel; None chooses.
         around: what gives a kernel the layer's windows, :meth:`common.models.adder.Adder2d.around`; None: none is
             needed.
+        geometry: of windows that ``around`` gives; None: that of a kernel with this stride and padding.
     """
 
     def __init__(
@@ -141,9 +143,11 @@ class QuantAdder2d(nn.Cell):
         groups: int = 4,
         native: bool | None = None,
         around: Callable[[Callable[[int, int], nn.Cell]], nn.Cell] | None = None,
+        geometry: ConvGeometry | None = None,
     ):
         super().__init__()
         shape = (filters, channels, kernel, kernel)
+        self.conv_geometry = geometry or ConvGeometry((kernel,) * 2, (stride,) * 2, (padding,) * 4)
         self.stride, self.padding = stride, padding
         self.codes = _constant(np.zeros(shape, np.uint8), "codes")
         self.group = _constant(np.zeros(filters, np.uint8), "group")

@@ -158,6 +158,10 @@ def search_options(args: Namespace, chosen: Choice) -> SearchOptions:
 
 
 def _score_options(args: Namespace) -> ScoreOptions:
+    if args.pseudo_labels and args.score == "acc":
+        raise ConfigError(
+            "pseudo_labels: expected --score fisher or adam, found acc, which reads the labels of the images it keeps"
+        )
     return ScoreOptions(
         kind=args.score,
         images=args.score_images,

@@ -47,6 +47,7 @@ inline void widen(__m256i lanes, __m256i multiplier, bool first, int32_t* sums) 
 }
 
 struct Products {
+  static constexpr bool kMakesCodes = false;
   static constexpr int kPixels = 4, kGroups = 1;  // 8 sums, 2 weights, an input and 2 products in 16 registers
   static constexpr int wide(int) { return kPixels; }
   template <int P, int G>
@@ -77,6 +78,7 @@ inline __m256i low_halves(__m256i a, __m256i b) {
 
 // Sums of absolute differences: vpsadbw takes 8 taps of 4 filters. Differences have one block, of multiplier 1.
 struct Differences {
+  static constexpr bool kMakesCodes = false;
   static constexpr int kPixels = 2, kGroups = 1;  // 8 sums, 4 weights, an input and 2 differences in 16 registers
   static constexpr int wide(int) { return kPixels; }
   template <int P, int G>

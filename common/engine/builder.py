@@ -13,6 +13,7 @@ import numpy as np
 
 from common.engine.centring import centred
 from common.engine.description import (
+    NO_TAP,
     Choose,
     DepthwiseConv,
     Description,
@@ -213,7 +214,7 @@ def _finished(draft: _Draft) -> Iterator[Step]:
         a, b = draft.tail["scale"]
         a, offset = factor * a, None
         if draft.fields["differences"]:
-            offset, b = centred(a, b, weight[0].size)
+            offset, b = centred(a, b, np.count_nonzero(weight[0] != NO_TAP))
         tail = _fold_steps(Tail(**draft.tail | {"scale": (a, b)}))
         yield IntegerConv(**draft.fields, weight=weight, tail=tail, candidate=candidate, offset=offset)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 PLANE = 256  # value of a code of the upper plane
+NO_TAP = -1  # in the place of a weight of differences: windows have no tap there, of no channel and filter
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +91,8 @@ class IntegerConv:
         stride: in both directions.
         padding: zeros on each side.
         multiplier: u, integers (C,): what a code of each channel of the source stands for; None: 1.
-        differences: whether S is the sum of :math:`|x_{c,i} - w_{f,c,i}|`, with w from 0 to 255, in place of products.
+        differences: whether S is the sum of :math:`|x_{c,i} - w_{f,c,i}|`, with w from 0 to 255, in place of products;
+            of the places i with weights ``NO_TAP`` there is no difference.
         candidate: of the decision of the source's grid that the step is for; the candidates' steps write the same
             tensors.
         offset: o, integers (F,) of at most 2^24, so that float32 has them: the tail takes S - o, see

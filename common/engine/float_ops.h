@@ -9,6 +9,13 @@ namespace {
 
 inline Range rows_of(const Instruction& instruction, Arena arena) { return part_of(instruction.height, arena); }
 
+// A row of planes, `area` numbers apart, into pixels of C channels and nothing else.
+template <int C>
+inline void interleave(const float* planes, int64_t area, int64_t width, float* out) {
+  for (int64_t x = 0; x < width; ++x)
+    for (int c = 0; c < C; ++c) out[C * x + c] = planes[c * area + x];
+}
+
 void image_to_pixels(const Program& program, const Instruction& instruction, const float* image, Arena arena) {
   const Buffer& buffer = program.buffer(instruction.store);
   if (arena.part == 0) clear_border(buffer, arena);
@@ -17,10 +24,13 @@ void image_to_pixels(const Program& program, const Instruction& instruction, con
   const Range rows = part_of(buffer.height, arena);
   for (int64_t y = rows.first; y < rows.end; ++y) {
     float* out = reinterpret_cast<float*>(pixels.at(y, 0));
-    for (int64_t c = 0; c < buffer.channels; ++c) {
-      const float* in = image + c * area + y * buffer.width;
-      for (int64_t x = 0; x < buffer.width; ++x) out[x * buffer.stride + c] = in[x];
+    const float* row = image + y * buffer.width;
+    if (buffer.channels == 3 && buffer.stride == 3) {
+      interleave<3>(row, area, buffer.width, out);
+      continue;
     }
+    for (int64_t c = 0; c < buffer.channels; ++c)
+      for (int64_t x = 0; x < buffer.width; ++x) out[x * buffer.stride + c] = row[c * area + x];
   }
 }
 

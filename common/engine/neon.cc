@@ -19,6 +19,7 @@ inline int16x8_t four_taps(const uint8_t* x) {
 }
 
 struct Products {
+  static constexpr bool kMakesCodes = false;
   static constexpr int kPixels = 2, kGroups = 1;  // 16 sums, 8 weights and 2 inputs in 32 registers
   static constexpr int wide(int) { return kPixels; }
   template <int P, int G>

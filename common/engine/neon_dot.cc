@@ -10,6 +10,7 @@ namespace {
 constexpr int kQuarters = 4;  // vectors of 4 filters by 4 taps in a group
 
 struct Products {
+  static constexpr bool kMakesCodes = false;
   static constexpr int kPixels = 4, kGroups = 1;  // 16 sums, 4 weights and 4 inputs in 32 registers
   static constexpr int wide(int) { return kPixels; }
   template <int P, int G>

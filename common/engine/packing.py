@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.engine.bounds import Limits, check_sums
-from common.engine.description import Grid
+from common.engine.description import NO_TAP, Grid
 from common.engine.layout import DIFFERENCE_TAPS, GROUP, STEP_TAPS, padded
 from common.engine.limbs import Limb, limbs_of
 from common.errors import QuantizationError
@@ -60,10 +60,12 @@ def pack_differences(weight: np.ndarray, row: int) -> PackedConv:
 
     One block; weights are [group of 16 filters][two steps][16 filters][8 taps].
     """
-    if weight.min() < 0 or weight.max() > _CODE:
-        raise QuantizationError(f"integer engine: expected codes of 0 to {_CODE} as weights, found {weight.max()}")
-    taps, places = _taps(weight, row)
-    taps = taps.reshape(-1, taps.shape[3])
+    used = (weight != NO_TAP).all((0, 1))
+    if not used.any() or weight[:, :, used].min() < 0 or weight.max() > _CODE or (weight[:, :, ~used] != NO_TAP).any():
+        found = f"{weight.min()} to {weight.max()}"
+        raise QuantizationError(f"integer engine: expected codes of 0 to {_CODE} as weights, found {found}")
+    taps, places = (part[used] for part in _taps(weight, row))
+    taps = taps.reshape(-1, taps.shape[-1])
     largest = check_sums([(1, Limits(np.zeros((1, 1, 1), np.int64), np.full((1, 1, 1), len(taps) * _CODE)))])
     runs = _runs(places.reshape(-1, STEP_TAPS)[:, 0])
     block = np.array([1, len(runs), *(number for run in runs for number in run)], np.int32)

@@ -32,6 +32,7 @@ inline void add_terms(const uint8_t* x, int64_t step, const int32_t* blocks, int
 }
 
 struct Products {
+  static constexpr bool kMakesCodes = false;
   static constexpr int kPixels = 4, kGroups = 1;
   static constexpr int wide(int) { return kPixels; }
   template <int P, int G>
@@ -43,6 +44,7 @@ struct Products {
 };
 
 struct Differences {
+  static constexpr bool kMakesCodes = false;
   static constexpr int kPixels = 4, kGroups = 1;
   static constexpr int wide(int) { return kPixels; }
   template <int P, int G>

@@ -93,6 +93,31 @@ struct Tail {
   }
 };
 
+// Pixel (y, x) and filter `f` of a layer whose results become codes and nothing else.
+struct CodesAt {
+  const Tail& tail;
+  int64_t f, y, x;
+
+  static bool are_all(const Tail& tail) { return tail.parts == (SCALE | CODES); }
+};
+
+// Codes of P pixels of a row and one vector of filters, made of sums that are in registers.
+template <int P, class Sum>
+LOWBIT_INLINE void put_codes(const CodesAt& at, const Sum (&sums)[P]) {
+  const Tail& tail = at.tail;
+  const Float a = load(tail.scale + at.f), b = load(tail.scale + tail.padded + at.f), top = load(tail.top + at.f);
+  uint8_t* to = tail.codes.at(at.y, at.x) + at.f;
+  static_assert(P >= 4, "codes are written four at a time");
+#pragma GCC unroll 8
+  for (int start = 0; start < P; start += 4) {
+    const int p = start + 4 <= P ? start : P - 4;  // the last four may have some of those before
+    Float four[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) four[i] = __builtin_convertvector(sums[p + i], Float) * a + b;
+    store_codes(to + p * tail.codes.pixel, tail.codes.pixel, four, top);
+  }
+}
+
 // The source and the tail of a convolution, of each image of a group.
 struct Images {
   int count;

@@ -3,8 +3,7 @@
 // Blocks that differ in nothing but the widening of narrower lanes go on in the same sums.
 #include <immintrin.h>
 
-#include "program.h"
-#include "vector.h"
+#include "tail.h"
 
 namespace {
 
@@ -39,11 +38,34 @@ inline void add_runs(const uint8_t* x, int64_t step, const int32_t*& runs, int32
 }
 
 struct Products {
+  static constexpr bool kMakesCodes = true;
   static constexpr int kPixels = 8, kGroups = 2;  // 8 sums hide the latency of vpdpbusd, 16 the time of the loads
   static constexpr int wide(int groups) { return groups == 2 ? 14 : 8; }
   template <int P, int G>
   static void tile(const uint8_t*, int64_t, const int32_t*, int, const int8_t*, int64_t, int32_t*);
+  template <int P, int G>
+  static void codes(const uint8_t*, int64_t, const int32_t*, const int8_t*, int64_t, const CodesAt&);
 };
+
+// One block of multiplier 1 whose sums become codes while they are in registers.
+template <int P, int G>
+__attribute__((noinline)) void Products::codes(const uint8_t* x, int64_t step, const int32_t* block,
+                                               const int8_t* weights, int64_t group, const CodesAt& at) {
+  __m512i sums[G][P];
+#pragma GCC unroll 2
+  for (auto& row : sums)
+#pragma GCC unroll 16
+    for (auto& sum : row) sum = _mm512_setzero_si512();
+  const int32_t* runs = block + 2;
+  add_runs<P, G>(x, step, runs, block[1], weights, group, sums);
+#pragma GCC unroll 2
+  for (int g = 0; g < G; ++g) {
+    Int values[P];
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p) values[p] = reinterpret_cast<Int>(sums[g][p]);
+    put_codes<P>({at.tail, at.f + g * kGroup, at.y, at.x}, values);
+  }
+}
 
 template <int P, int G>
 __attribute__((noinline)) void Products::tile(const uint8_t* x, int64_t step, const int32_t* blocks, int block_count,
@@ -78,6 +100,7 @@ __attribute__((noinline)) void Products::tile(const uint8_t* x, int64_t step, co
 
 // Sums of absolute differences: vpsadbw takes 8 taps of 8 filters. Differences have one block, of multiplier 1.
 struct Differences {
+  static constexpr bool kMakesCodes = false;
   static constexpr int kPixels = 8, kGroups = 1;
   static constexpr int wide(int) { return kPixels; }
   template <int P, int G>

@@ -10,6 +10,7 @@ from mindspore import nn
 
 from common.engine.builder import Value, refuse
 from common.engine.description import Description
+from common.engine.even_windows import Window
 from common.engine.networks.layers import EPSILON, Layers
 from common.kernels.global_mean import GlobalMean
 from common.quant.conv_geometry import ConvGeometry, conv_geometry, pair
@@ -33,6 +34,10 @@ def describe_recorded(
         QuantizationError: a layer, with its name, or a function that the engine has no instructions for.
         ConfigError: a ``construct`` that cannot be recorded.
     """
+    if choosing := [name for name, layer in quantized.items() if len(layer.weights) > 1]:
+        raise refuse(
+            f"{choosing[0]} chooses its bits for each image, which only networks of the zoo have instructions for"
+        )
     cells = {name: cell for name, cell in network.cells_and_names() if name and _is_leaf(cell)}
     recording = record(network.set_train(False), np.zeros((1, 3, side, side), np.float32), cells, deep=True)
     return _Steps(network, recording, Layers(parameters, quantized, (side, side))).description()
@@ -40,7 +45,12 @@ def describe_recorded(
 
 def _is_leaf(cell: nn.Cell) -> bool:
     own = type(cell).__module__.startswith("mindspore.") and not isinstance(cell, nn.SequentialCell | nn.CellList)
-    return own or isinstance(cell, QuantConv2d | QuantDense | GlobalMean)
+    return own or isinstance(cell, QuantConv2d | QuantDense | GlobalMean) or _geometry(cell) is not None
+
+
+def _geometry(cell: nn.Cell) -> ConvGeometry | None:
+    """What a method's own convolution, such as AdderQuant's, says of its windows."""
+    return getattr(cell, "conv_geometry", None)
 
 
 class _Steps:
@@ -91,6 +101,8 @@ class _Steps:
     @singledispatchmethod
     def call(self, cell: nn.Cell, x: Value) -> Value:
         """The value of a cell's call."""
+        if (geometry := _geometry(cell)) is not None:
+            return self._convolution(geometry, x)
         raise refuse(f"{self.place} is a {type(cell).__name__}, which is not among its instructions")
 
     @call.register
@@ -108,16 +120,13 @@ class _Steps:
 
     def _convolution(self, geometry: ConvGeometry, x: Value) -> Value:
         _, channels, height, width = self._shape(self.source)
-        sides, strides = set(geometry.padding_of(height, width)), set(geometry.stride)
-        for what, found in (("padding", sides), ("stride", strides), ("dilation", {*geometry.dilation, 1})):
-            if len(found) > 1:
-                raise refuse(f"{self.place} has a {what} of {sorted(found)}, which is not among its instructions")
-        if geometry.groups == 1:
-            return self.layers.conv(self.place, x, strides.pop(), sides.pop())
-        if not geometry.groups == channels == self._shape(self.index)[1]:
-            raise refuse(f"{self.place} has {geometry.groups} groups, which are not among its instructions")
-        y, bias = self.layers.depthwise(self.place, x, strides.pop(), sides.pop()), f"{self.place}.bias"
-        offset = self.layers.parameters.get(bias)
+        if len(strides := {*geometry.stride}) > 1:
+            raise refuse(f"{self.place} has strides of {geometry.stride}, which are not among its instructions")
+        padding, stride = geometry.padding_of(height, width), strides.pop()
+        if not 1 < geometry.groups == channels == self._shape(self.index)[1]:
+            return self.layers.conv_of(self.place, x, stride, Window(padding, geometry.dilation, geometry.groups))
+        y = self.layers.depthwise_of(self.place, x, stride, Window(padding, geometry.dilation))
+        offset = self.layers.parameters.get(f"{self.place}.bias")
         return y if offset is None else self.builder.affine(y, np.ones(channels), offset.astype(np.float64))
 
     @call.register(nn.Dense)

@@ -16,6 +16,7 @@ from common.errors import ConfigError
 from common.export import mindir
 from common.runtime.context import execution_mode
 from common.runtime.hooks import reestimate_batch_norm
+from lowbitzoo import runtime
 from tests import own_networks as own
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,6 +120,13 @@ def check_export(tmp_path, stored, form, fresh):
     assert np.median(np.abs(logits - expected).max(1)) <= 0.005 * np.abs(expected).max()
 
 
+def check_runtime_file(tmp_path, stored):
+    images = own.batch(24).asnumpy()
+    lowbitzoo.export(stored, tmp_path / "mine.lowbit", images=images)
+    expected, found = own.logits(stored.network, 24), runtime.load(tmp_path / "mine.lowbit").logits(images)
+    assert np.median(np.abs(found - expected).max(1)) <= 1e-4 * np.abs(expected).max()
+
+
 @pytest.mark.parametrize("method", OPTIONS)
 @pytest.mark.parametrize(
     "case", [name if name == "same" else pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS]
@@ -153,6 +161,7 @@ def test_the_whole_way_of_adder_layers(case, tmp_path):
         stored = lowbitzoo.quantize(network, "AdderQuant", images=own.pictures(), preprocessing=own.FORM, bits=8)
         assert np.abs(own.logits(stored.network) - before).max() < 0.1 * np.abs(before).max()
         whole_way(tmp_path, stored, own.FORM, fresh, f"own.ADDERS[{case!r}]()")
+        check_runtime_file(tmp_path, stored)
 
 
 def test_adder_layers_with_negative_inputs(pynative):

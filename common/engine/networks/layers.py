@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from common.engine.builder import Builder, Value, refuse
-from common.engine.description import Grid
+from common.engine.description import NO_TAP, Grid
+from common.engine.even_windows import Window, padded_by
 from common.engine.quantized import Input, input_of, input_of_choice, integers_of
 from common.quant.integer_weight import ActivationGrid, IntegerLayer
 
@@ -33,29 +34,43 @@ class Layers:
 
     def conv(self, name: str, x: Value, stride: int = 1, padding: int = 0, side: tuple[int, int] = (1, 1)) -> Value:
         """A convolution, or a linear layer of so many pixels in its place, with its bias if it has one."""
+        return self.conv_of(name, x, stride, padded_by(padding), side)
+
+    def conv_of(self, name: str, x: Value, stride: int, window: Window, side: tuple[int, int] = (1, 1)) -> Value:
+        """The same of a window with any padding, dilation and groups."""
         if f"{name}.codes" in self.parameters:
-            y = self._adder_conv(name, x, stride, padding)
+            y = self._adder_conv(name, x, stride, window)
         elif name in self.quantized and self.quantized[name].grids:
-            y = self._integer_conv(name, x, stride, padding, side)
+            y = self._integer_conv(name, x, stride, window, side)
         else:
-            y = self.builder.float_conv(x, _as_kernel(self.parameters[f"{name}.weight"], side), stride, padding)
+            weight = window.spread(_as_kernel(self.parameters[f"{name}.weight"], side))
+            y = self.builder.float_conv(x, weight, stride, window.even_padding)
         bias = self.parameters.get(f"{name}.bias")
         return y if bias is None else self.builder.affine(y, np.ones(len(bias)), bias.astype(np.float64))
 
     def depthwise(self, name: str, x: Value, stride: int, padding: int) -> Value:
         """A convolution of each channel by itself."""
+        return self.depthwise_of(name, x, stride, padded_by(padding))
+
+    def depthwise_of(self, name: str, x: Value, stride: int, window: Window) -> Value:
+        """The same of a window with any padding and dilation."""
         layer = self.quantized.get(name)
         if layer is None or len(layer.grids) != 1:
             raise refuse(f"{name} filters single channels in floats, which is not among its instructions")
         source, part = self.input_of(layer.grids[0]), integers_of(layer.weights[0])
         codes = self.builder.codes(x, source.grid)
-        return self.builder.depthwise_conv(codes, part.values, part.scale * source.unit, stride, padding)
+        weight = window.spread(part.values)
+        return self.builder.depthwise_conv(codes, weight, part.scale * source.unit, stride, window.even_padding)
 
-    def _signed_conv(self, name: str, x: Value) -> Value:
+    def _signed_conv(self, name: str, x: Value, window: Window) -> Value:
         """1 x 1 pixels of inputs that may be negative: x = 2 u j - a, so that y = 2 u sum(w j) - a sum(w)."""
         layer, builder = self.quantized[name], self.builder
         grid, part = layer.grids[0], integers_of(layer.weights[0])
-        weight, top, clip = _as_kernel(part.values, (1, 1)), 2 ** int(grid.bits[0]) - 1, float(grid.clip[0])
+        weight, top, clip = (
+            window.spread(_as_kernel(part.values, (1, 1))),
+            2 ** int(grid.bits[0]) - 1,
+            float(grid.clip[0]),
+        )
         if weight.shape[2:] != (1, 1):
             raise refuse(f"{name} has signed inputs beside a border of zeros, which are not among its instructions")
         channels, filters = weight.shape[1], weight.shape[0]
@@ -64,12 +79,12 @@ class Layers:
         y = builder.integer_conv(codes, [weight], [part.scale * 2 * clip / top])
         return builder.affine(y, np.ones(filters), -clip * part.scale * weight.sum((1, 2, 3)))
 
-    def _integer_conv(self, name: str, x: Value, stride: int, padding: int, side: tuple[int, int]) -> Value:
+    def _integer_conv(self, name: str, x: Value, stride: int, window: Window, side: tuple[int, int]) -> Value:
         layer = self.quantized[name]
         if len(layer.weights) == 1 and layer.grids[0].signed and stride == 1:
-            return self._signed_conv(name, x)
+            return self._signed_conv(name, x, window)
         integers, multiplier = [integers_of(weight) for weight in layer.weights], None
-        weights = [_as_kernel(part.values, side) for part in integers]
+        weights = [window.spread(_as_kernel(part.values, side)) for part in integers]
         if len(layer.weights) > 1:
             grid, units = input_of_choice(layer.grids, self.decisions)
             self.decisions += 1
@@ -82,9 +97,9 @@ class Layers:
             codes, stride = self.builder.codes(x, grid, stride), 1
         else:
             codes = self.builder.codes(x, grid)
-        return self.builder.integer_conv(codes, weights, scales, stride, padding, multiplier)
+        return self.builder.integer_conv(codes, weights, scales, stride, window.even_padding, multiplier)
 
-    def _adder_conv(self, name: str, x: Value, stride: int, padding: int) -> Value:
+    def _adder_conv(self, name: str, x: Value, stride: int, window: Window) -> Value:
         """AdderNet's layer: y = -step sum |x - codes|, its inputs on the grid of the weights."""
         weight = self.quantized[name].weights[0]
         if weight.scale.shape != (1,):
@@ -93,7 +108,8 @@ class Layers:
         source = self.input_of(ActivationGrid(bits, step * np.float32(2 ** int(bits[0]) - 1)))
         scales = [np.full(len(weight.codes), -float(step[0]))]
         codes = self.builder.codes(x, source.grid)
-        return self.builder.integer_conv(codes, [weight.codes], scales, stride, padding, differences=True)
+        taps, padding = window.spread(weight.codes.astype(np.int64), NO_TAP), window.even_padding
+        return self.builder.integer_conv(codes, [taps], scales, stride, padding, differences=True)
 
     def controller(self, x: Value, size: tuple[int, int]) -> None:
         """DynamicQuant's bit controller on the first stage's output of so many pixels, where the network has one."""

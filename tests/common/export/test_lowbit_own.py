@@ -1,6 +1,7 @@
 """Runtime files of networks as users write them: what they compute, or one line that names what cannot be said."""
 
 import numpy as np
+import own_networks as own
 import pytest
 from mindspore import Tensor, nn, ops
 from own_networks import CLASSES, FORM, SIZE, DilatedNet, SameNet
@@ -41,25 +42,79 @@ class EveryLayer(nn.Cell):
         return self.head(self.drop(self.flat(x)))
 
 
-def packed(make, folder, method="ProQHA"):
-    stored = lowbitzoo.quantize(make(), method, preprocessing=FORM, bits=4)
+def packed(make, folder, method="ProQHA", **options):
+    stored = lowbitzoo.quantize(make(), method, preprocessing=FORM, **options)
     lowbitzoo.save(stored, folder / "mine.ckpt")
     return lowbitzoo.load(folder / "mine.ckpt", network=make())
 
 
-@pytest.mark.parametrize("method", ["ProQHA", "DAMBQ"])
-def test_files_compute_what_the_network_does(method, tmp_path, pynative):
-    stored = packed(EveryLayer, tmp_path, method)
+class Windows(nn.Cell):
+    """Uneven padding, dilation, groups, also of single channels, an odd kernel of an odd image."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.norm0 = nn.Conv2d(3, 12, 3, stride=2), nn.BatchNorm2d(12)
+        self.wide = nn.Conv2d(12, 16, 3, dilation=2, pad_mode="pad", padding=2)
+        self.single = nn.Conv2d(16, 16, 3, group=16, dilation=2, pad_mode="pad", padding=(2, 1, 0, 2), has_bias=True)
+        self.some = nn.Conv2d(16, 24, (2, 3), group=4, pad_mode="same", has_bias=True)
+        self.head = nn.Dense(24, CLASSES)
+
+    def construct(self, x):
+        x = ops.relu(self.wide(ops.relu(self.norm0(self.stem(x)))))
+        return self.head(ops.relu(self.some(ops.relu(self.single(x)))).mean((2, 3)))
+
+
+OPTIONS = {
+    "ProQHA": {"bits": 4},
+    "DAMBQ": {"bits": 4},
+    "DynamicQuant": {"bits": 4, "static": True},
+    "LDNQ": {"images": own.pictures(8), "count": 8, "steps": 1, "refine_steps": 0, "views": 1},
+}
+
+
+def check_file(stored, folder):
+    """That the runtime computes from a file what the network does."""
     images = np.random.default_rng(0).normal(0, 1, (32, 3, SIZE, SIZE)).astype(np.float32)
-    parity = lowbitzoo.export(stored, tmp_path / "mine.lowbit", images=images)
+    parity = lowbitzoo.export(stored, folder / "mine.lowbit", images=images)
     assert parity.samples == 32
     expected = stored.network.set_train(False)(Tensor(images)).asnumpy()
-    found = runtime.load(tmp_path / "mine.lowbit").logits(images)
+    found = runtime.load(folder / "mine.lowbit").logits(images)
     assert np.median(np.abs(found - expected).max(1)) < 1e-3 * np.abs(expected).max()
+    assert np.ptp(expected, 0).min() > 1e-3 * np.abs(expected).max()  # they depend on the image
 
 
-@pytest.mark.parametrize(("make", "reason"), [(SameNet, "has a padding of"), (DilatedNet, "is a HSwish")])
-def test_what_cannot_be_said_is_named(make, reason, tmp_path, pynative):
+@pytest.mark.parametrize(
+    ("make", "method"),
+    [
+        *[(make, "ProQHA") for make in (EveryLayer, Windows, SameNet)],
+        *[pytest.param(make, "DAMBQ", marks=pytest.mark.slow) for make in (EveryLayer, Windows)],
+        *[pytest.param(make, "DynamicQuant", marks=pytest.mark.slow) for make in (EveryLayer, Windows)],
+        pytest.param(SameNet, "LDNQ", marks=pytest.mark.slow),
+    ],
+)
+def test_files_compute_what_the_network_does(make, method, tmp_path, pynative):
+    check_file(packed(make, tmp_path, method, **OPTIONS[method]), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("make", "method", "reason"),
+    [
+        (DilatedNet, "ProQHA", "features.2 is a HSwish"),
+        (lambda: UnequalStrides(), "DAMBQ", r"body has strides of \(2, 1\)"),
+        (SameNet, "DynamicQuant", "chooses its bits for each image"),
+        pytest.param(EveryLayer, "LDNQ", "single filters single channels in floats", marks=pytest.mark.slow),
+    ],
+)
+def test_what_cannot_be_said_is_named(make, method, reason, tmp_path, pynative):
     with pytest.raises(ExportError, match=reason):
-        lowbitzoo.export(packed(make, tmp_path), tmp_path / "mine.lowbit")
+        options = OPTIONS[method] if method == "LDNQ" else {}
+        lowbitzoo.export(packed(make, tmp_path, method, **options), tmp_path / "mine.lowbit")
     assert not (tmp_path / "mine.lowbit").exists()
+
+
+class UnequalStrides(SameNet):
+    """A convolution that goes down two rows and right one column."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.shortcut = nn.Conv2d(12, 12, 3, (2, 1), has_bias=True), nn.Conv2d(12, 12, 1, (2, 1))
