@@ -225,8 +225,8 @@ class CodeConv {
 
   // Not part of its caller: beside other loops, GCC keeps the sums of its tiles in memory.
   template <int GROUPS, int ROWS, class Visit>
-  LOWBIT_ONE_COPY void for_tiles(const CodeImage& image, const CodeFilters<Dot>& filters, int64_t f, int64_t first, int64_t count,
-                 Visit& visit) const {
+  LOWBIT_ONE_COPY void for_tiles(const CodeImage& image, const CodeFilters<Dot>& filters, int64_t f, int64_t first,
+                                 int64_t count, Visit& visit) const {
     for (int64_t start = 0; start < count; start += ROWS) {
       const int8_t* from[ROWS];
       for (int r = 0; r < ROWS; ++r) from[r] = image.pixel(0, 0) + places_[first + start + r];

@@ -1,5 +1,5 @@
-// Convolutions in integers (code_conv.h) by minimal filtering in squares of 2 x 2, for 3 x 3 at stride 1: 16 products in
-// the place of 36. For a square (winograd.h)
+// Convolutions in integers (code_conv.h) by minimal filtering in squares of 2 x 2, for 3 x 3 at stride 1: 16 products
+// in the place of 36. For a square (winograd.h)
 //
 //   Y = A' M A,   M = (4 G b G') * (B' c B) / 4     of codes b of weights and c of inputs, whole numbers
 //
@@ -118,8 +118,8 @@ class CodeSquares {
       std::fill_n(&gradients_[(position * size_ + count) * filters_], (round_up(count, kRows) - count) * filters_, 0.f);
   }
 
-  // B' c B of some rows of squares, with an offset, to [16][squares][C]. What lies beyond the image meets gradients of 0
-  // or outputs that no one reads.
+  // B' c B of some rows of squares, with an offset, to [16][squares][C]. What lies beyond the image meets gradients of
+  // 0 or outputs that no one reads.
   void transform_codes(const SquareBranch<Dot>& branch, int64_t down, int64_t rows, int8_t* to) const {
     for (int64_t i = 0; i < rows; ++i, to += squares_.across * channels_) {
       const int8_t* lines[4];
@@ -171,8 +171,8 @@ class CodeSquares {
   }
 
   template <int GROUPS>
-  LOWBIT_ONE_COPY Vector multiply_tiles(const SquareFilters<Dot>& filters, int position, int64_t f, const int8_t* inputs,
-                        int64_t count) const {
+  LOWBIT_ONE_COPY Vector multiply_tiles(const SquareFilters<Dot>& filters, int position, int64_t f,
+                                        const int8_t* inputs, int64_t count) const {
     typename Dot::Sums start[GROUPS];
     for (int j = 0; j < GROUPS; ++j) start[j] = load_sums<Dot>(filters.starts(position, f + j * kLanes));
     Vector totals[4] = {};  // sums that do not wait for each other

@@ -39,7 +39,8 @@ extern "C" int DoReFaWeights(int, void** p, int* ranks, int64_t** shapes, const 
       float* to = y + k * count;
       for (int64_t i = first; i < last; i += kLanes) {
         const int64_t lanes = std::min<int64_t>(kLanes, last - i);
-        const auto level = bits[k] < kFloatBits ? dorefa_levels(V::load(t + i, lanes), half, steps) : V::load(w + i, lanes);
+        const auto level =
+            bits[k] < kFloatBits ? dorefa_levels(V::load(t + i, lanes), half, steps) : V::load(w + i, lanes);
         V::store(to + i, scale[k] * (level > lowest ? level : V::broadcast(lowest)), lanes);
       }
       for (int64_t i = first; pruned && i < last; ++i)

@@ -7,8 +7,8 @@
 
 namespace lowbit {
 
-// Gradients for x, to gx, and for the clip, which is returned. `ADD`: `others` are added to gx. Unless `products` is null,
-// it gets <gy, y> of each image.
+// Gradients for x, to gx, and for the clip, which is returned. `ADD`: `others` are added to gx. `PRODUCTS`: `products`
+// get <gy, y> of each image.
 template <int LANES, bool ADD, bool PRODUCTS = false>
 float quantized_grad_input(const Geometry& g, const Parts& parts, const Branches& branches, const float* x,
                            const float* others, const float* gy, float* gx, float* products = nullptr) {

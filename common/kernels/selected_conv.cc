@@ -11,7 +11,7 @@
 namespace lowbit {
 namespace {
 
-constexpr float kLeastClip = 1e-3f;
+constexpr float kLeastClip = 1e-3f;  // as common/quant/pact.py has it
 
 // What the operators begin with: x (N, C, H, W), w (K, F, C, KH, KW), bits int32 (K), clip (1), mask (N, K). A clip
 // below the least one counts as that, and gets no gradient.
@@ -24,7 +24,8 @@ struct Selected {
   Selected(void** p, int64_t** shapes)
       : x(in(p, 0)), w(in(p, 1)), clip_counts(*in(p, 3) >= kLeastClip),
         filters(shapes[1][1] * shapes[1][2] * shapes[1][3] * shapes[1][4]),
-        branches(shapes[1][0], static_cast<const int32_t*>(p[2]), std::max(*in(p, 3), kLeastClip), shapes[0][0], in(p, 4)) {}
+        branches(shapes[1][0], static_cast<const int32_t*>(p[2]), std::max(*in(p, 3), kLeastClip), shapes[0][0],
+                 in(p, 4)) {}
 
   Parts parts() const { return branches.parts(w, filters); }
 };
@@ -40,8 +41,9 @@ void with_selected(int64_t** shapes, int stride_pad_index, void** p, Work work) 
 template <bool ADD>
 void grad_input(int64_t** shapes, void** p) {
   with_selected(shapes, 6 + ADD, p, [&](auto lanes, const Geometry& g, const Selected& s) {
-    const float of_clip = quantized_grad_input<lanes, ADD, true>(g, s.parts(), s.branches, s.x, ADD ? in(p, 6) : nullptr,
-                                                                 in(p, 5), out(p, 7 + ADD), out(p, 9 + ADD));
+    const float *others = ADD ? in(p, 6) : nullptr, *gy = in(p, 5);
+    const float of_clip = quantized_grad_input<lanes, ADD, true>(g, s.parts(), s.branches, s.x, others, gy,
+                                                                 out(p, 7 + ADD), out(p, 9 + ADD));
     *out(p, 8 + ADD) = s.clip_counts ? of_clip : 0.f;
   });
 }
@@ -69,8 +71,8 @@ extern "C" int SelectedConvTrain(int, void** p, int*, int64_t** shapes, const ch
   return 0;
 }
 
-// Inputs x, w, bits, clip, mask, gy, int32 [stride, padding]; outputs gx, the gradient for the clip (1) and <gy, y> of each
-// image (N).
+// Inputs x, w, bits, clip, mask, gy, int32 [stride, padding]; outputs gx, the gradient for the clip (1) and <gy, y> of
+// each image (N).
 extern "C" int SelectedConvGradInput(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
   grad_input<false>(shapes, p);
   return 0;

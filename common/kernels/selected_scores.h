@@ -56,7 +56,8 @@ template <class Dot>
 class IntegerScores {
  public:
   IntegerScores(const Geometry& g, const Branches& branches, const IntegerBranches<Dot>& integer)
-      : g_(g), branches_(branches), integer_(integer), conv_(g), squares_(g, branches.count), codes_(branches.count, CodeImage(g)) {}
+      : g_(g), branches_(branches), integer_(integer), conv_(g), squares_(g, branches.count),
+        codes_(branches.count, CodeImage(g)) {}
 
   // The scores (K) of image n.
   void run(const ScoreInputs& from, int64_t n, float* scores) {

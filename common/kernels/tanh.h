@@ -19,7 +19,8 @@ inline Vec<kLanes>::Float tanh_lanes(Vec<kLanes>::Float x) {
   const auto n = V::round_even(y * 1.44269504f);
   const auto r = (y - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts, the products with the first exact
   auto series = V::broadcast(1.f / 40320);                     // of (exp(r) - 1 - r) / r^2
-  for (const float factor : {1.f / 5040, 1.f / 720, 1.f / 120, 1.f / 24, 1.f / 6, 1.f / 2}) series = series * r + factor;
+  for (const float factor : {1.f / 5040, 1.f / 720, 1.f / 120, 1.f / 24, 1.f / 6, 1.f / 2})
+    series = series * r + factor;
   const auto rest = series * (r * r) + r;
   const auto exponent = __builtin_convertvector(n, V::Int);
   const auto power = reinterpret_cast<V::Float>((exponent + 127) << 23);

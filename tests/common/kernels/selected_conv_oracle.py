@@ -77,5 +77,7 @@ def call_all(library, x, weights, mask, gy, stride, padding, levels):
     again = adder_oracle.call(library, "SelectedConvGradInputAdd", [*given, gy, x, geometry, *outputs], empty(len(x)))
     assert oracle.error(more, of_x + x) < 1e-6 and of_clip == of_clip_too and np.array_equal(products, again)
     of_w = adder_oracle.call(library, "SelectedConvGradWeight", [*given, SCALE, gy, geometry], empty(weights.shape[1:]))
-    of_mask = adder_oracle.call(library, "SelectedConvGradMask", [*given, scale, products, gy, geometry], empty(mask.shape))
+    of_mask = adder_oracle.call(
+        library, "SelectedConvGradMask", [*given, scale, products, gy, geometry], empty(mask.shape)
+    )
     return [y, trained, of_x, of_clip, of_w, of_mask]
