@@ -10,8 +10,8 @@ from common.stored.network import StoredNetwork
 _NO_ONNX = "ONNX has no operator that sums absolute differences over a window"
 
 
-def no_onnx(_stored: StoredNetwork) -> str | None:
-    """Why a network has no ONNX form; None if it has one."""
+def no_onnx(_stored: StoredNetwork, _form: str) -> str | None:
+    """Why a network has no ONNX file of either form; None if it has one."""
     return _NO_ONNX
 
 

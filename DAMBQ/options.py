@@ -40,14 +40,24 @@ def eval_parser(description: str = "Evaluate a float network or one that DAMBQ h
     return parser
 
 
+def add_table(parser: OptionParser) -> OptionParser:
+    """The option of ``export.py`` that puts another level table into a trained network."""
+    _add_table(parser.add_argument_group("levels"))
+    return parser
+
+
 def add_rounding(parser: OptionParser) -> OptionParser:
-    """The options of ``eval.py`` that put another level table into a trained network."""
+    """The options of ``eval.py`` that do so."""
     group = parser.add_argument_group("levels")
-    table = "table whose levels take the places of those of the file's v2: they are 8-bit integers; default: the file's"
-    group.add_argument("--table", choices=["int8"], help=table)
+    _add_table(group)
     file = "file to write the network with the table's levels to"
     group.add_argument("--save_checkpoint", type=typed.path, metavar="FILE", help=file)
     return parser
+
+
+def _add_table(group) -> None:
+    table = "table whose levels take the places of those of the file's v2: they are 8-bit integers; default: the file's"
+    group.add_argument("--table", choices=["int8"], help=table)
 
 
 @dataclass(frozen=True)

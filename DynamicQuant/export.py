@@ -11,8 +11,8 @@ from DynamicQuant.network import DynamicNetwork
 _NO_ONNX = "each image chooses the bits of each layer, and an ONNX graph computes the same for all images of a batch"
 
 
-def no_onnx(stored: StoredNetwork) -> str | None:
-    """Why a network has no ONNX form; None if it has one."""
+def no_onnx(stored: StoredNetwork, _form: str) -> str | None:
+    """Why a network has no ONNX file of either form; None if it has one."""
     return _NO_ONNX if isinstance(stored.network, DynamicNetwork) else None
 
 

@@ -1,6 +1,7 @@
 """Networks as files in formats of others, from Python."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from lowbitzoo.methods import part
 if TYPE_CHECKING:
     from mindspore import nn
 
+    from common.data import Preprocessing
     from common.export.parity import Parity
     from common.stored.network import StoredNetwork
 
@@ -28,6 +30,7 @@ def export(
     network: "nn.Cell | None" = None,
     batch_size: int = 1,
     images: "np.ndarray | None" = None,
+    form: str = "exact",
 ) -> "Parity":
     """Write a network as a MINDIR, an ONNX or a runtime file, by the file's suffix, if it computes the same.
 
@@ -40,37 +43,42 @@ def export(
         network: float network of the kind that was quantized, where it is none of :func:`lowbitzoo.list_models`; it is
             changed and used. Runtime files need none.
         batch_size: images that a MINDIR file takes at a time; ONNX files take any number.
-        images: (N, 3, S, S) float32 as the network sees them, to compare on; None: noise.
+        images: (N, 3, S, S) float32 as the network sees them, to compare on; None: noise. The fast form needs some: it
+            takes the ranges of sums from them.
+        form: of an ONNX file: ``exact``, the network's own arithmetic, or ``fast``, 8-bit grids that runtimes have
+            kernels for.
 
     Returns:
         The logits of the file against those of the network.
 
     Raises:
-        ConfigError: another suffix, packages for ONNX that are missing, or a file that cannot be written.
+        ConfigError: another suffix or form, no images for the fast one, packages for ONNX that are missing, or a file
+            that cannot be written.
         ExportError: the file computes something else, or the network cannot be said in the format.
     """
     require_mindspore("export")
     from common.data import Preprocessing
-    from common.export.parity import compare_arrays
+    from common.export.parity import EXACT, FAST, compare_arrays
     from common.runtime import context
 
-    path, form = Path(file), Path(file).suffix.removeprefix(".")
-    if form not in FORMATS:
+    path, suffix = Path(file), Path(file).suffix.removeprefix(".")
+    if suffix not in FORMATS:
         raise ConfigError(f"file: expected a name that ends in .mindir, .onnx or .lowbit, found {path.name}")
+    _check_form(form, suffix, images)
     context.prepare_onednn()
     recorded = stored.metadata.get("preprocessing")
     size = _side(stored, images) if recorded is None else Preprocessing.from_dict(recorded).image_size
     shape = (max(batch_size, _NOISE // batch_size * batch_size), 3, size, size)
     given = np.random.default_rng(0).normal(0, 1, shape).astype(np.float32) if images is None else images
-    if form == "lowbit":
+    if suffix == "lowbit":
         from common.export import lowbit
 
-        written = lowbit.encode_unmeasured(stored, Preprocessing.from_dict(recorded or {"image_size": size}))
+        written = lowbit.encode_unmeasured(stored, _preprocessing(stored, size))
         content, compute = written.content, written.compute
     else:
-        content, compute = _made(form, stored, _portable(stored, network), size, batch_size)
+        content, compute = _made(suffix, stored, lambda: _portable(stored, network), size, batch_size, given, form)
     with context.execution_mode("graph"):
-        parity = compare_arrays(stored.network, compute, given, batch_size)
+        parity = compare_arrays(stored.network, compute, given, batch_size, FAST if form == "fast" else EXACT)
     parity.check()
     try:
         write_atomically(path, content)
@@ -105,23 +113,50 @@ def _portable(stored: "StoredNetwork", network: "nn.Cell | None") -> "nn.Cell":
     return network.set_train(False)
 
 
-def _made(form: str, stored: "StoredNetwork", portable: "nn.Cell", size: int, batch_size: int) -> tuple[bytes, Any]:
-    if form == "mindir":
+def _preprocessing(stored: "StoredNetwork", size: int) -> "Preprocessing":
+    from common.data import Preprocessing
+
+    return Preprocessing.from_dict(stored.metadata.get("preprocessing") or {"image_size": size})
+
+
+def _check_form(form: str, suffix: str, images: "np.ndarray | None") -> None:
+    if form not in ("exact", "fast"):
+        raise ConfigError(f"form: expected exact or fast, found {form!r}")
+    if form == "fast" and suffix != "onnx":
+        raise ConfigError(f"form: fast is one of ONNX files, found a name that ends in .{suffix}; let it end in .onnx")
+    if form == "fast" and images is None:
+        raise ConfigError("images: expected some for the fast form, which takes the ranges of sums from them")
+
+
+def _made(
+    suffix: str,
+    stored: "StoredNetwork",
+    portable: "Callable[[], nn.Cell]",
+    size: int,
+    batch_size: int,
+    images: np.ndarray,
+    form: str,
+) -> tuple[bytes, Any]:
+    if suffix == "mindir":
         from common.export import mindir
 
-        content = mindir.encode(portable, (batch_size, 3, size, size))
+        content = mindir.encode(portable(), (batch_size, 3, size, size))
         return content, mindir.decode(content)
     from importlib.util import find_spec
 
     if missing := [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]:
         raise ConfigError(f"file: ONNX needs the packages onnx and onnxruntime, found no {' and no '.join(missing)}")
-    from common.export import onnx_model
+    from common.cli.export import refusal
+    from common.export import onnx_fast, onnx_model
 
     metadata = stored.metadata
-    reason = getattr(part(metadata["method"], "export"), "no_onnx", lambda stored: None)(stored)
+    reason = getattr(part(metadata["method"], "export"), "no_onnx", lambda stored, form: None)(stored, form)
     if reason:
-        raise ExportError(f"cannot be expressed exactly in ONNX: {reason}; take .mindir")
+        raise ExportError(f"{refusal(form, reason)}; take .mindir")
+    if form == "fast":
+        content = onnx_fast.encode(stored, images, _preprocessing(stored, size)).content
+        return content, onnx_model.decode(content)
     about = {"network": str(metadata["network"]), "preprocessing": json.dumps(metadata.get("preprocessing", {}))}
     layers = part(metadata["method"], "storage").FORMAT.integers(stored) if stored.kind != "float" else {}
-    content = onnx_model.encode(portable, size, metadata["num_classes"], about, layers)
+    content = onnx_model.encode(portable(), size, metadata["num_classes"], about, layers)
     return content, onnx_model.decode(content)

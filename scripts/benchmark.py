@@ -5,6 +5,8 @@ usage: python scripts/benchmark.py training|float|imagenet [--peers PYTHON] [--i
        python scripts/benchmark.py engine [--work NAME] [--candidates NAME...] [--peers PYTHON] [--isa avx2]
                                    [--threads 2] [--json FILE]
        python scripts/benchmark.py latency [--peers PYTHON] [--rounds 15] [--work NAME] [--json FILE]
+       python scripts/benchmark.py exports [--work onnxruntime|OpenVINO] [--candidates NAME...] [--peers PYTHON]
+                                   [--threads 2] [--rounds 7] [--json FILE]
        python scripts/benchmark.py profile [--threads 2] [--isa avx2] [--json FILE]
        python scripts/benchmark.py data --images FOLDER [--peers PYTHON] [--threads 2] [--json FILE]
        python scripts/benchmark.py scale --images FOLDER [--work NAME] [--threads 2] [--json FILE]
@@ -43,12 +45,13 @@ from common.cli.option_parser import OptionParser
 METHODS = ("adder", "dambq", "dynamic", "ldnq", "proqha")
 SIDE_BY_SIDE = ("training", "float", "imagenet")
 PROFILE, DATA, ENGINE, LATENCY, COLD_START, SCALE = "profile", "data", "engine", "latency", "coldstart", "scale"
+EXPORTS = "exports"
 
 
 def make_parser() -> OptionParser:
     """Options of this script."""
     parser = OptionParser("Time networks side by side.")
-    choices = (*METHODS, *SIDE_BY_SIDE, PROFILE, DATA, ENGINE, LATENCY, COLD_START, SCALE)
+    choices = (*METHODS, *SIDE_BY_SIDE, PROFILE, DATA, ENGINE, LATENCY, COLD_START, SCALE, EXPORTS)
     parser.add_argument("benchmark", choices=choices, help="networks to time")
     parser.add_argument(
         "--batch_size",
@@ -57,7 +60,7 @@ def make_parser() -> OptionParser:
     )
     parser.add_argument("--rounds", type=typed.positive_int, default=7, help="number of turns of each candidate")
     parser.add_argument("--json", type=typed.path, metavar="FILE", help="write the rows as JSON")
-    group = parser.add_argument_group("training, float, imagenet, engine, profile, data and scale")
+    group = parser.add_argument_group("training, float, imagenet, engine, exports, profile, data and scale")
     group.add_argument("--threads", type=typed.positive_int, default=2, help="threads of each candidate")
     group.add_argument(
         "--peers",
@@ -67,7 +70,7 @@ def make_parser() -> OptionParser:
     )
     group.add_argument("--work", metavar="NAME", help="the only work to time, as its rows call it; default: all")
     group.add_argument(
-        "--candidates", nargs="+", metavar="NAME", help="of training, float, imagenet and engine; default: all"
+        "--candidates", nargs="+", metavar="NAME", help="of training, float, imagenet, engine and exports; default: all"
     )
     help_before = "folder of another checkout of the project, whose networks are timed beside these"
     group.add_argument("--before", type=typed.path, metavar="FOLDER", help=help_before)

@@ -23,6 +23,7 @@ METHODS = MEASURED / "methods"  # JSON files of the methods' own benchmarks
 DATA = MEASURED / "data.json"
 LATENCY = MEASURED / "latency.json"
 SCALE = MEASURED / "scale.json"
+EXPORTS = MEASURED / "exports.json"
 KILLED = ROOT / "scripts" / "killing" / "results.csv"
 
 
@@ -105,6 +106,18 @@ def _beside_openvino(
         line[f"x OpenVINO int8, {group}"] = f"{peers[network, group] / row['ms']:.2f}"
 
 
+def of_exports(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Markdown: each exported file's size, and its milliseconds beside the float network's in the same runtime."""
+    floats = {(row["work"], row["batch"]): row["ms"] for row in rows if row["candidate"] == "float"}
+    lines: dict[str, dict[str, str]] = {}
+    for row in rows:
+        group = f"{row['work'].split(', ')[1]}, {'1 image' if row['batch'] == 1 else 'batch'}"
+        line = lines.setdefault(row["candidate"], {"ResNet-20": row["candidate"], "kB": f"{row['kb']:,}"})
+        line[f"ms, {group}"] = f"{row['ms']:,.{2 if row['batch'] == 1 else 1}f}"
+        line[f"x float, {group}"] = f"{floats[row['work'], row['batch']] / row['ms']:.2f}"
+    return markdown_table(list(lines.values()), list(next(iter(lines.values()))))
+
+
 def loaded(rows: Sequence[Mapping[str, Any]]) -> str:
     """Markdown: images per second of the data pipelines and of what they feed."""
     columns = ("work", "candidate", "batch", "threads")
@@ -160,7 +173,7 @@ def tables() -> Iterator[tuple[Path, str, str]]:
     if rows := read_rows(FUZZED):
         yield ROOT / "README.md", "fuzz", fuzzed(rows)
     engines = sorted(MEASURED.glob("engine*.json"))
-    files = [file for file in sorted(MEASURED.glob("*.json")) if file not in (DATA, LATENCY, SCALE, *engines)]
+    files = [file for file in sorted(MEASURED.glob("*.json")) if file not in (DATA, LATENCY, SCALE, EXPORTS, *engines)]
     if rows := [row for file in files for row in measured(file)]:
         yield ROOT / "README.md", "speed", benchmarked(rows)
     if engines:
@@ -171,6 +184,8 @@ def tables() -> Iterator[tuple[Path, str, str]]:
         yield ROOT / "README.md", file.stem, of_a_method(file)
     if DATA.is_file():
         yield ROOT / "README.md", "data", loaded(measured(DATA))
+    if EXPORTS.is_file():
+        yield ROOT / "README.md", "exports", of_exports(measured(EXPORTS))
     if SCALE.is_file():
         yield ROOT / "README.md", "scale", at_full_size(measured(SCALE))
     for name, results, shown in (

@@ -6,16 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from common import report
-from common.checkpoint import network_state
 from common.data import ImageSource, Preprocessing, batches, eval_dataset
 from common.engine.about import About
 from common.engine.compiler import compile_network
 from common.engine.layout import Program
-from common.engine.networks.describe import NETWORKS, describe
 from common.engine.opened import OpenedFile
 from common.engine.runtime_file import encode
 from common.errors import ConfigError, ExportError, QuantizationError
-from common.export.lowbit_recorded import describe_recorded
+from common.export.described import describe_network
 from common.stored.network import StoredNetwork
 
 
@@ -73,13 +71,8 @@ def _program(stored: StoredNetwork, preprocessing: Preprocessing) -> Program:
             f"lowbit: expected a packed network, found a {stored.kind} one; give the packed file that training, "
             "conversion or eval.py --save_checkpoint writes"
         )
-    size, parameters = (preprocessing.image_size,) * 2, network_state.state(stored.network)
     try:
-        if stored.metadata["network"] in NETWORKS:
-            description = describe(stored.metadata["network"], parameters, stored.layers, size, floats=True)
-        else:
-            description = describe_recorded(stored.network, parameters, stored.layers, size[0])
-        return compile_network(description, plain=True)
+        return compile_network(describe_network(stored, preprocessing.image_size), plain=True)
     except (QuantizationError, ConfigError) as error:
         raise ExportError(f"lowbit: {error}; take --format mindir") from None
 

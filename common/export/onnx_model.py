@@ -1,7 +1,9 @@
 """Networks as ONNX models, and such models as functions of images."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -9,18 +11,19 @@ import onnxruntime
 from mindspore import nn
 from onnx import TensorProto, helper
 
+from common.data import Preprocessing
 from common.errors import ConfigError, ExportError
 from common.export import onnx_pooling, onnx_quantizers  # noqa: F401  their nodes are registered
 from common.export.onnx_graph import GraphBuilder, Symbol
 from common.export.onnx_layers import express
 from common.export.onnx_steps import StepNodes, leaves
+from common.export.onnx_versions import needed, spelled
 from common.models.norm_act import apart
 from common.quant.integer_weight import IntegerLayer
 from common.runtime.recording import record
 from common.runtime.written import COUNTS
 
-OPSET, IR_VERSION = 21, 10  # the first ones with integers of 4 bits
-_INPUT, _OUTPUT = "images", "logits"
+INPUT, OUTPUT = "images", "logits"
 _QUIET = 3  # errors only
 
 
@@ -31,7 +34,7 @@ def encode(
     about: Mapping[str, str] | None = None,
     integers: Mapping[str, IntegerLayer] | None = None,
 ) -> bytes:
-    """The content of an ONNX file: ``images`` (N, 3, S, S) float32 to ``logits`` (N, classes), any N.
+    """The content of an ONNX file of the exact form: ``images`` (N, 3, S, S) float32 to ``logits`` (N, classes), any N.
 
     The network's own ``construct`` runs once with symbols in the place of tensors; each cell that it calls adds its
     nodes, see :mod:`common.export.onnx_layers`.
@@ -53,12 +56,43 @@ def encode(
         except ExportError as error:
             graph = GraphBuilder(integers)
             logits = _recorded(network, image_size, graph, error)
-    final = helper.make_node("Identity", [logits.name], [_OUTPUT], _OUTPUT)
-    shapes = (_INPUT, ["N", 3, image_size, image_size]), (_OUTPUT, ["N", classes])
-    ends = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)] for name, shape in shapes]
-    described = helper.make_graph([*graph.nodes, final], "network", *ends, graph.constants)
-    opset = [helper.make_opsetid("", OPSET)]
-    model = helper.make_model(described, opset_imports=opset, ir_version=IR_VERSION, producer_name="lowbitzoo")
+    return finish(graph, logits, image_size, classes, about)
+
+
+def about_of(metadata: Mapping[str, Any], preprocessing: Preprocessing) -> dict[str, str]:
+    """What a file says about a network with these records."""
+    return {"network": str(metadata["network"]), "preprocessing": json.dumps(preprocessing.to_dict())}
+
+
+def finish(
+    graph: GraphBuilder,
+    logits: Symbol,
+    image_size: int,
+    classes: int,
+    about: Mapping[str, str] | None = None,
+    observed: Sequence[str] = (),
+) -> bytes:
+    """The content of the file of a graph, of the oldest version of ONNX that has its operators.
+
+    Args:
+        graph: with all nodes.
+        logits: its result.
+        image_size: side S of the images in pixels.
+        classes: length of the logits.
+        about: metadata of the file.
+        observed: names of further results, (N, C, H, W).
+    """
+    version = needed(graph.nodes, graph.constants)
+    final = helper.make_node("Identity", [logits.name], [OUTPUT], OUTPUT)
+    images = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["N", 3, image_size, image_size])
+    results = [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", classes])]
+    results += [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * 4) for name in observed]
+    nodes = [*spelled(graph.nodes, graph.constants, version), final]
+    read = {name for node in nodes for name in node.input}
+    constants = [constant for constant in graph.constants if constant.name in read]
+    described = helper.make_graph(nodes, "network", [images], results, constants)
+    opset = [helper.make_opsetid("", version.opset)]
+    model = helper.make_model(described, opset_imports=opset, ir_version=version.ir, producer_name="lowbitzoo")
     helper.set_model_props(model, dict(about or {}))
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString()
@@ -71,15 +105,20 @@ def decode(content: bytes, threads: int | None = None) -> Callable[[np.ndarray],
         content: content of the file.
         threads: number of threads of onnxruntime; None: its own choice.
     """
+    opened = session(content, threads)
+    return lambda images: opened.run([OUTPUT], {INPUT: images})[0]
+
+
+def session(content: bytes, threads: int | None = None) -> onnxruntime.InferenceSession:
+    """An ONNX file's content, ready to run by onnxruntime on CPU."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level, options.intra_op_num_threads = _QUIET, threads or 0
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    return lambda images: session.run([_OUTPUT], {_INPUT: images})[0]
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def _traced(network: nn.Cell, graph: GraphBuilder) -> Symbol:
     with _calls_of_cells(_nodes_of_calls(network, graph)):
-        return network(Symbol(graph, _INPUT))
+        return network(Symbol(graph, INPUT))
 
 
 def _nodes_of_calls(network: nn.Cell, graph: GraphBuilder) -> Callable:
@@ -108,7 +147,7 @@ def _recorded(network: nn.Cell, image_size: int, graph: GraphBuilder, refused: E
     except ConfigError:
         raise refused from None
     with _calls_of_cells(_nodes_of_calls(network, graph)):
-        return StepNodes(network, *recordings, graph).run(Symbol(graph, _INPUT))
+        return StepNodes(network, *recordings, graph).run(Symbol(graph, INPUT))
 
 
 @contextlib.contextmanager

@@ -18,16 +18,22 @@ def description(method: str, network: str, side: int, **settings):
     """
     from common.checkpoint import network_state
     from common.engine.networks.describe import describe
-    from common.models.registry import model
 
-    cell = model(network).build(10 if side == 32 else 1000)
-    images = np.random.default_rng(0).normal(size=(_CALIBRATION, 3, side, side)).astype(np.float32)
-    cell, layers = METHODS[method](cell, images, **settings)
+    cell, layers = quantized(method, network, side, **settings)
     state: Mapping[str, np.ndarray] = network_state.state(cell)
     # Of layers with float inputs, such as the first one.
     floats = {name: layer for name, layer in layers.items() if not layer.grids}
     state |= {f"{name}.weight": layer.weights[0].dequantize() for name, layer in floats.items()}
-    return describe(network, state, layers, (side, side))
+    return describe(network, state, layers, (side, side), floats=True)
+
+
+def quantized(method: str, network: str, side: int, **settings):
+    """The same as a cell and the integers of its layers."""
+    from common.models.registry import model
+
+    cell = model(network).build(10 if side == 32 else 1000)
+    images = np.random.default_rng(0).normal(size=(_CALIBRATION, 3, side, side)).astype(np.float32)
+    return METHODS[method](cell, images, **settings)
 
 
 def _proqha(cell, images, bits: int):
@@ -65,7 +71,7 @@ def _dynamicquant(cell, images, bits: int, static: bool):
     return cell, _eagerly(integer_layers, cell)
 
 
-def _ldnq(cell, images, levels: int, act_bits: int):
+def _ldnq(cell, images, levels: int, act_bits: int | None):
     from common.models.layers import weighted_layers
     from common.quant.integer_weight import IntegerLayer, IntegerWeight, one
     from common.stored.network import StoredNetwork
@@ -83,6 +89,8 @@ def _ldnq(cell, images, levels: int, act_bits: int):
         bits = one(code_bits(levels), np.uint8)
         layers[name] = IntegerLayer((IntegerWeight(codes, bits, scale, TABLES[levels]),))
     network = quantized_network(cell, QuantConfig(levels), layers)
+    if act_bits is None:
+        return network, layers
     made = with_activation_grids(StoredNetwork(network, {"kind": "packed"}, layers), act_bits, [images])
     return made.network, made.layers
 

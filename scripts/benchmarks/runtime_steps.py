@@ -5,6 +5,7 @@ import warnings
 
 import torch
 
+from benchmarks.runtime_sessions import onnxruntime_session, openvino_request
 from benchmarks.torch_models import NETWORKS
 
 
@@ -16,28 +17,6 @@ def exported(network: str, batch_size: int, side: int) -> tuple[bytes, torch.Ten
         warnings.simplefilter("ignore")
         torch.onnx.export(model, (images,), file, input_names=["images"], output_names=["logits"], dynamo=False)
     return file.getvalue(), images
-
-
-def onnxruntime_session(content: bytes, threads: int):
-    """A network of an ONNX file's content, ready to run."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-
-
-def openvino_request(content: bytes, threads: int):
-    """A network of an ONNX file's content, ready to run; in float32 also where the processor has bfloat16."""
-    import openvino
-
-    core = openvino.Core()
-    settings = {
-        "INFERENCE_NUM_THREADS": threads,
-        "INFERENCE_PRECISION_HINT": "f32",
-        "PERFORMANCE_HINT": "LATENCY",
-    }
-    return core.compile_model(core.read_model(content), "CPU", settings).create_infer_request()
 
 
 def onnxruntime_step(network: str, batch_size: int, side: int, threads: int, **_):

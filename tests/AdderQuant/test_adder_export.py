@@ -27,13 +27,14 @@ def test_the_shipped_network_at_4_bits_as_mindir(tmp_path):
     assert kept.stat().st_size < file.stat().st_size
 
 
-def test_onnx_is_refused_with_the_reason_before_calibration(monkeypatch, capsys, tmp_path):
+@pytest.mark.parametrize("form, start", [("exact", "cannot be expressed exactly"), ("fast", "has no fast form")])
+def test_onnx_is_refused_with_the_reason_before_calibration(form, start, monkeypatch, capsys, tmp_path):
     monkeypatch.setattr("AdderQuant.prepare.calibrate", None)
     with pytest.raises(SystemExit) as caught:
-        export.main(["--output", str(tmp_path / "adder.onnx"), "--format", "onnx", *FEW])
+        export.main(["--output", str(tmp_path / "adder.onnx"), "--format", "onnx", "--form", form, *FEW])
     line = capsys.readouterr().err.splitlines()[-1]
     assert caught.value.code == 2
-    assert line.startswith("error: cannot be expressed exactly in ONNX: ONNX has no operator that sums absolute")
+    assert line.startswith(f"error: {start} in ONNX: ONNX has no operator that sums absolute")
     assert not list(tmp_path.iterdir())
 
 

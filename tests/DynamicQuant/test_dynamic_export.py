@@ -23,12 +23,13 @@ def test_the_shipped_dynamic_network_as_mindir(tmp_path):
     assert result["median_difference"] < 1e-4
 
 
-def test_onnx_is_refused_for_a_dynamic_network(capsys, tmp_path):
+@pytest.mark.parametrize("form, start", [("exact", "cannot be expressed exactly"), ("fast", "has no fast form")])
+def test_onnx_is_refused_for_a_dynamic_network(form, start, capsys, tmp_path):
     with pytest.raises(SystemExit) as caught:
-        export.main(["--output", str(tmp_path / "dynamic.onnx"), "--format", "onnx", *FEW])
+        export.main(["--output", str(tmp_path / "dynamic.onnx"), "--format", "onnx", "--form", form, *FEW])
     line = capsys.readouterr().err.splitlines()[-1]
     assert caught.value.code == 2
-    assert line.startswith("error: cannot be expressed exactly in ONNX: each image chooses the bits of each layer")
+    assert line.startswith(f"error: {start} in ONNX: each image chooses the bits of each layer")
     assert not list(tmp_path.iterdir())
 
 

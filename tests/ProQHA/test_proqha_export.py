@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
+from common.data import open_split
+from common.data.selection import DataSelection
 from common.kernels.custom import without_native
-from common.models.registry import model
+from common.models.registry import model, preprocessing_of
 from common.stored.quantized_layers import integer_layers
 from ProQHA import export, storage
 from ProQHA.convert import quantize_network
@@ -28,6 +30,27 @@ def test_the_shipped_network_as_mindir(tmp_path):
     record = exported(tmp_path, "--output", file)
     assert (record["samples"], record["same_top_1"], record["bytes"]) == (6, 6, file.stat().st_size)
     assert record["median_difference"] < 1e-4
+
+
+def test_the_shipped_network_in_the_fast_form_and_its_difference(tmp_path, capsys):
+    onnx_model = pytest.importorskip("common.export.onnx_model")
+    file = tmp_path / "w4.onnx"
+    record = exported(tmp_path, "--output", file, "--format", "onnx", "--form", "fast")
+    lines = capsys.readouterr().out.splitlines()
+    assert "fast form: images, shortcuts and norms on 256 levels of their ranges, taken from 6 images" in lines
+    assert lines[-1].endswith("for any number of images; opset 13, read by onnxruntime 1.6 or newer")
+    stored = storage.load(storage.shipped("digits"))
+    form, digits = (
+        preprocessing_of("digits", stored.metadata),
+        open_split(DataSelection("digits", num_samples=6), "test"),
+    )
+    batch = digits.eval_batch(np.arange(6), form)
+    expected = stored.network.set_train(False)(Tensor(batch)).asnumpy()
+    logits = onnx_model.decode(file.read_bytes(), 1)(batch)
+    same, differences = (logits.argmax(1) == expected.argmax(1)).sum(), np.abs(logits - expected).max(1)
+    assert (record["samples"], record["same_top_1"], record["form"]) == (6, same, "fast")
+    assert record["largest_difference"] == pytest.approx(differences.max(), abs=1e-4)
+    assert 1e-3 < record["median_difference"] < 0.05 * record["largest_logit"]
 
 
 def test_the_shipped_network_as_onnx_holds_its_codes(tmp_path):

@@ -15,7 +15,7 @@ from common.cli.entry_point import entry_point
 from common.data import DIGITS
 from common.errors import ConfigError, ExportError
 from common.export import mindir
-from common.export.parity import Parity
+from common.export.parity import FAST, Parity, compare_arrays
 from common.kernels.custom import use_native, without_native
 from common.stored.network import StoredNetwork
 
@@ -58,7 +58,9 @@ def test_a_mindir_file_of_the_networks_parameters(tmp_path, capsys):
     main("--output", file, "--json", record)
     lines = capsys.readouterr().out.splitlines()
     assert re.match(r"parity on 6 images: logits up to .* differ by .*; top-1 is the same on all images$", lines[-2])
-    assert lines[-1] == f"written: {file}, {file.stat().st_size:,} bytes, for batches of 4 images"
+    assert lines[-1].startswith(
+        f"written: {file}, {file.stat().st_size:,} bytes, for batches of 4 images; read by MindSp"
+    )
     result = json.loads(record.read_text())
     assert (result["samples"], result["same_top_1"], result["format"], result["network"]) == (6, 6, "mindir", "Tiny")
     assert result["bytes"] == file.stat().st_size and result["largest_difference"] < 1e-4 < result["largest_logit"]
@@ -73,7 +75,11 @@ def test_the_file_is_named_by_the_checkpoint(tmp_path, capsys):
     pytest.importorskip("onnxruntime")
     main("--output_dir", tmp_path / "new", "--format", "onnx")
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["tiny.onnx"]
-    assert capsys.readouterr().out.splitlines()[-1].endswith("bytes, for any number of images")
+    assert (
+        capsys.readouterr()
+        .out.splitlines()[-1]
+        .endswith("for any number of images; opset 13, read by onnxruntime 1.6 or newer")
+    )
 
 
 @pytest.mark.parametrize(
@@ -123,6 +129,26 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(monkeypatch, capsys, 
     monkeypatch.setattr(script, "_made", lambda *_: (b"", lambda images: np.zeros((4, 10), np.float32)))
     monkeypatch.setattr(Parity, "check", lambda self: None)
     assert "output: cannot write" in refused(capsys, "--output_dir", tmp_path / "file" / "below")
+
+
+def test_the_fast_form_is_one_of_onnx_files(capsys, tmp_path):
+    line = refused(capsys, "--form", "fast", "--output", tmp_path / "tiny.mindir")
+    assert line == "error: form: fast is one of ONNX files, found --format mindir; add --format onnx"
+    assert not list(tmp_path.iterdir())
+
+
+def test_top_1_is_counted_image_by_image():
+    network, batch = seeded(Tiny()), images(8)
+    own = network(Tensor(batch)).asnumpy()
+    other = own.copy()
+    other[[1, 4, 6], own[[1, 4, 6]].argmin(1)] = own.max() + 1.0
+    given = iter(np.split(other, 2))
+    parity = compare_arrays(network, lambda _: next(given), batch, 4, FAST)
+    assert (parity.same_top_1, parity.samples) == (5, 8) and parity.typical < 1e-6
+    assert parity.difference == pytest.approx((other - own).max(), rel=1e-6)
+    assert str(parity).endswith("(median allowed: 10.0% of the largest); top-1 is the same on 5 images (62.5%)")
+    with pytest.raises(ExportError, match=r"another top-1 on at most 10% of the images, found .* and 3 of 8"):
+        parity.check()
 
 
 @pytest.mark.parametrize(
