@@ -124,8 +124,7 @@ class DynamicConv2d(nn.Cell):
         return self._biased(y), x
 
     def _latent(self, x, mask):
-        scale, clip = self.quantize_weight.scale.value(), ops.maximum(self.clip, SMALLEST_CLIP)
-        return x, self.weight, self.bits.value(), scale, clip, mask
+        return x, self.weight, self.bits.value(), self.quantize_weight.scale.value(), self.clip.value(), mask
 
     def _biased(self, y):
         return y + self.bias.reshape(1, -1, 1, 1) if self.has_bias else y

@@ -18,8 +18,10 @@ struct ByteDot {
   static constexpr int kLargest = 255;          // of the unsigned bytes
   typedef int32_t Sums __attribute__((vector_size(64)));
 
+  // Written out: GCC 12 puts operands that serve several products into memory, and loads them for each.
   static Sums accumulate(Sums sums, Sums x, Sums w) {
-    return (Sums)_mm512_dpbusd_epi32((__m512i)sums, (__m512i)x, (__m512i)w);
+    asm("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(x), "v"(w));
+    return sums;
   }
 };
 

@@ -37,23 +37,24 @@ class CodeFilters {
  public:
   static constexpr int64_t kBlock = 2 * Dot::kLanes;
 
-  // `step` 0: the weights are not known to be multiples of anything.
-  CodeFilters(const Geometry& g, const float* w, float step)
-      : channels_(round_up(g.c, 4)), filters_(round_up(g.f, Dot::kLanes)), taps_(g.kh * g.kw),
-        codes_(filters_ * taps_ * channels_) {
-    std::fill(codes_.begin(), codes_.end(), int8_t{0});
-    if (!(exact_ = step > 0)) return;
-    std::vector<char> fits(g.f);
-    parallel_for(g.f, [&] {
-      return [&, codes = Bytes(g.c * taps_)](int64_t f) mutable {
-        fits[f] = codes_of(w + f * g.c * taps_, g.c * taps_, 1 / step, codes.data());
-        pack(g, f, codes.data());
-      };
-    });
-    exact_ = std::all_of(fits.begin(), fits.end(), [](char fit) { return fit; });
+  explicit CodeFilters(const Geometry& g)
+      : g_(g), channels_(round_up(g.c, 4)), filters_(round_up(g.f, Dot::kLanes)), taps_(g.kh * g.kw),
+        codes_(filters_ * taps_ * channels_) {}
+
+  // Takes in the block of filters from f on, of all filters w; whether they are whole multiples of a step.
+  bool fill(const float* w, float step, int64_t f) {
+    std::vector<int8_t> codes(channels_ * taps_);
+    const int64_t size = g_.c * taps_, end = std::min(f + kBlock, filters_);
+    bool fit = true;
+    for (; f < std::min(end, g_.f); ++f) {
+      fit &= codes_of(w + f * size, size, 1 / step, codes.data());
+      pack(f, codes.data());
+    }
+    std::fill(codes.begin(), codes.end(), int8_t{0});
+    for (; f < end; ++f) pack(f, codes.data());
+    return fit;
   }
 
-  bool exact() const { return exact_; }
   const int8_t* block(int64_t f) const { return codes_.data() + f * taps_ * channels_; }
 
  private:
@@ -75,17 +76,21 @@ class CodeFilters {
     return largest < 1e-3f;
   }
 
-  // The codes (C, KH, KW) of filter f to their place.
-  void pack(const Geometry& g, int64_t f, const int8_t* codes) {
+  // The codes (C rounded up, KH, KW) of filter f to their place.
+  void pack(int64_t f, const int8_t* codes) {
     const int64_t first = f / kBlock * kBlock, width = std::min(kBlock, filters_ - first);
     int8_t* to = codes_.data() + first * taps_ * channels_ + (f - first) * 4;
-    for (int64_t tap = 0; tap < taps_; ++tap, to += channels_ * width)
-      for (int64_t c = 0; c < g.c; ++c) to[c / 4 * 4 * width + c % 4] = codes[c * taps_ + tap];
+    for (int64_t tap = 0; tap < taps_; ++tap)
+      for (int64_t c = 0; c < channels_; c += 4, to += 4 * width) {
+        const int8_t* from = codes + c * taps_ + tap;
+        const int8_t four[] = {from[0], from[taps_], from[2 * taps_], from[3 * taps_]};
+        std::memcpy(to, four, sizeof four);
+      }
   }
 
+  const Geometry& g_;
   int64_t channels_, filters_, taps_;
   Bytes codes_;
-  bool exact_;
 };
 
 // Codes of one image at one width, with a border of zeros.
@@ -118,6 +123,14 @@ class CodeImage {
   Bytes codes_;
 };
 
+// One vector at a time: of several in one copy GCC makes a copy in memory.
+template <class Dot>
+inline typename Dot::Sums load_sums(const void* from) {
+  typename Dot::Sums sums;
+  std::memcpy(&sums, from, sizeof sums);
+  return sums;
+}
+
 // sums[r][j] = start[j] + sum over taps and channels of the codes of pixels and those of GROUPS vectors of filters.
 template <class Dot, int ROWS, int GROUPS>
 inline void code_tile(const int8_t* const (&pixels)[ROWS], int64_t image_row, const int8_t* w, int64_t kh,
@@ -129,8 +142,7 @@ inline void code_tile(const int8_t* const (&pixels)[ROWS], int64_t image_row, co
   for (int64_t ky = 0; ky < kh; ++ky)
     for (int64_t i = 0; i < row_bytes; i += 4) {
       typename Dot::Sums v[GROUPS];
-      std::memcpy(v, w, sizeof v);
-      w += sizeof v;
+      for (int j = 0; j < GROUPS; ++j, w += sizeof v[0]) v[j] = load_sums<Dot>(w);
       for (int r = 0; r < ROWS; ++r) {
         int32_t four;
         std::memcpy(&four, pixels[r] + ky * image_row + i, sizeof four);
@@ -160,7 +172,7 @@ class CodeConv {
   // The codes of an image x (C, H, W) at some widths.
   void set_image(const float* x, const std::vector<std::pair<CodeImage*, Channel>>& widths) {
     for (int64_t y = 0; y < g_.h; ++y) {
-      transpose(x + y * g_.w, g_.h * g_.w, g_.c, g_.w, row_.data(), channels_);
+      turn_row(x + y * g_.w, g_.h * g_.w, g_.c, g_.w, row_.data(), channels_);
       for (const auto& [image, level] : widths) image->fill_row(y, row_.data(), g_.w * channels_, level);
     }
   }
@@ -211,9 +223,10 @@ class CodeConv {
     if (f < filters_) for_tiles<1, 2 * Dot::kRows>(image, filters, f, first, count, visit);
   }
 
+  // Not part of its caller: beside other loops, GCC keeps the sums of its tiles in memory.
   template <int GROUPS, int ROWS, class Visit>
-  void for_tiles(const CodeImage& image, const CodeFilters<Dot>& filters, int64_t f, int64_t first, int64_t count,
-                 Visit& visit) const {
+  LOWBIT_ONE_COPY void for_tiles(const CodeImage& image, const CodeFilters<Dot>& filters, int64_t f, int64_t first,
+                                 int64_t count, Visit& visit) const {
     for (int64_t start = 0; start < count; start += ROWS) {
       const int8_t* from[ROWS];
       for (int r = 0; r < ROWS; ++r) from[r] = image.pixel(0, 0) + places_[first + start + r];

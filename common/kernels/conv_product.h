@@ -10,12 +10,23 @@
 
 namespace lowbit {
 
+// Kernels that see the whole image once, as those of a linear layer.
+inline bool covers_image(const Geometry& g) { return g.pad == 0 && g.h == g.kh && g.w == g.kw; }
+
+// The same layer as one of 1 x 1: an image is a pixel of C KH KW channels.
+inline Geometry as_pixels(const Geometry& g) {
+  const int64_t size = g.c * g.kh * g.kw, images[] = {g.n, size, 1, 1}, filters[] = {g.f, size, 1, 1};
+  const int32_t stride_pad[] = {1, 0};
+  return Geometry(images, filters, stride_pad, g.lanes);
+}
+
 // Images of each part take its filters; `prepare` changes their values as they are read (images.h).
 template <int LANES, class Finish = AsTheyAre, class Prepare = AsRead>
 void conv_forward(const Geometry& g, const float* x, const Parts& parts, float* y, Finish finish = {},
                   Prepare prepare = {}) {
   if (winograd_fits(g))
     return winograd_forward<FilterBy2, kLanes>(g, x, parts, Kernels::forward(g), y, finish, prepare);
+  if (covers_image(g)) return pointwise_forward<kLanes>(as_pixels(g), x, parts, y, finish, prepare);
   if (is_pointwise(g)) return pointwise_forward<kLanes>(g, x, parts, y, finish, prepare);
   forward<LANES>(g, x, parts, y, finish, prepare);
 }
@@ -52,10 +63,7 @@ void grad_input_stride_1(const Geometry& g, Parts parts, const float* gy, float*
   conv_forward<LANES>(g.transposed(), gy, parts, gx, finish);
 }
 
-// Kernels that see the whole image once, as those of a linear layer.
-inline bool covers_image(const Geometry& g) { return g.pad == 0 && g.h == g.kh && g.w == g.kw; }
-
-// The gradient for their input: a convolution of 1 x 1 from F channels to C KH KW.
+// The gradient for the input of kernels that see the whole image: a convolution of 1 x 1 from F channels to C KH KW.
 template <int LANES>
 void grad_input_of_whole(const Geometry& g, Parts parts, const float* gy, float* gx) {
   const int64_t size = g.c * g.kh * g.kw, shape[] = {g.n, g.f, 1, 1}, filters[] = {size, g.f, 1, 1};
@@ -85,10 +93,32 @@ void conv_grad_input(const Geometry& g, const Parts& parts, const float* gy, flo
   }
 }
 
+// Sums of a tile: filters and vectors of weights.
+constexpr int64_t kWholeWidth = 2 * kLanes;
+
+// The gradient for the weights of kernels that see the whole image: a product of matrices, (F, N) times (N, C KH KW).
+inline void grad_weight_of_whole(const Geometry& g, const float* x, const float* gy, float* gw) {
+  using V = Vec<kLanes>;
+  const int64_t size = g.c * g.kh * g.kw, columns = (size + kWholeWidth - 1) / kWholeWidth;
+  parallel_for((g.f + kMatrixRows - 1) / kMatrixRows * columns, [&] {
+    return [&](int64_t item) {  // the last tiles overlap those before
+      const int64_t f = std::min(item / columns * kMatrixRows, g.f - kMatrixRows);
+      const int64_t at = std::min(item % columns * kWholeWidth, size - kWholeWidth);
+      V::Float sums[kMatrixRows][2];
+      matrix_tile<kLanes, kMatrixRows, 2>(gy + f, 1, g.f, x + at, size, g.n, sums);
+      for (int i = 0; i < kMatrixRows; ++i)
+        for (int j = 0; j < 2; ++j) V::store(gw + (f + i) * size + at + j * kLanes, sums[i][j]);
+    };
+  });
+}
+
 template <int LANES, class Prepare = AsRead>
 void conv_grad_weight(const Geometry& g, const float* x, const float* gy, float* gw, const Prepare& prepare = {}) {
   if (winograd_fits(g))
     return by_filter(g, [&](auto filter) { winograd_grad_weight<decltype(filter), kLanes>(g, x, gy, gw, prepare); });
+  if constexpr (std::is_same_v<Prepare, AsRead>)
+    if (covers_image(g) && g.f >= kMatrixRows && g.c * g.kh * g.kw >= kWholeWidth && g.n <= kFlush)
+      return grad_weight_of_whole(g, x, gy, gw);
   grad_weight<LANES>(g, x, gy, gw, prepare);
 }
 

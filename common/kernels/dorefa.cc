@@ -1,6 +1,6 @@
 // DoReFa's weight quantizer in one pass each way, see dorefa.h.
+#include "aligned.h"
 #include "dorefa.h"
-
 #include "tensors.h"
 
 using namespace lowbit;
@@ -25,9 +25,14 @@ extern "C" int DoReFaQuantize(int, void** p, int* ranks, int64_t** shapes, const
     std::copy(w, w + count, y);
     return 0;
   }
-  const float half = 0.5f / largest_tanh(count, w), steps = dorefa_steps(bits);
+  const float half = 0.5f / largest_tanh(largest_magnitude(count, w)), steps = dorefa_steps(bits);
   for_blocks(count, [&](int64_t, int64_t first, int64_t last) {
-    for (int64_t i = first; i < last; ++i) y[i] = dorefa_level(std::tanh(w[i]), half, steps);
+    using V = Vec<kLanes>;
+    tanh_of(w + first, last - first, y + first);
+    for (int64_t i = first; i < last; i += kLanes) {
+      const int64_t lanes = std::min<int64_t>(kLanes, last - i);
+      V::store(y + i, dorefa_levels(V::load(y + i, lanes), half, steps), lanes);
+    }
   });
   return 0;
 }
@@ -40,8 +45,11 @@ extern "C" int DoReFaQuantizeGrad(int, void** p, int* ranks, int64_t** shapes, c
     std::copy(gy, gy + count, out(p, 3));
     return 0;
   }
-  dorefa_gradient(
-      count, w, [&](int64_t i) { return std::tanh(w[i]); }, [&](int64_t i) { return LevelGradient{gy[i], 0}; },
-      out(p, 3));
+  Floats tanh(count);
+  for_blocks(count, [&](int64_t, int64_t first, int64_t last) { tanh_of(w + first, last - first, &tanh[first]); });
+  const auto gradient_at = [&](int64_t i, int64_t lanes) {
+    return LevelGradient{Vec<kLanes>::load(gy + i, lanes), {}};
+  };
+  dorefa_gradient(count, w, tanh.data(), gradient_at, out(p, 3));
   return 0;
 }

@@ -5,9 +5,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <numeric>
 #include <vector>
 
 #include "parallel.h"
+#include "simd.h"
+#include "tanh.h"
 
 namespace lowbit {
 
@@ -24,55 +27,70 @@ void for_blocks(int64_t count, Visit visit) {
 }
 
 inline float largest_magnitude(int64_t count, const float* w) {
-  float found = 0;
-  for (int64_t i = 0; i < count; ++i) found = std::max(found, std::abs(w[i]));
-  return found;
+  using V = Vec<kLanes>;
+  auto found = V::broadcast(0.f);
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) found = V::larger(found, V::abs(V::load(w + i)));
+  if (i < count) found = V::larger(found, V::abs(V::load(w + i, count - i)));
+  float most = 0;
+  for (int lane = 0; lane < kLanes; ++lane) most = std::max(most, found[lane]);
+  return most;
 }
 
-// tanh rises, so the largest |tanh w| is that of the largest |w|.
-inline float largest_tanh(int64_t count, const float* w) {
-  return std::max(std::tanh(largest_magnitude(count, w)), kSmallestTanh);
+// m for weights of which the largest has the magnitude `most`: tanh rises.
+inline float largest_tanh(float most) {
+  float m;
+  tanh_of(&most, 1, &m);
+  return std::max(m, kSmallestTanh);
 }
 
 inline float dorefa_steps(int32_t bits) { return static_cast<float>((int64_t{1} << bits) - 1); }
 
-// The level of a weight with tanh t; `half` is 1 / 2m.
-inline float dorefa_level(float t, float half, float steps) {
-  const float unit = t * half + 0.5f;
-  return 2.f * (__builtin_rintf(steps * unit) / steps) - 1.f;
+// The levels of weights with these tanh; `half` is 1 / 2m.
+inline Vec<kLanes>::Float dorefa_levels(Vec<kLanes>::Float tanh, float half, float steps) {
+  return 2.f * (Vec<kLanes>::round_even(steps * (tanh * half + 0.5f)) / steps) - 1.f;
 }
 
-// What comes back to one weight: through its level, and past it where it is kept in float.
+// What comes back to some weights: through their levels, and past them where they are kept in float.
 struct LevelGradient {
-  float level = 0, weight = 0;
+  Vec<kLanes>::Float level = {}, weight = {};
 };
 
 // Straight through the rounding: gw = gy (1 - t^2) / m, and the largest weight moves m too; equal ones share that.
-// `tanh_at(i)` gives t, `gradient_at(i)` a LevelGradient.
-template <class Tanh, class Gradient>
-void dorefa_gradient(int64_t count, const float* w, Tanh tanh_at, Gradient gradient_at, float* gw) {
-  const float most = largest_magnitude(count, w), m = largest_tanh(count, w);
+// `tanh` of the weights; `gradient_at(i, lanes)` gives the LevelGradient of lanes from weight i on.
+template <class Gradient>
+void dorefa_gradient(int64_t count, const float* w, const float* tanh, Gradient gradient_at, float* gw) {
+  using V = Vec<kLanes>;
+  constexpr int64_t kSum = 32 * kLanes;  // weights whose sum stays in float
+  const float most = largest_magnitude(count, w), m = largest_tanh(most);
   std::vector<double> sums((count + kWeightBlock - 1) / kWeightBlock);
   std::vector<int64_t> ties(sums.size());
   for_blocks(count, [&](int64_t block, int64_t first, int64_t last) {
-    double sum = 0;
-    int64_t tied = 0;
-    for (int64_t i = first; i < last; ++i) {
-      const float t = tanh_at(i);
-      const LevelGradient g = gradient_at(i);
-      gw[i] = g.level * (1 - t * t) / m + g.weight;
-      sum += static_cast<double>(g.level) * t;
-      tied += std::abs(w[i]) == most;
+    for (int64_t start = first; start < last; start += kSum) {
+      V::Float sum = {};
+      V::Int tied = {};
+      for (int64_t i = start; i < std::min(last, start + kSum); i += kLanes) {
+        const int64_t lanes = std::min<int64_t>(kLanes, last - i);
+        const auto t = V::load(tanh + i, lanes);
+        const LevelGradient g = gradient_at(i, lanes);
+        V::store(gw + i, g.level * (1.f - t * t) / m + g.weight, lanes);
+        sum += g.level * t;
+        tied -= V::abs(V::load(w + i, lanes)) == most;
+      }
+      sums[block] += V::sum(sum);
+      for (int lane = 0; lane < kLanes; ++lane) ties[block] += tied[lane];
     }
-    sums[block] = sum, ties[block] = tied;
   });
-  double sum = 0;
-  int64_t tied = 0;
-  for (size_t block = 0; block < sums.size(); ++block) sum += sums[block], tied += ties[block];
-  const double slope = -sum / (static_cast<double>(m) * m) * (1 - static_cast<double>(m) * m) / tied;
   if (most == 0) return;
-  for (int64_t i = 0; i < count; ++i)
-    if (std::abs(w[i]) == most) gw[i] += static_cast<float>(w[i] > 0 ? slope : -slope);
+  const double sum = std::accumulate(sums.begin(), sums.end(), 0.);
+  const auto tied = std::accumulate(ties.begin(), ties.end(), int64_t{0});
+  const double slope = -sum / (static_cast<double>(m) * m) * (1 - static_cast<double>(m) * m) / tied;
+  for (size_t block = 0; block < ties.size(); ++block) {
+    if (ties[block] == 0) continue;
+    const int64_t first = block * kWeightBlock;
+    for (int64_t i = first; i < std::min(count, first + kWeightBlock); ++i)
+      if (std::abs(w[i]) == most) gw[i] += static_cast<float>(w[i] > 0 ? slope : -slope);
+  }
 }
 
 }  // namespace lowbit

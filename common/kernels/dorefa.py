@@ -51,13 +51,19 @@ class NativeDoReFaWeights(nn.Cell):
 
     ``construct(w, bits, scale)``: w (F, ...) float32; bits (K,) int32, 1 to 16 or 32; scale (K,) float32, without a
     gradient. Gives Y (K, F, ...) and tanh W, which has no gradient.
+
+    Args:
+        single: K is 1, and Y has the shape of w.
     """
 
-    def __init__(self):
+    def __init__(self, single: bool = False):
         super().__init__()
         self.forward_op = operator(
-            "DoReFaWeights", lambda w, bits, _: (bits + w, w), lambda *_: (mstype.float32, mstype.float32)
+            "DoReFaWeights",
+            lambda w, bits, _: (w if single else bits + w, w),
+            lambda *_: (mstype.float32, mstype.float32),
         )
+        self.forward_op.add_prim_attr("single", single)  # PYNATIVE mode tells shapes apart by attributes
         self.grad_op = operator("DoReFaWeightsGrad", lambda w, *_: w, lambda w, *_: w)
         self.any_bits, self.one = Tensor(np.array([1], np.int32)), Tensor(np.ones(1, np.float32))
 

@@ -28,17 +28,20 @@ extern "C" int DoReFaWeights(int, void** p, int* ranks, int64_t** shapes, const 
   const Rows rows = rows_of(ranks[0], shapes[0], p[0]);
   const int64_t count = rows.count * rows.size, widths = shapes[1][0];
   const bool pruned = rows.any_pruned();
-  const float *w = in(p, 0), *scale = in(p, 2), half = 0.5f / largest_tanh(count, w);
+  const float *w = in(p, 0), *scale = in(p, 2), half = 0.5f / largest_tanh(largest_magnitude(count, w));
   const auto* bits = static_cast<const int32_t*>(p[1]);
   float *y = out(p, 3), *t = out(p, 4);
   for_blocks(count, [&](int64_t, int64_t first, int64_t last) {
-    for (int64_t i = first; i < last; ++i) t[i] = std::tanh(w[i]);
+    using V = Vec<kLanes>;
+    tanh_of(w + first, last - first, t + first);
     for (int64_t k = 0; k < widths; ++k) {
       const float steps = dorefa_steps(bits[k]), lowest = pruned ? lowest_kept(bits[k]) : kNone;
       float* to = y + k * count;
-      for (int64_t i = first; i < last; ++i) {
-        const float level = bits[k] < kFloatBits ? dorefa_level(t[i], half, steps) : w[i];
-        to[i] = scale[k] * std::max(level, lowest);
+      for (int64_t i = first; i < last; i += kLanes) {
+        const int64_t lanes = std::min<int64_t>(kLanes, last - i);
+        const auto level =
+            bits[k] < kFloatBits ? dorefa_levels(V::load(t + i, lanes), half, steps) : V::load(w + i, lanes);
+        V::store(to + i, scale[k] * (level > lowest ? level : V::broadcast(lowest)), lanes);
       }
       for (int64_t i = first; pruned && i < last; ++i)
         if (!rows.kept(i / rows.size, i % rows.size)) to[i] = 0.f;
@@ -54,15 +57,14 @@ extern "C" int DoReFaWeightsGrad(int, void** p, int* ranks, int64_t** shapes, co
   const bool pruned = rows.any_pruned();
   const auto* bits = static_cast<const int32_t*>(p[2]);
   const float *scale = in(p, 3), *gy = in(p, 4);
-  dorefa_gradient(
-      count, in(p, 0), [&](int64_t i) { return in(p, 1)[i]; },
-      [&](int64_t i) {
-        LevelGradient sum;
-        if (pruned && !rows.kept(i / rows.size, i % rows.size)) return sum;
-        for (int64_t k = 0; k < widths; ++k)
-          (bits[k] < kFloatBits ? sum.level : sum.weight) += scale[k] * gy[k * count + i];
-        return sum;
-      },
-      out(p, 5));
+  const auto gradient_at = [&](int64_t i, int64_t lanes) {
+    LevelGradient sum;
+    for (int64_t k = 0; k < widths; ++k)
+      (bits[k] < kFloatBits ? sum.level : sum.weight) += scale[k] * Vec<kLanes>::load(gy + k * count + i, lanes);
+    for (int64_t lane = 0; pruned && lane < lanes; ++lane)
+      if (!rows.kept((i + lane) / rows.size, (i + lane) % rows.size)) sum.level[lane] = sum.weight[lane] = 0;
+    return sum;
+  };
+  dorefa_gradient(count, in(p, 0), in(p, 1), gradient_at, out(p, 5));
   return 0;
 }

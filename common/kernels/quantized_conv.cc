@@ -13,11 +13,11 @@ Branches branch_of(int64_t** shapes, void** p) {
 
 template <bool ADD>
 void grad_input(int64_t** shapes, void** p) {
-  const float learned = *in(p, 3), clip = std::max(learned, *in(p, 4));
+  const Branches branch = branch_of(shapes, p);
   by_width(shapes, 6 + ADD, p, [&](auto lanes, const Geometry& g) {
-    const float of_clip = quantized_grad_input<lanes, ADD>(g, all_images(g.n, in(p, 1)), in(p, 0), clip,
+    const float of_clip = quantized_grad_input<lanes, ADD>(g, all_images(g.n, in(p, 1)), branch, in(p, 0),
                                                            ADD ? in(p, 6) : nullptr, in(p, 5), out(p, 7 + ADD));
-    *out(p, 8 + ADD) = learned < clip ? 0.f : of_clip;
+    *out(p, 8 + ADD) = *in(p, 3) < *in(p, 4) ? 0.f : of_clip;
   });
 }
 

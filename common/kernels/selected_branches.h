@@ -35,6 +35,8 @@ struct Branches {
     }
   }
 
+  const Channel& of_image(int64_t n) const { return levels[choice[n]]; }
+
   // The images of each branch that is taken; `w` of the first branch, the next one's `filters` values later.
   Parts parts(const float* w, int64_t filters) const {
     Parts parts;
@@ -54,7 +56,7 @@ struct QuantizedAsRead {
   const float* factors = nullptr;
 
   void operator()(int64_t n, float* values, int64_t count) const {
-    Channel level = branches.levels[branches.choice[n]];
+    Channel level = branches.of_image(n);
     if (factors) level.down *= factors[branches.choice[n]];
     quantize(level, values, count, values);
   }

@@ -11,17 +11,21 @@
 namespace lowbit {
 namespace {
 
-// What the operators begin with: x (N, C, H, W), w (K, F, C, KH, KW), bits int32 (K), clip (1), mask (N, K).
+constexpr float kLeastClip = 1e-3f;  // as common/quant/pact.py has it
+
+// What the operators begin with: x (N, C, H, W), w (K, F, C, KH, KW), bits int32 (K), clip (1), mask (N, K). A clip
+// below the least one counts as that, and gets no gradient.
 struct Selected {
   const float *x, *w;
-  float clip;
+  bool clip_counts;
   int64_t filters;  // values of one branch's
   Branches branches;
 
   Selected(void** p, int64_t** shapes)
-      : x(in(p, 0)), w(in(p, 1)), clip(*in(p, 3)),
+      : x(in(p, 0)), w(in(p, 1)), clip_counts(*in(p, 3) >= kLeastClip),
         filters(shapes[1][1] * shapes[1][2] * shapes[1][3] * shapes[1][4]),
-        branches(shapes[1][0], static_cast<const int32_t*>(p[2]), clip, shapes[0][0], in(p, 4)) {}
+        branches(shapes[1][0], static_cast<const int32_t*>(p[2]), std::max(*in(p, 3), kLeastClip), shapes[0][0],
+                 in(p, 4)) {}
 
   Parts parts() const { return branches.parts(w, filters); }
 };
@@ -32,6 +36,16 @@ void with_selected(int64_t** shapes, int stride_pad_index, void** p, Work work) 
   int64_t* one[] = {shapes[0], shapes[1] + 1};
   const Selected selected(p, shapes);
   by_width(one, stride_pad_index, p, [&](auto lanes, const Geometry& g) { work(lanes, g, selected); });
+}
+
+template <bool ADD>
+void grad_input(int64_t** shapes, void** p) {
+  with_selected(shapes, 6 + ADD, p, [&](auto lanes, const Geometry& g, const Selected& s) {
+    const float *others = ADD ? in(p, 6) : nullptr, *gy = in(p, 5);
+    const float of_clip = quantized_grad_input<lanes, ADD, true>(g, s.parts(), s.branches, s.x, others, gy,
+                                                                 out(p, 7 + ADD), out(p, 9 + ADD));
+    *out(p, 8 + ADD) = s.clip_counts ? of_clip : 0.f;
+  });
 }
 
 }  // namespace
@@ -57,20 +71,16 @@ extern "C" int SelectedConvTrain(int, void** p, int*, int64_t** shapes, const ch
   return 0;
 }
 
-// Inputs x, w, bits, clip, mask, gy, int32 [stride, padding]; outputs gx and the gradient for the clip (1).
+// Inputs x, w, bits, clip, mask, gy, int32 [stride, padding]; outputs gx, the gradient for the clip (1) and <gy, y> of
+// each image (N).
 extern "C" int SelectedConvGradInput(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
-  with_selected(shapes, 6, p, [&](auto lanes, const Geometry& g, const Selected& s) {
-    *out(p, 8) = quantized_grad_input<lanes, false>(g, s.parts(), s.x, s.clip, nullptr, in(p, 5), out(p, 7));
-  });
+  grad_input<false>(shapes, p);
   return 0;
 }
 
-// Inputs x, w, bits, clip, mask, gy, another gradient of x, int32 [stride, padding]; outputs the sum of both gradients
-// of x and the gradient for the clip (1).
+// The same with another gradient of x, which is added to gx, after gy.
 extern "C" int SelectedConvGradInputAdd(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
-  with_selected(shapes, 7, p, [&](auto lanes, const Geometry& g, const Selected& s) {
-    *out(p, 9) = quantized_grad_input<lanes, true>(g, s.parts(), s.x, s.clip, in(p, 6), in(p, 5), out(p, 8));
-  });
+  grad_input<true>(shapes, p);
   return 0;
 }
 
@@ -83,7 +93,8 @@ extern "C" int SelectedConvGradWeight(int, void** p, int*, int64_t** shapes, con
   return 0;
 }
 
-// Inputs x, w, bits, clip, mask, scale (K), y, gy, int32 [stride, padding]; output the gradient for the mask (N, K).
+// Inputs x, w, bits, clip, mask, scale (K), <gy, y> of each image (N), gy, int32 [stride, padding]; output the gradient
+// for the mask (N, K).
 // It is computed in integers where SelectedConvTrain is.
 extern "C" int SelectedConvGradMask(int, void** p, int*, int64_t** shapes, const char**, void*, void*) {
   with_selected(shapes, 8, p, [&](auto lanes, const Geometry& g, const Selected& s) {

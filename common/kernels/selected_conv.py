@@ -8,7 +8,6 @@ from common.kernels.conv import PlainConv2d
 from common.kernels.custom import conv_shape, operator, use_native
 from common.kernels.dorefa import NativeDoReFaWeights
 from common.kernels.fake_quant import UniformQuantize
-from common.kernels.quantized_conv import clipped_input_gradient
 
 
 def _shape(stride: int, padding: int):
@@ -27,6 +26,13 @@ def _weight_gradient():
     return operator("SelectedConvGradWeight", lambda x, w, *_: w[1:], lambda x, *_: x)
 
 
+def _input_gradient(name: str):
+    """The operator of the gradients for x and clip, and of the products of outputs and their gradients (N,)."""
+    return operator(
+        name, lambda x, w, bits, clip, *_: (x, clip, x[:1]), lambda *_: (mstype.float32, mstype.float32, mstype.float32)
+    )
+
+
 def _mask_gradient():
     return operator("SelectedConvGradMask", lambda x, w, bits, clip, mask, *_: mask, lambda x, *_: x)
 
@@ -38,7 +44,7 @@ class NativeSelectedConv2d(nn.Cell):
         super().__init__()
         self.geometry = Tensor(np.array([stride, padding], np.int32))
         self.forward_op = operator("SelectedConv", _shape(stride, padding), lambda x, *_: x)
-        self.input_grad_op = clipped_input_gradient("SelectedConvGradInput")
+        self.input_grad_op = _input_gradient("SelectedConvGradInput")
         self.weight_grad_op, self.mask_grad_op = _weight_gradient(), _mask_gradient()
 
     def construct(self, x, w, bits, clip, mask):
@@ -47,13 +53,13 @@ class NativeSelectedConv2d(nn.Cell):
     def bprop(self, x, w, bits, clip, mask, out, dout):
         """Gradients for x, w, clip and mask; that for w takes a pass for each branch, which has its images alone."""
         given, ones = (x, w, bits, clip, mask), ops.ones(w.shape[0], mstype.float32)
-        of_x, of_clip = self.input_grad_op(*given, dout, self.geometry)
+        of_x, of_clip, products = self.input_grad_op(*given, dout, self.geometry)
         of_w = []
         for k in range(w.shape[0]):
             of_images = mask[:, k].reshape(-1, 1, 1, 1) * dout
             of_w.append(self.weight_grad_op(*given, ones, of_images, self.geometry))
         unknown = ops.zeros(w.shape[0], mstype.float32)  # of what steps the weights are multiples
-        of_mask = self.mask_grad_op(*given, unknown, out, dout, self.geometry)
+        of_mask = self.mask_grad_op(*given, unknown, products, dout, self.geometry)
         return of_x, ops.stack(of_w), 0 * bits, of_clip, of_mask
 
 
@@ -68,7 +74,8 @@ class NativeDoReFaConv2d(nn.Cell):
     image does not depend on the others, nor sums on the number of threads.
 
     ``construct(x, weight, bits, scale, clip, mask)``: x (N, C, H, W) float32; W (F, C, KH, KW) float32; bits (K,)
-    int32; scale (K,) float32, without a gradient; clip (1,) float32 > 0; mask (N, K) float32, one-hot rows.
+    int32; scale (K,) float32, without a gradient; clip (1,) float32, which below 0.001 counts as that and gets no
+    gradient; mask (N, K) float32, one-hot rows.
 
     Gives Y (N, F, OH, OW), x for what else reads it, :math:`w_k` and tanh W. Of these Y and, if it forks, x have
     gradients: those of x and of what else reads it are added as one is written.
@@ -85,7 +92,7 @@ class NativeDoReFaConv2d(nn.Cell):
         self.weights = NativeDoReFaWeights()
         self.forward_op = operator("SelectedConv", _shape(stride, padding), lambda x, *_: x)
         self.train_op = operator("SelectedConvTrain", _shape(stride, padding), lambda x, *_: x)
-        self.input_grad_op = clipped_input_gradient(f"SelectedConvGradInput{'Add' if forks else ''}")
+        self.input_grad_op = _input_gradient(f"SelectedConvGradInput{'Add' if forks else ''}")
         self.weight_grad_op, self.mask_grad_op = _weight_gradient(), _mask_gradient()
 
     def construct(self, x, weight, bits, scale, clip, mask):
@@ -96,12 +103,12 @@ class NativeDoReFaConv2d(nn.Cell):
 
     def bprop(self, x, weight, bits, scale, clip, mask, out, dout):
         """Gradients for x, W, clip and mask."""
-        y, _, w, tanh = out
+        _, _, w, tanh = out
         given, gradients = (x, w, bits, clip, mask), dout[: 1 + self.forks]
-        of_x, of_clip = self.input_grad_op(*given, *gradients, self.geometry)
+        of_x, of_clip, products = self.input_grad_op(*given, *gradients, self.geometry)
         of_levels = self.weight_grad_op(*given, scale, dout[0], self.geometry)
         of_weight = self.weights.common_gradient(weight, tanh, of_levels)
-        of_mask = self.mask_grad_op(*given, scale, y, dout[0], self.geometry)
+        of_mask = self.mask_grad_op(*given, scale, products, dout[0], self.geometry)
         return of_x, of_weight, 0 * bits, 0 * scale, of_clip, of_mask
 
 

@@ -7,7 +7,12 @@
 
 namespace lowbit {
 
-inline float dot(const float* a, const float* b, int64_t size) {
+// What the scores are made of; those of the chosen branches (N) are known from the gradient for x.
+struct ScoreInputs {
+  const float *x, *chosen, *gy;
+};
+
+inline double dot(const float* a, const float* b, int64_t size) {
   constexpr int64_t kBlock = 4096;  // float sums no longer than this
   double total = 0;
   for (int64_t start = 0; start < size; start += kBlock) {
@@ -18,13 +23,8 @@ inline float dot(const float* a, const float* b, int64_t size) {
     for (int64_t i = start + whole; i < start + count; ++i) lanes[0] += a[i] * b[i];
     for (float lane : lanes) total += lane;
   }
-  return static_cast<float>(total);
+  return total;
 }
-
-// What the scores are made of: y is the forward pass's, so that the chosen branch is not computed again.
-struct ScoreInputs {
-  const float *x, *y, *gy;
-};
 
 template <int LANES>
 void float_scores(const Geometry& g, const Branches& branches, const float* w,
@@ -37,14 +37,15 @@ void float_scores(const Geometry& g, const Branches& branches, const float* w,
     std::vector<float> image(g.c * g.plane_size() + LANES, 0.f), q(in_size), other(out_size);
     return [&, image, q, other](int64_t n) mutable {
       for (int64_t k = 0; k < branches.count; ++k) {
-        const float* output = from.y + n * out_size;
-        if (k != branches.choice[n]) {
-          quantize(branches.levels[k], from.x + n * in_size, in_size, q.data());
-          split_phases(g, q.data(), image.data());
-          forward_image<LANES>(g, image.data(), offsets, packed[k], other.data(), 0, AsTheyAre());
-          output = other.data();
+        float& score = scores[n * branches.count + k];
+        if (k == branches.choice[n]) {
+          score = from.chosen[n];
+          continue;
         }
-        scores[n * branches.count + k] = dot(from.gy + n * out_size, output, out_size);
+        quantize(branches.levels[k], from.x + n * in_size, in_size, q.data());
+        split_phases(g, q.data(), image.data());
+        forward_image<LANES>(g, image.data(), offsets, packed[k], other.data(), 0, AsTheyAre());
+        score = static_cast<float>(dot(from.gy + n * out_size, other.data(), out_size));
       }
     };
   });
@@ -55,7 +56,8 @@ template <class Dot>
 class IntegerScores {
  public:
   IntegerScores(const Geometry& g, const Branches& branches, const IntegerBranches<Dot>& integer)
-      : g_(g), branches_(branches), integer_(integer), conv_(g), squares_(g), codes_(branches.count, CodeImage(g)) {}
+      : g_(g), branches_(branches), integer_(integer), conv_(g), squares_(g, branches.count),
+        codes_(branches.count, CodeImage(g)) {}
 
   // The scores (K) of image n.
   void run(const ScoreInputs& from, int64_t n, float* scores) {
@@ -66,12 +68,11 @@ class IntegerScores {
     for (int64_t k = 0; k < branches_.count; ++k) {
       if (k == chosen) continue;
       widths.emplace_back(&codes_[k], branches_.levels[k]);
-      const bool by_squares = !integer_.squares.empty() && integer_.squares[k].exact();
-      (by_squares ? work.squares : work.others).push_back(k);
+      (integer_.by_squares(k) ? work.squares : work.others).push_back(k);
     }
     conv_.set_image(from.x + n * in_size, widths);
     multiply(work, gy, scores);
-    scores[chosen] = dot(gy, from.y + n * out_size, out_size);
+    scores[chosen] = from.chosen[n];
   }
 
  private:
@@ -88,15 +89,10 @@ class IntegerScores {
     if (!images.empty()) conv_.products(images, filters, gy, sums);
     put(work.others, sums, scores);
 
-    images.clear();
-    std::vector<const SquareFilters<Dot>*> squares;
-    std::vector<int64_t> tops;
-    for (int64_t k : work.squares) {
-      images.push_back(&codes_[k]), squares.push_back(&integer_.squares[k]);
-      tops.push_back(static_cast<int64_t>(branches_.levels[k].steps()));
-    }
-    sums.resize(images.size());
-    if (!images.empty()) squares_.products(images, tops, squares, gy, sums);
+    std::vector<SquareBranch<Dot>> squares;
+    for (int64_t k : work.squares) squares.push_back(integer_.square_branch(branches_, k, codes_[k]));
+    sums.resize(squares.size());
+    if (!squares.empty()) squares_.products(squares, gy, sums);
     put(work.squares, sums, scores);
   }
 
@@ -118,7 +114,7 @@ template <class Dot>
 bool integer_scores(const Geometry& g, const Branches& branches, const float* w, const float* scale,
                     const ScoreInputs& from, float* scores) {
   if constexpr (Dot::kFast) {
-    const IntegerBranches<Dot> integer(g, branches, w, scale, winograd_fits(g));
+    const IntegerBranches<Dot> integer(g, branches, w, scale);
     if (!integer.exact) return false;
     parallel_for(g.n, [&] {
       return [&, worker = IntegerScores<Dot>(g, branches, integer)](int64_t n) mutable {

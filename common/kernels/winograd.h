@@ -190,13 +190,6 @@ inline void transform_kernel_gradient(const typename Vec<LANES>::Float (&m)[Filt
   }
 }
 
-// One row of `planes` planes, planes innermost. The next but one is fetched: many short runs, which no processor foresees.
-inline void turn_row(const float* from, int64_t plane, int64_t planes, int64_t width, float* to, int64_t to_pixel) {
-  for (int64_t c = 0; c < planes; ++c)
-    for (int64_t x = 0; x < width; x += 16) __builtin_prefetch(from + c * plane + 2 * width + x);
-  transpose(from, plane, planes, width, to, to_pixel);
-}
-
 // The padded rows of one image that a row of squares reads, with the channels innermost: [rows][columns][channels
 // rounded up]. The next row of squares keeps the last two.
 template <class Filter>

@@ -74,16 +74,19 @@ class ScaledDoReFa(nn.Cell):
 
     Args:
         native: force (True) or forbid (False) the C++ kernel; None chooses.
+        single: K is 1, and the result has the shape of w.
     """
 
-    def __init__(self, native: bool | None = None):
+    def __init__(self, native: bool | None = None, single: bool = False):
         super().__init__()
-        self.levels = KeptDoReFa(native)
-        self.kernel = NativeDoReFaWeights() if use_native(native) else None
+        self.levels, self.single = KeptDoReFa(native), single
+        self.kernel = NativeDoReFaWeights(single) if use_native(native) else None
 
     def construct(self, weight, bits, scale):
         if self.kernel is not None:
             return self.kernel(weight, bits, scale)[0]
+        if self.single:
+            return scale * self.levels(weight, bits)
         parts = []
         for k in range(bits.shape[0]):
             parts.append(scale[k] * self.levels(weight, bits[k].reshape(1)))
@@ -119,10 +122,10 @@ class DoReFaWeight(nn.Cell):
         check_bits(bits)
         self.bits = Parameter(Tensor(np.array([bits], np.int32)), requires_grad=False)
         self.scale = Parameter(Tensor(np.ones(1, np.float32)), requires_grad=False)
-        self.quantize = ScaledDoReFa(native)
+        self.quantize = ScaledDoReFa(native, single=True)
 
     def construct(self, weight):
-        return self.quantize(weight, self.bits.value(), self.scale.value()).reshape(weight.shape)
+        return self.quantize(weight, self.bits.value(), self.scale.value())
 
     def fit(self, weight: np.ndarray, bits: int = MAX_BITS) -> None:
         """Set the scale to where weights of so many bits are nearest to these."""

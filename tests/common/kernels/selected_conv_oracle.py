@@ -71,9 +71,13 @@ def call_all(library, x, weights, mask, gy, stride, padding, levels):
     y = adder_oracle.call(library, "SelectedConv", [*given, geometry], empty(gy.shape))
     trained = adder_oracle.call(library, "SelectedConvTrain", [*given, scale, geometry], empty(gy.shape))
     of_x, more = empty(x.shape), empty(x.shape)
-    of_clip = adder_oracle.call(library, "SelectedConvGradInput", [*given, gy, geometry, of_x], empty(1))
-    adder_oracle.call(library, "SelectedConvGradInputAdd", [*given, gy, x, geometry, more], empty(1))
-    assert oracle.error(more, of_x + x) < 1e-6
+    of_clip, of_clip_too = empty(1), empty(1)
+    products = adder_oracle.call(library, "SelectedConvGradInput", [*given, gy, geometry, of_x, of_clip], empty(len(x)))
+    outputs = [more, of_clip_too]
+    again = adder_oracle.call(library, "SelectedConvGradInputAdd", [*given, gy, x, geometry, *outputs], empty(len(x)))
+    assert oracle.error(more, of_x + x) < 1e-6 and of_clip == of_clip_too and np.array_equal(products, again)
     of_w = adder_oracle.call(library, "SelectedConvGradWeight", [*given, SCALE, gy, geometry], empty(weights.shape[1:]))
-    of_mask = adder_oracle.call(library, "SelectedConvGradMask", [*given, scale, y, gy, geometry], empty(mask.shape))
+    of_mask = adder_oracle.call(
+        library, "SelectedConvGradMask", [*given, scale, products, gy, geometry], empty(mask.shape)
+    )
     return [y, trained, of_x, of_clip, of_w, of_mask]

@@ -4,8 +4,10 @@ import conv_oracle
 import numpy as np
 import pytest
 from fake_quant_calls import KINDS, needs_compiler
+from mindspore import Tensor
 from test_dorefa import gradient
 
+from common.kernels.dorefa import NativeDoReFaWeights
 from common.quant.dorefa import ScaledDoReFa, dorefa_weights
 from common.quant.zeros import kept
 from common.runtime.context import execution_mode
@@ -39,6 +41,17 @@ def test_values_and_gradients(shape, pruned, dead, native, mode):
         assert np.array_equal(y[k], scale * dorefa_weights(w, bits))
     common = np.tensordot(SCALE.astype(np.float64), gy, 1) * kept(w)
     assert conv_oracle.error(gw, gradient(w, 2, common)) < 1e-5
+
+
+def test_tanh_is_within_three_units_in_the_last_place():
+    needs_compiler(True)
+    sizes = np.concatenate([np.linspace(0, 12, 100_001), np.logspace(-37, 1, 10_007)])
+    w = np.concatenate([sizes, -sizes]).astype(np.float32)
+    with execution_mode("pynative"):
+        found = NativeDoReFaWeights()(Tensor(w), Tensor(BITS), Tensor(SCALE))[1].asnumpy()
+    wanted = np.tanh(w.astype(np.float64))
+    assert (np.abs(found - wanted) <= 3 * np.spacing(np.abs(wanted).astype(np.float32))).all()
+    assert np.abs(found).max() == 1
 
 
 def test_results_do_not_depend_on_threads(threads):

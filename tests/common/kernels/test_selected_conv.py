@@ -163,6 +163,17 @@ def test_an_image_does_not_depend_on_its_batch(library):
                 assert np.array_equal(np.concatenate(parts), whole)
 
 
+def test_a_clip_below_the_least_counts_as_that_and_gets_no_gradient(library, pynative):
+    (x, weight, bits, scale, _, mask), gy = sample(*SIZES[1])
+    found = []
+    for clip in (1e-3, 1e-4, -1):
+        inputs = (x, weight, bits, scale, np.array([clip], np.float32), mask)
+        found.append(run(True, inputs, gy, *SIZES[1][7:], training=True))
+    for other in found[1:]:
+        assert all(np.array_equal(own, right) for i, (own, right) in enumerate(zip(other, found[0])) if i != 3)
+        assert other[3] == 0 != found[0][3]
+
+
 def test_weights_on_their_levels_give_the_same_output(library):
     size = SIZES[4]
     (x, weight, bits, _, clip, mask), gy = sample(*size)
