@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lowbitzoo.neighbour import require_common
 
 if TYPE_CHECKING:
+    from lowbitzoo import runtime as runtime
     from lowbitzoo.catalogue import list_checkpoints, list_models
     from lowbitzoo.exporting import export
     from lowbitzoo.layers import Adder2d
@@ -38,6 +39,8 @@ __all__ = ["Adder2d", "evaluate", "export", "list_checkpoints", "list_models", "
 
 
 def __getattr__(name: str) -> Any:
+    if name == "runtime":
+        return importlib.import_module(f"{__name__}.runtime")
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
     require_common()

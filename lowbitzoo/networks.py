@@ -68,11 +68,12 @@ def evaluate(
         classes: file that lists the classes of class folders in label order.
         num_samples: number of images to evaluate on, spread over the classes; None: all.
         batch_size: images per step.
-        preprocessing: of the images; None: what the file records, else what is usual for the network and ``dataset``.
+        preprocessing: of the images; None: what the file records, else what is usual for the network and ``dataset``;
+            ``images`` beside a network that records none need it.
 
     Raises:
         ConfigError: an unknown data set, a path that is missing or not wanted, images of other classes than the
-            network's, or MindSpore is not installed.
+            network's or of unknown preprocessing, or MindSpore is not installed.
         DataError: the data set is missing or damaged.
         QuantizationError: the network does not fit the images.
     """
@@ -91,6 +92,11 @@ def evaluate(
     else:
         source = images.spread(num_samples) if num_samples else images
     source = fit(source, metadata) if "num_classes" in metadata else source
+    if images is not None and preprocessing is None and "preprocessing" not in metadata:
+        raise ConfigError(
+            "preprocessing: expected that of the images beside a network that records none, found None; give "
+            "preprocessing=, such as common.data.Preprocessing(32, mean, std) or common.data.DIGITS"
+        )
     with context.execution_mode("graph"):
         return evaluate_images(network, source, preprocessing or preprocessing_of(dataset, metadata), batch_size)
 

@@ -26,6 +26,7 @@ _MACHINES = "needs two machines"
 _SEVERAL = "MASTER=10.0.0.1 PORT=8118 bash scripts/run_distribute_train.sh DAMBQ 8 --dataset_path CIFAR10"
 NOT_RUN = {
     "bash scripts/quickstart.sh": f"makes an environment and {_DOWNLOADS}; test_scripts.py runs it with a stub",
+    "bash scripts/setup_env.sh": f"makes an environment and {_DOWNLOADS}; test_setup_env.py runs it with a stub",
     "bash scripts/test.sh": "runs all tests, this one among them",
     "source .venv/bin/activate": "the test has the environment it was started in",
     "bash scripts/download_checkpoint.sh resnet20-cifar10": _DOWNLOADS,
@@ -34,6 +35,13 @@ NOT_RUN = {
     "python -m lowbitzoo demo": "serves a page until Ctrl-C; test_demo_page.py opens it in a browser",
     f"NODES=2 NODE=0 {_SEVERAL}": _MACHINES,
     f"NODES=2 NODE=1 {_SEVERAL}": _MACHINES,
+    **dict.fromkeys(
+        (
+            "PYTHONPATH=.. python my_pictures.py FOLDER PICTURE",
+            "python -m lowbitzoo predict outputs/mine.lowbit PICTURE",
+        ),
+        "test_examples.py runs it on pictures that it makes",
+    ),
     **{
         f"PYTHONPATH=.. python {name}.py": "test_examples.py runs it, at its own size"
         for name in ("proqha", "dambq", "dynamicquant", "ldnq", "adderquant")

@@ -161,6 +161,10 @@ class _Steps:
     def _(self, cell: GlobalMean, x: Value) -> Value:
         return self.builder.pool(x, self._shape(self.source)[2:])
 
+    @call.register
+    def _(self, cell: nn.AdaptiveAvgPool2d, x: Value) -> Value:
+        return self._adaptive_avg_pool2d(self.index, x, cell.adaptive_avgpool2d.output_size)
+
     @call.register(nn.MaxPool2d)
     @call.register(nn.AvgPool2d)
     def _(self, cell: nn.Cell, x: Value) -> Value:

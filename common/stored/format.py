@@ -177,7 +177,8 @@ class Format:
         if not own_network and metadata["network"] not in MODELS:
             raise CheckpointError(
                 f"{path}: expected a registered architecture, found {metadata.get('network')!r}; one's own network is "
-                "loaded by lowbitzoo.load(file, network=...)"
+                "loaded by lowbitzoo.load(file, network=...); commands take the runtime file (.lowbit) that "
+                "lowbitzoo.export makes of it"
             )
 
     def _quantized(self, network: nn.Cell, metadata: dict[str, Any], path: str | Path) -> nn.Cell:

@@ -27,6 +27,8 @@ def test_every_verb_is_there_and_no_other():
     assert all(callable(getattr(lowbitzoo, name)) for name in lowbitzoo.__all__)
     with pytest.raises(AttributeError, match="quantize"):
         getattr(lowbitzoo, "predictions")  # noqa: B009
+    done = python("-c", "import lowbitzoo; print(lowbitzoo.runtime.load.__name__)")
+    assert done.stdout.strip() == "load", done.stderr
 
 
 def test_the_import_brings_neither_mindspore_nor_a_method():

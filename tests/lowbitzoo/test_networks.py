@@ -6,7 +6,7 @@ from mindspore import Tensor, nn
 
 import lowbitzoo
 from common import checkpoint, zoo
-from common.data import open_dataset
+from common.data import DIGITS, open_dataset
 from common.errors import CheckpointError, ConfigError
 from common.models.registry import model
 from lowbitzoo import methods
@@ -37,8 +37,14 @@ def test_shipped_networks_load_by_name(method):
 def test_an_evaluation_counts_the_images_that_it_is_given():
     stored = lowbitzoo.load("resnet20-digits")
     metrics = lowbitzoo.evaluate(stored, num_samples=20, batch_size=10)
-    again = lowbitzoo.evaluate(stored.network, images=open_dataset("digits", None, "test").spread(20), batch_size=20)
+    twenty = open_dataset("digits", None, "test").spread(20)
+    again = lowbitzoo.evaluate(stored.network, images=twenty, batch_size=20, preprocessing=DIGITS)
     assert metrics.samples == again.samples == 20 and metrics.correct == again.correct >= 19
+
+
+def test_images_of_unknown_preprocessing_are_refused():
+    with pytest.raises(ConfigError, match="preprocessing: expected that of the images"):
+        lowbitzoo.evaluate(MyNetwork(), images=open_dataset("digits", None, "test"))
 
 
 @pytest.mark.parametrize("method", ["DAMBQ", "DynamicQuant", "ProQHA"])

@@ -151,6 +151,7 @@ def test_the_command_prints_the_likeliest_classes_without_mindspore(file, pixels
     expected = [f"{100 * share:8.2f} %  {name}" for name, share in best]
     about = "network: net (method), 10 classes, accuracy 0.5000 of 10 images of digits"
     assert lines == [about, str(tmp_path / "a.png"), *expected] and len(expected) == 5
+    assert predict(file, tmp_path) == predict(file, tmp_path / "a.png")  # a folder stands for its pictures
 
 
 def test_the_command_measures_the_speed(file):

@@ -10,6 +10,7 @@ import numpy as np
 from common.cli import typed
 from common.cli.commands.classify import SUMMARY
 from common.cli.option_parser import OptionParser
+from common.data.pictures import picture_files
 from common.errors import ConfigError
 
 RUNTIME_SUFFIX = ".lowbit"
@@ -27,9 +28,7 @@ def make_parser() -> OptionParser:
     parser.prog = "python -m lowbitzoo predict"
     what = "file of export.py --format lowbit, which needs no MindSpore, else name or file of a checkpoint"
     parser.add_argument("file", type=typed.path, metavar="NAME_OR_FILE", help=what)
-    parser.add_argument(
-        "images", nargs="*", type=typed.path, metavar="IMAGE", help="pictures, of a checkpoint also folders"
-    )
+    parser.add_argument("images", nargs="*", type=typed.path, metavar="IMAGE", help="pictures, and folders of them")
     parser.add_argument("--top", type=typed.positive_int, default=_TOP, metavar="K", help="classes of each picture")
     parser.add_argument("--threads", type=typed.positive_int, metavar="N", help="that compute; default: all")
     parser.add_argument(
@@ -63,9 +62,9 @@ def run(words: list[str], load: Load | None = None, elsewhere: Elsewhere | None 
         raise ConfigError("predict: what computes is not in this package; run python -m lowbitzoo predict")
     if not args.images and not args.benchmark:
         raise ConfigError("expected pictures or --benchmark behind the file, found neither")
-    network = load(args.file, args.threads)
+    network, images = load(args.file, args.threads), picture_files(args.images)
     print(_introduction(network))
-    for image in args.images:
+    for image in images:
         (best,) = network.top([image], args.top)
         print(image, *(f"{100 * share:8.2f} %  {name}" for name, share in best), sep="\n", flush=True)
     if args.benchmark:

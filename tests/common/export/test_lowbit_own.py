@@ -57,11 +57,12 @@ class Windows(nn.Cell):
         self.wide = nn.Conv2d(12, 16, 3, dilation=2, pad_mode="pad", padding=2)
         self.single = nn.Conv2d(16, 16, 3, group=16, dilation=2, pad_mode="pad", padding=(2, 1, 0, 2), has_bias=True)
         self.some = nn.Conv2d(16, 24, (2, 3), group=4, pad_mode="same", has_bias=True)
-        self.head = nn.Dense(24, CLASSES)
+        self.average, self.head = nn.AdaptiveAvgPool2d(1), nn.Dense(24, CLASSES)
 
     def construct(self, x):
         x = ops.relu(self.wide(ops.relu(self.norm0(self.stem(x)))))
-        return self.head(ops.relu(self.some(ops.relu(self.single(x)))).mean((2, 3)))
+        x = self.average(ops.relu(self.some(ops.relu(self.single(x)))))
+        return self.head(x.view(x.shape[0], -1))
 
 
 OPTIONS = {
