@@ -42,12 +42,14 @@ network = MyNetwork(learn.num_classes)
 train(network, learn, FORM, epochs=20)  # or weights that you have
 print("float:", lowbitzoo.evaluate(network, images=test, preprocessing=FORM).accuracy)
 
+print("4 bits, and a little training with them:")
 stored = lowbitzoo.quantize(network, "ProQHA", images=learn, preprocessing=FORM, bits=4)
 train(stored.network, learn, FORM, epochs=5, rate=0.02)
 Path("outputs").mkdir(exist_ok=True)
-lowbitzoo.save(stored, "outputs/mine.ckpt")
-again = lowbitzoo.load("outputs/mine.ckpt", network=MyNetwork(learn.num_classes))
+file = lowbitzoo.save(stored, "outputs/mine.ckpt")
+again = lowbitzoo.load(file, network=MyNetwork(learn.num_classes))
 print("4 bits:", lowbitzoo.evaluate(again, images=test).accuracy)
+print(f"{file}: {file.stat().st_size:,} bytes; outputs/mine.lowbit runs without MindSpore:")
 print(lowbitzoo.export(again, "outputs/mine.lowbit"))  # python -m lowbitzoo predict outputs/mine.lowbit PICTURE...
 for found in lowbitzoo.predict(again, pictures):
     print(*found.lines(), sep="\n")
