@@ -68,8 +68,8 @@ struct Windows {
 };
 
 // Results of `count` pixels from number x on, where the rows count as one.
-inline void finish_rows(const Windows& windows, const Tail& tail, int64_t first, int64_t x, int64_t count,
-                        const int32_t* sums) {
+inline void finish_joined(const Windows& windows, const Tail& tail, int64_t first, int64_t x, int64_t count,
+                          const int32_t* sums) {
   const auto width = static_cast<int32_t>(windows.width), start = static_cast<int32_t>(x);
   for (int32_t y = start / width, column = start % width; count > 0; ++y, column = 0) {
     const int64_t here = std::min<int64_t>(count, width - column);
@@ -93,7 +93,7 @@ void filters_of(const Instruction& instruction, const Windows& windows, int64_t 
       for (int g = 0; g < G; ++g) {
         const int32_t* of = sums + g * computed * kGroup;
         if constexpr (JOINED)
-          finish_rows(windows, tail, first + g * kGroup, x, count, of);
+          finish_joined(windows, tail, first + g * kGroup, x, count, of);
         else
           finish(tail, first + g * kGroup, windows.rows.first + y, x, static_cast<int>(count), of);
       }
