@@ -1,4 +1,4 @@
-"""Training between the steps of a search."""
+"""What follows each step of a search: training, or statistics that follow its bits."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ from ProQHA.quant import get_bits
 
 
 class FineTuner:
-    """Trains a network after each step, from the same compiled training step.
+    """Trains a network after each step, from the same compiled training step, or corrects its statistics.
 
     Args:
         network: quantized network.
@@ -22,6 +22,7 @@ class FineTuner:
         config: training after a step; None: none.
         folder: folder of the search.
         metadata: metadata that identify the network.
+        correct: moves the network's BatchNorm statistics by what its bits of now change; None: they stay.
         validate: function from the network to its metrics on validation images, for the log; None where there are none.
     """
 
@@ -33,15 +34,19 @@ class FineTuner:
         config: TrainConfig | None,
         folder: Path,
         metadata: dict[str, Any],
+        correct: Callable[[], None] | None,
         validate: Callable[[nn.Cell], Metrics] | None,
     ):
-        self.network, self.validate, self.folder, self.metadata = network, validate, folder, metadata
+        self.network, self.folder, self.metadata = network, folder, metadata
+        self.correct, self.validate = correct, validate
         run = Run(folder, metadata)
         self.trainer = Trainer(network=network, data=data, config=config, run=run) if config else None
 
     def __call__(self, step: int) -> dict[str, float]:
-        """Train after a step, none after step 0; ``acc`` in training, ``validation_acc`` if there are such images."""
+        """Correct, then train unless it is step 0; ``acc`` in training, ``validation_acc`` if there are such images."""
         record = {}
+        if self.correct:
+            self.correct()
         if self.trainer and step:
             folder = self.folder / f"{STEP_FOLDER}{step:02d}"
             self.trainer.reset(folder, {**self.metadata, "step": step, "bits": get_bits(self.network).tolist()})

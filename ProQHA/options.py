@@ -140,8 +140,12 @@ def search_options(args: Namespace, chosen: Choice) -> SearchOptions:
     """The search that the options of ``search.py`` describe.
 
     Raises:
-        ConfigError: targets out of range, and as :func:`start_options`.
+        ConfigError: targets out of range, two ways to new statistics, and as :func:`start_options`.
     """
+    if args.bias_correction and args.search_epochs:
+        raise ConfigError(
+            f"bias_correction: expected --search_epochs 0, found {args.search_epochs}: training moves statistics"
+        )
     targets = Targets(args.cost, args.compute_cost, args.floor)
     training = None
     if args.search_epochs:
@@ -151,6 +155,7 @@ def search_options(args: Namespace, chosen: Choice) -> SearchOptions:
         plan=Plan(args.step, args.lam, targets, Moves(args.ratio, args.interval), args.seed),
         score=_score_options(args),
         training=training,
+        bias_images=args.bias_correction,
         folder=args.output_dir / args.run_name,
         go_on=args.go_on,
         validation=Validation(args.validation),

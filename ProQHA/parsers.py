@@ -74,8 +74,7 @@ def train_parser() -> OptionParser:
     group = parser.add_argument_group("quantized network that starts from a float one")
     _add_mixed_bits(group)
     _add_activation_clip(group)
-    statistics = "number of training images, unlabelled, by which BatchNorm statistics follow quantization at the start"
-    group.add_argument("--bias_correction", type=typed.int_range(0), default=0, metavar="N", help=statistics)
+    _add_bias_correction(group, "at the start")
     parser.add_alias("--train_epochs", "--epochs")
     _add_aliases(parser)
     return parser
@@ -114,6 +113,7 @@ def search_parser() -> OptionParser:
     group = parser.add_argument_group("quantized network that starts from a float one")
     _add_bits(group)
     _add_activation_clip(group)
+    _add_bias_correction(group, "after each step")
     _add_aliases(parser)
     return parser
 
@@ -188,6 +188,11 @@ def _add_mixed_bits(group: _ActionsContainer) -> None:
     group.add_argument("--bits_file", type=typed.path, metavar="FILE", help=planned)
     share = "share of the quantizers that have --bits, above 0 to 1"
     group.add_argument("--ratio", type=typed.fraction, default=1.0, help=share)
+
+
+def _add_bias_correction(group: _ActionsContainer, when: str) -> None:
+    statistics = f"number of training images, unlabelled, by which BatchNorm statistics follow quantization {when}"
+    group.add_argument("--bias_correction", type=typed.int_range(0), default=0, metavar="N", help=statistics)
 
 
 def _add_activation_clip(group: _ActionsContainer) -> None:

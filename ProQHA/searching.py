@@ -29,7 +29,7 @@ from ProQHA.fisher import FisherScorer
 from ProQHA.progressive import Plan, Progressive
 from ProQHA.quant_config import QuantConfig
 from ProQHA.scores import AccuracyScorer, AdamScorer, Scorer
-from ProQHA.start import StartOptions, start_quantized
+from ProQHA.start import StartOptions, bias_correction, start_quantized
 
 _CHUNK = 64  # images at a time
 SELECTION = "last step"  # how the network that a search ends with is chosen, in words
@@ -69,6 +69,8 @@ class SearchOptions:
         plan: steps, draws and targets.
         score: score of the candidates.
         training: training after each step; None: none.
+        bias_images: number of training images, without labels, by which BatchNorm statistics follow each step, see
+            :mod:`common.quant.bias_correction`; 0 keeps them.
         folder: folder of the search.
         go_on: whether a search that was stopped is continued; otherwise it starts anew.
         validation: images that are kept from the search, and measured after each step.
@@ -78,6 +80,7 @@ class SearchOptions:
     plan: Plan
     score: ScoreOptions
     training: TrainConfig | None
+    bias_images: int
     folder: Path
     go_on: bool
     validation: Validation
@@ -145,12 +148,14 @@ def make_search(options: RunOptions, search: SearchOptions, images: Images, kept
     about = _metadata(search, network, config, images)
     scorer = make_scorer(search, network, config, images, kept.scoring)
     validate = evaluator(kept.validation, preprocessing, options.batch_size, "validation") if kept.validation else None
+    correct = bias_correction(network, images, search.bias_images, search.start.seed) if search.bias_images else None
     tuner = FineTuner(
         network=network,
         data=TrainData(train, preprocessing),
         config=search.training,
         folder=search.folder,
         metadata=about,
+        correct=correct,
         validate=validate,
     )
     sizes = cost_model(network, preprocessing.image_size)
@@ -191,7 +196,8 @@ def _chosen_classes(network: nn.Cell, images: np.ndarray) -> np.ndarray:
 def _metadata(search: SearchOptions, network: nn.Cell, config: QuantConfig, images: Images) -> dict[str, Any]:
     """Metadata of the search's checkpoints; all of it must be equal for a search to be continued."""
     training = asdict(search.training) if search.training else None
-    kept = {"validation": search.validation.images} if search.validation.images else {}
+    given = {"validation": search.validation.images, "bias_correction": search.bias_images}
+    kept = {name: count for name, count in given.items() if count}
     score = {name: value for name, value in asdict(search.score).items() if name != "pseudo_labels" or value}
     return {
         "method": storage.METHOD,

@@ -11,7 +11,7 @@ from common.cli.training import Images, Start, finished_metadata, save_float
 from common.data import ImageSource, Preprocessing
 from common.errors import CheckpointError, ConfigError
 from common.models.registry import model, recorded_architecture
-from common.quant.bias_correction import correct_bias
+from common.quant.bias_correction import BiasCorrection
 from common.quant.calibration import calibration_batches
 from common.quant.even_filters import even_filters
 from common.quant.layers import quant_layers
@@ -77,10 +77,15 @@ def quantized_start(options: StartOptions, images: Images) -> Start:
     """A quantized network to train, as :func:`start_quantized` gives it."""
     network, config = start_quantized(options, images.train, images.preprocessing)
     if options.bias_images:
-        sample = images.train, images.preprocessing, options.bias_images, options.seed
-        correct_bias(network, lambda: calibration_batches(*sample, batch_size=_STATISTICS_BATCH))
+        bias_correction(network, images, options.bias_images, options.seed)()
     about = {"method": storage.METHOD, "kind": "latent", "network": options.arch, "settings": asdict(config)}
     return Start(network, {**about, "start": network_state.digest(network)} if options.path else about)
+
+
+def bias_correction(network: nn.Cell, images: Images, count: int, seed: int) -> BiasCorrection:
+    """The correction of a quantized network by some training images, whose labels are not read."""
+    sample = images.train, images.preprocessing, count, seed
+    return BiasCorrection(network, lambda: calibration_batches(*sample, batch_size=_STATISTICS_BATCH))
 
 
 def start_quantized(

@@ -6,13 +6,19 @@ from collections.abc import Callable, Iterator
 from mindspore import nn
 
 from common.quant.layers import quant_layers
-from common.runtime.hooks import Images, batch_norm_inputs, shift_batch_norm
+from common.runtime.hooks import (
+    Images,
+    batch_norm_inputs,
+    moving_statistics,
+    set_moving_statistics,
+    shift_batch_norm,
+)
 
 _QUANTIZERS = ("quantize_weight", "quantize_input")
 
 
-def correct_bias(network: nn.Cell, images: Callable[[], Images]) -> None:
-    """Move the statistics of a quantized network's BatchNorms by what its quantizers change, in place.
+class BiasCorrection:
+    """Moves the statistics of a quantized network's BatchNorms by what its quantizers change, in place.
 
     Post-training quantization shifts the mean of a layer's outputs and shrinks or widens their variance (M. Nagel et
     al., *Data-Free Quantization through Weight Equalization and Bias Correction*, ICCV 2019). Both are measured on
@@ -25,9 +31,16 @@ def correct_bias(network: nn.Cell, images: Callable[[], Images]) -> None:
     Raises:
         DataError: there is no image.
     """
-    with without_quantizers(network):
-        before = batch_norm_inputs(network, images())
-    shift_batch_norm(network, before, batch_norm_inputs(network, images()))
+
+    def __init__(self, network: nn.Cell, images: Callable[[], Images]):
+        self.network, self.images, self.moving = network, images, moving_statistics(network)
+        with without_quantizers(network):
+            self.before = batch_norm_inputs(network, images())
+
+    def __call__(self) -> None:
+        """Correct the network for the bits and clips that it has now."""
+        set_moving_statistics(self.network, self.moving)
+        shift_batch_norm(self.network, self.before, batch_norm_inputs(self.network, self.images()))
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ _CASCADE = {"hessians": "paired", "statistics": "kept", "shrinkage": 0.2, "momen
 _CASCADE |= {"num_images": 1000, "views": 8, "mixed_views": 8, "view_size": 160, "match_batch_size": 32}
 _CASCADE |= {"refine_by": "adam", "refine_steps": 1200, "refine_lr": 0.003}
 _SEARCH = {"lam": 0, "step": 40, "search_epochs": 0, "score_images": 64, "batch_size": 50}
+_CORRECTED = {"bias_correction": 500}
 _DISTILLED = {"distill_weight": 1.0, "schedule": "cosine", "batch_size": 32}
 
 
@@ -58,7 +59,7 @@ def _all(args: Namespace) -> Iterator[Entry]:
     for bits in _BITS:
         yield _uniform(args, bits)
     for bits in _SEARCHED:
-        yield _searched(args, bits)
+        yield from _searched(args, bits)
     yield from _distilled(args)
 
 
@@ -80,29 +81,27 @@ def _ldnq(args: Namespace, levels: int) -> Iterator[Entry]:
 def _uniform(args: Namespace, bits: int) -> Entry:
     name = f"proqha_w{bits}a{bits}"
     options = {"arch": "mobilenetv2", "run_name": name, "output_dir": args.output_dir, "pretrained": args.pretrained}
-    options |= {"bits": bits, "epochs": 0, "bias_correction": 500, "batch_size": 50}
+    options |= {"bits": bits, "epochs": 0, "batch_size": 50, **_CORRECTED}
     make = (Command("ProQHA/train.py", options, ("--archtype", "quant", "--even_filters")),)
     return _of("ProQHA", name, f"W{bits}A{bits}", make, args)
 
 
-def _searched(args: Namespace, bits: int) -> Entry:
-    """Bits by the score, at the costs of the same bits everywhere.
-
-    Its BatchNorm statistics stay: clips fit what the layers see as the search leaves them, and a correction that moves
-    all of it at once loses more than it mends.
-    """
-    name = f"proqha_searched{bits}"
-    options = {"arch": "mobilenetv2", "pretrained": args.pretrained, "run_name": name, "output_dir": args.output_dir}
-    options |= {"cost": bits / _SHARE, "compute_cost": (bits / _SHARE) ** 2, **_SEARCH}
-    search = Command("ProQHA/search.py", options, ("--even_filters", "--pseudo_labels"))
-    return _of("ProQHA", name, f"searched, cost of W{bits}A{bits}", (search,), args)
+def _searched(args: Namespace, bits: int) -> Iterator[Entry]:
+    """Bits by the score, at the costs of the same bits everywhere; statistics as they are, then such as follow."""
+    for name, label, correction in (("searched", "searched", {}), ("corrected", "searched and corrected", _CORRECTED)):
+        name = f"proqha_{name}{bits}"
+        options = {"arch": "mobilenetv2", "run_name": name, "output_dir": args.output_dir}
+        options |= {"pretrained": args.pretrained, "cost": bits / _SHARE, "compute_cost": (bits / _SHARE) ** 2}
+        flags = ("--even_filters", "--pseudo_labels")
+        search = Command("ProQHA/search.py", {**options, **_SEARCH, **correction}, flags)
+        yield _of("ProQHA", name, f"{label}, cost of W{bits}A{bits}", (search,), args)
 
 
 def _distilled(args: Namespace) -> Iterator[Entry]:
     start = {"pretrained": args.pretrained, "distill": args.pretrained, "epochs": args.epochs, **_DISTILLED}
     start |= {"output_dir": args.output_dir}
     mobile = {**start, "arch": "mobilenet_v2"}
-    adam = {**start, "arch": "mobilenetv2", "optimizer": "adam", "lr": 1e-4, "bits": 4, "bias_correction": 500}
+    adam = {**start, "arch": "mobilenetv2", "optimizer": "adam", "lr": 1e-4, "bits": 4, **_CORRECTED}
     made: list[tuple[str, str, str, Callable[..., Command]]] = [
         ("ProQHA", "distilled_proqha4", "W4A4", partial(Command, flags=("--archtype", "quant", "--even_filters"))),
         ("DAMBQ", "distilled_dambq4", "W4A4", partial(Command, flags=("--quantize",))),

@@ -9,9 +9,13 @@ from PIL import Image
 from proqha_tiny import LAYERS, records, state, tiny
 from script_runs import refused, run, same
 
+from common.cli.training import Images
+from common.data import Preprocessing, open_dataset
+from common.runtime.hooks import moving_statistics, set_moving_statistics
 from ProQHA import search, storage, train
 from ProQHA.cost_model import cost_model
 from ProQHA.quant import ACTIVATIONS, get_bits, quantizers
+from ProQHA.start import bias_correction
 
 FILES = {"run.ckpt", "search.ckpt", "search_log.csv", "config.yaml"}
 UNTRAINED = ["--search_epochs", 0, "--step", 40]
@@ -92,6 +96,23 @@ def test_without_training_only_bits_and_clips_change(searching, tiny_float, tmp_
         assert tensors[f"{name}.quantize_input.bits"].tolist() == [inputs]
 
 
+def test_statistics_follow_the_bits_that_a_search_ends_with(searching, tiny_float, small_cifar, tmp_path, quickly):
+    """As the float network's, corrected once for these bits and clips; also where the search stopped and went on."""
+    words = [*searching, "--search_epochs", 0, "--lam", 0, "--bias_correction", 24]
+    for steps in (1, 2):
+        run(search, *words, "--step", steps)
+    saved, floats = storage.load_latent(tmp_path / "run" / "search.ckpt", "Tiny"), state(tiny_float / "final.ckpt")[0]
+    network, found = saved.network, moving_statistics(saved.network)
+    unmoved = {name: [floats[f"{name}.moving_{moment}"] for moment in ("mean", "variance")] for name in found}
+    set_moving_statistics(network, unmoved)
+    preprocessing = Preprocessing.from_dict(saved.metadata["preprocessing"])
+    images = Images(open_dataset("cifar10", small_cifar, "train"), None, preprocessing)
+    bias_correction(network, images, 24, seed=1)()
+    for name, expected in moving_statistics(network).items():
+        np.testing.assert_allclose(found[name], expected, rtol=1e-4, atol=1e-5)
+    assert not np.allclose(found["norm"][0], unmoved["norm"][0], rtol=1e-3)
+
+
 def test_lowered_inputs_keep_training_their_clips(searching, tmp_path, quickly):
     """In PYNATIVE mode too, where an optimizer that has run once holds on to values."""
     words = [*searching, "--lam", 0, "--ratio", 1, "--step", 2]
@@ -150,6 +171,7 @@ def test_targets_that_are_met_from_the_start_end_the_search_at_once(searching, t
         (["--compute_cost", 0.001], "compute_cost: expected 0.00390625"),
         (["--lam", 0, "--score", "adam"], "lam: 0, the exact minimiser, needs a score that adds up"),
         (["--lam", -1], "lam"),
+        (["--bias_correction", 8, "--search_epochs", 1], "bias_correction: expected --search_epochs 0, found 1"),
         (["--score", "acc", "--held_out", 32], "held_out: expected less than the 32 training images, found 32"),
         (["--score", "hession"], "score"),
         (["--arch", "alexnet"], "arch: expected one of"),

@@ -6,7 +6,7 @@ from mindspore import Tensor
 
 from common.checkpoint import network_state
 from common.models.registry import model
-from common.quant.bias_correction import correct_bias
+from common.quant.bias_correction import BiasCorrection
 from common.runtime.hooks import batch_norm_inputs, batch_norms, shift_batch_norm
 from ProQHA.convert import quantize_network
 from ProQHA.quant import get_bits, set_bits
@@ -49,7 +49,7 @@ def test_statistics_move_by_what_the_quantizers_change(network):
     state, reference = network_state.state(network), model("resnet20").build(10)
     network_state.restore(reference, {name: state[name] for name in network_state.state(reference)})
     plain = batch_norm_inputs(reference, passes())
-    correct_bias(network, passes)
+    BiasCorrection(network, passes)()
     moved = 0.0
     for name, (mean, variance) in statistics(network).items():
         expected = old[name][0] + quantized[name][0] - plain[name][0]
@@ -60,12 +60,28 @@ def test_statistics_move_by_what_the_quantizers_change(network):
     assert moved > 0.05  # 2 bits do a lot
 
 
+def test_a_correction_forgets_the_one_before(network):
+    """What counts are the bits of now, whatever the network was corrected for before."""
+    kept, correct = network_state.state(network), BiasCorrection(network, passes)
+    for bits in (2, 6):
+        set_bits(network, np.full_like(get_bits(network), bits))
+        correct()
+    found = statistics(network)
+    network_state.restore(network, kept)
+    set_bits(network, np.full_like(get_bits(network), 6))
+    BiasCorrection(network, passes)()
+    for name, expected in statistics(network).items():
+        np.testing.assert_allclose(found[name], expected, rtol=1e-5)
+        moved = not np.array_equal(expected[0], correct.moving[name][0])
+        assert moved or name == "bn1"  # only what is behind the float stem does not move
+
+
 def test_parameters_keep_their_names_and_quantizers_come_back(network):
     names = [parameter.name for parameter in network.get_parameters()]
     x = Tensor(IMAGES[:2])
     before = network.set_train(False)(x).asnumpy()
     kept = network_state.state(network)
-    correct_bias(network, passes)
+    BiasCorrection(network, passes)()
     assert [parameter.name for parameter in network.get_parameters()] == names
     network_state.restore(network, kept)
     assert np.array_equal(network.set_train(False)(x).asnumpy(), before)
