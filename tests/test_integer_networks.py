@@ -52,13 +52,13 @@ def test_deep_networks_stay_within_what_ties_move(tmp_path, pynative, architectu
     check_close(packed(tmp_path / "net.ckpt", architecture, 4, 8, 32), 32, 0.3)  # in 40 or 52 layers one tie moves all
 
 
-@pytest.mark.parametrize("architecture", ["vgg_small", "resnet20", "resnet20_conv", "resnet18"])
+@pytest.mark.parametrize("architecture", ["vgg_small", "resnet20", "resnet20_conv", SLOW("resnet18")])
 def test_bits_of_channels_layer_by_layer(tmp_path, pynative, architecture):
     side = 64 if architecture == "resnet18" else 32
     check_layers(packed_by_channel(tmp_path / "net.ckpt", architecture, side), side)
 
 
-@pytest.mark.parametrize("architecture", ["preact_resnet20", "vgg16", *map(SLOW, ("resnet34", "resnet50"))])
+@pytest.mark.parametrize("architecture", ["preact_resnet20", *map(SLOW, ("vgg16", "resnet34", "resnet50"))])
 def test_bits_of_layers_layer_by_layer(tmp_path, pynative, architecture):
     side = 64 if architecture in ("resnet34", "resnet50") else 32
     check_layers(packed(tmp_path / "net.ckpt", architecture, 4, 4, side), side)

@@ -67,7 +67,12 @@ def test_layers_after_the_first_stage_choose_and_the_rest_is_static_or_float():
 
 @pytest.mark.parametrize(
     ("name", "size", "dynamic", "static"),
-    [("resnet20", 32, 12, 6), ("resnet20_conv", 32, 12, 8), ("resnet18", 64, 12, 7), ("resnet50", 64, 39, 13)],
+    [
+        ("resnet20", 32, 12, 6),
+        ("resnet20_conv", 32, 12, 8),
+        ("resnet18", 64, 12, 7),
+        pytest.param("resnet50", 64, 39, 13, marks=pytest.mark.slow),
+    ],
 )
 def test_counts_of_the_named_networks(pynative, name, size, dynamic, static):
     network = quantize_network(model(name).build(10), QuantConfig(4, image_size=size), frozen=True)

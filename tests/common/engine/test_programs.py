@@ -15,13 +15,14 @@ from common.engine.run import run, set_threads
 from common.errors import ConfigError, QuantizationError
 
 PROGRAMS, PART = 320, 20
+PARTS = [pytest.param(at, marks=pytest.mark.slow if at % (2 * PART) else ()) for at in range(0, PROGRAMS, PART)]
 
 
 def bits_of(values):
     return np.ascontiguousarray(values).view(np.int32)
 
 
-@pytest.mark.parametrize("first", range(0, PROGRAMS, PART))
+@pytest.mark.parametrize("first", PARTS)
 def test_all_instruction_sets_give_the_interpreters_bits(engine_sets, images, first):
     for seed in range(first, first + PART):
         description = random_network(seed)
