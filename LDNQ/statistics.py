@@ -5,13 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from mindspore import nn
 
-from common.runtime.hooks import (
-    batch_norm_inputs,
-    moving_statistics,
-    reestimate_batch_norm,
-    set_moving_statistics,
-    shift_batch_norm,
-)
+from common.runtime.hooks import StatisticsShift, reestimate_batch_norm
 from LDNQ.calibration_set import CalibrationSet
 from LDNQ.plan import Plan
 
@@ -27,10 +21,7 @@ class FinalStatistics:
 
     def __init__(self, network: nn.Cell, data: CalibrationSet, plan: Plan):
         self.network, self.data, self.plan = network, data, plan
-        self.before, self.kept = None, {}
-        if plan.statistics == "shifted":
-            self.before = batch_norm_inputs(network, self._images())
-            self.kept = moving_statistics(network)
+        self.shift = StatisticsShift(network, self._images) if plan.statistics == "shifted" else None
 
     def end_refinement(self) -> None:
         """Take the statistics anew, where the plan says so."""
@@ -43,10 +34,8 @@ class FinalStatistics:
         Args:
             steps: of the refinement that are done: after the first the network has its statistics.
         """
-        if self.before is None or steps:
-            return
-        set_moving_statistics(self.network, self.kept)
-        shift_batch_norm(self.network, self.before, batch_norm_inputs(self.network, self._images()))
+        if self.shift and not steps:
+            self.shift()
 
     def _images(self) -> Iterator[np.ndarray]:
         return self.data.passes(self.plan.statistics_views, count=self.plan.moment_images)

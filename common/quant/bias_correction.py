@@ -6,23 +6,18 @@ from collections.abc import Callable, Iterator
 from mindspore import nn
 
 from common.quant.layers import quant_layers
-from common.runtime.hooks import (
-    Images,
-    batch_norm_inputs,
-    moving_statistics,
-    set_moving_statistics,
-    shift_batch_norm,
-)
+from common.runtime.hooks import Images, StatisticsShift
 
 _QUANTIZERS = ("quantize_weight", "quantize_input")
 
 
-class BiasCorrection:
+class BiasCorrection(StatisticsShift):
     """Moves the statistics of a quantized network's BatchNorms by what its quantizers change, in place.
 
     Post-training quantization shifts the mean of a layer's outputs and shrinks or widens their variance (M. Nagel et
     al., *Data-Free Quantization through Weight Equalization and Bias Correction*, ICCV 2019). Both are measured on
-    the same images with and without the quantizers, see :func:`common.runtime.hooks.shift_batch_norm`.
+    the same images with and without the quantizers, see :func:`common.runtime.hooks.shift_batch_norm`; a call
+    corrects the network for the bits and clips that it has then.
 
     Args:
         network: of quantized layers with latent weights; its moving statistics are those of the float network.
@@ -33,14 +28,8 @@ class BiasCorrection:
     """
 
     def __init__(self, network: nn.Cell, images: Callable[[], Images]):
-        self.network, self.images, self.moving = network, images, moving_statistics(network)
         with without_quantizers(network):
-            self.before = batch_norm_inputs(network, images())
-
-    def __call__(self) -> None:
-        """Correct the network for the bits and clips that it has now."""
-        set_moving_statistics(self.network, self.moving)
-        shift_batch_norm(self.network, self.before, batch_norm_inputs(self.network, self.images()))
+            super().__init__(network, images)
 
 
 @contextlib.contextmanager

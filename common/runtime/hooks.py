@@ -190,3 +190,24 @@ def shift_batch_norm(network: nn.Cell, before: Moments, after: Moments) -> None:
             moving[name][1] * ((new_variance + eps) / (variance + eps)),
         )
     set_moving_statistics(network, moved)
+
+
+class StatisticsShift:
+    """What the BatchNorms of a network see of some images now, to shift their moving statistics after a change of it.
+
+    Args:
+        network: as it is before the change, its moving statistics those that belong to it.
+        images: gives the batches (N, 3, H, W) of a pass, the same each time.
+
+    Raises:
+        DataError: there is no image, in any process.
+    """
+
+    def __init__(self, network: nn.Cell, images: Callable[[], Images]):
+        self.network, self.images = network, images
+        self.moving, self.before = moving_statistics(network), batch_norm_inputs(network, images())
+
+    def __call__(self) -> None:
+        """Shift the statistics of before, whatever they have become, for the network as it is now."""
+        set_moving_statistics(self.network, self.moving)
+        shift_batch_norm(self.network, self.before, batch_norm_inputs(self.network, self.images()))
