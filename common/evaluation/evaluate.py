@@ -104,7 +104,7 @@ def evaluate(
     progress = Progress(samples, stream=stream, label=label)
     for index, batch in enumerate(data):
         valid = batch["valid"]
-        outputs = _outputs(network, batch)
+        outputs = outputs_of(network, Tensor(batch["image"]))
         logits, labels = outputs[0][valid], batch["label"][valid]
         _check(logits, labels, classes)
         if on_batch is not None:
@@ -121,8 +121,9 @@ def evaluate(
     return Metrics(correct, top5, loss, seen, time.perf_counter() - start, timed)
 
 
-def _outputs(network: nn.Cell, batch: Mapping[str, np.ndarray]) -> tuple[np.ndarray, ...]:
-    given = network(Tensor(batch["image"]))
+def outputs_of(network: nn.Cell, images: Tensor) -> tuple[np.ndarray, ...]:
+    """Logits (N, classes) for images (N, 3, H, W), and what else a network gives with them."""
+    given = network(images)
     return tuple(part.asnumpy() for part in (given if isinstance(given, tuple) else (given,)))
 
 

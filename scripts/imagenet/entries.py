@@ -80,21 +80,24 @@ def _ldnq(args: Namespace, levels: int) -> Iterator[Entry]:
 
 def _uniform(args: Namespace, bits: int) -> Entry:
     name = f"proqha_w{bits}a{bits}"
-    options = {"arch": "mobilenetv2", "run_name": name, "output_dir": args.output_dir, "pretrained": args.pretrained}
-    options |= {"bits": bits, "epochs": 0, "batch_size": 50, **_CORRECTED}
+    options = _proqha(args, name) | {"bits": bits, "epochs": 0, "batch_size": 50, **_CORRECTED}
     make = (Command("ProQHA/train.py", options, ("--archtype", "quant", "--even_filters")),)
     return _of("ProQHA", name, f"W{bits}A{bits}", make, args)
 
 
 def _searched(args: Namespace, bits: int) -> Iterator[Entry]:
     """Bits by the score, at the costs of the same bits everywhere; statistics as they are, then such as follow."""
-    for name, label, correction in (("searched", "searched", {}), ("corrected", "searched and corrected", _CORRECTED)):
-        name = f"proqha_{name}{bits}"
-        options = {"arch": "mobilenetv2", "run_name": name, "output_dir": args.output_dir}
-        options |= {"pretrained": args.pretrained, "cost": bits / _SHARE, "compute_cost": (bits / _SHARE) ** 2}
-        flags = ("--even_filters", "--pseudo_labels")
-        search = Command("ProQHA/search.py", {**options, **_SEARCH, **correction}, flags)
+    costs = {"cost": bits / _SHARE, "compute_cost": (bits / _SHARE) ** 2}
+    for kind, label, correction in (("searched", "searched", {}), ("corrected", "searched and corrected", _CORRECTED)):
+        name = f"proqha_{kind}{bits}"
+        options = _proqha(args, name) | {**costs, **_SEARCH, **correction}
+        search = Command("ProQHA/search.py", options, ("--even_filters", "--pseudo_labels"))
         yield _of("ProQHA", name, f"{label}, cost of W{bits}A{bits}", (search,), args)
+
+
+def _proqha(args: Namespace, name: str) -> dict:
+    """Options of a run of ProQHA's MobileNetV2 from the float network."""
+    return {"arch": "mobilenetv2", "run_name": name, "output_dir": args.output_dir, "pretrained": args.pretrained}
 
 
 def _distilled(args: Namespace) -> Iterator[Entry]:

@@ -8,6 +8,7 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from common.cli.engine import INTEGER, choose_engine
+from common.evaluation.evaluate import outputs_of
 from common.runtime import context
 from common.stored.network import StoredNetwork
 from lowbitzoo import methods
@@ -33,8 +34,7 @@ def _speed(network: nn.Cell) -> float:
     seconds, begun = [], time.perf_counter()
     for number in range(_PASSES + 2):
         start = time.perf_counter()
-        outputs = network(images)
-        (outputs[0] if isinstance(outputs, tuple) else outputs).asnumpy()  # a dynamic one gives its choices too
+        outputs_of(network, images)
         if number > 1:
             seconds.append(time.perf_counter() - start)
         if seconds and time.perf_counter() - begun > _SECONDS:
