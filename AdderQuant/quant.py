@@ -15,6 +15,14 @@ paper      2 k s, k = -2^(b-1) ...       to even           |x - 2 k s| = x + 2 |
 R_g = min(max |W_g|, R_x) for each group (Nie et al., NeurIPS 2022); ``two-sided`` takes R_x, what inputs are clamped
 to, for the whole layer: a group's smaller range would clip inputs, which nothing compensates. Weights beyond R are
 clamped without loss where inputs stay at or below R: the constant -(w - R) joins the filter's bias.
+
+.. math::
+    |x - w| = |x - R| + (w - R) \quad (0 \le x \le R < w), \qquad |x - w| = |x - 0| + |w| \quad (w < 0 \le x)
+.. math::
+    y_f = -\sum |x - w_f| \approx -s_f \sum |q(x) - c_f| + b_f, \quad q(x) = \mathrm{round}(\min(x, R) / s_f), \quad
+    b_f = -\sum |w_f - \mathrm{clamp}(w_f, 0, R)|
+
+The first identity and R_g are the paper's (arXiv:2212.10200, lossless range clamp and clustering), the second is ours.
 """
 
 from collections.abc import Callable

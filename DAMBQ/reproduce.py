@@ -37,9 +37,9 @@ COLUMNS += ("file_bytes", "hours", "mindspore")
 
 # Options of train.py: for all stages, for those that go to 2 bits, and for each.
 COMMON = {"batch_size": 128, "schedule": "cosine"}
-TWO_BITS = {"lr": 0.04, "epochs": 60, "wgt_target": 2, "act_target": 2, "duration": (0, 3), "weight_decay": 3e-5}
+TWO_BITS = {"lr": 0.04, "epochs": 48, "wgt_target": 2, "act_target": 2, "duration": (0, 3), "weight_decay": 3e-5}
 STAGES: dict[str, dict] = {
-    "w4a4": {"lr": 0.02, "epochs": 30, "wgt_target": 4, "act_target": 4, "weight_decay": 1e-4},
+    "w4a4": {"lr": 0.02, "epochs": 12, "wgt_target": 4, "act_target": 4, "weight_decay": 1e-4},
     "channel": {**TWO_BITS, "granularity": "channel", "shares": (0.4, 0.8)},
     "layer": {**TWO_BITS, "granularity": "layer", "shares": (0.4, 0.8)},
     "network": {**TWO_BITS, "granularity": "network", "shares": (1, 1)},

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import QuantizationError
+from common.quant import packed_layers
 from common.quant.integer_weight import ActivationGrid, IntegerLayer, IntegerWeight, one
 from common.quant.level_table import DOREFA, SIGNED, UNSIGNED
 from common.quant.packed_layers import LayerShape, pack_layers, unpack_layers
@@ -69,6 +70,56 @@ def test_integers_and_scales_come_back(seed):
         assert (layer.bias is None) == (again[name].bias is None)
         if layer.bias is not None:
             assert_same(layer.bias, again[name].bias)
+
+
+def candidates(bits: tuple[int, ...], count: int = 20_000) -> IntegerLayer:
+    """A layer of DoReFa candidates of the same weights, which lie all over [-1, 1]."""
+    values = np.random.default_rng(5).uniform(-1, 1, (20, count // 20))
+    codes = [np.rint((values + 1) / 2 * (2**width - 1)).astype(np.uint8) for width in bits]
+    weights = tuple(
+        IntegerWeight(code, one(width, np.uint8), one(1, np.float32), DOREFA) for code, width in zip(codes, bits)
+    )
+    return IntegerLayer(weights, tuple(ActivationGrid(weight.bits, one(1, np.float32)) for weight in weights))
+
+
+@pytest.mark.parametrize("bits, cells, width", [((2, 3, 4), 22, 5), ((3, 4, 5), 52, 6), ((7, 8), 379, None)])
+def test_candidates_of_the_same_weights_share_their_codes(bits, cells, width):
+    layer = candidates(bits)
+    rows = np.stack([weight.codes.ravel() for weight in layer.weights])
+    assert len(np.unique(rows, axis=1).T) == cells  # of 2^k - 1 borders each, some the same or nearly
+    packed = pack_layers({"layer": layer})
+    stored = {name: value.size for name, value in packed.tensors.items() if name.startswith("codes")}
+    assert stored == ({f"codes_{width}": 20_000} if width else {f"codes_{own}": 20_000 for own in bits})
+    tensors = dict(packed.tensors)
+    again = unpack_layers(tensors, packed.levels, {"layer": LayerShape((20, 1000))})["layer"]
+    assert not tensors and len(again.weights) == len(layer.weights) == len(again.grids)
+    for pair in zip(layer.weights, again.weights):
+        assert_same(*pair)
+
+
+def test_candidates_stored_apart_can_be_read(monkeypatch):
+    """Files written before candidates were joined."""
+    layer = candidates((2, 3, 4))
+    monkeypatch.setattr(packed_layers, "join", lambda weights: None)
+    packed = pack_layers({"layer": layer})
+    assert {"codes_2", "codes_3", "codes_4"} < set(packed.tensors) and "cells" not in packed.tensors
+    again = unpack_layers(dict(packed.tensors), packed.levels, {"layer": LayerShape((20, 1000))})["layer"]
+    for pair in zip(layer.weights, again.weights):
+        assert_same(*pair)
+
+
+@pytest.mark.parametrize("fault", ["number", "code", "cells"])
+def test_joint_candidates_that_do_not_fit_are_refused(fault):
+    packed = pack_layers({"layer": candidates((2, 3, 4))})
+    tensors = {name: value.copy() for name, value in packed.tensors.items()}
+    if fault == "number":
+        tensors["codes_5"][7] = 22  # of 22 cells
+    elif fault == "code":
+        tensors["cells"][1] = 4  # of 2 bits
+    else:
+        tensors["cells"][0] += 1
+    with pytest.raises(QuantizationError):
+        unpack_layers(tensors, packed.levels, {"layer": LayerShape((20, 1000))})
 
 
 def example() -> tuple[dict[str, IntegerLayer], dict[str, LayerShape]]:
