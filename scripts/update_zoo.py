@@ -1,4 +1,4 @@
-"""Write size, sha256, preprocessing and expected accuracy of the shipped checkpoints into the registry, as they are.
+"""Write what the shipped checkpoints are into the registry: size, sha256, preprocessing, level tables, accuracy.
 
 usage: python scripts/update_zoo.py [NAME...] [--check] [--dataset_path DIR]
 
@@ -29,8 +29,9 @@ def with_file(entry: registry.Entry) -> registry.Entry:
         CheckpointError: the file is missing or damaged.
     """
     path = path_of(entry)
-    preprocessing = checkpoint.load(path).metadata.get("preprocessing")
-    return replace(entry, size=path.stat().st_size, sha256=sha256(path), preprocessing=preprocessing)
+    metadata = checkpoint.load(path).metadata
+    facts = {"preprocessing": metadata.get("preprocessing"), "levels": metadata.get("packing", {}).get("levels", [])}
+    return replace(entry, size=path.stat().st_size, sha256=sha256(path), **facts)
 
 
 def with_accuracy(entry: registry.Entry, dataset_path: Path | None = None) -> registry.Entry:

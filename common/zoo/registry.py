@@ -32,6 +32,7 @@ class Entry:
         network: its name in :mod:`common.models.registry`.
         dataset: ``digits``, ``cifar10`` or ``imagenet``.
         bits: of weights and activations, in words.
+        levels: names of the level tables of its weights (:mod:`common.quant.level_table`), none of a float network.
         source: ``shipped`` (in the repository) or ``external`` (published elsewhere).
         file: shipped: path in the repository; external: name of the file, also in the cache and in a mirror.
         url: external: where it was published, the file itself if its name is known.
@@ -41,6 +42,9 @@ class Entry:
         expected: ``accuracy`` (0 to 1) over ``samples`` test images with the ``options`` of eval.py; measured here if
             shipped, as published if external.
         recipe: commands that make it, in the method's folder.
+        start: name of the registered float network that it began with; None: it is one itself, or from scratch.
+        licence: SPDX identifier of the licence of the file and of its start, and where its text is.
+        citation: what to cite beside this project.
         note: what else must be known to use it.
     """
 
@@ -49,6 +53,7 @@ class Entry:
     network: str
     dataset: str
     bits: str
+    levels: list[str]
     source: str
     file: str | None
     url: str | None
@@ -57,6 +62,9 @@ class Entry:
     preprocessing: dict[str, Any] | None
     expected: dict[str, Any]
     recipe: list[str]
+    start: str | None
+    licence: str
+    citation: str
     note: str
 
     @property

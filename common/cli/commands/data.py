@@ -74,6 +74,7 @@ def _fetched(name: str, archive: Archive, root: Path, mirrors: Sequence[str] | N
         network="",
         dataset=name,
         bits="",
+        levels=[],
         source="external",
         file=archive.file,
         url=archive.url,
@@ -82,6 +83,9 @@ def _fetched(name: str, archive: Archive, root: Path, mirrors: Sequence[str] | N
         preprocessing=None,
         expected={},
         recipe=[],
+        start=None,
+        licence="",
+        citation="",
         note="",
         folder=root,
     )

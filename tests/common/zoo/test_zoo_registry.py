@@ -1,5 +1,6 @@
 """The registry names every checkpoint of the repository, once, with fields of the right kind."""
 
+import importlib
 import re
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ import pytest
 from common import zoo
 from common.data import CIFAR10, CIFAR10_IMAGENET_STATS, IMAGENET, Preprocessing
 from common.errors import ConfigError
+from common.quant.level_table import level_table
 from common.zoo import registry
 from common.zoo.registry import ROOT, SOURCES
 
@@ -40,16 +42,28 @@ def test_fields(entry):
     assert Preprocessing.from_dict(entry.preprocessing).image_size in (32, 224)
     assert set(entry.expected) == {"accuracy", "samples", "options"} and 0 < entry.expected["accuracy"] <= 1
     assert isinstance(entry.recipe, list) and all(isinstance(line, str) for line in entry.recipe)
+    importlib.import_module(f"{entry.method}.storage")  # level tables are registered by their methods
+    assert all(level_table(name) for name in entry.levels) and entry.citation
     if entry.shipped:
         assert entry.url is None and entry.sha256 and entry.size and entry.recipe
         assert all(
             line.startswith("python ") and (ROOT / entry.method / line.split()[1]).exists() for line in entry.recipe
         )
+        assert bool(entry.levels) == bool(entry.start) == (not entry.bits.startswith("float"))
         count = entry.expected["accuracy"] * entry.expected["samples"]
         assert abs(count - round(count)) < 1e-6 and entry.expected["samples"] in (360, 10_000)
     else:
         assert urlsplit(entry.url).scheme == "https"
         assert (entry.sha256 and entry.size and entry.file) or "not been seen here" in entry.note
+
+
+@pytest.mark.parametrize("entry", [entry for entry in ENTRIES if entry.shipped], ids=lambda entry: entry.name)
+def test_what_ships_has_a_licence_and_so_has_its_start(entry):
+    licence, text = entry.licence.split(", ")
+    assert licence in ("Apache-2.0", "BSD-2-Clause", "BSD-3-Clause") and (ROOT / text).is_file()
+    if entry.start:
+        start = zoo.find(entry.start)
+        assert start.bits.startswith("float") and start.licence == entry.licence and start.dataset == entry.dataset
 
 
 @pytest.mark.parametrize("entry", [entry for entry in ENTRIES if not entry.shipped], ids=lambda entry: entry.name)
