@@ -17,6 +17,7 @@ from repository_copy import tracked_copy
 from common import checkpoint
 from common.checkpoint import network_state
 from common.cli.option_parser import OptionParser
+from common.data import CIFAR10
 from common.files.cache import user_cache
 from common.models.registry import model
 
@@ -126,7 +127,7 @@ def stand_ins(folder: Path, small_cifar: Path) -> StandIns:
         "CIFAR10": larger_cifar10(small_cifar, folder / "CIFAR10"),
         "IMAGENET": tiny_imagenet(folder / "IMAGENET"),
     }
-    adder = str(ROOT / "AdderQuant" / "checkpoints" / "adder_resnet20_cifar10_jpeg.ckpt")
+    adder = str(tiny_network(folder / "adder_resnet20.ckpt", "adder_resnet20", "cifar10"))
     resnet20 = str(ROOT / "common" / "zoo" / "files" / "resnet20_cifar10_jpeg.ckpt")
     resnet18 = str(tiny_network(folder / "resnet18.ckpt", "resnet18"))
     mobilenet = str(tiny_network(folder / "mobilenet_v2.ckpt", "mobilenet_v2"))
@@ -168,10 +169,12 @@ def tiny_imagenet(root: Path) -> Path:
     return root
 
 
-def tiny_network(path: Path, architecture: str) -> Path:
-    """A float network of two classes with random weights."""
-    about = {"method": "LDNQ", "kind": "float", "network": architecture, "num_classes": 2}
-    checkpoint.save(path, network_state.state(model(architecture).build(2)), about)
+def tiny_network(path: Path, architecture: str, dataset: str | None = None) -> Path:
+    """A float network with random weights: of CIFAR-10's classes, or of two."""
+    classes = 10 if dataset else 2
+    about = {"method": "LDNQ", "kind": "float", "network": architecture, "num_classes": classes}
+    about |= {"dataset": dataset, "preprocessing": CIFAR10.to_dict()} if dataset else {}
+    checkpoint.save(path, network_state.state(model(architecture).build(classes)), about)
     return path
 
 

@@ -43,7 +43,7 @@ def _settings(module: str, **values) -> Callable[[], dict]:
 
 
 FORMATS = [
-    FormatCase(AdderQuant.storage.FORMAT, ROOT / "AdderQuant/checkpoints/adder_resnet20_4bits_cifar10_jpeg.ckpt", None),
+    FormatCase(AdderQuant.storage.FORMAT, ROOT / "AdderQuant/checkpoints/adder_resnet20_4bits_cifar10.ckpt", None),
     FormatCase(DAMBQ.storage.FORMAT, ROOT / "DAMBQ/checkpoints/resnet20_w2a2_digits.ckpt", _settings("DAMBQ", bits=3)),
     FormatCase(
         DynamicQuant.storage.FORMAT,
