@@ -25,26 +25,38 @@ class Targets:
         storage: weight storage relative to float, see :meth:`CostModel.storage`; 4 bits are 0.125.
         compute: bit operations relative to float, see :meth:`CostModel.compute`; 4 x 4 bits are 0.015625.
         floor: least bits of a quantizer, 2 to 8.
+        weight_floor: least bits of weights, where they keep more than inputs; None: the floor.
 
     Raises:
-        ConfigError: a target below what the floor allows, or one that asks for nothing.
+        ConfigError: a target below what the floors allow, or one that asks for nothing, or a floor of weights that is
+            the lower one.
     """
 
     storage: float | None = None
     compute: float | None = None
     floor: int = MIN_BITS
+    weight_floor: int | None = None
 
     def __post_init__(self):
+        weights, inputs = (int(floor) for floor in self.floors)
+        if weights < inputs:
+            raise ConfigError(f"weight_floor: expected at least the --floor of {inputs} bits, found {weights}")
         ranges = {
-            "cost": (self.storage, self.floor / FLOAT_BITS, MAX_BITS / FLOAT_BITS),
-            "compute_cost": (self.compute, (self.floor / FLOAT_BITS) ** 2, (MAX_BITS / FLOAT_BITS) ** 2),
+            "cost": (self.storage, weights / FLOAT_BITS, MAX_BITS / FLOAT_BITS),
+            "compute_cost": (self.compute, weights * inputs / FLOAT_BITS**2, (MAX_BITS / FLOAT_BITS) ** 2),
         }
         for name, (value, low, high) in ranges.items():
             if value is not None and not low <= value < high:
+                floor = _words(weights, inputs)
                 raise ConfigError(
-                    f"{name}: expected {low:g} (all at the floor of {self.floor} bits) up to below {high:g} (all at "
+                    f"{name}: expected {low:g} (all at the floor of {floor} bits) up to below {high:g} (all at "
                     f"{MAX_BITS}), found {value:g}"
                 )
+
+    @property
+    def floors(self) -> np.ndarray:
+        """Least bits of weights and of inputs, (2,)."""
+        return np.array([self.floor if self.weight_floor is None else self.weight_floor, self.floor])
 
     def open(self, sizes: CostModel, bits: np.ndarray) -> np.ndarray:
         """Whether weights and whether activations may still lose bits, (..., 2) bool, at bits (..., L, 2).
@@ -64,9 +76,14 @@ class Targets:
         """Share of the bit operations that is left when the weights are at their target."""
         return np.minimum(1.0, self.storage / storage) if self.storage is not None else np.ones_like(storage)
 
+    def met(self, sizes: CostModel, bits: np.ndarray) -> bool:
+        """Whether bits (L, 2) have no more than the demanded costs."""
+        pairs = ((sizes.storage, self.storage), (sizes.compute, self.compute))
+        return all(target is None or cost(bits) <= target + _ROUNDING for cost, target in pairs)
+
     def lowerable(self, sizes: CostModel, bits: np.ndarray) -> np.ndarray:
         """The quantizers that may lose bits, (..., L, 2) bool, at bits (..., L, 2)."""
-        return (bits > self.floor) & self.open(sizes, bits)[..., None, :]
+        return (bits > self.floors) & self.open(sizes, bits)[..., None, :]
 
     def excess(self, sizes: CostModel, bits: np.ndarray) -> np.ndarray:
         """Excess of weight storage, and of the operations that the weights will leave, over their targets, (..., 2).
@@ -95,6 +112,10 @@ class Targets:
         return before[..., works_for] & (after | ~before).all(-1)
 
 
+def _words(weights: int, inputs: int) -> str:
+    return str(inputs) if weights == inputs else f"{weights} and {inputs}"
+
+
 @dataclass(frozen=True)
 class Moves:
     """Size of one step: how many quantizers are lowered, and by how much.
@@ -107,9 +128,9 @@ class Moves:
     ratio: float = 0.5
     interval: int = 1
 
-    def lowered(self, bits: np.ndarray, floor: int) -> np.ndarray:
-        """Bits (L, 2) of every quantizer if it alone were lowered."""
-        return np.maximum(bits - self.interval, np.minimum(bits, floor))
+    def lowered(self, bits: np.ndarray, floors: np.ndarray) -> np.ndarray:
+        """Bits (L, 2) of every quantizer if it alone were lowered, not below the floors (2,)."""
+        return np.maximum(bits - self.interval, np.minimum(bits, floors))
 
 
 def apply(orders: np.ndarray, sizes: CostModel, bits: np.ndarray, targets: Targets, moves: Moves) -> np.ndarray:
@@ -126,7 +147,7 @@ def apply(orders: np.ndarray, sizes: CostModel, bits: np.ndarray, targets: Targe
         moves: size of the step.
     """
     after = np.repeat(bits[None], len(orders), 0)
-    lowered, candidate = moves.lowered(bits, targets.floor), np.arange(len(orders))
+    lowered, candidate = moves.lowered(bits, targets.floors), np.arange(len(orders))
     places = [(candidate, *np.divmod(index, 2)) for index in orders.T]
     for place in places:
         able = targets.lowerable(sizes, after)[place]
@@ -161,7 +182,7 @@ def exact(scores: np.ndarray, sizes: CostModel, bits: np.ndarray, targets: Targe
     """
     able = np.flatnonzero(targets.lowerable(sizes, bits))
     each = np.eye(bits.size, dtype=bool).reshape(-1, *bits.shape)
-    alone = np.where(each, moves.lowered(bits, targets.floor), bits)  # (2 L, L, 2): each quantizer by itself
+    alone = np.where(each, moves.lowered(bits, targets.floors), bits)  # (2 L, L, 2): each quantizer by itself
     worth = scores.ravel() / np.maximum(saving(sizes, targets, bits, alone), _LEAST_SAVING)
     order = able[np.argsort(worth[able], kind="stable")]
     return apply(order[None, : int(np.ceil(moves.ratio * len(able)))], sizes, bits, targets, moves)[0]

@@ -146,13 +146,13 @@ def search_options(args: Namespace, chosen: Choice) -> SearchOptions:
         raise ConfigError(
             f"bias_correction: expected --search_epochs 0, found {args.search_epochs}: training moves statistics"
         )
-    targets = Targets(args.cost, args.compute_cost, args.floor)
+    targets = Targets(args.cost, args.compute_cost, args.floor, args.weight_floor)
     training = None
     if args.search_epochs:
         training = _train_config(args, args.search_epochs, Schedule("cosine", args.lr), "adam")
     return SearchOptions(
         start=start_options(args, chosen),
-        plan=Plan(args.step, args.lam, targets, Moves(args.ratio, args.interval), args.seed),
+        plan=Plan(args.step, args.lam, targets, Moves(args.ratio, args.interval), args.seed, args.return_bits),
         score=_score_options(args),
         training=training,
         bias_images=args.bias_correction,

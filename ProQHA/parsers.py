@@ -94,6 +94,10 @@ def search_parser() -> OptionParser:
     interval = "number of bits that a lowered quantizer loses, 1 to 6"
     group.add_argument("--interval", type=typed.int_range(1, 6), default=1, help=interval)
     group.add_argument("--floor", type=_BITS, default=2, help="least bits of a quantizer, 2 to 8")
+    of_weights = "least bits of weights, at least --floor; default: --floor"
+    group.add_argument("--weight_floor", type=_BITS, help=of_weights)
+    back = "give back at the end, a bit to a quantizer, what --cost and --compute_cost leave room for"
+    group.add_argument("--return_bits", action="store_true", help=back)
     score = "score that candidates are chosen by: Fisher form, one step of Adam, or accuracy"
     group.add_argument("--score", choices=SCORES, default="fisher", help=score)
     _add_score_images(group)

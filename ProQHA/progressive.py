@@ -24,6 +24,7 @@ from ProQHA import candidates, history
 from ProQHA.candidates import Moves, Targets
 from ProQHA.cost_model import CostModel
 from ProQHA.quant import get_bits
+from ProQHA.returning import return_bits
 from ProQHA.scores import Lowering, Scorer
 
 Record = dict[str, Any]
@@ -40,6 +41,7 @@ class Plan:
         targets: costs at which the search ends.
         moves: size of a step.
         seed: seed of the draws.
+        returning: whether the last step gives back what the targets leave room for.
     """
 
     steps: int
@@ -47,6 +49,7 @@ class Plan:
     targets: Targets
     moves: Moves
     seed: int
+    returning: bool = False
 
 
 class Progressive:
@@ -63,7 +66,7 @@ class Progressive:
         metadata: metadata of the network's checkpoints; they and the plan must be equal for a search to be continued.
 
     Raises:
-        ConfigError: no candidates with a score that does not add up.
+        ConfigError: no candidates, or bits that go back, with a score that does not add up.
     """
 
     def __init__(
@@ -82,6 +85,8 @@ class Progressive:
             raise ConfigError(
                 "lam: 0, the exact minimiser, needs a score that adds up; take --score fisher or --lam 500"
             )
+        if plan.returning and not scorer.additive:
+            raise ConfigError("return_bits: needs a score that adds up; take --score fisher")
         self.network, self.sizes, self.plan, self.scorer = network, sizes, plan, scorer
         self.train, self.test, self.folder = train, test, Path(folder)
         self.metadata = json.loads(json.dumps(metadata))  # as a file gives it back
@@ -123,10 +128,12 @@ class Progressive:
 
     def lower(self, step: int) -> float:
         """Choose the candidate of a step, give the network its bits, and return its score."""
-        lowered = self.plan.moves.lowered(get_bits(self.network), self.plan.targets.floor)
+        lowered = self.plan.moves.lowered(get_bits(self.network), self.plan.targets.floors)
         lowering = self.scorer.plan(self.network, lowered)
         score, chosen = self._drawn(lowering, step) if self.plan.count else self._exact(lowering)
         lowering.apply(self.network, chosen)
+        if self.plan.returning and not self._able().any():
+            return_bits(self.network, self.scorer, self.sizes, self.plan.targets)
         return score
 
     def _drawn(self, lowering: Lowering, step: int) -> tuple[float, np.ndarray]:
@@ -166,7 +173,12 @@ class Progressive:
 
     def _plan(self) -> Record:
         """The plan as files record it; a search that has come to its end may be given more steps."""
-        return {name: value for name, value in asdict(self.plan).items() if name != "steps"}
+        plan = {name: value for name, value in asdict(self.plan).items() if name != "steps"}
+        if self.plan.targets.weight_floor is None:  # as searches recorded it that knew no such floor
+            del plan["targets"]["weight_floor"]
+        if not self.plan.returning:
+            del plan["returning"]
+        return plan
 
     def _load(self) -> None:
         saved = checkpoint.load(self.state)

@@ -66,12 +66,12 @@ def make_parser() -> OptionParser:
     return parser
 
 
-def run(script: ModuleType, args: Namespace, name: str, options: Mapping[str, object]) -> Path:
+def run(script: ModuleType, args: Namespace, name: str, options: Mapping[str, object], *flags: str) -> Path:
     """Run a script of this folder, or go on with it, and return the run's folder."""
     common = {"dataset": "cifar10", "dataset_path": args.dataset_path, "batch_size": 128}
     common |= {"run_name": name, "output_dir": args.output_dir}
     words = [word for option, value in {**common, **options}.items() for word in (f"--{option}", str(value))]
-    script.main([*words, *network_words(args), *thread_words(args)])
+    script.main([*words, *flags, *network_words(args), *thread_words(args)])
     return args.output_dir / name
 
 
@@ -97,8 +97,8 @@ def quantized(args: Namespace, stage: str, bits: int, seed: int) -> Path:
         return run(train, args, name, options) / f"{name}.ckpt"
     targets = {"cost": bits / FLOAT_BITS, "compute_cost": (bits / FLOAT_BITS) ** 2}
     options = {**shared, **targets, "pretrained": start, "search_epochs": args.search_epochs, "lam": 0, "step": 100}
-    options["interval"] = args.interval
-    searched = run(search, args, f"{name}_search", options)
+    options |= {"interval": args.interval, "weight_floor": bits}
+    searched = run(search, args, f"{name}_search", options, "--return_bits")
     steps = checkpoint.load(searched / "search.ckpt").metadata["search"]["records"][-1]["step"]
     shutil.copy(searched / "bits.png", RESULTS.path.with_name(f"bits_{bits}.png"))
     left = max(1, args.epochs - steps * args.search_epochs)

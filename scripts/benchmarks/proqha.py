@@ -53,7 +53,7 @@ def step(name: str, batch_size: int):
     bits = get_bits(network)
 
     def choose():
-        lowering = scorer.plan(network, moves.lowered(bits, targets.floor))
+        lowering = scorer.plan(network, moves.lowered(bits, targets.floors))
         drawn = candidates.draw(np.random.default_rng(1), count, sizes, bits, targets, moves)
         scores = scorer(network, lowering, drawn)
         return candidates.least(scores, candidates.saving(sizes, targets, bits, drawn))

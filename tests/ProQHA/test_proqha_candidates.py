@@ -199,12 +199,25 @@ def test_the_best_of_all_stops_at_the_targets_with_the_worst_left_out():
         ({"storage": 1.0}, "cost"),
         ({"storage": 0.09, "floor": 3}, "cost: expected 0.09375 .* floor of 3 bits"),
         ({"compute": 0.0039}, "compute_cost: expected 0.00390625"),
+        ({"storage": 0.09, "weight_floor": 3}, "cost: expected 0.09375 .* floor of 3 and 2 bits"),
+        ({"compute": 0.0058, "weight_floor": 3}, "compute_cost: expected 0.00585938 .* floor of 3 and 2 bits"),
+        ({"floor": 4, "weight_floor": 3}, "weight_floor: expected at least the --floor of 4 bits, found 3"),
         ({"compute": 0.0625}, "compute_cost: .* below 0.0625"),
     ],
 )
 def test_targets_out_of_range_are_refused(settings, expected):
     with pytest.raises(ConfigError, match=expected):
         Targets(**settings)
+
+
+def test_weights_stop_at_a_floor_of_their_own():
+    targets = Targets(compute=9 / 1024, weight_floor=3)
+    bits = EIGHT
+    for _ in range(8):
+        bits = exact(np.ones((3, 2)), SIZES, bits, targets, Moves(1.0))
+    assert bits[:, 0].tolist() == [3, 3, 3] and targets.met(SIZES, bits) and not targets.lowerable(SIZES, bits).any()
+    free = Targets(floor=2, weight_floor=3)
+    assert exact(np.ones((3, 2)), SIZES, np.full((3, 2), 3), free, Moves(1.0)).tolist() == [[3, 2]] * 3
 
 
 def test_targets_at_the_ends_are_taken():
