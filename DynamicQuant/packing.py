@@ -1,6 +1,7 @@
 """Integers of dynamic networks: of a layer that chooses, one set of codes for each of its candidates.
 
-DoReFa's grids of different widths are not nested: no set of codes follows from another.
+DoReFa's grids of different widths are not nested: no set of codes follows from another, see
+:mod:`common.quant.joint_codes` for how little they take together.
 """
 
 from collections.abc import Mapping
