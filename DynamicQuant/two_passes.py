@@ -1,0 +1,107 @@
+"""Bits chosen for each image by a first pass at fewer bits, measured beside both networks alone, see ``passes.py``.
+
+python train.py --static --bits 2 --run_name two --validation 5000 ...     and --bits 4 --run_name four
+python two_passes.py --checkpoint_path outputs/two/two.ckpt --second outputs/four/four.ckpt --target_bits 3 \
+    --validation 5000 --dataset_path CIFAR10
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mindspore import nn
+
+from common import report
+from common.cli import config
+from common.cli.classes import fit, open_images
+from common.cli.entry_point import entry_point
+from common.cli.preprocessing import with_preprocessing
+from common.cli.run_options import RunOptions, run_options
+from common.data import ImageSource, Preprocessing
+from common.errors import CheckpointError, ConfigError
+from common.evaluation import evaluate_images
+from common.models.registry import preprocessing_of
+from common.stored.network import StoredNetwork
+from DynamicQuant import options
+from DynamicQuant.frozen import config_of, load_frozen
+from DynamicQuant.options import PassesOptions
+from DynamicQuant.passes import Passes, share_of, threshold_of
+
+make_parser = options.passes_parser
+
+
+@entry_point
+def main(argv: list[str] | None = None) -> None:
+    """Measure and print."""
+    args = config.parse(make_parser(), argv)
+    run(run_options(args), options.passes_options(args))
+
+
+def run(common: RunOptions, chosen: PassesOptions) -> None:
+    """Fit the threshold on kept training images, measure on the test images, print, and write the JSON object.
+
+    Raises:
+        CheckpointError: a network that is not static, or two of different data.
+        ConfigError: no first network, or bits that do not fit the target.
+    """
+    common.device.set_up()
+    if common.checkpoint_path is None:
+        raise ConfigError("checkpoint_path: expected a static network of fewer bits, found none; give it and --second")
+    paths = (common.checkpoint_path, chosen.second)
+    first, second = (load_frozen(path, chosen.network.arch, chosen.network.num_classes) for path in paths)
+    bits = tuple(_bits(stored, path) for stored, path in zip((first, second), paths))
+    share = share_of(*bits, chosen.target)
+    first = with_preprocessing(common, first, paths[0])
+    preprocessing = preprocessing_of(common.data.dataset, first.metadata)
+    if second.metadata.get("preprocessing") != first.metadata.get("preprocessing"):
+        raise CheckpointError(f"{paths[1]}: expected the preprocessing of {paths[0]}, found another")
+    networks = (first.network, second.network)
+
+    def measured(images: ImageSource) -> Passes:
+        logits = [logits_of(network, images, preprocessing, common.batch_size) for network in networks]
+        return Passes(*logits, images.labels)
+
+    train, test = (fit(open_images(common.data, split), first.metadata, split) for split in ("train", "test"))
+    kept = measured(train.hold_out(chosen.validation, common.seed)[1])
+    found, threshold = measured(test), threshold_of(kept.confidence, share)
+    record = _record(found, threshold, (*bits, chosen.target))
+    for name, figures in record["networks"].items():
+        print(f"{name}: top-1 {100 * figures['acc']:.2f} %, bit operations {figures['of_static']:.4f} of static")
+    print(f"second passes: {100 * record['share']:.2f} % of {len(found.labels)} images, below {threshold:.4f}")
+    if common.json:
+        report.write_json(common.json, {**record, "versions": report.versions(), "config": common.values})
+
+
+def logits_of(network: nn.Cell, images: ImageSource, preprocessing: Preprocessing, batch_size: int) -> np.ndarray:
+    """Logits (N, K) of all images, in their order."""
+    parts: list[np.ndarray] = []
+    evaluate_images(
+        network, images, preprocessing, batch_size, on_batch=lambda batch, out: parts.append(out[0][batch["valid"]])
+    )
+    return np.concatenate(parts)
+
+
+def _bits(stored: StoredNetwork, path: Path) -> int:
+    settings = config_of(stored)
+    if settings is None or not settings.static:
+        kind = "a float one" if settings is None else "one whose layers choose"
+        raise CheckpointError(f"{path}: expected a static network, found {kind}; train one with train.py --static")
+    return settings.bits
+
+
+def _record(found: Passes, threshold: float, bits: tuple[int, int, int]) -> dict[str, Any]:
+    low, high, target = bits
+    count, share = len(found.labels), float(found.taken(threshold).mean())
+    rows = {
+        f"{low} bits": (-np.inf, low**2),
+        f"{high} bits": (np.inf, high**2),
+        f"{low}, then {high} bits": (threshold, low**2 + share * high**2),
+    }
+    networks = {
+        name: {"acc": found.right(limit) / count, "of_static": cost / target**2} for name, (limit, cost) in rows.items()
+    }
+    return {"networks": networks, "share": share, "threshold": threshold, "samples": count, "target_bits": target}
+
+
+if __name__ == "__main__":
+    main()
