@@ -50,14 +50,20 @@ def test_codes_take_their_bits_and_training_state_is_left_out(tmp_path):
     raw, _ = mindspore_format.decode_file((tmp_path / "net.ckpt").read_bytes())
     layers = packing.quantized_layers(latent.network)
     assert sorted(layers) == sorted(STATIC + DYNAMIC)
-    sizes = {kind: sum(layers[name].weight.size for name in names) for kind, names in (("s", STATIC), ("d", DYNAMIC))}
-    for bits, values in ((2, sizes["d"]), (3, sizes["s"] + sizes["d"]), (4, sizes["d"])):
-        assert raw[f"codes_{bits}"].nbytes == packed_size(values, bits)
+    sizes = {3: sum(layers[name].weight.size for name in STATIC)}
+    for name, layer in storage.FORMAT.integers(latent).items():
+        if name in DYNAMIC:  # a number of the cell of each weight, in the place of 2, 3 and 4 bits
+            cells = set(zip(*(weight.codes.ravel().tolist() for weight in layer.weights)))
+            width = (len(cells) - 1).bit_length()
+            assert width <= 5
+            sizes[width] = sizes.get(width, 0) + layers[name].weight.size
+    stored_codes = {name: array.nbytes for name, array in raw.items() if name.startswith("codes")}
+    assert stored_codes == {f"codes_{bits}": packed_size(values, bits) for bits, values in sizes.items()}
     assert raw["scales"].size == 3 * len(DYNAMIC) + len(STATIC) and raw["clips"].size == 3 * len(DYNAMIC) + len(STATIC)
     rest = {name: value.size for name, value in network_state.state(latent.network).items() if value.dtype.kind == "f"}
     kept = [size for name, size in rest.items() if name != "choose.level" and not name.startswith(tuple(layers))]
     assert raw["floats"].size == sum(kept)
-    assert set(raw) == {"codes_2", "codes_3", "codes_4", "bits", "layout", "scales", "clips", "floats"}
+    assert set(raw) == {*stored_codes, "cells", "bits", "layout", "scales", "clips", "floats"}
 
 
 def test_the_bias_that_meets_the_budget_can_be_stored(tmp_path):
