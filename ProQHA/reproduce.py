@@ -4,8 +4,8 @@ python reproduce.py --pretrained FLOAT.ckpt --dataset_path CIFAR10 --seeds 0 1 2
 
 float      the float network, from scratch on all training images, or that of --pretrained
 uniform    the same bits everywhere, from float
-searched   bits found from 8 down to the uniform network's weight storage and bit operations, weights not below its bits,
-           then trained; with what it trained between the steps of the search as long as the uniform network
+searched   bits found from 8 down to the uniform network's weight storage and bit operations, those of weights not below
+           its own, then trained; with what it trained between the steps of the search as long as the uniform network
 """
 
 import json
