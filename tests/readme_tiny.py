@@ -127,7 +127,7 @@ def stand_ins(folder: Path, small_cifar: Path) -> StandIns:
         "CIFAR10": larger_cifar10(small_cifar, folder / "CIFAR10"),
         "IMAGENET": tiny_imagenet(folder / "IMAGENET"),
     }
-    adder = str(tiny_network(folder / "adder_resnet20.ckpt", "adder_resnet20", "cifar10"))
+    adder = str(adder_network(folder / "adder_resnet20.ckpt"))
     resnet20 = str(ROOT / "common" / "zoo" / "files" / "resnet20_cifar10_jpeg.ckpt")
     resnet18 = str(tiny_network(folder / "resnet18.ckpt", "resnet18"))
     mobilenet = str(tiny_network(folder / "mobilenet_v2.ckpt", "mobilenet_v2"))
@@ -169,12 +169,18 @@ def tiny_imagenet(root: Path) -> Path:
     return root
 
 
-def tiny_network(path: Path, architecture: str, dataset: str | None = None) -> Path:
-    """A float network with random weights: of CIFAR-10's classes, or of two."""
-    classes = 10 if dataset else 2
-    about = {"method": "LDNQ", "kind": "float", "network": architecture, "num_classes": classes}
-    about |= {"dataset": dataset, "preprocessing": CIFAR10.to_dict()} if dataset else {}
-    checkpoint.save(path, network_state.state(model(architecture).build(classes)), about)
+def adder_network(path: Path) -> Path:
+    """A float AdderNet of CIFAR-10's classes; its weights are those of the digits, for random ones give zeros."""
+    digits = checkpoint.load(ROOT / "AdderQuant" / "checkpoints" / "adder_resnet20_digits.ckpt")
+    about = {"method": "LDNQ", "kind": "float", "network": "adder_resnet20", "num_classes": 10, "dataset": "cifar10"}
+    checkpoint.save(path, digits.tensors, {**about, "preprocessing": CIFAR10.to_dict()})
+    return path
+
+
+def tiny_network(path: Path, architecture: str) -> Path:
+    """A float network of two classes with random weights."""
+    about = {"method": "LDNQ", "kind": "float", "network": architecture, "num_classes": 2}
+    checkpoint.save(path, network_state.state(model(architecture).build(2)), about)
     return path
 
 

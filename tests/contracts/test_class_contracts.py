@@ -80,10 +80,21 @@ def test_beginning_with_a_float_network(capsys, other, line):
 @pytest.mark.parametrize("method", QUANTIZED)
 def test_beginning_with_a_quantized_network(capsys, other, tmp_path, method):
     line, options = QUANTIZED[method]
-    stored = lowbitzoo.quantize(lowbitzoo.load("resnet20-digits"), method, **options)
-    file = tmp_path / "latent.ckpt"
-    checkpoint.save(file, network_state.state(stored.network), json.loads(json.dumps(stored.metadata)))
+    file = latent(tmp_path / "latent.ckpt", method, **options)
     assert is_refusal(answer(capsys, line, "--init_from", file, *other), "training images")
+
+
+def latent(file, method, **options):
+    """File of the digits' network, quantized and to be trained further."""
+    stored = lowbitzoo.quantize(lowbitzoo.load("resnet20-digits"), method, **options)
+    checkpoint.save(file, network_state.state(stored.network), json.loads(json.dumps(stored.metadata)))
+    return file
+
+
+def test_two_passes(capsys, other, tmp_path):
+    files = [latent(tmp_path / f"{bits}.ckpt", "DynamicQuant", static=True, bits=bits) for bits in (2, 4)]
+    words = ["--checkpoint_path", files[0], "--second", files[1]]
+    assert is_refusal(answer(capsys, "DynamicQuant.two_passes", *words, *other), "training images")
 
 
 def test_the_verb(small_cifar):
@@ -96,7 +107,8 @@ def test_the_verb(small_cifar):
 
 def test_every_script_that_opens_images_is_here():
     """A script added later belongs into the tables above."""
-    scripts = {line.split()[0] for line in (*EVALUATES, *BEGINS)} | {"DynamicQuant.potential", "AdderQuant.train"}
+    scripts = {line.split()[0] for line in (*EVALUATES, *BEGINS)} | {"AdderQuant.train"}
+    scripts |= {"DynamicQuant.potential", "DynamicQuant.two_passes"}
     known = {f"{method}.{name}" for method in PACKED for name in _scripts(method)}
     assert known - scripts == {f"{method}.reproduce" for method in PACKED} | {"ProQHA.measure"}  # which open none
 
