@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.cli import config, typed
-from common.cli.checkpoint_names import resolved
 from common.cli.network_options import add_num_classes
 from common.cli.option_parser import OptionParser
 from common.cli.preprocessing_options import preprocessing_options
@@ -59,19 +58,6 @@ def potential_parser() -> OptionParser:
     known, held_out = "number of training images to learn from", "number of test images to measure on"
     parser.add_argument("--images", type=typed.positive_int, default=2048, metavar="N", help=known)
     parser.add_argument("--held_out", type=typed.positive_int, default=1024, metavar="N", help=held_out)
-    return parser
-
-
-def passes_parser() -> OptionParser:
-    """Options of ``two_passes.py``."""
-    parser = stored_parser("Choose bits for each image by a first pass at fewer bits, and measure it.")
-    parser.settable()["checkpoint_path"].help = "static network of the first pass, of fewer bits"
-    second = "static network of the second pass"
-    parser.add_argument("--second", type=typed.checkpoint, required=True, metavar="FILE|NAME", help=second)
-    target = "bits of the static network whose bit operations are the limit"
-    parser.add_argument("--target_bits", type=typed.int_range(3, 7), default=3, help=target)
-    kept = "number of training images that both trainings have kept by --validation and --seed; they set the threshold"
-    parser.add_argument("--validation", type=typed.positive_int, default=5000, metavar="N", help=kept)
     return parser
 
 
@@ -154,23 +140,6 @@ class PotentialOptions:
 
 
 @dataclass(frozen=True)
-class PassesOptions:
-    """What ``two_passes.py`` measures.
-
-    Attributes:
-        network: network of the files.
-        second: file of the second pass's network.
-        target: bits of the static network whose bit operations are the limit.
-        validation: number of training images that set the threshold.
-    """
-
-    network: NetworkOptions
-    second: Path
-    target: int
-    validation: int
-
-
-@dataclass(frozen=True)
 class TrainOptions:
     """Start, budget and settings of a training.
 
@@ -212,11 +181,6 @@ def network_options(args: Namespace) -> NetworkOptions:
 def potential_options(args: Namespace) -> PotentialOptions:
     """Network and images that the options of ``potential.py`` choose."""
     return PotentialOptions(network_options(args), args.images, args.held_out)
-
-
-def passes_options(args: Namespace) -> PassesOptions:
-    """Networks and images that the options of ``two_passes.py`` choose."""
-    return PassesOptions(network_options(args), resolved(args.second), args.target_bits, args.validation)
 
 
 def train_options(args: Namespace) -> TrainOptions:

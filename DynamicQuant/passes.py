@@ -32,21 +32,20 @@ class Passes:
     second: np.ndarray
     labels: np.ndarray
 
-    @property
-    def confidence(self) -> np.ndarray:
-        """Largest probability of the first pass, (N,)."""
-        logits = self.first.astype(np.float64)
-        shifted = np.exp(logits - logits.max(1, keepdims=True))
-        return 1 / shifted.sum(1)
-
     def taken(self, threshold: float) -> np.ndarray:
         """Whether an image takes the second pass, (N,) bool."""
-        return self.confidence < threshold
+        return confidence(self.first) < threshold
 
     def right(self, threshold: float) -> int:
         """Number of images whose final logits are largest at their class; -inf: first pass alone, inf: second."""
         logits = np.where(self.taken(threshold)[:, None], self.second, self.first)
         return int((logits.argmax(1) == self.labels).sum())
+
+
+def confidence(logits: np.ndarray) -> np.ndarray:
+    """Largest probability that logits (N, K) give, (N,)."""
+    logits = logits.astype(np.float64)
+    return 1 / np.exp(logits - logits.max(1, keepdims=True)).sum(1)
 
 
 def share_of(first: int, second: int, target: int) -> float:
@@ -63,13 +62,13 @@ def share_of(first: int, second: int, target: int) -> float:
     return min(1.0, (target**2 - first**2) / second**2)
 
 
-def threshold_of(confidence: np.ndarray, share: float) -> float:
+def threshold_of(confidences: np.ndarray, share: float) -> float:
     """The largest threshold by which no more than this share of images takes a second pass.
 
     Args:
-        confidence: of images that no network has learned, (N,).
+        confidences: of images that no network has learned, (N,).
         share: of them, from which two standard errors of N images are taken.
     """
-    count = len(confidence)
+    count = len(confidences)
     most = int(count * max(0.0, share - _ERRORS * np.sqrt(share * (1 - share) / count)))
-    return float(np.sort(confidence)[most]) if most < count else np.inf
+    return float(np.sort(confidences)[most]) if most < count else np.inf

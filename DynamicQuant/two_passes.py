@@ -22,19 +22,18 @@ from common.errors import CheckpointError, ConfigError
 from common.evaluation import evaluate_images
 from common.models.registry import preprocessing_of
 from common.stored.network import StoredNetwork
-from DynamicQuant import options
 from DynamicQuant.frozen import config_of, load_frozen
-from DynamicQuant.options import PassesOptions
-from DynamicQuant.passes import Passes, share_of, threshold_of
+from DynamicQuant.passes import Passes, confidence, share_of, threshold_of
+from DynamicQuant.passes_options import PassesOptions, passes_options, passes_parser
 
-make_parser = options.passes_parser
+make_parser = passes_parser
 
 
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Measure and print."""
     args = config.parse(make_parser(), argv)
-    run(run_options(args), options.passes_options(args))
+    run(run_options(args), passes_options(args))
 
 
 def run(common: RunOptions, chosen: PassesOptions) -> None:
@@ -55,15 +54,14 @@ def run(common: RunOptions, chosen: PassesOptions) -> None:
     preprocessing = preprocessing_of(common.data.dataset, first.metadata)
     if second.metadata.get("preprocessing") != first.metadata.get("preprocessing"):
         raise CheckpointError(f"{paths[1]}: expected the preprocessing of {paths[0]}, found another")
-    networks = (first.network, second.network)
 
-    def measured(images: ImageSource) -> Passes:
-        logits = [logits_of(network, images, preprocessing, common.batch_size) for network in networks]
-        return Passes(*logits, images.labels)
+    def logits(stored: StoredNetwork, images: ImageSource) -> np.ndarray:
+        return logits_of(stored.network, images, preprocessing, common.batch_size)
 
     train, test = (fit(open_images(common.data, split), first.metadata, split) for split in ("train", "test"))
-    kept = measured(train.hold_out(chosen.validation, common.seed)[1])
-    found, threshold = measured(test), threshold_of(kept.confidence, share)
+    kept = train.hold_out(chosen.validation, common.seed)[1]
+    threshold = threshold_of(confidence(logits(first, kept)), share)
+    found = Passes(logits(first, test), logits(second, test), test.labels)
     record = _record(found, threshold, (*bits, chosen.target))
     for name, figures in record["networks"].items():
         print(f"{name}: top-1 {100 * figures['acc']:.2f} %, bit operations {figures['of_static']:.4f} of static")
