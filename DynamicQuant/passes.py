@@ -12,6 +12,7 @@ with networks f of a < t < b bits of weights and activations, p the share of ima
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import softmax
 
 from common.errors import ConfigError
 
@@ -44,8 +45,7 @@ class Passes:
 
 def confidence(logits: np.ndarray) -> np.ndarray:
     """Largest probability that logits (N, K) give, (N,)."""
-    logits = logits.astype(np.float64)
-    return 1 / np.exp(logits - logits.max(1, keepdims=True)).sum(1)
+    return softmax(logits.astype(np.float64), axis=1).max(1)
 
 
 def share_of(first: int, second: int, target: int) -> float:
