@@ -25,7 +25,7 @@ IMAGENET = {
     "resnet50": "resnet50",
     "mobilenetv2": "mobilenet_v2",
 }
-DEFAULT = "preact_resnet20"
+DEFAULT = "postresnet20"
 
 
 def architectures(dataset: str) -> dict[str, str]:

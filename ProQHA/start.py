@@ -21,7 +21,7 @@ from common.training import Trainer
 from ProQHA import storage
 from ProQHA.convert import calibrate, quantize_network
 from ProQHA.cost_model import MixedBits, cost_model
-from ProQHA.network import DEFAULT, arch_of, check_published
+from ProQHA.network import DEFAULT, SMALL_IMAGES, arch_of, check_published
 from ProQHA.quant import get_bits, set_bits
 from ProQHA.quant_config import PAPERS_CLIP, QuantConfig
 
@@ -145,7 +145,7 @@ def _check_architecture(path: Path, options: StartOptions) -> None:
 
 
 def _shipped_float(options: StartOptions) -> Path:
-    if (options.dataset, options.arch) != ("digits", DEFAULT):
+    if (options.dataset, options.arch) != ("digits", SMALL_IMAGES[DEFAULT]):
         raise ConfigError(
             f"pretrained: no float {options.arch} is shipped for {options.dataset}; give --pretrained FILE "
             "(float) or --init_from FILE (latent)"

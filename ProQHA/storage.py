@@ -8,7 +8,7 @@ from common.checkpoint import Checkpoint
 from common.stored.float_network import from_published
 from common.stored.format import Format
 from common.stored.packing import Tensors
-from common.stored.shipped import Shipped
+from common.stored.shipped import FLOAT, Shipped
 from ProQHA.convert import quantize_network
 from ProQHA.network import check_published
 from ProQHA.quant_config import QuantConfig
@@ -29,9 +29,4 @@ FORMAT = Format(
     METHOD, _quantize, trainable="final.ckpt or search.ckpt", remake="train.py or search.py", published=_published
 )
 load, load_latent, save_packed = FORMAT.load, FORMAT.load_latent, FORMAT.save_packed
-shipped = Shipped(
-    {
-        "packed": "ProQHA/checkpoints/preact_resnet20_w4_{dataset}.ckpt",
-        "float": "ProQHA/checkpoints/preact_resnet20_{dataset}.ckpt",
-    }
-)
+shipped = Shipped({"packed": "ProQHA/checkpoints/resnet20_w4_{dataset}.ckpt", "float": FLOAT})
