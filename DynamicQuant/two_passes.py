@@ -40,7 +40,8 @@ def run(common: RunOptions, chosen: PassesOptions) -> None:
     """Fit the threshold on kept training images, measure on the test images, print, and write the JSON object.
 
     Raises:
-        CheckpointError: a network that is not static, or two of different data.
+        CheckpointError: a network that is not static, that has learned the images of the threshold, or two of different
+            data.
         ConfigError: no first network, or bits that do not fit the target.
     """
     common.device.set_up()
@@ -60,6 +61,8 @@ def run(common: RunOptions, chosen: PassesOptions) -> None:
 
     train, test = (fit(open_images(common.data, split), first.metadata, split) for split in ("train", "test"))
     kept = train.hold_out(chosen.validation, common.seed)[1]
+    for stored, path in zip((first, second), paths):
+        _check_kept(stored, path, len(kept), common.seed)
     threshold = threshold_of(confidence(logits(first, kept)), share)
     found = Passes(logits(first, test), logits(second, test), test.labels)
     record = _record(found, threshold, (*bits, chosen.target))
@@ -85,6 +88,17 @@ def _bits(stored: StoredNetwork, path: Path) -> int:
         kind = "a float one" if settings is None else "one whose layers choose"
         raise CheckpointError(f"{path}: expected a static network, found {kind}; train one with train.py --static")
     return settings.bits
+
+
+def _check_kept(stored: StoredNetwork, path: Path, count: int, seed: int) -> None:
+    """Refuse a network that has not kept the images of the threshold: it would be surer of them than of others."""
+    training = stored.metadata.get("training", {})
+    rule, kept = training.get("selection", "no training"), f"on {count} validation images"
+    if not rule.endswith(kept) or training["seed"] != seed:
+        raise CheckpointError(
+            f"{path}: expected the best network {kept} of seed {seed}, found {rule} of seed {training.get('seed')}; "
+            "give --validation and --seed of its training"
+        )
 
 
 def _record(found: Passes, threshold: float, bits: tuple[int, int, int]) -> dict[str, Any]:

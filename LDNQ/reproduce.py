@@ -1,7 +1,7 @@
 """Quantize and evaluate all settings, and record a row of results.csv each; rows that are there already are kept.
 
 python reproduce.py --pretrained resnet20-12fca82f.th --arch resnet20 --dataset_path CIFAR10 \
-    --seeds 1 2 3 4 5 --levels 3 --mixed_views 40 --refine_steps 1000
+    --seeds 1 2 3 4 5 --levels 3 --mixed_views 40 --refine_steps 1000 --refine_by adam
 """
 
 import json
@@ -28,7 +28,9 @@ from LDNQ import main as quantization
 from LDNQ.levels import LEVEL_COUNTS
 from LDNQ.quant_config import GRANULARITIES
 
-KEYS = ("network", "levels", "granularity", "mixed_views", "refine_steps", "images", "seed", "data")
+KEYS = ("network", "levels", "granularity", "mixed_views", "refine_steps", "refine_by", "images", "seed", "data")
+# Options of main.py that go with the optimizer of the refinement.
+REFINED_BY = {"sgd": [], "adam": ["--searched_scales", "--refine_lr", 0.003]}
 RESULTS = Results(Path(__file__).parent / "results.csv", KEYS)
 
 
@@ -42,6 +44,8 @@ def make_parser() -> OptionParser:
     parser.add_argument("--granularity", nargs="+", choices=GRANULARITIES, default=["channel"], help=units)
     steps = "training steps of the refinement, one run each; those of main.py if not given"
     parser.add_argument("--refine_steps", type=typed.int_range(0), nargs="+", metavar="N", help=steps)
+    optimizer = "optimizer of the refinement: sgd, or adam at a rate of 0.003 from searched scales"
+    parser.add_argument("--refine_by", choices=REFINED_BY, default="adam", help=optimizer)
     mixed = "number of views, besides, that are mixtures of two images; those of main.py if not given"
     parser.add_argument("--mixed_views", type=typed.int_range(0), metavar="N", help=mixed)
     seeds = "seeds of the choice of images and of their augmentation, one run each"
@@ -67,14 +71,14 @@ def record(args: Namespace, levels: int, granularity: str, refine_steps: int | N
     steps = configured.refine_steps if refine_steps is None else refine_steps
     mixed = configured.mixed_views if args.mixed_views is None else args.mixed_views
     key = {"network": args.arch, "levels": levels, "granularity": granularity, "mixed_views": mixed}
-    key |= {"refine_steps": steps, "images": args.num_images, "seed": seed}
+    key |= {"refine_steps": steps, "refine_by": args.refine_by, "images": args.num_images, "seed": seed}
     if all(RESULTS.has({**key, "data": name}) for name in folders_by_name(args)):
         return
     folder = args.output_dir / "_".join(map(str, key.values()))
     words = ["--pretrained", args.pretrained, *network_words(args), "--dataset", "cifar10"]
     words += ["--dataset_path", args.dataset_path, "--num_images", args.num_images, "--levels", levels, "--seed", seed]
     words += ["--granularity", granularity, "--mixed_views", mixed, "--refine_steps", steps, "--output_dir", folder]
-    words += ["--batch_size", reproduction.BATCH_SIZE]
+    words += ["--refine_by", args.refine_by, *REFINED_BY[args.refine_by], "--batch_size", reproduction.BATCH_SIZE]
     words += ["--json", folder / "result.json"]
     quantization.main([str(word) for word in words + thread_words(args)])
     made = json.loads((folder / "result.json").read_text(encoding="utf-8"))
@@ -109,7 +113,7 @@ def _groups(rows: Sequence[Mapping[str, str]]) -> list[list[Mapping[str, str]]]:
     for row in rows:
         levels = 0 if row["levels"] == "float" else int(row["levels"])
         numbers = [int(row[name] or 0) for name in ("mixed_views", "refine_steps", "images")]
-        order = (levels, row["granularity"], *numbers)
+        order = (levels, row["granularity"], *numbers, row["refine_by"])
         groups.setdefault(order, []).append(row)
     return [groups[key] for key in sorted(groups)]
 
@@ -125,6 +129,7 @@ def _table_row(group: Sequence[Mapping[str, str]], base: float | None) -> dict[s
         "scale per": first["granularity"] or "-",
         "mixed views": first["mixed_views"] or "-",
         "refinement steps": first["refine_steps"] or "-",
+        "refined by": first["refine_by"] or "-",
         "top-1 %": mean(scores),
         "drop": "-" if floating else mean([base - score for score in scores]),
         "seeds": "-" if floating else str(len(scores)),

@@ -122,13 +122,13 @@ class StandIns:
 
 
 def stand_ins(folder: Path, small_cifar: Path) -> StandIns:
-    """Make tiny data sets and networks for ImageNet; networks of CIFAR-10 are those that ship for its JPEG images."""
+    """Make tiny data sets and networks for ImageNet; networks of CIFAR-10 have the weights of the digits'."""
     folders = {
         "CIFAR10": larger_cifar10(small_cifar, folder / "CIFAR10"),
         "IMAGENET": tiny_imagenet(folder / "IMAGENET"),
     }
-    adder = str(adder_network(folder / "adder_resnet20.ckpt"))
-    resnet20 = str(ROOT / "common" / "zoo" / "files" / "resnet20_cifar10_jpeg.ckpt")
+    adder = str(cifar10_network(folder / "adder_resnet20.ckpt", "AdderQuant/checkpoints/adder_resnet20_digits.ckpt"))
+    resnet20 = str(cifar10_network(folder / "resnet20.ckpt", "common/zoo/files/resnet20_digits.ckpt"))
     resnet18 = str(tiny_network(folder / "resnet18.ckpt", "resnet18"))
     mobilenet = str(tiny_network(folder / "mobilenet_v2.ckpt", "mobilenet_v2"))
     cifar10 = str(folders["CIFAR10"])
@@ -136,7 +136,7 @@ def stand_ins(folder: Path, small_cifar: Path) -> StandIns:
         "resnet20-addernet.pth": [adder],
         "resnet20-12fca82f.th": [resnet20],
         "resnet20-cifar10": [resnet20],
-        "FILE|NAME": ["resnet20-cifar10-jpeg"],
+        "FILE|NAME": ["resnet20-digits"],
         "5000": ["20"],  # validation images
         "resnet18-5c106cde.pth": [resnet18],
         "resnet18.pth": [resnet18],
@@ -169,11 +169,11 @@ def tiny_imagenet(root: Path) -> Path:
     return root
 
 
-def adder_network(path: Path) -> Path:
-    """A float AdderNet of CIFAR-10's classes; its weights are those of the digits, for random ones give zeros."""
-    digits = checkpoint.load(ROOT / "AdderQuant" / "checkpoints" / "adder_resnet20_digits.ckpt")
-    about = {"method": "LDNQ", "kind": "float", "network": "adder_resnet20", "num_classes": 10, "dataset": "cifar10"}
-    checkpoint.save(path, digits.tensors, {**about, "preprocessing": CIFAR10.to_dict()})
+def cifar10_network(path: Path, digits: str) -> Path:
+    """A float network of CIFAR-10's classes; its weights are those of the digits, for random ones give zeros."""
+    shipped = checkpoint.load(ROOT / digits)
+    about = {"method": "LDNQ", "kind": "float", "network": shipped.metadata["network"], "num_classes": 10}
+    checkpoint.save(path, shipped.tensors, {**about, "dataset": "cifar10", "preprocessing": CIFAR10.to_dict()})
     return path
 
 

@@ -18,7 +18,7 @@ from common.engine.interpreter import interpret
 from common.models.registry import preprocessing_of
 
 SHIPPED = {
-    "ProQHA": "ProQHA/checkpoints/preact_resnet20_w4_digits.ckpt",
+    "ProQHA": "ProQHA/checkpoints/resnet20_w4_digits.ckpt",
     "DAMBQ": "DAMBQ/checkpoints/resnet20_w2a2_digits.ckpt",
 }
 SLOW = partial(pytest.param, marks=pytest.mark.slow)
@@ -123,7 +123,7 @@ def test_evaluations_say_what_computed(method, tmp_path):
 
 
 def test_float_networks_are_evaluated_in_float_with_a_word_where_integers_were_asked_for(tmp_path):
-    script, file = importlib.import_module("ProQHA.eval"), "ProQHA/checkpoints/preact_resnet20_digits.ckpt"
+    script, file = importlib.import_module("ProQHA.eval"), "common/zoo/files/resnet20_digits.ckpt"
     words = ["--checkpoint_path", file, "--num_samples", 20]
     assert not [line for line in run(script, *words) if line.startswith("engine")]
     (line,) = [line for line in run(script, *words, "--engine", "integer") if line.startswith("engine")]

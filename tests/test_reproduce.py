@@ -14,14 +14,13 @@ from common.report.results import Results
 ROOT = Path(__file__).resolve().parents[1]
 ADDER = ROOT / "AdderQuant" / "checkpoints" / "adder_resnet20_digits.ckpt"
 FLOAT = ROOT / "common" / "zoo" / "files" / "resnet20_digits.ckpt"
-PREACT = ROOT / "ProQHA" / "checkpoints" / "preact_resnet20_digits.ckpt"
 # Options of each method's reproduce.py, the scripts that it calls, and the rows that it leaves.
 CASES = {
     "AdderQuant": (["--pretrained", ADDER], ["eval"], 56),
     "DAMBQ": (["--pretrained", FLOAT, "--epochs", 1, "--arch", "resnet20"], ["train", "eval"], 10),
     "LDNQ": (["--pretrained", FLOAT, "--levels", 3, 5, "--num_images", 4], ["main", "eval"], 6),
     "ProQHA": (
-        ["--pretrained", PREACT, "--arch", "preact_resnet20", "--epochs", 1, "--seeds", 1, "--bits", 5],
+        ["--pretrained", FLOAT, "--arch", "postresnet20", "--epochs", 1, "--seeds", 1, "--bits", 5],
         ["train", "search", "eval"],
         6,
     ),

@@ -54,6 +54,27 @@ def quantized(found: dict[str, Offer]) -> list[str]:
     return [name for name, offer in found.items() if offer.kind != "float"]
 
 
+def paired(found: dict[str, Offer], named: bool) -> dict[str, Offer]:
+    """Those that can be compared: the float ones, and the quantized ones with a float one of the same classes.
+
+    What is left out is printed in a line.
+
+    Args:
+        found: networks by name.
+        named: whether the user named them.
+
+    Raises:
+        ConfigError: the user named one that stands alone, or no quantized one is left.
+    """
+    alone = [name for name in quantized(found) if not partners(found, name)]
+    what = f"{', '.join(alone)}: expected a float network of the same classes beside it, found none"
+    if alone and (named or alone == quantized(found)):
+        raise ConfigError(f"networks: {what}; name one, or python -m lowbitzoo download one")
+    if alone:
+        print(f"not shown, {what}; python -m lowbitzoo download resnet20-cifar10 fetches that of CIFAR-10")
+    return {name: offer for name, offer in found.items() if name not in alone}
+
+
 def partners(found: dict[str, Offer], name: str) -> list[str]:
     """The float networks of the same classes as a quantized one, those of its data set and architecture first."""
     own = found[name]

@@ -13,16 +13,16 @@ def run(words: list[str]) -> None:
 
     Raises:
         ConfigError: Gradio or MindSpore is not installed, an address that cannot be listened at, or networks of which
-            none is float or none is quantized.
+            none is float, none is quantized, or one of those named has no float one of its classes.
         CheckpointError: a file that is missing or damaged.
     """
     args = demo.make_parser().parse_args(words)
     if importlib.util.find_spec("gradio") is None:
         raise ConfigError('demo: expected Gradio, found none; pip install "lowbitzoo[demo]"')
     require_mindspore("demo")
-    from lowbitzoo.demo.catalogue import offers
+    from lowbitzoo.demo.catalogue import offers, paired
 
-    found = offers(args.networks)
+    found = paired(offers(args.networks), bool(args.networks))
     require_address(args.host, args.port)
     from lowbitzoo.demo.page import serve
 

@@ -102,13 +102,14 @@ def _uniform(args: Namespace, bits: int) -> Entry:
 
 
 def _proqha(args: Namespace, bits: int) -> Entry:
-    """Searched on the float network, then trained as long as the others."""
+    """Searched on the float network as ``reproduce.py`` does, then trained as long as the others."""
     name = f"proqha{bits}"
     file, searched = args.output_dir / name / f"{name}.ckpt", f"{name}_search"
     targets = {"cost": bits / _FLOAT_BITS, "compute_cost": (bits / _FLOAT_BITS) ** 2}
     search = _training(args, run_name=searched, arch="postresnet20", pretrained=args.pretrained, lam=0, step=100)
     search |= {
         "interval": 1,
+        "weight_floor": bits,
         "search_epochs": 0,
         "lr": 1e-3,
         "weight_decay": 0,
@@ -117,7 +118,7 @@ def _proqha(args: Namespace, bits: int) -> Entry:
         **_shortened(args, "ProQHA"),
     }
     start = {"init_from": args.output_dir / searched / "search.ckpt"}
-    make = (Command("ProQHA/search.py", search), _finetuned(args, name, start, args.epochs))
+    make = (Command("ProQHA/search.py", search, ("--return_bits",)), _finetuned(args, name, start, args.epochs))
     return Entry("ProQHA", bits, make, _measured("ProQHA", file, arch="postresnet20"), file, args.epochs)
 
 

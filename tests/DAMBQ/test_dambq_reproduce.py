@@ -34,6 +34,6 @@ def test_four_bits_start_from_the_float_network_with_its_preprocessing(monkeypat
 def test_a_stage_has_the_epochs_of_its_recipe_unless_told(tmp_path):
     words = ["--pretrained", "float.th", "--dataset_path", "images", "--output_dir", str(tmp_path)]
     args = reproduce.make_parser().parse_args(words)
-    assert reproduce.epochs_of(args, "w4a4") == 30 and reproduce.epochs_of(args, "channel") == 60
+    assert reproduce.epochs_of(args, "w4a4") == 12 and reproduce.epochs_of(args, "channel") == 48
     args = reproduce.make_parser().parse_args([*words, "--epochs", "2"])
     assert {reproduce.epochs_of(args, stage) for stage in reproduce.STAGES} == {2}

@@ -79,6 +79,14 @@ def test_the_script_measures_both_networks_and_their_pair(two_and_four, data, tm
     assert lines[-1].startswith("second passes: ") and len(lines) >= 4
 
 
+@pytest.mark.parametrize("words", [["--seed", 2], ["--validation", 10]])
+def test_networks_that_learned_the_images_of_the_threshold_are_refused(two_and_four, data, capsys, words):
+    first, second = two_and_four
+    options = ["--checkpoint_path", first, "--second", second, "--validation", 12, *words]
+    line = refused(capsys, two_passes, *data, *options)
+    assert "two.ckpt: expected the best network on" in line and "on 12 validation images of seed 1" in line
+
+
 def test_what_has_no_passes_is_said(two_and_four, runs, data, capsys):
     first, second = two_and_four
     dynamic = runs["dynamic3"][0] / "dynamic3.ckpt"

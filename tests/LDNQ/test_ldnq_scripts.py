@@ -167,7 +167,7 @@ def test_the_whole_method_on_imagenet_images(capsys, tmp_path, shared):
 
 def test_the_results_table_groups_seeds():
     base = {"network": "resnet20", "data": "lossless", "granularity": "", "images": "", "seed": ""}
-    base |= {"mixed_views": "", "refine_steps": ""}
+    base |= {"mixed_views": "", "refine_steps": "", "refine_by": ""}
     rows = [{**base, "levels": "float", "top1": "91.00"}]
     for seed, top1 in ((1, "89.00"), (2, "90.00")):
         varied = {
@@ -175,6 +175,7 @@ def test_the_results_table_groups_seeds():
             "granularity": "channel",
             "mixed_views": "2",
             "refine_steps": "4",
+            "refine_by": "adam",
             "images": "500",
             "seed": str(seed),
         }

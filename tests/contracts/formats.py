@@ -54,7 +54,7 @@ FORMATS = [
     FormatCase(LDNQ.storage.FORMAT, ROOT / "LDNQ/checkpoints/ternary_resnet20_a8_digits.ckpt", None),
     FormatCase(
         ProQHA.storage.FORMAT,
-        ROOT / "ProQHA/checkpoints/preact_resnet20_w4_digits.ckpt",
+        ROOT / "ProQHA/checkpoints/resnet20_w4_digits.ckpt",
         _settings("ProQHA", bits=4, signed=()),
     ),
 ]

@@ -18,7 +18,7 @@ PACKED = {
     "DAMBQ": "dambq-resnet20-digits-w2a2",
     "DynamicQuant": "dynamicquant-resnet20-digits-w3a3",
     "LDNQ": "ldnq-resnet20-digits-ternary",
-    "ProQHA": "proqha-preactresnet20-digits-w4a4",
+    "ProQHA": "proqha-resnet20-digits-w4a4",
 }
 FLOAT = dict.fromkeys(PACKED, "resnet20-digits")
 EVALUATES = [f"{method}.{script}" for method in PACKED for script in ("eval", "export")]

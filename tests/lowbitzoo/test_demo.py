@@ -15,24 +15,36 @@ from common.evaluation import cost
 from common.models.registry import model
 from common.runtime.context import execution_mode
 from lowbitzoo.demo import command, markup
-from lowbitzoo.demo.catalogue import offers, partners, quantized
+from lowbitzoo.demo.catalogue import offers, paired, partners, quantized
 from lowbitzoo.demo.exhibit import Exhibit, Shown
 from lowbitzoo.prediction import recorded_form
 
 MIXED = 23  # number of the picture among 40
+ADDER = "adderquant-resnet20-cifar10-w4a4"
 DYNAMIC = "dynamicquant-resnet20-digits-w3a3"
 PLAIN = Shown("float", (("<cat>", 0.75), ("dog", 0.25)), 4000, 8e9, 2.0, "here", (("a", 32, 32),), frozenset())
 LOW = Shown("W2", (("dog", 1.0),), 500, 1e9, 4.0, "there", (("a", 2, 32), ("b", 3.5, 4)), frozenset({"b"}))
 
 
 def test_float_networks_of_the_same_classes_stand_beside_a_quantized_one():
-    found = offers()
+    found = paired(offers(), named=False)
     assert {found[name].kind for name in quantized(found)} == {"packed"}
     assert partners(found, "ldnq-resnet20-digits-ternary")[0] == "resnet20-digits"
-    assert found[partners(found, "adderquant-resnet20-cifar10-w4a4")[0]].dataset == "cifar10"
     for name in quantized(found):
         beside = [found[other] for other in partners(found, name)]
         assert beside and all(other.kind == "float" and other.dataset == found[name].dataset for other in beside)
+
+
+def test_a_network_without_a_float_one_of_its_classes_is_left_out_or_refused(capsys):
+    names = ["resnet20-digits", "ldnq-resnet20-digits-ternary", ADDER]
+    found = offers(names)
+    assert list(paired(found, named=False)) == names[:2]
+    line = f"{ADDER}: expected a float network of the same classes beside it, found none"
+    assert f"not shown, {line}; python -m lowbitzoo download resnet20-cifar10" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match=f"networks: {line}; name one"):
+        paired(found, named=True)
+    with pytest.raises(ConfigError, match=f"networks: {line}"):
+        paired(offers([names[0], ADDER]), named=False)
 
 
 @pytest.mark.parametrize(

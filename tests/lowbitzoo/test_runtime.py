@@ -71,8 +71,9 @@ def test_logits_are_those_of_the_engine_inside_mindspore(name, tmp_path, pynativ
     loaded = runtime.load(write(tmp_path / "net.lowbit", description), threads=2)
     assert np.array_equal(bits_of(loaded.logits(x)), bits_of(expected[:, : network.classes]))
     assert np.array_equal(loaded.choices(x), expected[:, network.classes :])
-    size = zoo.named(Path(name)).stat().st_size
-    assert (tmp_path / "net.lowbit").stat().st_size < 1.1 * size
+    # The checkpoint of a dynamic network holds the codes of all its widths as one number, the file those of each.
+    most = 1.4 if name.startswith("dynamicquant") else 1.1
+    assert (tmp_path / "net.lowbit").stat().st_size < most * zoo.named(Path(name)).stat().st_size
 
 
 def test_batches_threads_and_kinds_of_images_do_not_matter(file, pixels, tmp_path):

@@ -1,7 +1,6 @@
 """Every shipped checkpoint is the registered one and gives the registered accuracy."""
 
 import importlib.util
-import itertools
 import json
 import subprocess
 import sys
@@ -65,28 +64,8 @@ def test_the_registered_accuracy_is_exact(name, tmp_path, capsys):
     assert capsys.readouterr().out.strip().endswith(f"ckpt= {path_of(zoo.find(name))}")
 
 
-@pytest.fixture(scope="session")
-def jpeg_images(shared, tmp_path_factory):
-    """CIFAR-10 as the JPEG archive has it."""
-    folder = tmp_path_factory.mktemp("cifar10_jpeg")
-    subprocess.run([sys.executable, str(shared / "tools" / "prepare_cifar10_jpeg.py"), str(folder)], check=True)
-    return folder
-
-
-def of_jpeg_images(name: str) -> bool:
-    """Whether a network was made, and is measured, on the JPEG archive."""
-    return "jpeg" in f"{name} {zoo.find(name).note}".lower()
-
-
-@pytest.mark.slow
-@pytest.mark.xdist_group("jpeg")  # the images are prepared once
-@pytest.mark.parametrize("name", filter(of_jpeg_images, ON_CIFAR10))
-def test_the_registered_accuracy_on_jpeg_images_is_exact(name, jpeg_images, tmp_path):
-    assert measured(name, tmp_path, "--dataset_path", str(jpeg_images)) == zoo.find(name).expected
-
-
 @pytest.mark.slow
 @pytest.mark.xdist_group("official")  # the images are prepared once
-@pytest.mark.parametrize("name", itertools.filterfalse(of_jpeg_images, ON_CIFAR10))
+@pytest.mark.parametrize("name", ON_CIFAR10)
 def test_the_registered_accuracy_on_cifar10_is_exact(name, official_cifar10, tmp_path):
     assert measured(name, tmp_path, "--dataset_path", str(official_cifar10)) == zoo.find(name).expected
