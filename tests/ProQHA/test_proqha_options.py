@@ -25,7 +25,7 @@ def test_the_defaults_are_those_documented():
     assert {key: values[key] for key in expected} == expected
     values = parsed(train, "")
     expected = {"archtype": "origin", "lr": 1e-3, "weight_decay": 1e-4, "batch_size": 256, "epochs": 300}
-    expected |= {"bits": 8, "pre_k_bits": 8, "ratio": 1.0, "arch": "preact_resnet20", "dataset": "digits"}
+    expected |= {"bits": 8, "pre_k_bits": 8, "ratio": 1.0, "arch": "postresnet20", "dataset": "digits"}
     assert {key: values[key] for key in expected} == expected
 
 
@@ -73,7 +73,7 @@ def test_the_number_of_layers_is_inferred(script):
         ("--arch resnet --num_layers 32", "preact_resnet32"),
         ("--arch mobilenetv2", "mobilenet_v2_cifar"),
         ("--arch densenet --num_layers 40", "densenet40"),
-        ("", "preact_resnet20"),
+        ("", "resnet20"),
     ):
         assert choice(settled(script, *words.split())).arch == expected
 
@@ -81,7 +81,7 @@ def test_the_number_of_layers_is_inferred(script):
 @pytest.mark.parametrize("file", sorted((Path(train.__file__).parent / "config").glob("*.yaml")), ids=lambda p: p.stem)
 def test_configuration_files_fit_their_scripts(file):
     script = {"train": train, "search": search, "eval": evaluation, "measure": measure}[file.stem]
-    assert config.parse(script.make_parser(), ["--config", str(file)]).arch == "preact_resnet20"
+    assert config.parse(script.make_parser(), ["--config", str(file)]).arch == "postresnet20"
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,10 @@ def test_fields(entry):
         assert (entry.sha256 and entry.size and entry.file) or "not been seen here" in entry.note
 
 
+def test_the_shipped_files_are_small_together():
+    assert sum(entry.size for entry in ENTRIES if entry.shipped) < 4_000_000
+
+
 @pytest.mark.parametrize("entry", [entry for entry in ENTRIES if entry.shipped], ids=lambda entry: entry.name)
 def test_what_ships_has_a_licence_and_so_has_its_start(entry):
     licence, text = entry.licence.split(", ")
