@@ -1,7 +1,7 @@
-"""The packed files that ship hold the integers, scales and clips of version 0.1, layer by layer.
+"""The packed files that ship hold the integers, scales and clips that they were made with, layer by layer.
 
-``integers.json`` has a digest of each layer, recorded from the files of version 0.1 by the code of that version when
-they were written anew in the present layout: a change of one code, width, scale or clip shows.
+``integers.json`` has a digest of each layer. Those of DAMBQ, DynamicQuant and LDNQ on digits were recorded from the files
+of version 0.1, by its code, the others when the network came: a change of one code, width, scale or clip shows.
 """
 
 import hashlib
@@ -31,16 +31,13 @@ def digest(layer: IntegerLayer) -> str:
     return sha256.hexdigest()[:16]
 
 
-def packed_entries() -> list[str]:
-    return [name for name, entry in zoo.entries().items() if entry.shipped and name in RECORDED]
-
-
 def test_every_packed_file_is_recorded():
-    assert set(packed_entries()) == set(RECORDED) and len(RECORDED) == 8
+    packed = {name for name, entry in zoo.entries().items() if entry.shipped and not entry.bits.startswith("float")}
+    assert packed == set(RECORDED)
 
 
 @pytest.mark.parametrize("name", RECORDED)
 @pytest.mark.usefixtures("pynative")
-def test_integers_are_those_of_version_0_1(name):
+def test_integers_are_those_recorded(name):
     layers = load(name).layers
     assert {layer: digest(integers) for layer, integers in layers.items()} == RECORDED[name]
