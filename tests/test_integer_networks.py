@@ -47,6 +47,7 @@ def test_imagenet_networks_compute_the_float_networks_logits(tmp_path, pynative)
         check_close(packed(tmp_path / f"{architecture}.ckpt", architecture, 4, 8, 64), 64, 0.05)  # they are deep
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["mobilenet_v2_cifar", "densenet40"])
 def test_deep_networks_stay_within_what_ties_move(tmp_path, pynative, architecture):
     check_close(packed(tmp_path / "net.ckpt", architecture, 4, 8, 32), 32, 0.3)  # in 40 or 52 layers one tie moves all

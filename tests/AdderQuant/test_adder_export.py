@@ -17,6 +17,7 @@ FEW = ["--num_samples", "4", "--batch_size", "2", "--calibration_size", "64", "-
 pytestmark = pytest.mark.usefixtures("pynative")
 
 
+@pytest.mark.slow
 def test_the_shipped_network_at_4_bits_as_mindir(tmp_path):
     file, record, kept = (tmp_path / name for name in ("four.mindir", "out.json", "four.ckpt"))
     words = ["--bits", "4", "--output", str(file), "--json", str(record), "--save_checkpoint", str(kept)]

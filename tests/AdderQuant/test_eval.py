@@ -81,7 +81,7 @@ def test_a_calibrated_checkpoint_needs_no_training_images_and_gives_the_same_log
     assert first.startswith(f"result: {{'acc': {stored.metadata['accuracy']:.4f}")
     assert {layer.bits for layer in adder_layers(stored.network).values()} == {bits}
     if bits == 4:
-        assert path.stat().st_size * 6.5 <= storage.shipped("digits").stat().st_size
+        assert path.stat().st_size * 3.5 <= storage.shipped("digits").stat().st_size  # which is in half precision
 
 
 def test_a_float_network_with_new_statistics_is_saved_as_float(capsys, tmp_path):

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.usefixtures("pynative")
 FEW = ["--num_samples", "6", "--batch_size", "3", "--mode", "pynative"]
 
 
+@pytest.mark.slow
 def test_the_shipped_dynamic_network_as_mindir(tmp_path):
     file, record = tmp_path / "dynamic.mindir", tmp_path / "out.json"
     export.main(["--output", str(file), "--json", str(record), *FEW])

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import pytest
 from mindspore import Tensor
 
 from common.data import open_split
@@ -25,6 +26,7 @@ def exported(tmp_path, *words) -> dict:
     return json.loads(record.read_text())
 
 
+@pytest.mark.slow
 def test_the_shipped_network_as_mindir(tmp_path):
     file = tmp_path / "w4.mindir"
     record = exported(tmp_path, "--output", file)

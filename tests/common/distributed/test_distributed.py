@@ -52,6 +52,7 @@ def records(folders):
     return one, two
 
 
+@pytest.mark.slow
 def test_two_processes_train_the_parameters_of_one(folders):
     """The same sums in another order: float32, three epochs of three steps with momentum and clipped gradients."""
     one, two = (checkpoint.load(folder / "last.ckpt") for folder in folders)
@@ -63,6 +64,7 @@ def test_two_processes_train_the_parameters_of_one(folders):
         assert a["validation_acc"] == b["validation_acc"] and a.get("test_acc") == b.get("test_acc")
 
 
+@pytest.mark.slow
 def test_two_processes_end_with_the_epoch_of_one(folders, records):
     """Chosen on the same validation images, and tested alone; both processes take it from the file."""
     one, two = (checkpoint.load(folder / "final.ckpt") for folder in folders)
@@ -75,6 +77,7 @@ def test_two_processes_end_with_the_epoch_of_one(folders, records):
     assert records[0]["kept"] == records[1]["kept"] == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["graph", "pynative"])
 def test_batch_norm_is_over_all_processes(records, mode):
     one, two = (record["norm"][mode] for record in records)
@@ -82,6 +85,7 @@ def test_batch_norm_is_over_all_processes(records, mode):
     np.testing.assert_allclose(two["moving"], one["moving"], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_every_image_counts_once(records):
     """1, 12 and 13 images: more processes than images, and parts that are not full."""
     one, two = (record["sizes"] for record in records)
@@ -90,6 +94,7 @@ def test_every_image_counts_once(records):
         assert two[count][3] == pytest.approx(one[count][3], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_sums_are_those_of_float64(records):
     values = [2.0**-30 + 1, math.pi, -1e-20, 50_000]
     assert records[0]["exact"] == values and records[1]["exact"] == [2 * value for value in values]

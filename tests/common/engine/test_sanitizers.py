@@ -10,6 +10,7 @@ import pytest
 from common.engine.library import recipe
 from common.kernels import compiler
 
+pytestmark = pytest.mark.slow
 FOLDER = Path(__file__).parent
 FLAGS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 

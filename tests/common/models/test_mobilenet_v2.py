@@ -128,6 +128,7 @@ def test_block_in_both_modes(filters, stride, expansion):
     assert np.allclose(y, x + alone if (filters, stride) == (4, 1) else alone, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("small", [True, False])
 def test_blocks_in_one_operator_have_the_bits_of_their_layers(small, mode):
     side = 32 if small else 128

@@ -61,6 +61,7 @@ def test_a_signature_is_that_of_the_network(name):
     assert signature(name, 7) == {place: value.shape for place, value in state.items()}
 
 
+@pytest.mark.slow
 def test_every_architecture_is_known_by_its_own_names_and_shapes():
     for name in MODELS:
         shapes = signature(name, 12)
