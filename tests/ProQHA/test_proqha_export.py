@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-import pytest
 from mindspore import Tensor
 
 from common.data import open_split
