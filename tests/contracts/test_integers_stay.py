@@ -1,7 +1,7 @@
 """The packed files that ship hold the integers, scales and clips that they were made with, layer by layer.
 
-``integers.json`` has a digest of each layer. Those of DAMBQ, DynamicQuant and LDNQ on digits were recorded from files of
-version 0.1, by its code, the others when the network came: a change of one code, width, scale or clip shows.
+``integers.json`` has a digest of each layer. Those of DAMBQ, DynamicQuant and LDNQ on digits were recorded from files
+of version 0.1, by its code, the others when the network came: a change of one code, width, scale or clip shows.
 """
 
 import hashlib
