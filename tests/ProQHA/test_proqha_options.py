@@ -156,7 +156,7 @@ def test_files_of_the_wrong_kind_are_refused_in_one_line(capsys, data, tiny_floa
             "takes digits or",
         ),
         (["--checkpoint_path", tmp_path / "absent.ckpt"], "absent.ckpt"),
-        ([], "shipped for cifar10"),
+        (["--dataset", "imagenet", "--arch", "resnet18"], "shipped for imagenet"),
     ):
         assert expected in refused(capsys, evaluation, *data, "--arch", "tiny", *case)
     line = refused(capsys, train, *words, *quantize, floating, "--run_name", "w8", "--lr", 0.02)
