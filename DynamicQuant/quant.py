@@ -18,7 +18,6 @@ from common.kernels.selected_conv import (
 from common.quant.conv_geometry import conv_geometry
 from common.quant.dorefa import DoReFaWeight, ScaledDoReFa, check_bits, fitted_scale, integers_of
 from common.quant.frozen_weight import FrozenWeight
-from common.quant.grid_conv import with_whole_sums
 from common.quant.integer_weight import ActivationGrid, IntegerWeight, one
 from common.quant.layers import QuantConv2d, QuantDense
 from common.quant.pact import SMALLEST_CLIP, PACTActivation
@@ -168,5 +167,4 @@ def static_conv2d(
     if not frozen:
         quantize_weight.fit(conv.weight.asnumpy(), bits)
     kind = QuantDense if isinstance(conv, nn.Dense) else QuantConv2d
-    quantized = kind(conv, quantize_weight, PACTActivation(bits, clip, signed, learned))
-    return with_whole_sums(quantized) if frozen else quantized
+    return kind(conv, quantize_weight, PACTActivation(bits, clip, signed, learned))

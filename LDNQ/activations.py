@@ -15,9 +15,9 @@ from common.kernels.fake_quant import UniformQuantize
 from common.quant.calibration import best_clip, sample_inputs
 from common.quant.conversion import replace_cells
 from common.quant.dorefa import MAX_BITS
-from common.quant.grid_conv import with_whole_sums
+from common.quant.grid_conv import GridConv2d
 from common.quant.integer_weight import ActivationGrid, one
-from common.quant.layers import quant_layers
+from common.quant.layers import QuantConv2d, quant_layers
 from common.quant.pact import PACTActivation
 from common.stored.network import StoredNetwork
 from LDNQ.quant_config import ActivationConfig
@@ -73,8 +73,10 @@ def put_on_grids(network: nn.Cell, config: ActivationConfig, clips: Mapping[str,
         clip = 1.0 if clips is None else clips[name]
         usual, signed = config.bits <= MAX_BITS, name in config.signed
         quantizer = PACTActivation(config.bits, clip, signed, learned=False) if usual else WideInput(config.bits, clip)
-        cells[name].quantize_input = quantizer
-        whole[name] = with_whole_sums(cells[name])
+        if usual and not signed and isinstance(cells[name], QuantConv2d):
+            whole[name] = GridConv2d(cells[name], quantizer)
+        else:
+            cells[name].quantize_input = quantizer
     return replace_cells(network, whole)
 
 

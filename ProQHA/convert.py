@@ -16,7 +16,6 @@ from common.quant.calibration import best_clip, sample_inputs
 from common.quant.conversion import replace_cells
 from common.quant.dorefa import DoReFaWeight
 from common.quant.frozen_weight import FrozenWeight
-from common.quant.grid_conv import with_whole_sums
 from common.quant.layers import QuantConv2d, QuantDense, quant_layers
 from common.quant.pact import PACTActivation
 from common.quant.quantizable import ends_of, quantizable_layers, traced_inputs
@@ -82,8 +81,7 @@ def _quantized(layer: nn.Cell, signed: bool, config: QuantConfig, frozen: bool) 
     if not frozen:
         weight.fit(layer.weight.asnumpy())
     kind = QuantDense if isinstance(layer, nn.Dense) else QuantConv2d
-    quantized = kind(layer, weight, PACTActivation(config.bits, config.activation_clip, signed))
-    return with_whole_sums(quantized) if frozen else quantized
+    return kind(layer, weight, PACTActivation(config.bits, config.activation_clip, signed))
 
 
 def calibrate(network: nn.Cell, images: Iterable[np.ndarray]) -> None:

@@ -27,22 +27,18 @@ def layer(channels, filters, kernel, stride, bias, native, rng):
     levels *= rng.choice([-1, 1], levels.shape)
     levels[1], levels[2] = 0, 16 * np.sign(levels[2])
     scale = rng.uniform(0.001, 0.02, (filters, 1, 1, 1)).astype(np.float32)
-    conv = nn.Conv2d(channels, filters, kernel, stride=stride, pad_mode="pad", padding=kernel // 2, has_bias=bias)
+    options = {"stride": stride, "pad_mode": "pad", "padding": kernel // 2, "has_bias": bias}
+    conv = nn.Conv2d(channels, filters, kernel, **options)
     conv.weight.set_data(Tensor(scale * levels.astype(np.float32)))
     if bias:
         conv.bias.set_data(Tensor(rng.normal(0, 1, filters).astype(np.float32)))
-    return *both(conv, native), levels, scale, conv.bias.asnumpy() if bias else 0.0
-
-
-def both(conv, native):
-    """The usual layer of a convolution, and the one that sums whole numbers."""
     cells = (QuantConv2d(conv, None, PACTActivation(8, CLIP, native=native), native) for _ in range(2))
     plain, taken = cells
     grid = GridConv2d(taken, taken.quantize_input)
     for cell in (plain, grid):
         for name, parameter in cell.parameters_and_names():
             parameter.name = name
-    return plain.set_train(False), grid.set_train(False)
+    return plain.set_train(False), grid.set_train(False), levels, scale, conv.bias.asnumpy() if bias else 0.0
 
 
 def exact(x, levels, scale, stride):
@@ -70,27 +66,6 @@ def test_sums_are_those_of_float64(native, mode, channels, kernel, stride, bias)
     allowed = allowed + (HALF_ULP * 1.01 * np.abs(expected) if bias else 0)
     assert (np.abs(found - expected) <= allowed).all()
     assert (np.abs(before - expected) > allowed).any() and np.abs(before - expected).max() < 1e-4 * product.std()
-
-
-@pytest.mark.parametrize("bits", [2, 4, 8])
-def test_dorefas_weights_are_odd_numbers(native, bits, pynative):
-    """And a filter without the levels next to 0 is computed from the weights as they are."""
-    rng, top = np.random.default_rng(bits), 2**bits - 1
-    odd = 2 * rng.integers(0, 2**bits, (8, 16, 3, 3)) - top
-    odd[0] = np.where(np.abs(odd[0]) == 1, 3, odd[0])
-    scale = np.float32(0.37)
-    conv = nn.Conv2d(16, 8, 3, pad_mode="pad", padding=1)
-    weight = (2 * (odd + top) // 2 / np.float32(top) - 1).astype(np.float32) * scale  # as DoReFa's equation rounds them
-    conv.weight.set_data(Tensor(weight))
-    plain, grid = both(conv, native)
-    x = rng.uniform(-0.5, 1.2 * CLIP, (3, 16, 9, 13)).astype(np.float32)
-    found, before = (cell(Tensor(x)).asnumpy().transpose(0, 2, 3, 1).astype(np.float64) for cell in (grid, plain))
-    expected = exact(x, odd / top, np.full(8, scale), 1)
-    allowed = 3.01 * HALF_ULP * np.abs(expected) + 1e-12  # of the product, as above; sums of 0 are exact here
-    whole = (np.abs(odd) == 1).any((1, 2, 3))
-    assert whole.any() and not whole.all() and (np.abs(found - expected) <= allowed)[..., whole].all()
-    assert not (np.abs(before - expected) <= allowed)[..., whole].all()
-    assert np.abs(found - expected).max() < 1e-5 * expected.std()
 
 
 @pytest.mark.parametrize("bits", [2, 5, 8])
