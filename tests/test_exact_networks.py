@@ -29,8 +29,8 @@ from common.zoo.store import path_of
 pytestmark = pytest.mark.slow
 LAYERWISE, NEAR = 8, 64  # images of the comparisons by layer and with float64
 MOST = 10  # of 10,000 images of other top-1
-# Of the methods whose float products are summed, and rounded, by float evaluation; with AVX-512 12 of ProQHA's at 3 bits,
-# 49 at 4, 12 of DynamicQuant's. Sums of whole numbers leave at most 10, but not the bits of the network that was trained.
+# Float evaluation of these sums products of floats, which rounds: with AVX-512 12 of ProQHA's images at 3 bits, 49
+# at 4, 12 of DynamicQuant's. Whole numbers would leave at most 10, but not the bits of the network that was trained.
 MOST_ROUNDED = {"ProQHA": 60, "DynamicQuant": 60}
 MOST_BATCHES = 12  # of 250 images, of files beside the engine
 MOVED = 1e-3  # of a logit, by a code on the other side of a tie
