@@ -4,7 +4,8 @@ python scripts/compare.py                                   # digits, under ten 
 python scripts/compare.py --dataset_path CIFAR10 --pretrained resnet20-cifar10 --adder_pretrained FILE
 
 Leaves results.csv, results.json, results.md and four pictures in --output_dir. What is in results.csv already is kept,
-and a training that was stopped goes on. With --record they are also put beside those that the README shows.
+and a training that was stopped goes on. With --record they are also put beside those that the README shows. Speeds are
+those of the machine at that moment: where other jobs ran, give the command again with --speeds on an idle one.
 """
 
 import hashlib
@@ -55,6 +56,8 @@ def make_parser() -> OptionParser:
     parser.add_argument("--calibration_images", type=typed.int_range(2), help=images)
     parser.add_argument("--jobs", type=typed.positive_int, help="networks made at a time; default: 2 on CPU, else 1")
     parser.settable()["threads"].help = "number of threads of each job; default: its share of the cores"
+    speeds = "measure the speed of networks that are made already anew too, one after the other"
+    parser.add_argument("--speeds", action="store_true", help=speeds)
     parser.add_argument("--record", action="store_true", help="keep rows and pictures for the README too")
     return parser
 
@@ -142,10 +145,7 @@ def measure(args: Namespace, entry: Entry, results: Results, scripts: Scripts) -
     for command in entry.make:
         scripts.run(name, command)
     seconds = time.perf_counter() - started
-    words = ["--batch_size", str(args.batch_size), "--json", str(file)]
-    words += ["--num_samples", str(args.num_samples)] if args.num_samples else []
-    scripts.run(name, entry.evaluation, *words)
-    record = json.loads(file.read_text(encoding="utf-8"))
+    record = evaluated(args, entry, scripts)
     cost = record["cost"]
     results.put(
         {
@@ -166,6 +166,31 @@ def measure(args: Namespace, entry: Entry, results: Results, scripts: Scripts) -
     )
 
 
+def evaluated(args: Namespace, entry: Entry, scripts: Scripts) -> dict[str, Any]:
+    """What the evaluation of a network records.
+
+    Raises:
+        ConfigError: the script fails.
+    """
+    file = args.output_dir / f"{entry.method}_{entry.bits}.json"
+    words = ["--batch_size", str(args.batch_size), "--json", str(file)]
+    words += ["--num_samples", str(args.num_samples)] if args.num_samples else []
+    scripts.run(f"{entry.method} {entry.bits}", entry.evaluation, *words)
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def measure_speeds(args: Namespace, results: Results, scripts: Scripts) -> None:
+    """Put the images per second of now into all rows.
+
+    Raises:
+        ConfigError: a script fails.
+    """
+    rows = {(row["method"], row["budget"]): row for row in results.rows()}
+    for entry in entries(args):
+        speed = f"{evaluated(args, entry, scripts)['images_per_second']:.0f}"
+        results.put({**rows[entry.method, str(entry.bits)], "images_per_second": speed})
+
+
 def order(row: Mapping[str, str]) -> tuple[int, int]:
     """Sort key of a row: methods as they are named, most bits first."""
     return METHODS.index(row["method"]), -int(row["budget"])
@@ -181,6 +206,8 @@ def main(argv: list[str] | None = None) -> None:
     missing = [entry for entry in entries(args) if not results.has(key_of(args, entry))]
     with kept(args.output_dir):
         for_each(missing, lambda entry: measure(args, entry, results, scripts), args.jobs, scripts.end)
+        if args.speeds:
+            measure_speeds(args, results, scripts)
     rows = sorted(results.rows(), key=order)
     report.write_json(args.output_dir / "results.json", {"rows": rows, "versions": report.versions()})
     write_text(args.output_dir / "results.md", table(rows) + "\n")

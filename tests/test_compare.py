@@ -122,6 +122,17 @@ def test_results_are_kept_and_shown(tmp_path, pretend, capsys):
     assert len(pretend) == count
 
 
+def test_speeds_are_measured_anew(tmp_path, pretend, capsys):
+    words = ["--output_dir", str(tmp_path), "--methods", "float", "uniform", "--bits", "4"]
+    compare.main(words)
+    rows = (tmp_path / "results.csv").read_text()
+    (tmp_path / "results.csv").write_text(rows.replace(",123,", ",77,"))
+    count = len(pretend)
+    compare.main([*words, "--speeds"])
+    assert len(pretend) == count + 2 and (tmp_path / "results.csv").read_text() == rows and ",123," in rows
+    assert "77" not in capsys.readouterr().out
+
+
 def test_a_time_is_given_only_for_what_was_not_stopped(tmp_path, pretend):
     words = ["--output_dir", str(tmp_path), "--methods", "uniform", "LDNQ", "--bits", "4"]
     (tmp_path / "LDNQ_4.begun").touch()
