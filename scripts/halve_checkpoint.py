@@ -1,6 +1,6 @@
 """Write a float network anew with the weights of its layers in half precision: about half the bytes.
 
-python scripts/halve_checkpoint.py outputs/digits/resnet20.ckpt resnet20_digits.ckpt
+python scripts/halve_checkpoint.py AdderQuant/outputs/adder_resnet20_digits.ckpt small.ckpt
 
 What has one value for each channel, such as BatchNorm's, stays as it is. A weight moves by at most a 2048th of its
 value, or by 3e-8 below 6e-5; whoever loads the file computes in float32, with the rounded weights.

@@ -22,7 +22,7 @@ runs=( # METHOD and the options of its eval.py; one line of the table each
     "DynamicQuant"
     "LDNQ --checkpoint_path ../common/zoo/files/resnet20_digits.ckpt"
     "LDNQ"
-    "ProQHA --checkpoint_path ../common/zoo/files/resnet20_digits.ckpt --arch postresnet20"
+    "ProQHA --checkpoint_path ../common/zoo/files/resnet20_digits.ckpt"
     "ProQHA"
 )
 
