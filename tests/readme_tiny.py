@@ -136,7 +136,7 @@ def stand_ins(folder: Path, small_cifar: Path) -> StandIns:
         "resnet20-addernet.pth": [adder],
         "resnet20-12fca82f.th": [resnet20],
         "resnet20-cifar10": [resnet20],
-        "FILE|NAME": ["resnet20-digits"],
+        "FILE|NAME": [resnet20],
         "5000": ["20"],  # validation images
         "resnet18-5c106cde.pth": [resnet18],
         "resnet18.pth": [resnet18],
@@ -172,7 +172,7 @@ def tiny_imagenet(root: Path) -> Path:
 def cifar10_network(path: Path, digits: str) -> Path:
     """A float network of CIFAR-10's classes; its weights are those of the digits, for random ones give zeros."""
     shipped = checkpoint.load(ROOT / digits)
-    about = {"method": "LDNQ", "kind": "float", "network": shipped.metadata["network"], "num_classes": 10}
+    about = {name: shipped.metadata[name] for name in ("method", "kind", "network", "num_classes")}
     checkpoint.save(path, shipped.tensors, {**about, "dataset": "cifar10", "preprocessing": CIFAR10.to_dict()})
     return path
 
