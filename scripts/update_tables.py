@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import train_from_scratch as scratch
 from comparison import recorded
 from imagenet import sizes
 from imagenet import table as imagenet
@@ -191,6 +192,7 @@ def tables() -> Iterator[tuple[Path, str, str]]:
     for name, results, shown in (
         ("imagenet", imagenet.RECORDED, imagenet.table),
         ("sizes", sizes.RECORDED, sizes.table),
+        ("scratch", scratch.RESULTS, scratch.table),
     ):
         if rows := results.rows():
             yield ROOT / "README.md", name, shown(rows)

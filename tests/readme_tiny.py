@@ -198,8 +198,6 @@ def parser_of(file: str) -> OptionParser | None:
     if "make_parser" not in (ROOT / file).read_text(encoding="utf-8"):
         return None
     name = file.removesuffix(".py").removeprefix("scripts/").replace("/", ".")
-    if str(ROOT / "scripts") not in sys.path:
-        sys.path.insert(0, str(ROOT / "scripts"))
     module = importlib.import_module(name)
     return module.make_parser() if hasattr(module, "make_parser") else None
 

@@ -6,21 +6,19 @@ import os
 import sys
 from pathlib import Path
 
+import benchmark
 import benchmark_stubs as stubs
 import pytest
+from benchmarks import data as pipelines
+from benchmarks import isa, peers, processor, side_by_side
+from benchmarks import profile as by_operator
+from benchmarks.harness import Candidate, take_turns
+from benchmarks.side_by_side import KINDS, WORKS, Kind, Work
 from PIL import Image
 
+from common.errors import ConfigError, UserError
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import benchmark  # noqa: E402
-from benchmarks import data as pipelines  # noqa: E402
-from benchmarks import isa, peers, processor, side_by_side  # noqa: E402
-from benchmarks import profile as by_operator  # noqa: E402
-from benchmarks.harness import Candidate, take_turns  # noqa: E402
-from benchmarks.side_by_side import KINDS, WORKS, Kind, Work  # noqa: E402
-
-from common.errors import ConfigError, UserError  # noqa: E402
 
 KEYS = ["work", "candidate", "batch", "threads", "isa", "ms", "images_per_s", "mac_per_cycle", "peak_mib"]
 INSTALLED = {"torch": "2.13.0", "onnxruntime": "1.32.0", "openvino": "2026.4.1", "onnx": "1.17.0"}

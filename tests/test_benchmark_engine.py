@@ -1,16 +1,11 @@
 """The benchmark of the integer engine: works, candidates, rows, and the layers' speeds."""
 
 import json
-import sys
-from pathlib import Path
 
+import benchmark
 import benchmark_stubs as stubs
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
-
-import benchmark
 from benchmarks import engine, engine_networks, engine_steps, peers, processor
 from benchmarks.side_by_side import Kind
 

@@ -1,16 +1,11 @@
 """The benchmark of exported files: candidates, rows, reasons, and the README's table."""
 
 import json
-import sys
-from pathlib import Path
 
+import benchmark
 import benchmark_stubs as stubs
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
-
-import benchmark
 import update_tables
 from benchmarks import exports, exports_files, exports_steps, peers, processor
 

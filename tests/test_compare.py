@@ -4,27 +4,23 @@ import importlib
 import json
 import os
 import signal
-import sys
 import threading
 import time
 from pathlib import Path
 
+import compare
 import pytest
+from comparison import jobs, pictures, recorded
+from comparison.entries import METHODS, Command, entries
+from comparison.table import table
 from PIL import Image
 
 from common.cli import config
 from common.errors import ConfigError
 from common.report.results import Results
+from DAMBQ.budget import Budget
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import compare  # noqa: E402
-from comparison import jobs, pictures, recorded  # noqa: E402
-from comparison.entries import METHODS, Command, entries  # noqa: E402
-from comparison.table import table  # noqa: E402
-
-from DAMBQ.budget import Budget  # noqa: E402
 
 
 def settled(*words):

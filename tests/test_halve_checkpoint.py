@@ -1,22 +1,17 @@
 """``halve_checkpoint.py``: which tensors are rounded, and what it refuses."""
 
-import importlib.util
-
+import halve_checkpoint
 import numpy as np
 import pytest
 
 from common import checkpoint, zoo
-from common.zoo.registry import ROOT
 
 ABOUT = {"method": "LDNQ", "kind": "float", "network": "resnet20"}
 
 
 @pytest.fixture
 def halve():
-    spec = importlib.util.spec_from_file_location("halve_checkpoint", ROOT / "scripts" / "halve_checkpoint.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    return lambda *words: script.main([str(word) for word in words])
+    return lambda *words: halve_checkpoint.main([str(word) for word in words])
 
 
 def test_weights_of_layers_are_rounded_and_the_rest_stays(halve, tmp_path, capsys):

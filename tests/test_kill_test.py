@@ -7,14 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from killing.endings import Ending
+from killing.jobs import jobs
 
 from common import checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-from killing.endings import Ending  # noqa: E402
-from killing.jobs import jobs  # noqa: E402
 
 
 def fill(folder, seconds=1.0, loss=0.5, accuracy=0.9, weight=1.0, epoch=3):

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import train_from_scratch
 from readme_tiny import TINY
 
 from common.report.results import Results
@@ -51,6 +52,22 @@ def test_results_are_recorded(method, tmp_path, monkeypatch, small_cifar):
     assert all(0 <= float(row["top1"]) <= 100 for row in rows)
     assert len({row["data"] for row in rows}) == 2
     assert script.table(rows).startswith(("|", "CIFAR-10", "lossless"))
+
+
+@pytest.mark.training
+def test_networks_from_scratch_are_recorded(tmp_path, monkeypatch, small_cifar):
+    for script in ("LDNQ.train", "LDNQ.eval", "AdderQuant.train", "AdderQuant.eval"):
+        shorten(monkeypatch, importlib.import_module(script))
+    monkeypatch.setattr(train_from_scratch, "RESULTS", Results(tmp_path / "results.csv", train_from_scratch.COLUMNS))
+    words = ["--dataset_path", small_cifar, "--epochs", 1, "--output_dir", tmp_path / "out"]
+    train_from_scratch.main([str(word) for word in words])
+    rows = train_from_scratch.RESULTS.rows()
+    assert [row["network"] for row in rows] == ["resnet20", "adder_resnet20"]
+    assert all(row["samples"] == "16" and 0 <= float(row["top1"]) <= 100 for row in rows)
+    assert len(train_from_scratch.table(rows).splitlines()) == 4
+    before = train_from_scratch.RESULTS.path.stat().st_mtime_ns
+    train_from_scratch.main([str(word) for word in words])  # they are there: nothing is trained
+    assert train_from_scratch.RESULTS.path.stat().st_mtime_ns == before
 
 
 @pytest.mark.training

@@ -1,12 +1,13 @@
 """Every shipped checkpoint is the registered one and gives the registered accuracy."""
 
-import importlib.util
+import importlib
 import json
 import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
+import update_zoo
 
 from common import zoo
 from common.zoo import registry
@@ -24,26 +25,17 @@ def test_no_entry_is_stale():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.fixture
-def update():
-    """The script that records shipped checkpoints."""
-    spec = importlib.util.spec_from_file_location("update_zoo", ROOT / "scripts" / "update_zoo.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    return script
-
-
 @pytest.mark.parametrize("change", [{"size": 1}, {"sha256": "0" * 64}, {"preprocessing": None}])
-def test_a_stale_entry_is_named_and_updated(update, monkeypatch, tmp_path, capsys, change):
+def test_a_stale_entry_is_named_and_updated(monkeypatch, tmp_path, capsys, change):
     right = zoo.find("resnet20-digits")
     monkeypatch.setitem(registry.entries(), right.name, replace(right, **change))
     monkeypatch.setattr(registry, "REGISTRY", tmp_path / "registry.yaml")
-    monkeypatch.setattr(update, "with_accuracy", lambda entry, _: entry)
+    monkeypatch.setattr(update_zoo, "with_accuracy", lambda entry, _: entry)
     with pytest.raises(SystemExit) as stopped:
-        update.main(["--check"])
+        update_zoo.main(["--check"])
     assert stopped.value.code == 2 and "resnet20-digits: stale" in capsys.readouterr().out
     assert not (tmp_path / "registry.yaml").exists()
-    update.main([])
+    update_zoo.main([])
     found = registry.read(tmp_path / "registry.yaml")
     assert found[right.name] == right and found.keys() == zoo.entries().keys()
 
