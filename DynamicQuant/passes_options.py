@@ -20,6 +20,8 @@ def passes_parser() -> OptionParser:
     parser.add_argument("--target_bits", type=typed.int_range(3, 7), default=3, help=target)
     kept = "number of training images that both trainings have kept by --validation and --seed; they set the threshold"
     parser.add_argument("--validation", type=typed.positive_int, default=5000, metavar="N", help=kept)
+    views = "set the threshold on randomly cropped and flipped views of them, for networks whose start has learned them"
+    parser.add_argument("--augmented", action="store_true", help=views)
     return parser
 
 
@@ -32,14 +34,18 @@ class PassesOptions:
         second: file of the second pass's network.
         target: bits of the static network whose bit operations are the limit.
         validation: number of training images that set the threshold.
+        augmented: by randomly cropped and flipped views of them.
     """
 
     network: NetworkOptions
     second: Path
     target: int
     validation: int
+    augmented: bool = False
 
 
 def passes_options(args: Namespace) -> PassesOptions:
     """Networks and images that the options of ``two_passes.py`` choose."""
-    return PassesOptions(network_options(args), resolved(args.second), args.target_bits, args.validation)
+    return PassesOptions(
+        network_options(args), resolved(args.second), args.target_bits, args.validation, args.augmented
+    )

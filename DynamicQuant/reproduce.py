@@ -5,6 +5,8 @@ python reproduce.py --pretrained FLOAT.ckpt --dataset_path CIFAR10 --seeds 0 1 2
 float     the network of --pretrained, as it is
 static    from float, t bits everywhere
 dynamic   from float, t - 1, t or t + 1 bits for each image and layer, at no more bit operations than static
+passes    static networks of t - 1, t and t + 1 bits, trained without --validation N images, which set the threshold of
+          two passes, t - 1 bits for all images and t + 1 for those that it is not sure of; rows of t bits and of both
 
 Static and dynamic networks are trained equally long, by the same recipe, on the same images, once for each seed and
 quantizer. A run that was killed goes on when the command is given again.
@@ -15,7 +17,7 @@ import shutil
 import statistics
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common import report
@@ -33,13 +35,14 @@ from common.cli.reproduction import (
 from common.report.results import Results, mean
 from DynamicQuant import eval as evaluation
 from DynamicQuant import train as training
+from DynamicQuant import two_passes
 from DynamicQuant.quant_config import QUANTIZERS
 
 KEYS = ("network", "stage", "quantizer", "bits", "epochs", "images", "seed", "data")
 RESULTS = Results(Path(__file__).parent / "results.csv", KEYS)
 COLUMNS = (*KEYS, "samples", "top1", "mean_bits", "bit_operations", "of_static", "entropy", "file_bytes", "hours")
 COLUMNS += ("mindspore",)
-STAGES = ("static", "dynamic")
+STAGES = ("static", "dynamic", "passes")
 
 # Options of train.py that all runs share.
 COMMON = {
@@ -55,7 +58,7 @@ class Run:
     """One training.
 
     Attributes:
-        stage: one of ``STAGES``.
+        stage: one of ``STAGES``; or kept: static, without the images that are kept for a threshold.
         quantizer: quantizer of the network.
         bits: the target.
         seed: seed of order, augmentation, noise.
@@ -77,7 +80,7 @@ def make_parser() -> OptionParser:
     parser = reproduction.make_parser("Record DynamicQuant's results.", "official")
     add_pretrained(parser, "float network")
     add_network(parser, "resnet20_conv")
-    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES), help="stages to run")
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES[:2]), help="stages to run")
     parser.add_argument(
         "--quantizers", nargs="+", choices=QUANTIZERS, default=list(QUANTIZERS), help="quantizers to run"
     )
@@ -86,6 +89,8 @@ def make_parser() -> OptionParser:
     parser.add_argument(
         "--lr", type=typed.positive_float, default=0.02, help="learning rate of the first step, quantized networks"
     )
+    kept = "number of training images that stage passes keeps from training"
+    parser.add_argument("--validation", type=typed.positive_int, default=5000, metavar="N", help=kept)
     images = "number of training images of all runs; all if not given"
     parser.add_argument("--train_samples", type=typed.positive_int, metavar="N", help=images)
     seeds = "seeds of order, augmentation and noise, one run each"
@@ -103,8 +108,10 @@ def runs_of(args: Namespace) -> Iterator[Run]:
 
 def key_of(args: Namespace, run: Run) -> dict:
     """Columns that tell the rows of a run from others."""
-    kind = {"stage": run.stage, "quantizer": run.quantizer, "bits": run.bits, "epochs": args.epochs}
-    return {"network": args.arch, **kind, "images": args.train_samples or "all", "seed": run.seed}
+    stage = "static" if run.stage == "kept" else run.stage
+    kind = {"stage": stage, "quantizer": run.quantizer, "bits": run.bits, "epochs": args.epochs}
+    images = f"{args.train_samples or 'all'}{'' if run.stage in STAGES[:2] else f' but {args.validation}'}"
+    return {"network": args.arch, **kind, "images": images, "seed": run.seed}
 
 
 def folder_of(args: Namespace, run: Run) -> Path:
@@ -119,7 +126,7 @@ def train(args: Namespace, run: Run) -> Path:
     options |= {"seed": run.seed, "epochs": args.epochs, "lr": args.lr, "bits": run.bits}
     options |= {"pretrained": args.pretrained, "quantizer": run.quantizer}
     options |= {"train_samples": args.train_samples} if args.train_samples else {}
-    flags = ["--static"] if run.stage == "static" else []
+    flags = {"static": ["--static"], "kept": ["--static", "--validation", str(args.validation)]}.get(run.stage, [])
     words = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
     training.main([*words, *network_words(args), *thread_words(args), *flags])
     return folder / f"{folder.name}.ckpt"
@@ -131,15 +138,38 @@ def record(args: Namespace, run: Run) -> None:
     if all(RESULTS.has({**key, "data": name}) for name in folders_by_name(args)):
         return
     checkpoint = train(args, run)
-    lines = (checkpoint.parent / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    hours = sum(json.loads(line)["seconds"] for line in lines) / 3600
     for name, path in folders_by_name(args).items():
         figures = measure(args, checkpoint, path, *(["--plots"] if run.stage == "dynamic" else []))
-        RESULTS.put({**dict.fromkeys(COLUMNS), **key, "data": name, **figures, "hours": f"{hours:.2f}"})
+        RESULTS.put({**dict.fromkeys(COLUMNS), **key, "data": name, **figures, "hours": f"{hours_of(checkpoint):.2f}"})
         if run.stage == "dynamic" and (run.seed, name) == (args.seeds[0], args.name):
             for picture in ("bits", "examples"):
                 target = RESULTS.path.with_name(f"{picture}_{run.quantizer}{run.bits}.png")
                 shutil.copy(args.output_dir / f"{picture}.png", target)
+
+
+def hours_of(checkpoint: Path) -> float:
+    """Hours of the training that left a network."""
+    lines = (checkpoint.parent / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return sum(json.loads(line)["seconds"] for line in lines) / 3600
+
+
+def record_passes(args: Namespace, run: Run) -> None:
+    """Train the static networks of two passes and the one of their bit operations, unless the rows are there."""
+    record(args, replace(run, stage="kept"))
+    key = key_of(args, run)
+    if all(RESULTS.has({**key, "data": name}) for name in folders_by_name(args)):
+        return
+    first, second = (train(args, replace(run, stage="kept", bits=run.bits + step)) for step in (-1, 1))
+    about = {"file_bytes": first.stat().st_size + second.stat().st_size}
+    about["hours"] = f"{hours_of(first) + hours_of(second):.2f}"
+    options = {"second": second, "target_bits": run.bits, "validation": args.validation, "seed": run.seed}
+    words = [str(word) for name, value in options.items() for word in (f"--{name}", value)] + ["--augmented"]
+    for name, path in folders_by_name(args).items():
+        found = evaluated(two_passes, args, first, path, *words)
+        both = list(found["networks"].values())[-1]
+        figures = {"samples": found["samples"], "top1": f"{100 * both['acc']:.2f}"}
+        figures |= {"of_static": f"{both['of_static']:.4f}", "mindspore": found["versions"]["mindspore"]}
+        RESULTS.put({**dict.fromkeys(COLUMNS), **key, "data": name, **figures, **about})
 
 
 def record_start(args: Namespace) -> None:
@@ -203,7 +233,7 @@ def main(argv: list[str] | None = None) -> None:
     args = reproduction.parse(make_parser(), argv)
     record_start(args)
     for run in runs_of(args):
-        record(args, run)
+        (record_passes if run.stage == "passes" else record)(args, run)
 
 
 if __name__ == "__main__":

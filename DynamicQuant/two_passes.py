@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mindspore import nn
+from mindspore import Tensor, nn
 
 from common import report
 from common.cli import config
@@ -17,7 +17,7 @@ from common.cli.classes import fit, open_images
 from common.cli.entry_point import entry_point
 from common.cli.preprocessing import with_preprocessing
 from common.cli.run_options import RunOptions, run_options
-from common.data import ImageSource, Preprocessing
+from common.data import ImageSource, Preprocessing, batches, train_dataset
 from common.errors import CheckpointError, ConfigError
 from common.evaluation import evaluate_images
 from common.models.registry import preprocessing_of
@@ -63,7 +63,11 @@ def run(common: RunOptions, chosen: PassesOptions) -> None:
     kept = train.hold_out(chosen.validation, common.seed)[1]
     for stored, path in zip((first, second), paths):
         _check_kept(stored, path, len(kept), common.seed)
-    threshold = threshold_of(confidence(logits(first, kept)), share)
+    if chosen.augmented:
+        seen = augmented_logits(first.network, kept, preprocessing, common.batch_size, common.seed)
+    else:
+        seen = logits(first, kept)
+    threshold = threshold_of(confidence(seen), share)
     found = Passes(logits(first, test), logits(second, test), test.labels)
     record = _record(found, threshold, (*bits, chosen.target))
     for name, figures in record["networks"].items():
@@ -80,6 +84,19 @@ def logits_of(network: nn.Cell, images: ImageSource, preprocessing: Preprocessin
         network, images, preprocessing, batch_size, on_batch=lambda batch, out: parts.append(out[0][batch["valid"]])
     )
     return np.concatenate(parts)
+
+
+def augmented_logits(
+    network: nn.Cell, images: ImageSource, preprocessing: Preprocessing, batch_size: int, seed: int
+) -> np.ndarray:
+    """Logits (N, K) of a view of each image as trainings see them, but for the last ones that do not fill a batch.
+
+    A float network that has learned an image is surer of it than of others, and so is what is quantized from it. Of a
+    view, which is harder than the image, it is less sure again: a budget that views meet is kept on other images.
+    """
+    network.set_train(False)
+    views = batches(train_dataset(images, preprocessing, min(batch_size, len(images)), seed, epoch=0))
+    return np.concatenate([network(Tensor(batch["image"])).asnumpy() for batch in views])
 
 
 def _bits(stored: StoredNetwork, path: Path) -> int:

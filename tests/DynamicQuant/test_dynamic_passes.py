@@ -79,6 +79,19 @@ def test_the_script_measures_both_networks_and_their_pair(two_and_four, data, tm
     assert lines[-1].startswith("second passes: ") and len(lines) >= 4
 
 
+def test_the_threshold_can_be_set_on_views(two_and_four, data, tmp_path):
+    first, second = two_and_four
+    records = []
+    for flags in ([], ["--augmented"], ["--augmented"]):
+        words = ["--checkpoint_path", first, "--second", second, "--validation", 12, "--json", tmp_path / "out.json"]
+        run(two_passes, *data, *words, *flags)
+        records.append(json.loads((tmp_path / "out.json").read_text()))
+    images, views, again = (record["threshold"] for record in records)
+    assert images != views == again and 0 < views < 1
+    alone = [[figures["acc"] for figures in list(record["networks"].values())[:2]] for record in records]
+    assert alone[0] == alone[1]  # which images set the threshold changes neither network
+
+
 @pytest.mark.parametrize("words", [["--seed", 2], ["--validation", 10]])
 def test_networks_that_learned_the_images_of_the_threshold_are_refused(two_and_four, data, capsys, words):
     first, second = two_and_four

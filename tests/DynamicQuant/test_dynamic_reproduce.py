@@ -47,6 +47,21 @@ def test_all_runs_are_recorded_and_made_only_once(short, start, tmp_path, monkey
     assert rows(tmp_path) == recorded
 
 
+@pytest.mark.training
+def test_two_passes_are_recorded_beside_the_network_of_their_operations(short, start, tmp_path, monkeypatch):
+    words = [*short, "--stages", "passes", "--quantizers", "pact", "--validation", 10, "--seeds", 4]
+    run(reproduce, *start, *words)
+    recorded = rows(tmp_path)
+    kinds = [(row["stage"], row["bits"], row["images"]) for row in recorded if row["data"] == "official"]
+    assert kinds == [("float", "32", "all"), ("static", "3", "32 but 10"), ("passes", "3", "32 but 10")]
+    static, both = recorded[2], recorded[4]
+    assert 4 / 9 <= float(both["of_static"]) <= 20 / 9 and not static["of_static"]
+    assert int(both["file_bytes"]) > int(static["file_bytes"])  # both networks'
+    monkeypatch.setattr(reproduce.training, "main", lambda *_: pytest.fail("trained again"))
+    run(reproduce, *start, *words)
+    assert rows(tmp_path) == recorded
+
+
 def test_a_table_shows_means_and_deviations_over_seeds():
     base = dict.fromkeys(reproduce.COLUMNS, "")
     same = {"network": "resnet20", "bits": "3", "epochs": "10", "images": "all", "data": "jpeg", "samples": "10"}
