@@ -38,7 +38,7 @@ from LDNQ.observation import input_hessians
 from LDNQ.paired import Pair, in_one_pass
 from LDNQ.plan import Plan
 from LDNQ.quant_config import QuantConfig
-from LDNQ.refinement import MARGIN, RefineStep
+from LDNQ.refinement import MARGIN, Features, RefineStep
 from LDNQ.statistics import FinalStatistics
 
 
@@ -53,9 +53,13 @@ class Cascade:
         folder: folder of the run; made if absent.
         test: function from the network to its accuracy, shown after each layer; None for none.
         order: names of the layers in the order of the cascade; None: that of the network's description.
+        teacher: the float network once more, which stays as it is: for the plan's ``feature_weight``.
 
     Attributes:
         state: progress of the cascade.
+
+    Raises:
+        ConfigError: a weight of features without a network that tells them.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class Cascade:
         folder: Path,
         test: Callable[[nn.Cell], float] | None = None,
         order: Sequence[str] | None = None,
+        teacher: nn.Cell | None = None,
     ):
         self.network, self.data, self.config, self.plan, self.test = network, data, config, plan, test
         self.file = Path(folder) / "cascade.ckpt"
@@ -76,7 +81,8 @@ class Cascade:
         self.step = MatchStep(network, levelled, config.levels)
         adam = plan.refine_by == "adam"
         self.turns = LayerTurns(levelled, config, plan, MARGIN if adam else 0.0)
-        self.refine_step = RefineStep(network, levelled, config.levels) if adam else self.step
+        features = Features(teacher, plan.feature_weight) if plan.feature_weight else None
+        self.refine_step = RefineStep(network, levelled, config.levels, features) if adam else self.step
         self.state = CascadeState(network, levelled, self.refine_step.moments)
         self.fingerprint: dict[str, Any] = {}
         self.hessians: dict[str, np.ndarray] = {}  # of the float network, of layers whose turn has not come

@@ -132,6 +132,8 @@ def _add_matching(group) -> None:
     group.add_argument("--refine_lr", type=typed.positive_float, default=1e-3, help=rate)
     optimizer = "optimizer of the refinement"
     group.add_argument("--refine_by", choices=OPTIMIZERS, default="sgd", help=optimizer)
+    hints = "weight of the stages' outputs in the loss of a refinement by adam; ResNets alone tell them"
+    group.add_argument("--feature_weight", type=typed.nonnegative_float, default=0.0, metavar="W", help=hints)
     norms = "BatchNorm statistics at the end: of the images, or the float network's, shifted by what changed or not"
     group.add_argument("--statistics", choices=STATISTICS, default="anew", help=norms)
     group.add_argument("--statistics_views", type=typed.positive_int, default=2, help="views that they are taken from")
@@ -206,7 +208,7 @@ def quantization_options(args: Namespace) -> QuantizationOptions:
         ConfigError: the network does not take the images.
     """
     model(args.arch, args.dataset)
-    names = ("rho", "polish", "hessians", "steps", "lr", "refine_steps", "refine_lr", "refine_by")
+    names = ("rho", "polish", "hessians", "steps", "lr", "refine_steps", "refine_lr", "refine_by", "feature_weight")
     names += ("statistics", "statistics_views", "searched_scales", "shrinkage", "moment_images")
     return QuantizationOptions(
         arch=args.arch,

@@ -9,6 +9,7 @@ from typing import Any
 
 from mindspore import nn
 
+from common.errors import ConfigError
 from common.quant.quantizable import ends_of, quantizable_layers, traced_inputs
 from common.runtime.context import execution_mode
 from common.stored.own_network import Quantized, Request, configured
@@ -48,6 +49,8 @@ def quantize(network: nn.Cell, request: Request, options: Mapping[str, Any]) -> 
         CheckpointError: the folder holds another run.
     """
     config, plan, use = configured(options, QuantConfig, Plan, Images)
+    if plan.feature_weight:
+        raise ConfigError(f"feature_weight: expected 0 for a network of one's own, found {plan.feature_weight}")
     source = request.needed_images("LDNQ")
     source = source.sample(min(use.count, len(source)), request.seed)
     order = list(traced_inputs(network, quantizable_layers(network), request.image_size))

@@ -29,6 +29,7 @@ class Plan:
         refine_lr: learning rate of the first refinement step, then cosine to 0.
         refine_by: optimizer of the refinement: ``sgd``, as of the steps after a layer, or ``adam``, whose rate is a
             share of a level's cell, see :mod:`LDNQ.refinement`.
+        feature_weight: weight of the stages' outputs in the loss of the refinement by Adam; 0: logits alone.
         hessians: network that the Hessians are taken from: ``prefix``, the layers quantized so far (the paper),
             ``float``, the float one, all in one pass, or ``paired``, both, layer by layer in one pass without steps
             between them, see :mod:`LDNQ.paired`: the last two for deep networks of large images.
@@ -57,6 +58,7 @@ class Plan:
     refine_steps: int = 200
     refine_lr: float = 1e-3
     refine_by: str = "sgd"
+    feature_weight: float = 0.0
     hessians: str = "prefix"
     hessian_views: int = 1
     moment_images: int | None = None
@@ -65,6 +67,10 @@ class Plan:
     save_every: int = 60
 
     def __post_init__(self):
+        if self.feature_weight and self.refine_by != "adam":
+            raise ConfigError(
+                f"feature_weight: expected refine_by adam with {self.feature_weight}, found {self.refine_by}"
+            )
         if self.hessians == "paired" and (self.steps or self.statistics == "shifted"):
             raise ConfigError(
                 "hessians: paired layers have no steps between them and norms of their own: expected it with steps 0 "

@@ -59,7 +59,7 @@ def run(options: RunOptions, chosen: QuantizationOptions) -> None:
     test = evaluator(tested, preprocessing, options.batch_size) if tested is not None else None
     saved_config.save(options.values, options.output_dir)
     before = test(stored.network) if test else None
-    cascade = _cascade(options, chosen, stored.network, data, test)
+    cascade = _cascade(options, chosen, file, stored.network, data, test)
     with kept(options.output_dir):
         layers = cascade.run(chosen.go_on)
     quantized_network(stored.network, chosen.config, layers)
@@ -105,10 +105,16 @@ def _test_images(options: RunOptions, stored: StoredNetwork) -> ImageSource | No
 
 
 def _cascade(
-    options: RunOptions, chosen: QuantizationOptions, network: nn.Cell, data: CalibrationSet, test: Measure | None
+    options: RunOptions,
+    chosen: QuantizationOptions,
+    file: Path,
+    network: nn.Cell,
+    data: CalibrationSet,
+    test: Measure | None,
 ) -> Cascade:
     shown = (lambda partly: test(partly).accuracy) if test and chosen.test_layers else None
-    return Cascade(network, data, chosen.config, chosen.plan, options.output_dir, shown)
+    teacher = load_float(file, chosen.arch).network if chosen.plan.feature_weight else None
+    return Cascade(network, data, chosen.config, chosen.plan, options.output_dir, shown, teacher=teacher)
 
 
 def _metadata(

@@ -11,6 +11,14 @@ A latent value moves by r of its level's cell, whose width is h = max(a, 3/4 \|g
 2^(i+1) levels are as far apart as they are large. BatchNorm's parameters and others move by 0.3 r of the root mean
 square that their parameter has at the beginning (as in Adafactor, Shazeer & Stern, ICML 2018). A depthwise layer's
 weights are a hundred times larger than those behind it: no rate of plain SGD suits both.
+
+With a weight w of features the loss has the outputs f of the S stages too, beside those f* of the float network,
+
+.. math::
+    L = \mathrm{mean} (z - z^*)^2 + w \sum_{s=1}^S \frac{\mathrm{mean} (f_s - f_s^*)^2}{\mathrm{mean} f_s^{*2}}
+
+(hints as in FitNets, Romero et al., ICLR 2015, without their regressor, for both have the same channels): few images
+have few logits, but many values between the layers.
 """
 
 from collections.abc import Mapping
@@ -19,6 +27,7 @@ import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 from mindspore import dtype as mstype
 
+from common.errors import ConfigError
 from LDNQ.latent import LevelledParameter
 from LDNQ.matching import MatchStep, finite, zeros_like
 
@@ -28,6 +37,33 @@ MARGIN = 0.25  # of latent values, see LDNQ.latent.latent_values: Adam's first s
 _WARMUP = 20
 
 
+class Features(nn.Cell):
+    """The float network whose stages are matched: images (N, 3, H, W) to outputs (N, C, H, W) of each.
+
+    Args:
+        teacher: the float network, as it stays, with a method ``stages_and_logits``.
+        weight: weight w of the stages in the loss.
+
+    Raises:
+        ConfigError: a network that does not tell its stages.
+    """
+
+    def __init__(self, teacher: nn.Cell, weight: float):
+        super().__init__(auto_prefix=False)
+        if not hasattr(teacher, "stages_and_logits"):
+            raise ConfigError(
+                f"feature_weight: expected a network that tells its stages, such as a ResNet of the zoo, found "
+                f"{type(teacher).__name__}; leave the weight at 0"
+            )
+        for parameter in teacher.get_parameters():
+            parameter.name = f"teacher.{parameter.name}"  # beside those of the network that learns, in one graph
+            parameter.requires_grad = False
+        self.teacher, self.weight = teacher.set_train(False), weight
+
+    def construct(self, images):
+        return self.teacher.stages_and_logits(images)[0]
+
+
 class RefineStep(MatchStep):
     """One step by Adam: images (B, 3, H, W), logits (B, K), rate r, corrections 1 - beta^k (2,) to the loss.
 
@@ -35,15 +71,30 @@ class RefineStep(MatchStep):
         network: network to train, all its levelled parameters on levels.
         levelled: these parameters by name.
         level_count: number of levels.
+        features: stages that are matched beside the logits; None: logits alone.
 
     Attributes:
         squares: second moments of all parameters.
     """
 
-    def __init__(self, network: nn.Cell, levelled: Mapping[str, LevelledParameter], level_count: int):
+    def __init__(
+        self,
+        network: nn.Cell,
+        levelled: Mapping[str, LevelledParameter],
+        level_count: int,
+        features: Features | None = None,
+    ):
         super().__init__(network, levelled, level_count)
+        self.features = features
         self.squares = ParameterTuple([zeros_like(p, "square") for p in (*self.values, *self.rest)])
         self.units = [_REST * float(np.sqrt(np.square(p.asnumpy()).mean())) for p in self.rest]
+
+    def set_train(self, mode: bool = True) -> "RefineStep":
+        """As that of :class:`LDNQ.matching.MatchStep`; the float network is in evaluation always."""
+        super().set_train(mode)
+        if self.features is not None:
+            self.features.set_train(False)
+        return self
 
     @property
     def moments(self) -> tuple[Parameter, ...]:
@@ -55,6 +106,16 @@ class RefineStep(MatchStep):
         super().restart()
         for square in self.squares:
             square.set_data(Tensor(np.zeros(square.shape, np.float32)))
+
+    def _loss(self, images, logits):
+        if self.features is None:
+            return ops.square(self.network(images) - logits).mean()
+        stages, found = self.network.stages_and_logits(images)
+        loss = ops.square(found - logits).mean()
+        for stage, wanted in zip(stages, self.features(images)):
+            error = ops.square(stage - wanted).mean() / ops.square(wanted).mean()
+            loss = loss + self.features.weight * error
+        return loss
 
     def construct(self, images, logits, rate, corrections):
         loss, gradients = self.value_and_grad(images, logits)

@@ -38,7 +38,8 @@ def whole(images, tmp_path_factory):
     @functools.cache
     def run(plan):
         folder = tmp_path_factory.mktemp("whole")
-        cascade = Cascade(tiny_network(), CalibrationSet(images, CIFAR10, 3, 3), TERNARY, plan, folder)
+        data = CalibrationSet(images, CIFAR10, 3, 3)
+        cascade = Cascade(tiny_network(), data, TERNARY, plan, folder, teacher=tiny_network())
         cascade.run()
         return network_state.state(cascade.network), cascade.state.records
 
@@ -50,7 +51,8 @@ def make(images, tmp_path):
     """A cascade on the tiny network."""
 
     def cascade(plan=PLAN, config=TERNARY, folder: str = "run", seed: int = 3, test=None) -> Cascade:
-        return Cascade(tiny_network(), CalibrationSet(images, CIFAR10, 3, seed), config, plan, tmp_path / folder, test)
+        data, teacher = CalibrationSet(images, CIFAR10, 3, seed), tiny_network()
+        return Cascade(tiny_network(), data, config, plan, tmp_path / folder, test, teacher=teacher)
 
     return cascade
 
@@ -164,7 +166,7 @@ class KilledError(Exception):
     pass
 
 
-@pytest.mark.parametrize(("saves", "plan"), [(1, PLAN), (4, PLAN), (3, replace(PLAN, **DEEP))])
+@pytest.mark.parametrize(("saves", "plan"), [(1, PLAN), (4, PLAN), (3, replace(PLAN, **DEEP, feature_weight=2.0))])
 def test_a_killed_run_ends_with_the_same_network(make, monkeypatch, saves, plan, whole):
     count, save = [0], Cascade._save
 
