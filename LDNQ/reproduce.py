@@ -1,7 +1,7 @@
 """Quantize and evaluate all settings, and record a row of results.csv each; rows that are there already are kept.
 
 python reproduce.py --pretrained resnet20-12fca82f.th --arch resnet20 --dataset_path CIFAR10 \
-    --seeds 1 2 3 4 5 --levels 3 --mixed_views 40 --refine_steps 1000 --refine_by adam
+    --seeds 1 2 3 4 5 --levels 3 --mixed_views 40 --refine_steps 1000
 """
 
 import json
@@ -29,8 +29,9 @@ from LDNQ.levels import LEVEL_COUNTS
 from LDNQ.quant_config import GRANULARITIES
 
 KEYS = ("network", "levels", "granularity", "mixed_views", "refine_steps", "refine_by", "images", "seed", "data")
-# Options of main.py that go with the optimizer of the refinement.
-REFINED_BY = {"sgd": [], "adam": ["--searched_scales", "--refine_lr", 0.003]}
+# Options of main.py that a refinement takes.
+_ADAM = ["--refine_by", "adam", "--searched_scales", "--refine_lr", 0.003]
+REFINED_BY = {"sgd": ["--refine_by", "sgd"], "adam": _ADAM, "features": [*_ADAM, "--feature_weight", 5]}
 RESULTS = Results(Path(__file__).parent / "results.csv", KEYS)
 
 
@@ -44,8 +45,8 @@ def make_parser() -> OptionParser:
     parser.add_argument("--granularity", nargs="+", choices=GRANULARITIES, default=["channel"], help=units)
     steps = "training steps of the refinement, one run each; those of main.py if not given"
     parser.add_argument("--refine_steps", type=typed.int_range(0), nargs="+", metavar="N", help=steps)
-    optimizer = "optimizer of the refinement: sgd, or adam at a rate of 0.003 from searched scales"
-    parser.add_argument("--refine_by", choices=REFINED_BY, default="adam", help=optimizer)
+    kinds = "refinement: sgd, adam at a rate of 0.003 from searched scales, or the same with the stages' features"
+    parser.add_argument("--refine_by", choices=REFINED_BY, default="features", help=kinds)
     mixed = "number of views, besides, that are mixtures of two images; those of main.py if not given"
     parser.add_argument("--mixed_views", type=typed.int_range(0), metavar="N", help=mixed)
     seeds = "seeds of the choice of images and of their augmentation, one run each"
@@ -78,7 +79,7 @@ def record(args: Namespace, levels: int, granularity: str, refine_steps: int | N
     words = ["--pretrained", args.pretrained, *network_words(args), "--dataset", "cifar10"]
     words += ["--dataset_path", args.dataset_path, "--num_images", args.num_images, "--levels", levels, "--seed", seed]
     words += ["--granularity", granularity, "--mixed_views", mixed, "--refine_steps", steps, "--output_dir", folder]
-    words += ["--refine_by", args.refine_by, *REFINED_BY[args.refine_by], "--batch_size", reproduction.BATCH_SIZE]
+    words += [*REFINED_BY[args.refine_by], "--batch_size", reproduction.BATCH_SIZE]
     words += ["--json", folder / "result.json"]
     quantization.main([str(word) for word in words + thread_words(args)])
     made = json.loads((folder / "result.json").read_text(encoding="utf-8"))
