@@ -132,7 +132,7 @@ def _add_matching(group) -> None:
     group.add_argument("--refine_lr", type=typed.positive_float, default=1e-3, help=rate)
     optimizer = "optimizer of the refinement"
     group.add_argument("--refine_by", choices=OPTIMIZERS, default="sgd", help=optimizer)
-    hints = "weight of the stages' outputs in the loss of a refinement by adam; ResNets alone tell them"
+    hints = "weight of the blocks' outputs in the loss of a refinement by adam; ResNets alone tell them"
     group.add_argument("--feature_weight", type=typed.nonnegative_float, default=0.0, metavar="W", help=hints)
     norms = "BatchNorm statistics at the end: of the images, or the float network's, shifted by what changed or not"
     group.add_argument("--statistics", choices=STATISTICS, default="anew", help=norms)

@@ -29,7 +29,7 @@ class Plan:
         refine_lr: learning rate of the first refinement step, then cosine to 0.
         refine_by: optimizer of the refinement: ``sgd``, as of the steps after a layer, or ``adam``, whose rate is a
             share of a level's cell, see :mod:`LDNQ.refinement`.
-        feature_weight: weight of the stages' outputs in the loss of the refinement by Adam; 0: logits alone.
+        feature_weight: weight of the blocks' outputs in the loss of the refinement by Adam; 0: logits alone.
         hessians: network that the Hessians are taken from: ``prefix``, the layers quantized so far (the paper),
             ``float``, the float one, all in one pass, or ``paired``, both, layer by layer in one pass without steps
             between them, see :mod:`LDNQ.paired`: the last two for deep networks of large images.

@@ -12,10 +12,10 @@ A latent value moves by r of its level's cell, whose width is h = max(a, 3/4 \|g
 square that their parameter has at the beginning (as in Adafactor, Shazeer & Stern, ICML 2018). A depthwise layer's
 weights are a hundred times larger than those behind it: no rate of plain SGD suits both.
 
-With a weight w of features the loss has the outputs f of the S stages too, beside those f* of the float network,
+With a weight w of features the loss has the outputs f of the B blocks too, beside those f* of the float network,
 
 .. math::
-    L = \mathrm{mean} (z - z^*)^2 + w \sum_{s=1}^S \frac{\mathrm{mean} (f_s - f_s^*)^2}{\mathrm{mean} f_s^{*2}}
+    L = \mathrm{mean} (z - z^*)^2 + \frac{w}{B} \sum_b \frac{\mathrm{mean} (f_b - f_b^*)^2}{\mathrm{mean} f_b^{*2}}
 
 (hints as in FitNets, Romero et al., ICLR 2015, without their regressor, for both have the same channels): few images
 have few logits, but many values between the layers.
@@ -38,21 +38,21 @@ _WARMUP = 20
 
 
 class Features(nn.Cell):
-    """The float network whose stages are matched: images (N, 3, H, W) to outputs (N, C, H, W) of each.
+    """The float network whose blocks are matched: images (N, 3, H, W) to outputs (N, C, H, W) of each.
 
     Args:
-        teacher: the float network, as it stays, with a method ``stages_and_logits``.
-        weight: weight w of the stages in the loss.
+        teacher: the float network, as it stays, with a method ``blocks_and_logits``.
+        weight: weight w of the blocks in the loss.
 
     Raises:
-        ConfigError: a network that does not tell its stages.
+        ConfigError: a network that does not tell its blocks.
     """
 
     def __init__(self, teacher: nn.Cell, weight: float):
         super().__init__(auto_prefix=False)
-        if not hasattr(teacher, "stages_and_logits"):
+        if not hasattr(teacher, "blocks_and_logits"):
             raise ConfigError(
-                f"feature_weight: expected a network that tells its stages, such as a ResNet of the zoo, found "
+                f"feature_weight: expected a network that tells its blocks, such as a ResNet of the zoo, found "
                 f"{type(teacher).__name__}; leave the weight at 0"
             )
         for parameter in teacher.get_parameters():
@@ -61,7 +61,7 @@ class Features(nn.Cell):
         self.teacher, self.weight = teacher.set_train(False), weight
 
     def construct(self, images):
-        return self.teacher.stages_and_logits(images)[0]
+        return self.teacher.blocks_and_logits(images)[0]
 
 
 class RefineStep(MatchStep):
@@ -71,7 +71,7 @@ class RefineStep(MatchStep):
         network: network to train, all its levelled parameters on levels.
         levelled: these parameters by name.
         level_count: number of levels.
-        features: stages that are matched beside the logits; None: logits alone.
+        features: blocks that are matched beside the logits; None: logits alone.
 
     Attributes:
         squares: second moments of all parameters.
@@ -110,11 +110,11 @@ class RefineStep(MatchStep):
     def _loss(self, images, logits):
         if self.features is None:
             return ops.square(self.network(images) - logits).mean()
-        stages, found = self.network.stages_and_logits(images)
+        blocks, found = self.network.blocks_and_logits(images)
         loss = ops.square(found - logits).mean()
-        for stage, wanted in zip(stages, self.features(images)):
-            error = ops.square(stage - wanted).mean() / ops.square(wanted).mean()
-            loss = loss + self.features.weight * error
+        for block, wanted in zip(blocks, self.features(images)):
+            error = ops.square(block - wanted).mean() / ops.square(wanted).mean()
+            loss = loss + self.features.weight / len(blocks) * error
         return loss
 
     def construct(self, images, logits, rate, corrections):

@@ -31,7 +31,7 @@ from LDNQ.quant_config import GRANULARITIES
 KEYS = ("network", "levels", "granularity", "mixed_views", "refine_steps", "refine_by", "images", "seed", "data")
 # Options of main.py that a refinement takes.
 _ADAM = ["--refine_by", "adam", "--searched_scales", "--refine_lr", 0.003]
-REFINED_BY = {"sgd": ["--refine_by", "sgd"], "adam": _ADAM, "features": [*_ADAM, "--feature_weight", 5]}
+REFINED_BY = {"sgd": ["--refine_by", "sgd"], "adam": _ADAM, "features": [*_ADAM, "--feature_weight", 15]}
 RESULTS = Results(Path(__file__).parent / "results.csv", KEYS)
 
 
@@ -45,7 +45,7 @@ def make_parser() -> OptionParser:
     parser.add_argument("--granularity", nargs="+", choices=GRANULARITIES, default=["channel"], help=units)
     steps = "training steps of the refinement, one run each; those of main.py if not given"
     parser.add_argument("--refine_steps", type=typed.int_range(0), nargs="+", metavar="N", help=steps)
-    kinds = "refinement: sgd, adam at a rate of 0.003 from searched scales, or the same with the stages' features"
+    kinds = "refinement: sgd, adam at a rate of 0.003 from searched scales, or the same with the blocks' features"
     parser.add_argument("--refine_by", choices=REFINED_BY, default="features", help=kinds)
     mixed = "number of views, besides, that are mixtures of two images; those of main.py if not given"
     parser.add_argument("--mixed_views", type=typed.int_range(0), metavar="N", help=mixed)

@@ -148,12 +148,16 @@ class ResNetCifar(nn.Cell):
         first = block(channels, filters, stride, shortcut, layers)
         return nn.SequentialCell(first, *[block(filters, filters, 1, shortcut, layers) for _ in range(count - 1)])
 
-    def stages_and_logits(self, x):
-        """Outputs (N, C, H, W) of the three stages, and logits (N, K), of images (N, 3, H, W)."""
-        first = self.layer1(conv_norm_act(self.conv1, self.bn1, self.act, x))
-        second = self.layer2(first)
-        third = self.layer3(second)
-        return (first, second, third), self.head(third)
+    def blocks_and_logits(self, x):
+        """Outputs (N, C, H, W) of all blocks, a tuple, and logits (N, K), of images (N, 3, H, W)."""
+        x, outputs = conv_norm_act(self.conv1, self.bn1, self.act, x), ()
+        for stage in (self.layer1, self.layer2, self.layer3):
+            for block in stage:
+                x = block(x)
+                outputs += (x,)
+        return outputs, self.head(x)
 
     def construct(self, x):
-        return self.stages_and_logits(x)[1]
+        x = conv_norm_act(self.conv1, self.bn1, self.act, x)
+        x = self.layer3(self.layer2(self.layer1(x)))
+        return self.head(x)

@@ -98,13 +98,16 @@ class ResNetImageNet(nn.Cell):
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
         self.mean, self.fc = GlobalMean(), nn.Dense(channels, num_classes)
 
-    def stages_and_logits(self, x):
-        """Outputs (N, C, H, W) of the four stages, and logits (N, K), of images (N, 3, H, W)."""
-        first = self.layer1(self.maxpool(conv_norm_act(self.conv1, self.bn1, self.act, x)))
-        second = self.layer2(first)
-        third = self.layer3(second)
-        fourth = self.layer4(third)
-        return (first, second, third, fourth), self.fc(self.mean(fourth))
+    def blocks_and_logits(self, x):
+        """Outputs (N, C, H, W) of all blocks, a tuple, and logits (N, K), of images (N, 3, H, W)."""
+        x, outputs = self.maxpool(conv_norm_act(self.conv1, self.bn1, self.act, x)), ()
+        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+            for block in stage:
+                x = block(x)
+                outputs += (x,)
+        return outputs, self.fc(self.mean(x))
 
     def construct(self, x):
-        return self.stages_and_logits(x)[1]
+        x = self.maxpool(conv_norm_act(self.conv1, self.bn1, self.act, x))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.fc(self.mean(x))

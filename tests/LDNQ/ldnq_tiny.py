@@ -17,13 +17,13 @@ class TinyNet(nn.Cell):
         self.relu = nn.ReLU()
         self.fc = nn.Dense(8, 10)
 
-    def stages_and_logits(self, x):
+    def blocks_and_logits(self, x):
         first = self.relu(self.bn1(self.conv1(x)))
         second = self.relu(self.bn2(self.conv2(first)))
         return (first, second), self.fc(second.mean((2, 3)))
 
     def construct(self, x):
-        return self.stages_and_logits(x)[1]
+        return self.blocks_and_logits(x)[1]
 
 
 def tiny_network(seed: int = 0) -> TinyNet:

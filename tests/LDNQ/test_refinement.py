@@ -67,8 +67,8 @@ def test_a_restart_forgets_both_moments():
         step.refine(arrays[2], np.full((16, 4), np.inf, np.float32), 0.05, 0)
 
 
-class TwoStages(nn.Cell):
-    """Two linear layers that are stages: (N, 6) to (N, 5) and to logits (N, 4)."""
+class TwoBlocks(nn.Cell):
+    """Two linear layers that are blocks: (N, 6) to (N, 5) and to logits (N, 4)."""
 
     def __init__(self, seed):
         super().__init__()
@@ -76,39 +76,41 @@ class TwoStages(nn.Cell):
         self.one = nn.Dense(6, 5, ms.Tensor(generator.normal(size=(5, 6)).astype(np.float32)), has_bias=False)
         self.two = nn.Dense(5, 4, ms.Tensor(generator.normal(size=(4, 5)).astype(np.float32)), has_bias=False)
 
-    def stages_and_logits(self, x):
+    def blocks_and_logits(self, x):
         first = self.one(x)
         second = self.two(first)
-        return (first,), second
+        return (first, second), second
 
     def construct(self, x):
-        return self.stages_and_logits(x)[1]
+        return self.blocks_and_logits(x)[1]
 
 
 def test_features_are_in_the_loss_and_its_gradient(mode):
-    network, teacher, weight = TwoStages(0), TwoStages(1), 3.0
+    network, teacher, weight = TwoBlocks(0), TwoBlocks(1), 3.0
     before = [parameter.asnumpy() for parameter in teacher.get_parameters()]
     levelled = {p.name: LevelledParameter.of(p) for p in network.trainable_params()}
     step = RefineStep(network, levelled, COUNT, Features(teacher, weight)).set_train(True)
     images, logits = (np.random.default_rng(2).normal(size=(16, size)).astype(np.float32) for size in (6, 4))
     loss, gradients = step.value_and_grad(ms.Tensor(images), ms.Tensor(logits))
-    weights = (network.one.weight.asnumpy(), network.two.weight.asnumpy(), before[0])
-    one, two, hint = (values.astype(np.float64) for values in weights)
-    first, wanted = images @ one.T, images @ hint.T
-    error, size = first @ two.T - logits, np.square(wanted).mean()
-    assert float(loss.asnumpy()) == pytest.approx(
-        np.square(error).mean() + weight * np.square(first - wanted).mean() / size, rel=1e-5
-    )
-    of_first = 2 * error @ two / error.size + 2 * weight * (first - wanted) / wanted.size / size
-    np.testing.assert_allclose(gradients[0].asnumpy(), of_first.T @ images, atol=1e-4)
-    np.testing.assert_allclose(gradients[1].asnumpy(), 2 * error.T @ first / error.size, atol=1e-4)
+    parameters = [network.one.weight, network.two.weight]
+    one, two, *hints = (values.astype(np.float64) for values in (*(p.asnumpy() for p in parameters), *before))
+    first, wanted = images @ one.T, [images @ hints[0].T, images @ hints[0].T @ hints[1].T]
+    second, sizes = first @ two.T, [np.square(values).mean() for values in wanted]
+    parts = [np.square(values - hint).mean() / size for values, hint, size in zip((first, second), wanted, sizes)]
+    assert float(loss.asnumpy()) == pytest.approx(np.square(second - logits).mean() + weight * np.mean(parts), rel=1e-5)
+    of_blocks = [
+        weight * (values - hint) / hint.size / size for values, hint, size in zip((first, second), wanted, sizes)
+    ]
+    of_second = 2 * (second - logits) / logits.size + of_blocks[1]
+    np.testing.assert_allclose(gradients[1].asnumpy(), of_second.T @ first, atol=1e-4)
+    np.testing.assert_allclose(gradients[0].asnumpy(), (of_second @ two + of_blocks[0]).T @ images, atol=1e-4)
     losses = [step.refine(images, logits, 0.05, number) for number in range(30)]
     assert losses[-1] < losses[0] and not teacher.training and not teacher.one.training
     assert all(np.array_equal(old, new.asnumpy()) for old, new in zip(before, teacher.get_parameters()))
 
 
-def test_a_network_that_tells_no_stages_is_refused():
-    with pytest.raises(ConfigError, match=r"feature_weight: expected a network that tells its stages, .* found Dense"):
+def test_a_network_that_tells_no_blocks_is_refused():
+    with pytest.raises(ConfigError, match=r"feature_weight: expected a network that tells its blocks, .* found Dense"):
         Features(nn.Dense(2, 2), 1.0)
     with pytest.raises(ConfigError, match="feature_weight: expected refine_by adam"):
         Plan(feature_weight=1.0)

@@ -218,3 +218,14 @@ def test_gradient_of_the_pad_shortcut_is_that_of_slicing_and_padding(size, new_c
     assert np.array_equal(shortcut(inputs).asnumpy(), y.detach().numpy())
     gradient = ops.GradOperation(sens_param=True)(shortcut)(inputs, Tensor(gy)).asnumpy()
     assert np.array_equal(gradient, x.grad.numpy())
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "count"), [("resnet20", 32, 9), ("resnet20_conv", 32, 9), ("resnet18", 64, 8)]
+)
+def test_blocks_lead_to_the_logits(mode, name, side, count):
+    network = model(name).build(10).set_train(False)
+    images = Tensor(np.random.default_rng(0).normal(size=(2, 3, side, side)).astype(np.float32))
+    blocks, logits = network.blocks_and_logits(images)
+    assert len(blocks) == count and all(block.shape[0] == 2 and block.ndim == 4 for block in blocks)
+    np.testing.assert_array_equal(logits.asnumpy(), network(images).asnumpy())
