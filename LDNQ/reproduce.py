@@ -1,7 +1,7 @@
 """Quantize and evaluate all settings, and record a row of results.csv each; rows that are there already are kept.
 
 python reproduce.py --pretrained resnet20-12fca82f.th --arch resnet20 --dataset_path CIFAR10 \
-    --seeds 1 2 3 4 5 --levels 3 --mixed_views 40 --refine_steps 1000
+    --seeds 1 2 3 4 5 --levels 3 --mixed_views 15 --refine_steps 1000
 """
 
 import json
@@ -31,7 +31,7 @@ from LDNQ.quant_config import GRANULARITIES
 KEYS = ("network", "levels", "granularity", "mixed_views", "refine_steps", "refine_by", "images", "seed", "data")
 # Options of main.py that a refinement takes.
 _ADAM = ["--refine_by", "adam", "--searched_scales", "--refine_lr", 0.003]
-REFINED_BY = {"sgd": ["--refine_by", "sgd"], "adam": _ADAM, "features": [*_ADAM, "--feature_weight", 15]}
+REFINED_BY = {"sgd": ["--refine_by", "sgd"], "adam": _ADAM, "features": [*_ADAM, "--feature_weight", 27]}
 RESULTS = Results(Path(__file__).parent / "results.csv", KEYS)
 
 
