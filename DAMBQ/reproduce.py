@@ -8,7 +8,6 @@ layer     the same, allocated by layer
 network   the same number of bits everywhere: uniform quantization
 """
 
-import json
 import shutil
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from common.cli.reproduction import (
     add_pretrained,
     evaluated,
     folders_by_name,
+    hours_of,
     network_words,
     thread_words,
 )
@@ -93,12 +93,11 @@ def record(args: Namespace, stage: str) -> None:
         return
     folder = train(args, stage)
     checkpoint = folder / f"{folder.name}.ckpt"
-    history = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     if (folder / "bits.png").exists():
         shutil.copy(folder / "bits.png", RESULTS.path.parent / f"bits_{stage}.png")
     for name, path in folders_by_name(args).items():
         row = {**dict.fromkeys(COLUMNS), **key, "data": name, **measure(args, checkpoint, path)}
-        row["hours"] = f"{sum(record['seconds'] for record in history) / 3600:.2f}"
+        row["hours"] = f"{hours_of(folder):.2f}"
         RESULTS.put(row)
 
 

@@ -12,7 +12,6 @@ Static and dynamic networks are trained equally long, by the same recipe, on the
 quantizer. A run that was killed goes on when the command is given again.
 """
 
-import json
 import shutil
 import statistics
 from argparse import Namespace
@@ -29,6 +28,7 @@ from common.cli.reproduction import (
     add_pretrained,
     evaluated,
     folders_by_name,
+    hours_of,
     network_words,
     thread_words,
 )
@@ -138,19 +138,14 @@ def record(args: Namespace, run: Run) -> None:
     if all(RESULTS.has({**key, "data": name}) for name in folders_by_name(args)):
         return
     checkpoint = train(args, run)
+    hours = f"{hours_of(checkpoint.parent):.2f}"
     for name, path in folders_by_name(args).items():
         figures = measure(args, checkpoint, path, *(["--plots"] if run.stage == "dynamic" else []))
-        RESULTS.put({**dict.fromkeys(COLUMNS), **key, "data": name, **figures, "hours": f"{hours_of(checkpoint):.2f}"})
+        RESULTS.put({**dict.fromkeys(COLUMNS), **key, "data": name, **figures, "hours": hours})
         if run.stage == "dynamic" and (run.seed, name) == (args.seeds[0], args.name):
             for picture in ("bits", "examples"):
                 target = RESULTS.path.with_name(f"{picture}_{run.quantizer}{run.bits}.png")
                 shutil.copy(args.output_dir / f"{picture}.png", target)
-
-
-def hours_of(checkpoint: Path) -> float:
-    """Hours of the training that left a network."""
-    lines = (checkpoint.parent / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return sum(json.loads(line)["seconds"] for line in lines) / 3600
 
 
 def record_passes(args: Namespace, run: Run) -> None:
@@ -161,7 +156,7 @@ def record_passes(args: Namespace, run: Run) -> None:
         return
     first, second = (train(args, replace(run, stage="kept", bits=run.bits + step)) for step in (-1, 1))
     about = {"file_bytes": first.stat().st_size + second.stat().st_size}
-    about["hours"] = f"{hours_of(first) + hours_of(second):.2f}"
+    about["hours"] = f"{hours_of(first.parent) + hours_of(second.parent):.2f}"
     options = {"second": second, "target_bits": run.bits, "validation": args.validation, "seed": run.seed}
     words = [str(word) for name, value in options.items() for word in (f"--{name}", value)] + ["--augmented"]
     for name, path in folders_by_name(args).items():

@@ -8,7 +8,6 @@ searched   bits found from 8 down to the uniform network's weight storage and bi
            its own, then trained; with what it trained between the steps of the search as long as the uniform network
 """
 
-import json
 import shutil
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from common.cli.reproduction import (
     add_pretrained,
     evaluated,
     folders_by_name,
+    hours_of,
     network_words,
     thread_words,
 )
@@ -130,10 +130,7 @@ def record(args: Namespace, stage: str, bits: int, seed: int) -> None:
 
 def hours(path: Path) -> str:
     """Hours that the epochs of a network's run took, without its search; nothing for a file from elsewhere."""
-    log = path.parent / "metrics.jsonl"
-    if not log.is_file():
-        return ""
-    return f"{sum(json.loads(line)['seconds'] for line in log.read_text(encoding='utf-8').splitlines()) / 3600:.2f}"
+    return f"{hours_of(path.parent):.2f}" if (path.parent / "metrics.jsonl").is_file() else ""
 
 
 def measure(args: Namespace, path: Path, folder: str, *words: str) -> dict:

@@ -5,7 +5,6 @@ python scripts/train_from_scratch.py --dataset_path CIFAR10 --networks resnet20
 All training images, the last epoch; no choice was made by the test images. A run that was killed goes on where it was.
 """
 
-import json
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -76,12 +75,11 @@ def record(args: Namespace, network: str) -> None:
     for option in ("epochs", "batch_size", "lr", "weight_decay", "seed"):
         words += [f"--{option}", key[option]]
     recipe.training.main([str(word) for word in (*words, *reproduction.thread_words(args))])
-    history = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     for name, path in reproduction.folders_by_name(args).items():
         made = folder / f"{network}_cifar10.ckpt"
         tested = reproduction.evaluated(recipe.evaluation, args, made, path, *recipe.words)
         row = {**key, "data": name, "samples": tested["samples"], "top1": f"{100 * tested['acc']:.2f}"}
-        row |= {"hours": f"{sum(epoch['seconds'] for epoch in history) / 3600:.2f}"}
+        row |= {"hours": f"{reproduction.hours_of(folder):.2f}"}
         RESULTS.put({**row, "mindspore": tested["versions"]["mindspore"]})
 
 

@@ -93,3 +93,9 @@ def evaluated(script: ModuleType, args: Namespace, checkpoint: Path, folder: str
     line = ["--checkpoint_path", checkpoint, "--dataset", "cifar10", "--dataset_path", folder, *thread_words(args)]
     script.main([str(word) for word in (*line, "--batch_size", BATCH_SIZE, *words, "--json", file)])
     return json.loads(file.read_text(encoding="utf-8"))
+
+
+def hours_of(run: Path) -> float:
+    """Hours that the epochs of the training in a folder took."""
+    lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return sum(json.loads(line)["seconds"] for line in lines) / 3600
