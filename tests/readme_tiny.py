@@ -169,7 +169,7 @@ def tiny_imagenet(root: Path) -> Path:
     return root
 
 
-def cifar10_network(path: Path, digits: str) -> Path:
+def cifar10_network(path: Path, digits: str | Path) -> Path:
     """A float network of CIFAR-10's classes; its weights are those of the digits, for random ones give zeros."""
     shipped = checkpoint.load(ROOT / digits)
     about = {name: shipped.metadata[name] for name in ("method", "kind", "network", "num_classes")}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import train_from_scratch
-from readme_tiny import TINY
+from readme_tiny import TINY, cifar10_network
 
 from common.report.results import Results
 
@@ -43,7 +43,9 @@ def test_results_are_recorded(method, tmp_path, monkeypatch, small_cifar):
     for name in scripts:
         shorten(monkeypatch, importlib.import_module(f"{method}.{name}"))
     monkeypatch.setattr(script, "RESULTS", Results(tmp_path / "results.csv", script.RESULTS.keys))
-    words = [*options, "--dataset_path", small_cifar, "--output_dir", tmp_path / "out"]
+    start, given, *rest = options
+    network = cifar10_network(tmp_path / given.name, given)  # whose classes are those of the images
+    words = [start, network, *rest, "--dataset_path", small_cifar, "--output_dir", tmp_path / "out"]
     words += ["--also_eval", f"other={small_cifar}"]
     script.main([str(word) for word in words])
     with (tmp_path / "results.csv").open(newline="") as file:
