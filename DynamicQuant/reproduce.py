@@ -42,7 +42,8 @@ KEYS = ("network", "stage", "quantizer", "bits", "epochs", "images", "seed", "da
 RESULTS = Results(Path(__file__).parent / "results.csv", KEYS)
 COLUMNS = (*KEYS, "samples", "top1", "mean_bits", "bit_operations", "of_static", "entropy", "file_bytes", "hours")
 COLUMNS += ("mindspore",)
-STAGES = ("static", "dynamic", "passes")
+ON_ALL = ("static", "dynamic")  # stages that train on all images; passes keeps some for its threshold
+STAGES = (*ON_ALL, "passes")
 
 # Options of train.py that all runs share.
 COMMON = {
@@ -80,7 +81,7 @@ def make_parser() -> OptionParser:
     parser = reproduction.make_parser("Record DynamicQuant's results.", "official")
     add_pretrained(parser, "float network")
     add_network(parser, "resnet20_conv")
-    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES[:2]), help="stages to run")
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(ON_ALL), help="stages to run")
     parser.add_argument(
         "--quantizers", nargs="+", choices=QUANTIZERS, default=list(QUANTIZERS), help="quantizers to run"
     )
@@ -110,7 +111,7 @@ def key_of(args: Namespace, run: Run) -> dict:
     """Columns that tell the rows of a run from others."""
     stage = "static" if run.stage == "kept" else run.stage
     kind = {"stage": stage, "quantizer": run.quantizer, "bits": run.bits, "epochs": args.epochs}
-    images = f"{args.train_samples or 'all'}{'' if run.stage in STAGES[:2] else f' but {args.validation}'}"
+    images = f"{args.train_samples or 'all'}{'' if run.stage in ON_ALL else f' but {args.validation}'}"
     return {"network": args.arch, **kind, "images": images, "seed": run.seed}
 
 

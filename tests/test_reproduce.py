@@ -14,11 +14,12 @@ from common.report.results import Results
 
 ROOT = Path(__file__).resolve().parents[1]
 ADDER = ROOT / "AdderQuant" / "checkpoints" / "adder_resnet20_digits.ckpt"
+SHORT = {name: value for name, value in TINY.items() if name != "epochs"}
 FLOAT = ROOT / "common" / "zoo" / "files" / "resnet20_digits.ckpt"
 # Options of each method's reproduce.py, the scripts that it calls, and the rows that it leaves.
 CASES = {
     "AdderQuant": (["--pretrained", ADDER], ["eval"], 56),
-    "DAMBQ": (["--pretrained", FLOAT, "--epochs", 1, "--arch", "resnet20"], ["train", "eval"], 10),
+    "DAMBQ": (["--pretrained", FLOAT, "--epochs", 4, "--arch", "resnet20"], ["train", "eval"], 10),
     "LDNQ": (["--pretrained", FLOAT, "--levels", 3, 5, "--num_images", 4], ["main", "eval"], 6),
     "ProQHA": (
         ["--pretrained", FLOAT, "--arch", "postresnet20", "--epochs", 1, "--seeds", 1, "--bits", 5],
@@ -29,9 +30,9 @@ CASES = {
 
 
 def shorten(monkeypatch, script) -> None:
-    """Let a script see few images, in the mode that compiles nothing."""
+    """Let a script see few images, in the mode that compiles nothing, for the epochs that it is told."""
     main, known = script.main, script.make_parser().settable()
-    words = [str(word) for name, value in TINY.items() if name in known for word in (f"--{name}", value)]
+    words = [str(word) for name, value in SHORT.items() if name in known for word in (f"--{name}", value)]
     monkeypatch.setattr(script, "main", lambda argv: main([*argv, *words, "--mode", "pynative"]))
 
 
@@ -53,7 +54,7 @@ def test_results_are_recorded(method, tmp_path, monkeypatch, small_cifar):
     assert len(rows) == count and {row["samples"] for row in rows} == {"16"}
     assert all(0 <= float(row["top1"]) <= 100 for row in rows)
     assert len({row["data"] for row in rows}) == 2
-    assert script.table(rows).startswith(("|", "CIFAR-10", "lossless"))
+    assert "\n| --- |" in script.table(rows)
 
 
 @pytest.mark.training

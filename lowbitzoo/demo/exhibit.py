@@ -1,7 +1,5 @@
 """What a network says of a picture, how long it takes and what it costs; MindSpore is set up by who calls."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +10,14 @@ from mindspore import Tensor
 from common.cli.engine import choose_engine
 from common.data.class_names import words
 from common.data.pictures import predictions, read_pictures
+from common.report.latency import median_seconds
 from common.runtime import context
 from lowbitzoo.demo.catalogue import Offer
 from lowbitzoo.methods import part
 from lowbitzoo.networks import load
 from lowbitzoo.prediction import recorded_form, recorded_names
 
-_SECONDS, _LEAST, _MOST = 0.3, 5, 200  # of a measurement of the latency
+_SECONDS, _MOST = 0.3, 200  # of a measurement of the latency
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class Exhibit:
         images = Tensor(read_pictures([picture], self._form))
         with context.execution_mode("graph"):
             outputs = self._network(images)
-            milliseconds = _median(lambda: _first(self._network(images)).asnumpy())
+            seconds = median_seconds(lambda: _first(self._network(images)).asnumpy(), _SECONDS, warmup=0, most=_MOST)
         (found,) = predictions([picture], _first(outputs).asnumpy(), self._names, top)
         index = outputs[1].asnumpy().argmax(2) if isinstance(outputs, tuple) else None
         summary = self._summary(index)
@@ -86,7 +85,7 @@ class Exhibit:
             tuple((words(name), share) for name, share in found.classes),
             self._file.stat().st_size,
             cost["bit_operations"],
-            milliseconds,
+            1e3 * seconds,
             self._computed_by,
             tuple((name, *bits) for name, bits in cost["bits_of_layers"].items()),
             frozenset(dynamic),
@@ -106,13 +105,3 @@ def _deciding(network: Any) -> Any:
 
 def _first(outputs: Any) -> Tensor:
     return outputs[0] if isinstance(outputs, tuple) else outputs
-
-
-def _median(compute: Callable[[], object]) -> float:
-    """Milliseconds that a call takes, of some calls."""
-    times: list[float] = []
-    while len(times) < _LEAST or (sum(times) < _SECONDS and len(times) < _MOST):
-        start = time.perf_counter()
-        compute()
-        times.append(time.perf_counter() - start)
-    return 1e3 * float(np.median(times))

@@ -1,7 +1,5 @@
 """Images per second of a network without its data: in float, and on integers where it can be."""
 
-import statistics
-import time
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +7,7 @@ from mindspore import Tensor, nn
 
 from common.cli.engine import INTEGER, choose_engine
 from common.evaluation.evaluate import outputs_of
+from common.report.latency import median_seconds
 from common.runtime import context
 from common.stored.network import StoredNetwork
 from lowbitzoo import methods
@@ -31,12 +30,5 @@ def _speed(network: nn.Cell) -> float:
     """Passes until there are enough, or time is up, after two that compile and warm up."""
     network.set_train(False)
     images = Tensor(np.random.default_rng(0).normal(0, 1, (_BATCH, 3, _SIDE, _SIDE)).astype(np.float32))
-    seconds, begun = [], time.perf_counter()
-    for number in range(_PASSES + 2):
-        start = time.perf_counter()
-        outputs_of(network, images)
-        if number > 1:
-            seconds.append(time.perf_counter() - start)
-        if seconds and time.perf_counter() - begun > _SECONDS:
-            break
-    return _BATCH / statistics.median(seconds)
+    seconds = median_seconds(lambda: outputs_of(network, images), _SECONDS, warmup=2, least=1, most=_PASSES)
+    return _BATCH / seconds

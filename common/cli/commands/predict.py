@@ -1,6 +1,5 @@
 """The most likely classes of pictures, by a runtime file or a checkpoint."""
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,11 @@ from common.cli.commands.classify import SUMMARY
 from common.cli.option_parser import OptionParser
 from common.data.pictures import picture_files
 from common.errors import ConfigError
+from common.report.latency import median_seconds
 
 RUNTIME_SUFFIX = ".lowbit"
 _TOP = 5
-_SECONDS, _LEAST, _BATCH = 1.0, 5, 64  # of a measurement
+_SECONDS, _BATCH = 1.0, 64  # of a measurement
 
 # From a file and a number of threads to a lowbitzoo.runtime.Network.
 Load = Callable[[Path, int | None], Any]
@@ -83,20 +83,10 @@ def _introduction(network: Any) -> str:
 def _speed(network: Any, alone: Any) -> list[str]:
     side = network.about.preprocessing.image_size
     images = np.random.default_rng(0).normal(0, 1, (_BATCH, 3, side, side)).astype(np.float32)
-    one, many = _median(lambda: alone.logits(images[:1])), _median(lambda: network.logits(images))
+    one = median_seconds(lambda: alone.logits(images[:1]), _SECONDS)
+    many = median_seconds(lambda: network.logits(images), _SECONDS)
     return [
         f"one image, one thread: {1e3 * one:.3f} ms, {network.multiply_adds / one / 1e9:.0f} G multiply-adds/s",
         f"batch {_BATCH}, {network.threads} threads: {_BATCH / many:,.0f} images/s (median)",
         f"instructions: {network.instructions}; memory of a run: {network.memory / 2**20:.1f} MiB",
     ]
-
-
-def _median(compute: Callable[[], object]) -> float:
-    """Seconds that a call takes, of as many as fit a second."""
-    compute()
-    times: list[float] = []
-    while sum(times) < _SECONDS or len(times) < _LEAST:
-        start = time.perf_counter()
-        compute()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
