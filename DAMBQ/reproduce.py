@@ -3,6 +3,7 @@
 python reproduce.py --pretrained FLOAT.ckpt --dataset_path CIFAR10
 
 w4a4      from the float network, 4 bits everywhere
+distilled the same for longer, with the float network's logits beside the labels
 channel   from w4a4 to an average of 2 bits, allocated by channel
 layer     the same, allocated by layer
 network   the same number of bits everywhere: uniform quantization
@@ -37,13 +38,16 @@ COLUMNS += ("file_bytes", "hours", "mindspore")
 
 # Options of train.py: for all stages, for those that go to 2 bits, and for each.
 COMMON = {"batch_size": 128, "schedule": "cosine"}
+FOUR_BITS = {"lr": 0.02, "epochs": 12, "wgt_target": 4, "act_target": 4, "weight_decay": 1e-4}
 TWO_BITS = {"lr": 0.04, "epochs": 48, "wgt_target": 2, "act_target": 2, "duration": (0, 3), "weight_decay": 3e-5}
 STAGES: dict[str, dict] = {
-    "w4a4": {"lr": 0.02, "epochs": 12, "wgt_target": 4, "act_target": 4, "weight_decay": 1e-4},
+    "w4a4": FOUR_BITS,
+    "distilled": {**FOUR_BITS, "epochs": 30, "distill_weight": 0.5, "distill_temperature": 4},
     "channel": {**TWO_BITS, "granularity": "channel", "shares": (0.4, 0.8)},
     "layer": {**TWO_BITS, "granularity": "layer", "shares": (0.4, 0.8)},
     "network": {**TWO_BITS, "granularity": "network", "shares": (1, 1)},
 }
+FROM_FLOAT = ("w4a4", "distilled")
 
 
 def make_parser() -> OptionParser:
@@ -73,10 +77,12 @@ def train(args: Namespace, stage: str) -> Path:
     name, options = run_name(args, stage), {**COMMON, **STAGES[stage], "epochs": epochs_of(args, stage)}
     words = ["--run_name", name, "--dataset", "cifar10", "--dataset_path", args.dataset_path, "--seed", args.seed]
     words += ["--quantize", *network_words(args)]
+    if "distill_weight" in options:
+        words += ["--distill", args.pretrained]
     for option, value in options.items():
         words += [f"--{option}", *(value if isinstance(value, tuple) else (value,))]
     start = args.output_dir / run_name(args, "w4a4") / "final.ckpt"
-    if stage == "w4a4":
+    if stage in FROM_FLOAT:
         words += ["--pretrained", args.pretrained]
     elif start.exists():
         words += ["--init_from", start]

@@ -19,7 +19,7 @@ FLOAT = ROOT / "common" / "zoo" / "files" / "resnet20_digits.ckpt"
 # Options of each method's reproduce.py, the scripts that it calls, and the rows that it leaves.
 CASES = {
     "AdderQuant": (["--pretrained", ADDER], ["eval"], 56),
-    "DAMBQ": (["--pretrained", FLOAT, "--epochs", 4, "--arch", "resnet20"], ["train", "eval"], 10),
+    "DAMBQ": (["--pretrained", FLOAT, "--epochs", 4, "--arch", "resnet20"], ["train", "eval"], 12),
     "LDNQ": (["--pretrained", FLOAT, "--levels", 3, 5, "--num_images", 4], ["main", "eval"], 6),
     "ProQHA": (
         ["--pretrained", FLOAT, "--arch", "postresnet20", "--epochs", 1, "--seeds", 1, "--bits", 5],
