@@ -22,7 +22,7 @@ def main() -> None:
     from common.cli import program
     from lowbitzoo.methods import evaluation_of
 
-    program.main(None, evaluation_of, {"predict": predict, "sensitivity": sensitivity, "demo": demo})
+    program.main(None, evaluation_of, FURTHER)
 
 
 def predict(words: list[str]) -> None:
@@ -47,12 +47,23 @@ def sensitivity(words: list[str]) -> None:
     command.run(words, load)
 
 
+def agreement(words: list[str]) -> None:
+    """Compare the outputs of two networks."""
+    from common.cli.commands import agreement as command
+    from lowbitzoo.networks import load
+
+    command.run(words, lambda name, architecture: load(name, architecture=architecture))
+
+
 def demo(words: list[str]) -> None:
     """Serve a page of networks side by side."""
     from lowbitzoo.demo.command import run
 
     run(words)
 
+
+# Commands whose networks this package loads.
+FURTHER = {"predict": predict, "sensitivity": sensitivity, "agreement": agreement, "demo": demo}
 
 if __name__ == "__main__":
     main()

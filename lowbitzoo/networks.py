@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from common.stored.network import StoredNetwork
 
 
-def load(name_or_file: str | Path, network: "nn.Cell | None" = None) -> "StoredNetwork":
+def load(
+    name_or_file: str | Path, network: "nn.Cell | None" = None, architecture: str | None = None
+) -> "StoredNetwork":
     """A network with the metadata of its file.
 
         stored = lowbitzoo.load("ldnq-resnet20-digits-ternary")
@@ -29,6 +31,7 @@ def load(name_or_file: str | Path, network: "nn.Cell | None" = None) -> "StoredN
         name_or_file: registered name (a file of that name wins), or path of a file.
         network: float network of the kind that was quantized, where it is none of :func:`lowbitzoo.list_models`; it
             is changed and used.
+        architecture: name of the architecture of a published file, which does not record it; other files do.
 
     Raises:
         CheckpointError: the file is missing, damaged, or does not fit.
@@ -36,8 +39,8 @@ def load(name_or_file: str | Path, network: "nn.Cell | None" = None) -> "StoredN
     """
     storage = part(method_of(name_or_file), "storage")
     entry = None if Path(name_or_file).exists() else zoo.entries().get(str(name_or_file))
-    published = {"architecture": entry.network} if entry else {}  # published files do not record it
-    return storage.FORMAT.load(zoo.named(Path(name_or_file)), **published, network=network)
+    architecture = entry.network if entry else architecture  # published files do not record it
+    return storage.FORMAT.load(zoo.named(Path(name_or_file)), architecture, network=network)
 
 
 def evaluate(

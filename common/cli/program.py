@@ -10,7 +10,19 @@ from common.cli.commands.eval import Evaluations
 from common.cli.entry_point import entry_point
 from common.errors import ConfigError
 
-COMMANDS = ("list", "show", "download", "verify", "eval", "predict", "sensitivity", "demo", "data", "check")
+COMMANDS = (
+    "list",
+    "show",
+    "download",
+    "verify",
+    "eval",
+    "predict",
+    "sensitivity",
+    "agreement",
+    "demo",
+    "data",
+    "check",
+)
 
 
 @entry_point
