@@ -55,7 +55,10 @@ def test_classes_in_another_order_are_refused(capsys, tmp_path):
         (["--checkpoint", FLOAT], "--reference"),
         (["--checkpoint", FLOAT, "--reference", FLOAT, "--num_samples", 10**6], "1000000"),
         (["--checkpoint", "nothing", "--reference", FLOAT], "nothing"),
-        (["--checkpoint", FLOAT, "--reference", "adderquant-resnet20-digits", "--dataset", "imagenet"], "needs the path of its folder"),
+        (
+            ["--checkpoint", FLOAT, "--reference", "adderquant-resnet20-digits", "--dataset", "imagenet"],
+            "needs the path of its folder",
+        ),
     ],
 )
 def test_mistakes_are_one_line(capsys, words, expected):
