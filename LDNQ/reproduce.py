@@ -1,7 +1,7 @@
 """Quantize and evaluate all settings, and record a row of results.csv each; rows that are there already are kept.
 
 python reproduce.py --pretrained resnet20-12fca82f.th --arch resnet20 --dataset_path CIFAR10 \
-    --seeds 1 2 3 4 5 --levels 3 --mixed_views 15 --refine_steps 1000
+    --seeds 1 2 3 4 5 --levels 3
 """
 
 import json
@@ -31,7 +31,8 @@ from LDNQ.quant_config import GRANULARITIES
 KEYS = ("network", "levels", "granularity", "mixed_views", "refine_steps", "refine_by", "images", "seed", "data")
 # Options of main.py that a refinement takes.
 _ADAM = ["--refine_by", "adam", "--searched_scales", "--refine_lr", 0.003]
-REFINED_BY = {"sgd": ["--refine_by", "sgd"], "adam": _ADAM, "features": [*_ADAM, "--feature_weight", 27]}
+_FEATURES = ["--config", Path(__file__).parent / "config" / "features.yaml"]
+REFINED_BY = {"sgd": ["--refine_by", "sgd"], "adam": _ADAM, "features": _FEATURES}
 RESULTS = Results(Path(__file__).parent / "results.csv", KEYS)
 
 
@@ -45,7 +46,7 @@ def make_parser() -> OptionParser:
     parser.add_argument("--granularity", nargs="+", choices=GRANULARITIES, default=["channel"], help=units)
     steps = "training steps of the refinement, one run each; those of main.py if not given"
     parser.add_argument("--refine_steps", type=typed.int_range(0), nargs="+", metavar="N", help=steps)
-    kinds = "refinement: sgd, adam at a rate of 0.003 from searched scales, or the same with the blocks' features"
+    kinds = "refinement: sgd, adam at a rate of 0.003 from searched scales, or that of config/features.yaml"
     parser.add_argument("--refine_by", choices=REFINED_BY, default="features", help=kinds)
     mixed = "number of views, besides, that are mixtures of two images; those of main.py if not given"
     parser.add_argument("--mixed_views", type=typed.int_range(0), metavar="N", help=mixed)
@@ -68,7 +69,8 @@ def record_float(args: Namespace) -> None:
 
 def record(args: Namespace, levels: int, granularity: str, refine_steps: int | None, seed: int) -> None:
     """Quantize with one setting and write a row for each test set."""
-    configured = config.parse(quantization.make_parser(), [])
+    refined_by = [str(word) for word in REFINED_BY[args.refine_by]]
+    configured = config.parse(quantization.make_parser(), refined_by)
     steps = configured.refine_steps if refine_steps is None else refine_steps
     mixed = configured.mixed_views if args.mixed_views is None else args.mixed_views
     key = {"network": args.arch, "levels": levels, "granularity": granularity, "mixed_views": mixed}
@@ -79,7 +81,7 @@ def record(args: Namespace, levels: int, granularity: str, refine_steps: int | N
     words = ["--pretrained", args.pretrained, *network_words(args), "--dataset", "cifar10"]
     words += ["--dataset_path", args.dataset_path, "--num_images", args.num_images, "--levels", levels, "--seed", seed]
     words += ["--granularity", granularity, "--mixed_views", mixed, "--refine_steps", steps, "--output_dir", folder]
-    words += [*REFINED_BY[args.refine_by], "--batch_size", reproduction.BATCH_SIZE]
+    words += [*refined_by, "--batch_size", reproduction.BATCH_SIZE]
     words += ["--json", folder / "result.json"]
     quantization.main([str(word) for word in words + thread_words(args)])
     made = json.loads((folder / "result.json").read_text(encoding="utf-8"))
