@@ -55,6 +55,7 @@ def test_classes_in_another_order_are_refused(capsys, tmp_path):
         (["--checkpoint", FLOAT], "--reference"),
         (["--checkpoint", FLOAT, "--reference", FLOAT, "--num_samples", 10**6], "1000000"),
         (["--checkpoint", "nothing", "--reference", FLOAT], "nothing"),
+        (["--checkpoint", FLOAT, "--reference", FLOAT, "--json", "/proc/found.json"], "json: cannot write /proc"),
         (
             ["--checkpoint", FLOAT, "--reference", "adderquant-resnet20-digits", "--dataset", "imagenet"],
             "needs the path of its folder",

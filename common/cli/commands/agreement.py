@@ -7,6 +7,7 @@ from typing import Any
 from common.cli import typed
 from common.cli.commands.words import command_parser
 from common.cli.option_parser import OptionParser
+from common.cli.outputs import check_outputs
 from common.data import DATASETS
 from common.errors import ConfigError
 from common.runtime.installed import require_mindspore
@@ -36,12 +37,13 @@ def run(words: Sequence[str], load: Load | None = None) -> None:
     """Compute the outputs of both networks and print how near they are.
 
     Raises:
-        ConfigError: networks of other classes than each other's, or than the images'.
+        ConfigError: networks of other classes than each other's, or than the images', or a file that cannot be written.
         CheckpointError, DataError: networks or images are missing or damaged.
     """
     args = make_parser().parse_args(words)
     if load is None:
         raise ConfigError("agreement: what computes is not in this package; run python -m lowbitzoo agreement")
+    check_outputs(args, folders=False)
     require_mindspore("agreement")
     from common.evaluation.agreement import agreement
     from common.runtime import context
