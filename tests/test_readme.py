@@ -52,6 +52,9 @@ def test_options_exist(command, monkeypatch):
         assert command.text in NOT_RUN or (script and not command.fenced)
         return
     assert (ROOT / file).is_file()
+    if "--config" in options:  # read where the command is given
+        place = options.index("--config") + 1
+        options[place] = str(ROOT / command.folder / options[place])
     parsed(file, options)
 
 
