@@ -74,9 +74,6 @@ class CalibrationSet:
     View v of image i depends on (seed, v, i) alone and is made when it is needed; the logits of all views are computed
     once. The batch of a training step depends on (seed, step) alone, so an interrupted run can go on anywhere.
 
-    ``plain`` more views are the image as it is evaluated, mirrored by a coin where the preprocessing mirrors: a random
-    crop is hardly ever the middle that test images show.
-
     ``mixed`` more views are mixtures s a + (1 - s) b of a view a of the image and one b of another image, s uniform
     in [1/2, 1] (mixup, arXiv:1710.09412, without labels: the float network says what it sees in them). They show many
     more inputs than the images alone.
@@ -87,35 +84,19 @@ class CalibrationSet:
         views: number of augmented views of each image.
         seed: seed of views and batches.
         mixed: number of views, besides, that are mixtures of two images.
-        plain: number of views, besides, that are images as they are evaluated.
     """
 
-    def __init__(
-        self,
-        images: ImageSource,
-        preprocessing: Preprocessing,
-        views: int,
-        seed: int,
-        mixed: int = 0,
-        plain: int = 0,
-    ):
+    def __init__(self, images: ImageSource, preprocessing: Preprocessing, views: int, seed: int, mixed: int = 0):
         images.check(preprocessing)
         self.images, self.preprocessing, self.seed = images, preprocessing, seed
-        self.views, self.mixed, self.plain = views, mixed, plain
+        self.views, self.mixed = views, mixed
         self.logits: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)
 
-    @property
-    def all_views(self) -> int:
-        """Number of views of each image: augmented ones, then plain ones, then mixtures."""
-        return self.views + self.plain + self.mixed
-
     def view(self, indices: np.ndarray, view: int) -> np.ndarray:
         """One view of the images of these numbers, float32 (B, 3, S, S)."""
-        if self.views <= view < self.views + self.plain:
-            return self._evaluated(indices, view)
         images = self._augmented(indices, view)
         if view < self.views:
             return images
@@ -127,17 +108,10 @@ class CalibrationSet:
     def _augmented(self, indices: np.ndarray, view: int) -> np.ndarray:
         return self.images.train_batch(indices, self.preprocessing, self.seed, view)
 
-    def _evaluated(self, indices: np.ndarray, view: int) -> np.ndarray:
-        images = self.images.eval_batch(indices, self.preprocessing)
-        if not self.preprocessing.flip:
-            return images
-        mirrored = np.random.default_rng((self.seed, len(self), view)).uniform(size=len(self))[indices] < 0.5
-        return np.where(mirrored[:, None, None, None], images[..., ::-1], images)
-
     def compute_teacher_logits(self, network: nn.Cell) -> None:
-        """Compute the logits (views, N, K) of the float network, in evaluation: what matching goes towards."""
+        """Compute the logits (views + mixed, N, K) of the float network, in evaluation: what matching goes towards."""
         network.set_train(False)
-        size, views = min(_CHUNK, len(self)), self.all_views
+        size, views = min(_CHUNK, len(self)), self.views + self.mixed
         rows = []
         with Progress(views * len(self), "views", label="float network") as progress:
             for view in range(views):
@@ -150,7 +124,7 @@ class CalibrationSet:
         """Images (B, 3, S, S) and logits (B, K) of a training step; B = ``size``, or all images if they are fewer."""
         generator = np.random.default_rng((self.seed, step))
         indices = generator.permutation(len(self))[:size]
-        views = generator.integers(0, self.all_views, len(indices))
+        views = generator.integers(0, self.views + self.mixed, len(indices))
         first = self.view(indices[:1], int(views[0]))
         images = np.empty((len(indices), *first.shape[1:]), np.float32)
         for view in np.unique(views):

@@ -99,6 +99,6 @@ def run_fingerprint(network: nn.Cell, data: CalibrationSet, config: QuantConfig,
     for name, value in sorted(network_state.state(network).items()):
         digest.update(name.encode() + value.tobytes())
     digest.update(data.view(np.arange(len(data)), 0).tobytes())
-    images = {"images": len(data), "views": data.views, "mixed": data.mixed, "plain": data.plain, "seed": data.seed}
+    images = {"images": len(data), "views": data.views, "mixed": data.mixed, "seed": data.seed}
     settings = {"config": asdict(config), "plan": asdict(plan)}
     return json.loads(json.dumps({**settings, **images, "sha256": digest.hexdigest()}))

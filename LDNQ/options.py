@@ -118,8 +118,6 @@ def _add_images(group) -> None:
     group.add_argument("--view_size", type=typed.positive_int, metavar="S", help=side)
     mixed = "number of views, besides, that are mixtures of two images"
     group.add_argument("--mixed_views", type=typed.int_range(0), default=0, help=mixed)
-    plain = "number of views, besides, that are the image as it is evaluated, mirrored or not"
-    group.add_argument("--plain_views", type=typed.int_range(0), default=0, help=plain)
 
 
 def _add_matching(group) -> None:
@@ -154,7 +152,6 @@ class ImageOptions:
         resample: whether to choose anew, whatever the run's folder records.
         views: number of augmented views of each image.
         mixed: number of views, besides, that are mixtures of two images.
-        plain: number of views, besides, that are images as they are evaluated.
         size: side of the views in pixels; None: that of the network's images.
     """
 
@@ -163,7 +160,6 @@ class ImageOptions:
     resample: bool
     views: int
     mixed: int
-    plain: int
     size: int | None = None
 
 
@@ -219,13 +215,8 @@ def quantization_options(args: Namespace) -> QuantizationOptions:
         pretrained=args.pretrained,
         config=QuantConfig(args.levels, args.granularity, args.quantized_first_and_last),
         plan=Plan(batch_size=args.match_batch_size, **{name: getattr(args, name) for name in names}),
-        images=_image_options(args),
+        images=ImageOptions(args.ratio, args.num_images, args.resample, args.views, args.mixed_views, args.view_size),
         go_on=args.go_on,
         test_layers=args.test_layers,
         act_bits=args.act_bits,
     )
-
-
-def _image_options(args: Namespace) -> ImageOptions:
-    views = (args.views, args.mixed_views, args.plain_views)
-    return ImageOptions(args.ratio, args.num_images, args.resample, *views, args.view_size)

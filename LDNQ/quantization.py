@@ -94,8 +94,7 @@ def _calibration_set(
     record = options.output_dir / "images.json"
     images = choose_images(images, count, options.seed, record, chosen.images.resample)
     of_views = replace(preprocessing, image_size=chosen.images.size or preprocessing.image_size)
-    views = chosen.images
-    return CalibrationSet(images, of_views, views.views, options.seed, views.mixed, views.plain)
+    return CalibrationSet(images, of_views, chosen.images.views, options.seed, chosen.images.mixed)
 
 
 def _test_images(options: RunOptions, stored: StoredNetwork) -> ImageSource | None:

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import mindspore as ms
 import numpy as np
 import pytest
@@ -44,22 +42,3 @@ def test_views_and_logits_belong_together(images):
     np.testing.assert_allclose(network(ms.Tensor(first)).asnumpy(), logits, atol=1e-4)
     assert not np.array_equal(data.batch(6, 8)[0], first)
     assert len(data.batch(0, 64)[0]) == 12
-
-
-@pytest.mark.parametrize("flip", [True, False])
-def test_plain_views_are_images_as_they_are_evaluated(images, flip):
-    form = replace(CIFAR10, flip=flip)
-    few, more = CalibrationSet(images, form, 2, 7, 1), CalibrationSet(images, form, 2, 7, 1, 3)
-    numbers = np.array([3, 0, 11])
-    assert (few.all_views, more.all_views) == (3, 6)
-    for view in range(2):  # the augmented ones stay
-        assert np.array_equal(more.view(numbers, view), few.view(numbers, view))
-    plain, turns = images.eval_batch(numbers, form), []
-    for view in range(2, 5):
-        found = more.view(numbers, view)
-        turns += [bool((found[k] == plain[k][:, :, ::-1]).all()) for k in range(3)]
-        assert all((found[k] == plain[k]).all() or turns[-3 + k] for k in range(3))
-        alone = more.view(numbers[1:2], view)  # whatever is asked for beside it
-        assert np.array_equal(alone[0], found[1])
-    assert (0 < sum(turns) < 9) if flip else not any(turns)
-    assert not np.array_equal(more.view(numbers, 5), plain)
