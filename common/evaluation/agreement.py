@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from mindspore import nn
+from scipy.special import log_softmax
 
 from common.data import ImageSource, Preprocessing
 from common.errors import QuantizationError
@@ -52,7 +53,7 @@ def agreement(logits: np.ndarray, reference: np.ndarray) -> Agreement:
         shapes = f"{logits.shape} and {reference.shape}"
         raise QuantizationError(f"expected logits (N, K) of the same images and classes, found {shapes}")
     found, wanted = logits.astype(np.float64), reference.astype(np.float64)
-    log_p, log_wanted = _log_softmax(found), _log_softmax(wanted)
+    log_p, log_wanted = log_softmax(found, 1), log_softmax(wanted, 1)
     divergence = (np.exp(log_wanted) * (log_wanted - log_p)).sum(1).mean()
     same = int((found.argmax(1) == wanted.argmax(1)).sum())
     return Agreement(len(found), same, float(np.square(found - wanted).mean()), float(divergence))
@@ -76,8 +77,3 @@ def logits_of(
         on_batch=lambda batch, outputs: parts.append(outputs[0][batch["valid"]]),
     )
     return np.concatenate(parts)
-
-
-def _log_softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = logits - logits.max(1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(1, keepdims=True))

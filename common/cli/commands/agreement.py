@@ -45,13 +45,16 @@ def run(words: Sequence[str], load: Load | None = None) -> None:
         raise ConfigError("agreement: what computes is not in this package; run python -m lowbitzoo agreement")
     check_outputs(args, folders=False)
     require_mindspore("agreement")
+    from common.cli.classes import open_images
+    from common.data import DataSelection
     from common.evaluation.agreement import agreement
     from common.runtime import context
 
     context.setup()
     given, reference = (load(name, args.arch) for name in (args.checkpoint, args.reference))
     _check_classes(given.metadata, reference.metadata)
-    found = agreement(_logits(given, given, args), _logits(reference, given, args))
+    images = open_images(DataSelection(args.dataset, args.dataset_path), args.split)
+    found = agreement(_logits(given, given, images, args), _logits(reference, given, images, args))
     print(
         f"agreement: {found.same} of {found.samples} {args.split} images of the same class, {100 * found.rate:.2f} %; "
         f"mean squared difference of the logits {found.difference:.4f}, divergence {found.divergence:.4f} nats"
@@ -71,23 +74,17 @@ def _check_classes(given: dict[str, Any], reference: dict[str, Any]) -> None:
         raise ConfigError(f"reference: expected a network of {own}, as the checkpoint's, in its order, found {others}")
 
 
-def _logits(stored: Any, given: Any, args: Namespace) -> Any:
+def _logits(stored: Any, given: Any, images: Any, args: Namespace) -> Any:
     """Logits of a network; where its file records no preprocessing, that of the other network is taken."""
-    from common.cli.classes import fit, open_images
-    from common.data import DataSelection
+    from common.cli.classes import fit
     from common.evaluation.agreement import logits_of
     from common.models.registry import preprocessing_of
 
-    source = open_images(DataSelection(args.dataset, args.dataset_path), args.split)
-    images = fit(source, stored.metadata, args.split)
+    images = fit(images, stored.metadata, args.split)
     images = images.spread(args.num_samples) if args.num_samples else images
-    recorded = stored.metadata if "preprocessing" in stored.metadata else {**stored.metadata, **_form(given)}
+    recorded = {"preprocessing": given.metadata.get("preprocessing"), **stored.metadata}
     label = f"{stored.metadata['network']}, {stored.kind}"
     return logits_of(stored.network, images, preprocessing_of(args.dataset, recorded), args.batch_size, label)
-
-
-def _form(stored: Any) -> dict[str, Any]:
-    return {key: value for key, value in stored.metadata.items() if key == "preprocessing"}
 
 
 def _write(args: Namespace, found: Any) -> None:
